@@ -1,0 +1,26 @@
+"""Corpora: their type, their format on disk, validation, importers, splits and batches."""
+
+from lacuna.corpus.assemble import Channel, assemble
+from lacuna.corpus.corpus import Corpus, Frames, Utterances
+from lacuna.corpus.format import CorpusWriter, open_corpus, save_corpus
+from lacuna.corpus.schema import SPLITS, Modality, Provenance, Schema, Target
+from lacuna.corpus.validate import Finding, check, validate
+
+__all__ = [
+    "SPLITS",
+    "Channel",
+    "Corpus",
+    "CorpusWriter",
+    "Finding",
+    "Frames",
+    "Modality",
+    "Provenance",
+    "Schema",
+    "Target",
+    "Utterances",
+    "assemble",
+    "check",
+    "open_corpus",
+    "save_corpus",
+    "validate",
+]

@@ -1,0 +1,245 @@
+"""From what an importer read to a checked :class:`Corpus`: sort, concatenate, repair by policy, validate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+
+from lacuna.corpus.corpus import Corpus, Frames, Labels, Utterances
+from lacuna.corpus.repair import Policy, repair
+from lacuna.corpus.schema import SPLITS, Modality, Provenance, Target, check_name
+from lacuna.corpus.validate import check
+from lacuna.errors import DataError
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One modality as an importer hands it over, utterance by utterance.
+
+    Attributes:
+        frames: one entry an utterance: (T_i, dim) or (dim,) numbers, or ``None`` where the modality is absent.
+            An (N, dim) or (N, T, dim) array is such a sequence.
+        extractor: what made the features, in words.
+        tokens: one entry an utterance: (T_i,) token ids beside the frames; ``None`` = no ids in this channel.
+        vocabulary: size of the vocabulary of ``tokens``.
+    """
+
+    frames: Sequence[ArrayLike | None] | NDArray[Any]
+    extractor: str = "unknown"
+    tokens: Sequence[ArrayLike | None] | None = None
+    vocabulary: int | None = None
+
+
+def assemble(
+    name: str,
+    *,
+    ids: Sequence[str],
+    dialogues: Sequence[str],
+    turns: Sequence[int],
+    channels: dict[str, Channel],
+    targets: Sequence[Target] = (),
+    labels: dict[str, ArrayLike] | None = None,
+    splits: Sequence[str | None] | None = None,
+    speakers: Sequence[str] | None = None,
+    texts: Sequence[str | None] | None = None,
+    provenance: Provenance | None = None,
+    nonfinite: Policy = "refuse",
+) -> Corpus:
+    """Build and validate a corpus; rows come in any order and leave sorted by dialogue and turn.
+
+    Args:
+        name: corpus name, ``[a-z0-9_-]+``.
+        ids: N unique utterance ids.
+        dialogues: N dialogue names; dialogues keep the order in which they first appear.
+        turns: N positions inside the dialogue, as numbers.
+        channels: by modality name, the frames of N utterances.
+        targets: what can be predicted.
+        labels: by target name: N class codes (-1 = unlabelled), N floats, or (N, C) distributions (NaN = unlabelled).
+        splits: N of ``train``, ``valid``, ``test`` or ``None``; ``None`` for all = data to be labelled.
+        speakers: N speaker names; without them every utterance is by the speaker ``unknown``.
+        texts: N transcripts.
+        provenance: where this came from.
+        nonfinite: what to do with NaN and inf in frames, see :func:`lacuna.corpus.repair.repair`.
+
+    Returns:
+        The corpus, in memory.
+
+    Raises:
+        DataError: lengths disagree, a value is malformed, or validation fails; the message says where.
+    """
+    check_name("corpus", name)
+    total = len(ids)
+    columns: dict[str, Sequence[Any] | None] = {
+        "dialogues": dialogues,
+        "turns": turns,
+        "splits": splits,
+        "speakers": speakers,
+        "texts": texts,
+    }
+    for column, values in columns.items():
+        if values is not None and len(values) != total:
+            raise DataError(f"the {column} do not match the ids one by one", corpus=name, expected=total, found=len(values))
+    dialogue, dialogue_names = _codes([str(d) for d in dialogues])
+    speaker, speaker_names = _codes([str(s) for s in speakers] if speakers is not None else ["unknown"] * total)
+    turn = _integers(name, "turn", turns, ids)
+    order = np.lexsort((turn, dialogue))
+    utterances = Utterances(
+        id=pa.array([str(i) for i in ids], pa.large_string()),
+        dialogue=dialogue,
+        turn=turn,
+        speaker=speaker,
+        split=_split_codes(name, splits, ids),
+        labels={t.name: _labels(name, t, (labels or {}).get(t.name), ids) for t in targets},
+        dialogue_names=dialogue_names,
+        speaker_names=speaker_names,
+        text=None if texts is None else (lambda: pa.array(texts, pa.large_string())),
+    )
+    packed = {m: _pack(name, m, channel, ids) for m, channel in channels.items()}
+    corpus = Corpus(
+        name=name,
+        modalities=tuple(
+            Modality(m, packed[m].values.shape[1], channel.extractor, channel.vocabulary) for m, channel in channels.items()
+        ),
+        targets=tuple(targets),
+        utterances=utterances,
+        frames=packed,
+        provenance=provenance or Provenance(),
+    )
+    return check(repair(corpus.take(order), nonfinite))
+
+
+def _codes(names: list[str]) -> tuple[NDArray[np.int64], pa.Array]:
+    encoded = pa.array(names, pa.large_string()).dictionary_encode()
+    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary
+
+
+def _integers(corpus: str, column: str, values: Sequence[Any], ids: Sequence[str]) -> NDArray[np.int64]:
+    result = np.empty(len(values), np.int64)
+    for row, value in enumerate(values):
+        try:
+            number = float(value)
+            result[row] = int(number)
+        except (TypeError, ValueError, OverflowError):
+            number = np.nan
+        if number != result[row]:
+            raise DataError(
+                f"the {column} is not a whole number",
+                corpus=corpus,
+                utterance=str(ids[row]),
+                expected="an integer",
+                found=repr(value),
+            )
+    return result
+
+
+def _split_codes(corpus: str, splits: Sequence[str | None] | None, ids: Sequence[str]) -> NDArray[np.int64]:
+    if splits is None:
+        return np.full(len(ids), -1, np.int64)
+    for row, split in enumerate(splits):
+        if split is not None and split not in SPLITS:
+            raise DataError(
+                "unknown split", corpus=corpus, utterance=str(ids[row]), expected=f"one of {', '.join(SPLITS)}", found=repr(split)
+            )
+    return np.array([-1 if s is None else SPLITS.index(s) for s in splits], np.int64).reshape(-1)
+
+
+def _labels(corpus: str, target: Target, values: ArrayLike | None, ids: Sequence[str]) -> Labels:
+    if values is None:
+        raise DataError(f"no labels were given for target '{target.name}'", corpus=corpus, hint="give -1 or NaN where unlabelled")
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"labels of target '{target.name}' are not numbers", corpus=corpus, found=str(error)) from None
+    shape = (len(ids), len(target.classes)) if target.task == "soft" else (len(ids),)
+    if array.shape != shape:
+        raise DataError(
+            f"labels of target '{target.name}' have the wrong shape", corpus=corpus, expected=shape, found=array.shape
+        )
+    if target.task != "classification":
+        return array.astype(np.float32)
+    array = np.where(np.isnan(array), -1, array)
+    if (wrong := np.flatnonzero(array != np.floor(array))).size:
+        row = int(wrong[0])
+        raise DataError(
+            f"class codes of target '{target.name}' must be whole numbers",
+            corpus=corpus,
+            utterance=str(ids[row]),
+            found=array[row],
+        )
+    return array.astype(np.int64)
+
+
+def _pack(corpus: str, modality: str, channel: Channel, ids: Sequence[str]) -> Frames:
+    """Concatenate a channel's utterances: (sum T_i, dim) float32 with where each one starts and how long it is."""
+    check_name("modality", modality)
+    if len(channel.frames) != len(ids):
+        raise DataError(
+            "the frames do not match the ids one by one",
+            corpus=corpus,
+            modality=modality,
+            expected=len(ids),
+            found=len(channel.frames),
+        )
+    pieces: list[NDArray[np.float32]] = []
+    count = np.zeros(len(ids), np.int64)
+    width: int | None = None
+    for row, frames in enumerate(channel.frames):
+        if frames is None:
+            continue
+        piece = _matrix(corpus, modality, str(ids[row]), frames)
+        if width is not None and piece.shape[1] != width:
+            raise DataError(
+                "frames change their width inside a corpus",
+                corpus=corpus,
+                utterance=str(ids[row]),
+                modality=modality,
+                expected=width,
+                found=piece.shape[1],
+            )
+        width = piece.shape[1]
+        count[row] = len(piece)
+        pieces.append(piece)
+    if width is None:
+        raise DataError(
+            "the modality is absent from every utterance", corpus=corpus, modality=modality, hint="leave the modality out"
+        )
+    start = np.cumsum(count) - count
+    tokens = None if channel.tokens is None else _pack_tokens(corpus, modality, channel, count, ids)
+    return Frames(np.concatenate(pieces), start, count, tokens=tokens)
+
+
+def _matrix(corpus: str, modality: str, utterance: str, frames: ArrayLike) -> NDArray[np.float32]:
+    array = np.asarray(frames)
+    if array.dtype.kind not in "fiub" or array.ndim not in (1, 2) or array.shape[-1] == 0:
+        raise DataError(
+            "frames are not a table of numbers",
+            corpus=corpus,
+            utterance=utterance,
+            modality=modality,
+            expected="numbers of shape (frames, width) or (width,)",
+            found=f"{array.dtype} of shape {array.shape}",
+        )
+    with np.errstate(over="ignore"):  # what does not fit float32 becomes inf and is reported as such
+        return np.atleast_2d(array).astype(np.float32)
+
+
+def _pack_tokens(corpus: str, modality: str, channel: Channel, count: NDArray[np.int64], ids: Sequence[str]) -> NDArray[np.int64]:
+    pieces = [np.zeros(0, np.int64)]
+    for row, tokens in enumerate(channel.tokens or ()):
+        piece = np.zeros(0, np.int64) if tokens is None else np.asarray(tokens).reshape(-1).astype(np.int64)
+        if len(piece) != count[row]:
+            raise DataError(
+                "token ids do not match the frames one by one",
+                corpus=corpus,
+                utterance=str(ids[row]),
+                modality=modality,
+                expected=int(count[row]),
+                found=len(piece),
+            )
+        pieces.append(piece)
+    return np.concatenate(pieces)

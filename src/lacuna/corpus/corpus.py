@@ -1,0 +1,225 @@
+"""The corpus: utterances in dialogue order and, per modality, the frames that were really recorded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lacuna.corpus.schema import SPLITS, Modality, Provenance, Schema, Target
+from lacuna.errors import ConfigError, DataError
+
+Labels = NDArray[np.int64] | NDArray[np.float32]
+
+
+def key_of(text: str) -> int:
+    """Stable 64-bit key of an id; the same on every machine and in every process."""
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest(), "little")
+
+
+def keys_of(texts: Sequence[str]) -> NDArray[np.uint64]:
+    """:func:`key_of` of each text: (N,) uint64."""
+    return np.fromiter((key_of(t) for t in texts), dtype=np.uint64, count=len(texts))
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """The frames of one modality, all utterances laid end to end, possibly memory-mapped.
+
+    Attributes:
+        values: (R, dim) float32; rows ``start[i] : start[i] + count[i]`` belong to utterance i.
+        start: (N,) int64 first row of each utterance.
+        count: (N,) int64 number of rows of each utterance; 0 = the modality is absent from it.
+        observed: (R,) bool, False where a single frame inside a recording is missing; ``None`` = all observed.
+        tokens: (R,) int64 token ids kept beside the frames, or ``None``.
+    """
+
+    values: NDArray[np.float32]
+    start: NDArray[np.int64]
+    count: NDArray[np.int64]
+    observed: NDArray[np.bool_] | None = None
+    tokens: NDArray[np.int64] | None = None
+
+    def take(self, rows: NDArray[np.int64]) -> Frames:
+        """The same storage seen through a subset of utterances; nothing is copied but the index."""
+        return replace(self, start=self.start[rows], count=self.count[rows])
+
+    def of(self, row: int) -> NDArray[np.float32]:
+        """Frames of one utterance: (count[row], dim) float32, zero copies."""
+        return self.values[self.start[row] : self.start[row] + self.count[row]]
+
+    @cached_property
+    def any_observed(self) -> NDArray[np.bool_]:
+        """(N,) bool: at least one frame of the utterance was observed."""
+        if self.observed is None:
+            return self.count > 0
+        total = np.concatenate([[0], np.cumsum(self.observed, dtype=np.int64)])
+        return np.asarray(total[self.start + self.count] - total[self.start] > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Utterances:
+    """Who said what and when: one row an utterance, dialogues contiguous, turns ascending.
+
+    Attributes:
+        id: (N,) unique utterance ids, arrow strings.
+        dialogue: (N,) int64 codes into ``dialogue_names``.
+        turn: (N,) int64 position in the dialogue; gaps are allowed.
+        speaker: (N,) int64 codes into ``speaker_names``.
+        split: (N,) int64 codes into ``SPLITS``; -1 = no split (data to be labelled).
+        labels: by target name: (N,) int64 with -1 = unlabelled | (N,) float32 | (N, C) float32 with NaN = unlabelled.
+        dialogue_names: (D,) arrow strings.
+        speaker_names: (S,) arrow strings.
+        text: returns the (N,) transcripts as arrow strings when asked, so that training never holds them; or ``None``.
+    """
+
+    id: pa.Array
+    dialogue: NDArray[np.int64]
+    turn: NDArray[np.int64]
+    speaker: NDArray[np.int64]
+    split: NDArray[np.int64]
+    labels: dict[str, Labels]
+    dialogue_names: pa.Array
+    speaker_names: pa.Array
+    text: Callable[[], pa.Array] | None = None
+
+    def take(self, rows: NDArray[np.int64]) -> Utterances:
+        """The utterances at ``rows``; codes keep their meaning."""
+        text = self.text
+        return replace(
+            self,
+            id=self.id.take(pa.array(rows)),
+            dialogue=self.dialogue[rows],
+            turn=self.turn[rows],
+            speaker=self.speaker[rows],
+            split=self.split[rows],
+            labels={name: values[rows] for name, values in self.labels.items()},
+            text=None if text is None else lambda: text().take(pa.array(rows)),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """A multimodal corpus with holes in it.
+
+    Build one with :func:`lacuna.corpus.assemble` or an importer, keep it with :func:`lacuna.corpus.save_corpus`, open it
+    memory-mapped with :func:`lacuna.corpus.open_corpus`. A corpus is immutable; :meth:`take` and :meth:`only` give
+    views that share the frames.
+    """
+
+    name: str
+    modalities: tuple[Modality, ...]
+    targets: tuple[Target, ...]
+    utterances: Utterances
+    frames: dict[str, Frames]
+    provenance: Provenance = Provenance()
+
+    def __len__(self) -> int:
+        return len(self.utterances.dialogue)
+
+    @property
+    def ids(self) -> list[str]:
+        """Utterance ids, in row order."""
+        ids: list[str] = self.utterances.id.to_pylist()
+        return ids
+
+    @cached_property
+    def keys(self) -> NDArray[np.uint64]:
+        """(N,) uint64 stable key of each utterance id; masks are a function of it."""
+        blocks = [keys_of(self.utterances.id.slice(i, 65_536).to_pylist()) for i in range(0, len(self), 65_536)]
+        return np.concatenate([np.zeros(0, np.uint64), *blocks])
+
+    @property
+    def transcripts(self) -> list[str | None]:
+        """What was said, in row order; ``None`` where the corpus does not tell."""
+        if self.utterances.text is None:
+            return [None] * len(self)
+        texts: list[str | None] = self.utterances.text().to_pylist()
+        return texts
+
+    def target(self, name: str | None = None) -> Target:
+        """The target of that name, or the first one.
+
+        Raises:
+            ConfigError: the corpus has no such target.
+        """
+        for target in self.targets:
+            if name is None or target.name == name:
+                return target
+        known = ", ".join(t.name for t in self.targets) or "none"
+        raise ConfigError(f"corpus '{self.name}' has no target {name!r}; it has: {known}")
+
+    def schema(self, target: str | None = None) -> Schema:
+        """What a model for this corpus and target needs to know."""
+        return Schema(self.modalities, self.target(target))
+
+    def take(self, rows: NDArray[np.int64]) -> Corpus:
+        """A view on the utterances at ``rows`` (int64), in that order."""
+        return replace(
+            self,
+            utterances=self.utterances.take(rows),
+            frames={name: frames.take(rows) for name, frames in self.frames.items()},
+        )
+
+    def only(self, *splits: str) -> Corpus:
+        """A view on the named splits.
+
+        Raises:
+            ConfigError: a name is not one of ``train``, ``valid``, ``test``.
+        """
+        if unknown := [s for s in splits if s not in SPLITS]:
+            raise ConfigError(f"unknown split {unknown[0]!r}; known: {', '.join(SPLITS)}")
+        codes = [SPLITS.index(s) for s in splits]
+        return self.take(np.flatnonzero(np.isin(self.utterances.split, codes)))
+
+    def labelled(self, target: str | None = None) -> NDArray[np.bool_]:
+        """(N,) bool: the utterance carries a label for the target."""
+        chosen = self.target(target)
+        values = self.utterances.labels[chosen.name]
+        if chosen.task == "classification":
+            return np.asarray(values >= 0)
+        finite = np.isfinite(values)
+        return np.asarray(finite.all(axis=1) if finite.ndim == 2 else finite)
+
+    def absences(self) -> Mapping[str, dict[str, int]]:
+        """By modality and split name: how many utterances lack the modality altogether."""
+        names = (*SPLITS, "none")
+        split = self.utterances.split
+        return {
+            m.name: {
+                name: int((~self.frames[m.name].any_observed & (split == code)).sum())
+                for name, code in zip(names, (0, 1, 2, -1), strict=True)
+                if (split == code).any()
+            }
+            for m in self.modalities
+        }
+
+    def require(self, schema: Schema) -> None:
+        """Check that a model built for ``schema`` can read this corpus.
+
+        Raises:
+            DataError: a modality of the schema is missing here or has another width.
+        """
+        here = {m.name: m.dim for m in self.modalities}
+        for modality in schema.modalities:
+            if modality.name in here and here[modality.name] != modality.dim:
+                raise DataError(
+                    "the frames are not as wide as the model expects",
+                    corpus=self.name,
+                    modality=modality.name,
+                    expected=modality.dim,
+                    found=here[modality.name],
+                    hint="extract the features as for the training corpus, or train on this corpus",
+                )
+        if not set(here) & set(schema.dims):
+            raise DataError(
+                "the corpus shares no modality with the model",
+                corpus=self.name,
+                expected=", ".join(schema.dims),
+                found=", ".join(here),
+            )

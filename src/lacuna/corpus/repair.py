@@ -1,0 +1,104 @@
+"""What happens to NaN and inf in frames: refused by default, repaired only by a declared policy that leaves a note."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.corpus.corpus import Corpus, Frames
+from lacuna.corpus.schema import SPLITS
+from lacuna.errors import ConfigError, DataError
+
+Policy = Literal["refuse", "absent", "zero", "mean", "drop"]
+_BLOCK = 1 << 16
+
+
+def finite_rows(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(R,) bool: every number of the frame is finite; read in blocks, so a memory-mapped array stays on disk."""
+    result = np.ones(len(values), bool)
+    for low in range(0, len(values), _BLOCK):
+        result[low : low + _BLOCK] = np.isfinite(values[low : low + _BLOCK]).all(axis=1)
+    return result
+
+
+def repair(corpus: Corpus, policy: Policy) -> Corpus:
+    """Apply a policy to frames that hold NaN or inf.
+
+    Args:
+        corpus: as read.
+        policy: ``refuse`` raises; ``absent`` marks the frames as not observed; ``zero`` replaces the numbers by 0;
+            ``mean`` replaces them by the column's mean over finite training frames; ``drop`` removes the utterances.
+
+    Returns:
+        The corpus itself if all is finite, else a repaired copy whose provenance says how much was repaired and how.
+
+    Raises:
+        DataError: under ``refuse``, with the count and the first utterance; or nothing finite is left to repair from.
+        ConfigError: unknown policy.
+    """
+    if policy not in get_args(Policy):
+        raise ConfigError(f"unknown policy {policy!r} for non-finite frames; known: {', '.join(get_args(Policy))}")
+    for modality in corpus.modalities:
+        frames = corpus.frames[modality.name]
+        finite = finite_rows(frames.values)
+        if finite.all():
+            continue
+        total = np.concatenate([[0], np.cumsum(~finite)])
+        bad = (total[frames.start + frames.count] - total[frames.start]) > 0  # (N,)
+        if not bad.any():
+            continue
+        told = f"{bad.sum()} of {len(corpus)} utterances hold NaN or inf in {modality.name}"
+        if policy == "refuse":
+            _refuse(corpus, modality.name, frames, bad, told)
+        note = f"{told}: repaired by policy '{policy}'"
+        if policy == "drop":
+            corpus = corpus.take(np.flatnonzero(~bad))
+        else:
+            mended = _mend(corpus, modality.name, frames, finite, policy)
+            corpus = replace(corpus, frames={**corpus.frames, modality.name: mended})
+        corpus = replace(corpus, provenance=corpus.provenance.noting(note))
+    return corpus
+
+
+def _refuse(corpus: Corpus, modality: str, frames: Frames, bad: NDArray[np.bool_], told: str) -> None:
+    first = int(np.flatnonzero(bad)[0])
+    values = frames.of(first)
+    t, column = np.argwhere(~np.isfinite(values))[0]
+    raise DataError(
+        told,
+        corpus=corpus.name,
+        utterance=corpus.ids[first],
+        modality=modality,
+        expected="finite numbers",
+        found=f"{values[t, column]} in frame {t}, column {column}",
+        hint="mend the features, or declare a policy for non-finite frames: absent, zero, mean or drop",
+    )
+
+
+def _mend(corpus: Corpus, modality: str, frames: Frames, finite: NDArray[np.bool_], policy: Policy) -> Frames:
+    values = np.array(frames.values)  # a copy: the input is never changed
+    wrong = ~np.isfinite(values)
+    if policy == "absent":
+        observed = finite if frames.observed is None else finite & frames.observed
+        return replace(frames, values=np.where(wrong, np.float32(0), values), observed=observed)
+    fill = np.zeros(values.shape[1], np.float32)
+    if policy == "mean":
+        train = corpus.utterances.split == SPLITS.index("train")
+        chosen = train if train.any() else np.ones(len(corpus), bool)
+        rows = np.repeat(frames.start[chosen], frames.count[chosen])  # (R_train,)
+        rows = (
+            rows + np.arange(len(rows)) - np.repeat(np.cumsum(frames.count[chosen]) - frames.count[chosen], frames.count[chosen])
+        )
+        seen, weight = values[rows], ~wrong[rows]
+        if not weight.any(axis=0).all():
+            raise DataError(
+                "a column has no finite number in training to take a mean of",
+                corpus=corpus.name,
+                modality=modality,
+                hint="use policy 'absent' or 'drop'",
+            )
+        fill = np.where(weight, seen, 0).sum(axis=0, dtype=np.float64) / weight.sum(axis=0)
+    return replace(frames, values=np.where(wrong, fill, values).astype(np.float32))

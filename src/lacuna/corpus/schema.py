@@ -1,0 +1,142 @@
+"""What a corpus holds: its modalities and its targets, as frozen values that travel with every model."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from lacuna.errors import ConfigError, DataError
+
+Task = Literal["classification", "soft", "regression"]
+SPLITS = ("train", "valid", "test")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+def check_name(kind: str, name: str) -> str:
+    """Return ``name`` if it is safe in a path, a column and a YAML key.
+
+    Raises:
+        DataError: the name has characters outside ``a-z 0-9 _ -``.
+    """
+    if not _NAME.fullmatch(name):
+        raise DataError(
+            f"{kind} name {name!r} cannot be used",
+            expected="lower-case letters, digits, '_' and '-', starting with a letter or digit",
+            found=repr(name),
+            hint=f"rename the {kind}",
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One channel of a corpus.
+
+    Attributes:
+        name: e.g. ``text``, ``audio``, ``vision``.
+        dim: width of a frame; every frame is ``(dim,)`` float32.
+        extractor: what made the features, in words.
+        vocabulary: size of the vocabulary when token ids are kept beside the frames, else ``None``.
+    """
+
+    name: str
+    dim: int
+    extractor: str = "unknown"
+    vocabulary: int | None = None
+
+    def __post_init__(self) -> None:
+        check_name("modality", self.name)
+        if self.dim < 1:
+            raise DataError("a modality needs at least one column", modality=self.name, expected="dim >= 1", found=self.dim)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something to predict.
+
+    Attributes:
+        name: e.g. ``emotion``, ``sentiment``, ``score``.
+        task: ``classification`` (int64 class), ``soft`` (a distribution over classes) or ``regression`` (float32).
+        classes: class names in the order of their codes; empty for regression.
+        low: lowest possible value of a regression target, if it has one.
+        high: highest possible value of a regression target, if it has one.
+    """
+
+    name: str
+    task: Task
+    classes: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        check_name("target", self.name)
+        object.__setattr__(self, "classes", tuple(self.classes))
+        if self.task not in ("classification", "soft", "regression"):
+            raise DataError(f"target '{self.name}' has unknown task {self.task!r}", expected="classification, soft or regression")
+        if (self.task == "regression") != (not self.classes):
+            raise DataError(
+                f"target '{self.name}' of task '{self.task}' has {len(self.classes)} classes",
+                expected="no classes for regression, at least one otherwise",
+            )
+
+    @property
+    def width(self) -> int:
+        """Number of outputs a model needs: one per class, or 1."""
+        return max(1, len(self.classes))
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a model is built for: the modalities it may see and the target it predicts."""
+
+    modalities: tuple[Modality, ...]
+    target: Target
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "modalities", tuple(self.modalities))
+        if not self.modalities:
+            raise ConfigError("a model needs at least one modality")
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Frame width by modality, in the corpus's order."""
+        return {m.name: m.dim for m in self.modalities}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a JSON file; :meth:`from_json` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Schema:
+        """Inverse of :meth:`to_json`."""
+        return cls(
+            modalities=tuple(Modality(**m) for m in content["modalities"]),
+            target=Target(**content["target"]),
+        )
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a corpus came from.
+
+    Attributes:
+        source: what was read, as file names without machine paths.
+        importer: name of the importer, or of the generator.
+        licence: terms of the original corpus, as far as known.
+        files: SHA-256 by file name of what was read.
+        notes: what the importer recognised, decided or repaired; one sentence each.
+    """
+
+    source: str = "unknown"
+    importer: str = "unknown"
+    licence: str = "unknown"
+    files: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "notes", tuple(self.notes))
+
+    def noting(self, *notes: str) -> Provenance:
+        """The same provenance with more notes."""
+        return Provenance(self.source, self.importer, self.licence, self.files, (*self.notes, *notes))

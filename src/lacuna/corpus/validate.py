@@ -1,0 +1,222 @@
+"""What must hold of every corpus, and what a person should know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.repair import finite_rows
+from lacuna.corpus.schema import SPLITS, Target
+from lacuna.errors import DataError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that validation saw.
+
+    Attributes:
+        fatal: True if the corpus must not be used like this.
+        error: the message with its parts; raise it if fatal, show it otherwise.
+    """
+
+    fatal: bool
+    error: DataError
+
+
+def check(corpus: Corpus) -> Corpus:
+    """Return the corpus if nothing fatal is found.
+
+    Raises:
+        DataError: the first fatal finding.
+    """
+    for finding in validate(corpus):
+        if finding.fatal:
+            raise finding.error
+    return corpus
+
+
+def validate(corpus: Corpus) -> Iterator[Finding]:
+    """Yield every finding: structure, then splits, labels and frames. Reads each frame once, in blocks."""
+    yield from _structure(corpus)
+    yield from _splits(corpus)
+    for target in corpus.targets:
+        yield from _labels(corpus, target)
+    for modality in corpus.modalities:
+        yield from _frames(corpus, modality.name, modality.dim)
+
+
+def _structure(corpus: Corpus) -> Iterator[Finding]:
+    u = corpus.utterances
+    if not len(corpus):
+        yield Finding(True, DataError("the corpus holds no utterance", corpus=corpus.name, expected="at least one", found=0))
+        return
+    ids = corpus.ids
+    if len(set(ids)) != len(ids) or any(not i for i in ids):
+        seen: set[str] = set()
+        twin = next(i for i in ids if not i or i in seen or seen.add(i))  # type: ignore[func-returns-value]
+        yield Finding(
+            True,
+            DataError(
+                "utterance ids must be unique and not empty", corpus=corpus.name, utterance=twin, found=f"{ids.count(twin)} times"
+            ),
+        )
+    if (u.turn < 0).any():
+        row = int(np.argmin(u.turn))
+        yield Finding(True, DataError("a turn is negative", corpus=corpus.name, utterance=ids[row], found=int(u.turn[row])))
+    same = u.dialogue[1:] == u.dialogue[:-1]
+    for row in np.flatnonzero(same & (u.turn[1:] <= u.turn[:-1]))[:1]:
+        yield Finding(
+            True,
+            DataError(
+                "turns of a dialogue must ascend, each one once",
+                corpus=corpus.name,
+                utterance=ids[row + 1],
+                expected=f"a turn above {u.turn[row]} in dialogue '{u.dialogue_names[u.dialogue[row]].as_py()}'",
+                found=int(u.turn[row + 1]),
+                hint="give every turn of a dialogue its own number",
+            ),
+        )
+    if 1 + int((~same).sum()) != len(np.unique(u.dialogue)):
+        yield Finding(True, DataError("the utterances of a dialogue must be contiguous", corpus=corpus.name))
+
+
+def _splits(corpus: Corpus) -> Iterator[Finding]:
+    u = corpus.utterances
+    if not len(corpus) or (u.split < 0).all():
+        return
+    pairs = np.unique(np.stack([u.dialogue, u.split], axis=1), axis=0)  # (P, 2) distinct (dialogue, split)
+    dialogues, count = np.unique(pairs[:, 0], return_counts=True)
+    for dialogue in dialogues[count > 1][:1]:
+        rows = np.flatnonzero(u.dialogue == dialogue)
+        there = sorted({SPLITS[c] if c >= 0 else "none" for c in u.split[rows]})
+        yield Finding(
+            True,
+            DataError(
+                f"{(count > 1).sum()} dialogue(s) are shared between splits; first: '{u.dialogue_names[int(dialogue)].as_py()}'",
+                corpus=corpus.name,
+                utterance=corpus.ids[rows[np.flatnonzero(u.split[rows] != u.split[rows[0]])[0]]],
+                expected="every dialogue in one split, or the test is not unseen",
+                found=" and ".join(there),
+                hint="split by dialogue",
+            ),
+        )
+    for code, split in enumerate(SPLITS):
+        if not (u.split == code).any():
+            yield Finding(False, DataError(f"there is no {split} split", corpus=corpus.name, hint="carve one out by dialogue"))
+
+
+def _labels(corpus: Corpus, target: Target) -> Iterator[Finding]:
+    values = corpus.utterances.labels.get(target.name)
+    if values is None or len(values) != len(corpus):
+        yield Finding(True, DataError(f"labels of target '{target.name}' are missing", corpus=corpus.name))
+        return
+    given = corpus.labelled(target.name)
+    wrong = np.zeros(len(corpus), bool)
+    expected = ""
+    if target.task == "classification":
+        wrong = (values >= len(target.classes)) | (values < -1)
+        expected = f"a class code from 0 to {len(target.classes) - 1}, or -1"
+    elif target.task == "soft":
+        wrong = given & ((values < 0).any(axis=1) | (np.abs(values.sum(axis=1) - 1) > 1e-3))
+        wrong |= np.isfinite(values).any(axis=1) & ~given
+        expected = "shares from 0 to 1 that sum to 1"
+    else:
+        low, high = target.low if target.low is not None else -np.inf, target.high if target.high is not None else np.inf
+        wrong = np.isinf(values) | (given & ((values < low) | (values > high)))
+        expected = f"a number from {low:g} to {high:g}"
+    for row in np.flatnonzero(wrong)[:1]:
+        told = f"{wrong.sum()} label(s) of target '{target.name}' are out of bounds"
+        yield Finding(True, DataError(told, corpus=corpus.name, utterance=corpus.ids[row], expected=expected, found=values[row]))
+    u = corpus.utterances
+    if not given.any() and (u.split >= 0).any():
+        yield Finding(True, DataError(f"no utterance is labelled for target '{target.name}'", corpus=corpus.name))
+    if target.task == "classification" and not wrong.any() and (u.split == 0).any():
+        missing = sorted(set(range(len(target.classes))) - set(values[(u.split == 0) & given].tolist()))
+        if missing:
+            names = ", ".join(target.classes[c] for c in missing)
+            yield Finding(False, DataError(f"target '{target.name}': no training utterance of class {names}", corpus=corpus.name))
+
+
+def _frames(corpus: Corpus, modality: str, dim: int) -> Iterator[Finding]:
+    frames = corpus.frames.get(modality)
+    if frames is None or frames.values.ndim != 2 or frames.values.shape[1] != dim:
+        found = None if frames is None else frames.values.shape
+        yield Finding(
+            True,
+            DataError(
+                "frames are missing or of the wrong width",
+                corpus=corpus.name,
+                modality=modality,
+                expected=f"(rows, {dim})",
+                found=found,
+            ),
+        )
+        return
+    end = frames.start + frames.count
+    if (
+        len(frames.count) != len(corpus)
+        or (frames.count < 0).any()
+        or (frames.start < 0).any()
+        or (end > len(frames.values)).any()
+    ):
+        yield Finding(
+            True,
+            DataError(
+                "frame offsets point outside the frames",
+                corpus=corpus.name,
+                modality=modality,
+                expected=f"{len(corpus)} ranges within {len(frames.values)} rows",
+                found=f"{len(frames.count)} ranges up to row {end.max(initial=0)}",
+            ),
+        )
+        return
+    finite = finite_rows(frames.values)
+    used = np.zeros(len(frames.values) + 1, np.int64)
+    np.add.at(used, frames.start[frames.count > 0], 1)
+    np.add.at(used, end[frames.count > 0], -1)
+    bad = ~finite & (np.cumsum(used)[:-1] > 0)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        holder = int(np.flatnonzero((frames.start <= row) & (row < end))[0])
+        told = f"{bad.sum()} frames of {modality} hold NaN or inf"
+        yield Finding(
+            True, DataError(told, corpus=corpus.name, utterance=corpus.ids[holder], modality=modality, expected="finite numbers")
+        )
+    if not frames.any_observed.any():
+        yield Finding(False, DataError("the modality is absent from every utterance", corpus=corpus.name, modality=modality))
+        return
+    if bad.any():
+        return
+    low, high, silent = _extent(corpus, modality)
+    if (constant := int((low == high).sum())) and len(frames.values) > 1:
+        yield Finding(
+            False, DataError(f"{constant} of {dim} columns of {modality} are constant", corpus=corpus.name, modality=modality)
+        )
+    if silent:
+        yield Finding(
+            False,
+            DataError(
+                f"{silent} recordings of {modality} are all zero",
+                corpus=corpus.name,
+                modality=modality,
+                hint="if that means 'not recorded', have them read as absent",
+            ),
+        )
+
+
+def _extent(corpus: Corpus, modality: str) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Column minima and maxima, and how many recordings hold nothing but zeros."""
+    frames = corpus.frames[modality]
+    low, high = np.full(frames.values.shape[1], np.inf), np.full(frames.values.shape[1], -np.inf)
+    zero = np.zeros(len(frames.values), bool)
+    for start in range(0, len(frames.values), 1 << 16):
+        block = frames.values[start : start + (1 << 16)]
+        low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
+        zero[start : start + len(block)] = ~block.any(axis=1)
+    total = np.concatenate([[0], np.cumsum(zero)])
+    zeros = total[frames.start + frames.count] - total[frames.start]
+    return low, high, int(((zeros == frames.count) & (frames.count > 0)).sum())

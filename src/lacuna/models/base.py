@@ -1,0 +1,189 @@
+"""The contract that every recogniser keeps, and the registry that knows them all."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lacuna.corpus.batch import Batch
+from lacuna.corpus.schema import Schema, Target
+from lacuna.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about a batch.
+
+    Attributes:
+        logits: (U, C) float, unnormalised log-probabilities; (U, 1) the value itself for regression.
+        recovered: by modality (U, T_m, d_m): observed frames unchanged, the rest filled in; empty if the model does not recover.
+        auxiliary: whatever the model's own losses or figures need, by name.
+    """
+
+    logits: Tensor
+    recovered: dict[str, Tensor] = field(default_factory=dict)
+    auxiliary: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One optimisation step among those that a batch goes through.
+
+    Attributes:
+        name: what :meth:`Recognizer.losses` is called with.
+        parameters: prefixes of the parameter names that this stage steps; the others stay bit-identical. Empty = all.
+    """
+
+    name: str = "task"
+    parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Config:
+    """Base of every model's frozen settings: one dataclass a model, one YAML a model."""
+
+
+class Recognizer(nn.Module, ABC):
+    """An emotion recogniser for input with holes.
+
+    A model reads missingness from ``batch.present`` alone, never writes into its input, and gives an utterance the same
+    answer whatever else is in the batch (whole dialogues, if it reads them).
+
+    Args:
+        schema: the modalities that it may see and the target that it predicts.
+        config: an instance of the class's ``Config``.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[Config]] = Config
+    needs_dialogue: ClassVar[bool] = False  # reads other turns: batches must hold whole dialogues
+    recovers: ClassVar[bool] = False  # returns recovered frames
+    learns: ClassVar[bool] = True  # has parameters that gradient descent steps
+
+    def __init__(self, schema: Schema, config: Any = None) -> None:
+        super().__init__()
+        self.schema = schema
+        self.config = self.Config() if config is None else config
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The optimisation steps of a batch, in order."""
+        return (Stage(),)
+
+    def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
+        """Compute buffers in closed form before training.
+
+        Args:
+            batches: each call iterates once over the complete training batches.
+        """
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Prediction:
+        """Predict every utterance of the batch."""
+
+    def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
+        """Scalar losses of one stage; the loop steps on their sum and logs each one.
+
+        Args:
+            complete: all that the corpus holds, as target for recovery and distillation.
+            observed: the same utterances through the training mask.
+            stage: name of the stage.
+        """
+        return {"task": task_loss(self.schema.target, self(observed).logits, observed.label)}
+
+
+def task_loss(target: Target, logits: Tensor, label: Tensor) -> Tensor:
+    """Mean loss over the labelled utterances: cross-entropy (hard or soft), or smooth L1 for regression.
+
+    Args:
+        target: what is predicted.
+        logits: (U, C) or (U, 1).
+        label: (U,) int64 | (U, C) float32 | (U,) float32; -1 or NaN = unlabelled.
+
+    Returns:
+        A scalar; 0 with a gradient of 0 if nothing is labelled.
+    """
+    if target.task == "classification":
+        known = label >= 0
+        each = functional.cross_entropy(logits, label.clamp_min(0), reduction="none")
+    elif target.task == "soft":
+        known = torch.isfinite(label).all(dim=1)
+        each = functional.cross_entropy(logits, torch.nan_to_num(label), reduction="none")
+    else:
+        known = torch.isfinite(label)
+        each = functional.smooth_l1_loss(logits.squeeze(-1), torch.nan_to_num(label), reduction="none")
+    return (each * known).sum() / known.sum().clamp_min(1)
+
+
+_REGISTRY: dict[str, type[Recognizer]] = {}
+R = TypeVar("R", bound=type[Recognizer])
+
+
+def register(name: str) -> Callable[[R], R]:
+    """Class decorator that makes a recogniser available under ``name``.
+
+    Raises:
+        ConfigError: the name is taken.
+    """
+
+    def add(cls: R) -> R:
+        if name in _REGISTRY and _REGISTRY[name].__qualname__ != cls.__qualname__:
+            raise ConfigError(f"two models are called '{name}': {_REGISTRY[name].__name__} and {cls.__name__}")
+        cls.name = name
+        _REGISTRY[name] = cls
+        return cls
+
+    return add
+
+
+def list_models() -> list[str]:
+    """Names of all recognisers, sorted."""
+    _load_all()
+    return sorted(_REGISTRY)
+
+
+def model_class(name: str) -> type[Recognizer]:
+    """The class registered under ``name``.
+
+    Raises:
+        ConfigError: there is none; the message lists what there is.
+    """
+    _load_all()
+    try:
+        return _REGISTRY[name]
+    except KeyError:
+        raise ConfigError(f"unknown model {name!r}; known: {', '.join(sorted(_REGISTRY))}") from None
+
+
+def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
+    """Make an untrained recogniser.
+
+    Args:
+        name: as registered.
+        schema: what it is built for.
+        settings: fields of the model's ``Config`` that differ from their defaults.
+
+    Raises:
+        ConfigError: unknown model or setting.
+    """
+    cls = model_class(name)
+    known = {f.name for f in fields(cls.Config)}
+    if unknown := sorted(set(settings) - known):
+        raise ConfigError(f"model '{name}' has no setting {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'none'}")
+    return cls(schema, cls.Config(**settings))
+
+
+def _load_all() -> None:
+    """Import every module beside this one, so that each file's decorator runs."""
+    import lacuna.models as package
+
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
