@@ -1,8 +1,10 @@
 """Foreign pickles: the one place where they are read, through an unpickler that knows containers and arrays only.
 
 A pickle is a program. Corpora of this field come as pickles all the same, so this one runs the opcodes but resolves no
-name outside a short list: numpy arrays and scalars, sets and ordered dictionaries, and CPU torch tensors, whose inner
-archive is read with ``weights_only=True``. Anything else stops before it is imported.
+name outside a short list: numpy arrays and scalars, containers, and CPU torch tensors, whose inner archive is read with
+``weights_only=True``. Anything else stops before it is imported. What is on the list is not handed out itself either,
+but behind a wrapper that can be called and not changed; array layouts are rebuilt from checked parts, because numpy
+believes a pickled dtype whatever it says.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lacuna.errors import DataError, UnsafePickleError
 
 _HINT = "if you trust the file, convert it to .npz with the tool that made it, and import that"
+_LEAVES = (str, float, int, bytes, bool, type(None), np.float64, np.float32, np.int64)
 
 
 def read_pickle(path: Path, limit: int = 16 << 30) -> Any:
@@ -28,22 +32,109 @@ def read_pickle(path: Path, limit: int = 16 << 30) -> Any:
         path: the file.
         limit: refuse larger files, in bytes.
 
+    Returns:
+        Plain Python containers, numpy arrays and scalars; torch tensors come as arrays.
+
     Raises:
         UnsafePickleError: it names anything outside the allow-list; nothing of that was imported or called.
         DataError: the file is too large, truncated or not a pickle.
     """
-    size = path.stat().st_size
-    if size > limit:
-        raise DataError("the pickle is too large to read", corpus=path.name, expected=f"at most {limit} bytes", found=size)
     try:
+        size = path.stat().st_size
+        if size > limit:
+            raise DataError("the pickle is too large to read", corpus=path.name, expected=f"at most {limit} bytes", found=size)
         with path.open("rb") as handle:
-            return _Restricted(handle, encoding="latin1").load()
+            return _plain(_Restricted(handle, encoding="latin1").load(), {})
+    except DataError:
+        raise
     except UnsafePickleError as error:
         raise UnsafePickleError(f"{path.name} was not read: {error}\n  do: {_HINT}") from None
     except RecursionError:
         raise DataError("the pickle nests too deeply", corpus=path.name) from None
-    except Exception as error:
+    except Exception as error:  # a broken pickle may raise anything
         raise DataError("not a readable pickle", corpus=path.name, found=f"{type(error).__name__}: {error}") from None
+
+
+class _Call:
+    """Something on the allow-list: it can be called; BUILD cannot set anything on it."""
+
+    __slots__ = ("_function",)
+    _function: Callable[..., Any]
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        object.__setattr__(self, "_function", function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._function(*arguments)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise UnsafePickleError("it changes what it was given")
+
+    def __setstate__(self, state: object) -> None:
+        raise UnsafePickleError("it changes what it was given")
+
+
+class _Kind:
+    """A pickled dtype: a code and a byte order, no more; numpy's own ``__setstate__`` would believe any layout."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, code: Any, align: Any = False, copy: Any = True) -> None:
+        code = code.decode("latin1") if isinstance(code, bytes) else code
+        if not isinstance(code, str) or code[:1] not in "biufcSUO?" or not (code[1:] or "0").isdigit():
+            raise UnsafePickleError(f"it holds an array of the unsupported kind {code!r}")
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state: Any) -> None:
+        _, order, *layout = state
+        order = order.decode("latin1") if isinstance(order, bytes) else order
+        size = layout[3] if len(layout) > 3 else -1
+        text = self.dtype.kind in "SU" and isinstance(size, int) and 0 <= size < 1 << 20
+        if any(part is not None for part in layout[:3]) or order not in tuple("<>|="):
+            raise UnsafePickleError("it holds an array whose layout is not a plain one")
+        if not text and size not in (-1, self.dtype.itemsize):
+            raise UnsafePickleError("it holds an array whose items have an impossible size")
+        if text:
+            self.dtype = np.dtype(f"{self.dtype.kind}{size // (4 if self.dtype.kind == 'U' else 1)}")
+        self.dtype = self.dtype.newbyteorder(order)  # type: ignore[arg-type]
+
+
+class _Array(np.ndarray[Any, Any]):
+    """An array while it is being read; :func:`_plain` turns it into an ordinary one."""
+
+    def __setstate__(self, state: Any) -> None:
+        *version, shape, kind, fortran, data = state
+        if not isinstance(kind, _Kind):
+            raise UnsafePickleError("it holds an array of an unknown kind")
+        super().__setstate__((*(version or (1,)), shape, kind.dtype, fortran, data))
+
+
+class _Subtype:
+    """Stands for ``numpy.ndarray`` where a pickle names it: nothing can be made of it but a checked array."""
+
+    __slots__ = ()
+
+
+def _reconstruct(subtype: Any, shape: Any, code: Any) -> NDArray[Any]:
+    if not isinstance(subtype, _Subtype):
+        raise UnsafePickleError("it makes an array of a foreign class")
+    return np.ndarray.__new__(_Array, (0,), "b")
+
+
+def _scalar(kind: Any, content: Any = b"") -> Any:
+    if not isinstance(kind, _Kind) or kind.dtype.kind == "O":
+        raise UnsafePickleError("it holds a scalar of an unknown kind")
+    raw = content.encode("latin1") if isinstance(content, str) else bytes(memoryview(content))
+    if len(raw) != kind.dtype.itemsize:
+        raise ValueError(f"a scalar of {len(raw)} bytes instead of {kind.dtype.itemsize}")
+    return np.frombuffer(raw, kind.dtype)[0] if raw else kind.dtype.type()
+
+
+def _frombuffer(buffer: Any, kind: Any, shape: Any, order: Any, axes: Any = None) -> NDArray[Any]:
+    if not isinstance(kind, _Kind):
+        raise UnsafePickleError("it holds an array of an unknown kind")
+    array = np.frombuffer(buffer, kind.dtype).reshape(shape, order="F" if order == "F" else "C")
+    return array if axes is None else array.transpose(axes)
 
 
 def _storage(content: bytes) -> Any:
@@ -52,42 +143,31 @@ def _storage(content: bytes) -> Any:
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
-def _tensor(*arguments: Any) -> Any:
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> NDArray[Any]:
     import torch
 
-    rebuilt = torch._utils._rebuild_tensor_v2(*arguments[:6])  # type: ignore[no-untyped-call]
-    return rebuilt.detach().numpy()
+    if not isinstance(storage, torch.storage.TypedStorage):
+        raise UnsafePickleError("it makes a tensor of something else than a storage")
+    flat = torch.tensor([], dtype=storage.dtype)
+    raw = storage._untyped_storage
+    length = raw.nbytes() // flat.element_size()
+    size, stride = [int(n) for n in size], [int(n) for n in stride]
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if min([offset, *size, *stride]) < 0 or (0 not in size and last >= length):
+        raise ValueError("a tensor that lies outside its storage")  # torch would grow the storage
+    flat = flat.set_(raw, 0, (length,), (1,))  # type: ignore[call-overload]
+    return np.ascontiguousarray(flat.as_strided(size, stride, offset).numpy())
 
 
-_ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): lambda text, encoding="latin1": _encode(text, encoding),
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    ("torch.storage", "_load_from_bytes"): _storage,
-}
-for _module in ("builtins", "__builtin__"):
-    for _name in (
-        "set",
-        "frozenset",
-        "bytearray",
-        "complex",
-        "list",
-        "dict",
-        "tuple",
-        "int",
-        "float",
-        "str",
-        "bool",
-        "bytes",
-        "slice",
-    ):
-        _ALLOWED[_module, _name] = getattr(__import__("builtins"), _name)
-for _module in ("numpy.core", "numpy._core"):
-    _ALLOWED[f"{_module}.multiarray", "_reconstruct"] = np._core.multiarray._reconstruct  # type: ignore[attr-defined]
-    _ALLOWED[f"{_module}.multiarray", "scalar"] = np._core.multiarray.scalar  # type: ignore[attr-defined]
-    _ALLOWED[f"{_module}.numeric", "_frombuffer"] = np._core.numeric._frombuffer  # type: ignore[attr-defined]
+def _content(make: Callable[..., Any]) -> Callable[..., Any]:
+    """``bytes`` and the like from content only: ``bytes(n)`` would allocate whatever a pickle asks for."""
+
+    def build(*arguments: Any) -> Any:
+        if arguments and isinstance(arguments[0], int):
+            raise UnsafePickleError("it allocates memory without content")
+        return make(*arguments)
+
+    return build
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
@@ -97,12 +177,69 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+_BUILTINS: dict[str, Callable[..., Any]] = {
+    "set": set,
+    "frozenset": frozenset,
+    "list": list,
+    "dict": dict,
+    "tuple": tuple,
+    "slice": slice,
+    "complex": complex,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "str": str,
+    "bytes": _content(bytes),
+    "bytearray": _content(bytearray),
+}
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): _Call(collections.OrderedDict),
+    ("collections", "defaultdict"): _Call(lambda *_: {}),  # the factory is not kept
+    ("numpy", "ndarray"): _Subtype(),
+    ("numpy", "dtype"): _Call(_Kind),
+    ("_codecs", "encode"): _Call(_encode),
+    ("torch._utils", "_rebuild_tensor_v2"): _Call(_tensor),
+    ("torch.storage", "_load_from_bytes"): _Call(_storage),
+    **{(module, name): _Call(make) for module in ("builtins", "__builtin__") for name, make in _BUILTINS.items()},
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _Call(_reconstruct) for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "scalar"): _Call(_scalar) for core in ("core", "_core")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _Call(_frombuffer) for core in ("core", "_core")},
+}
+
+
 class _Restricted(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         try:
             return _ALLOWED[module, name]
-        except KeyError:
+        except (KeyError, TypeError):
             raise UnsafePickleError(f"it asks for '{module}.{name}'") from None
 
     def persistent_load(self, pid: Any) -> Any:
         raise UnsafePickleError("it refers to objects outside the file")
+
+
+def _plain(value: Any, done: dict[int, Any]) -> Any:
+    """The content with every helper of this module replaced by what it stands for; shared parts stay shared."""
+    if type(value) in _LEAVES:
+        return value
+    if id(value) in done:
+        return done[id(value)][1]
+    result = value
+    if isinstance(value, _Array):
+        result = value.view(np.ndarray)
+    elif isinstance(value, _Kind):
+        result = value.dtype
+    elif isinstance(value, (_Call, _Subtype)):
+        raise UnsafePickleError("it holds a function or a class")
+    done[id(value)] = (value, result)  # the value too, so that its id is not used again
+    if isinstance(result, np.ndarray) and result.dtype.kind == "O":
+        for index, item in enumerate(result.flat):
+            result.flat[index] = _plain(item, done)
+    elif isinstance(result, (list, dict)):
+        for key, item in result.items() if isinstance(result, dict) else enumerate(result):
+            if type(item) not in _LEAVES:
+                result[key] = _plain(item, done)
+    elif isinstance(result, (tuple, set, frozenset)):
+        result = type(result)(_plain(item, done) for item in result)
+        done[id(value)] = (value, result)
+    return result

@@ -54,6 +54,18 @@ def map_tensors(path: Path) -> dict[str, NDArray[np.generic]]:
     return tensors
 
 
+def release_pages(array: NDArray[Any]) -> None:
+    """Let go of the pages that reading a memory-mapped array has brought in; a no-op for other arrays.
+
+    What is dropped stays in the system's page cache, so that it can be read again; the process only stops holding it.
+    """
+    base: Any = array
+    while isinstance(base, (np.ndarray, memoryview)):
+        base = base.base if isinstance(base, np.ndarray) else base.obj
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
+
+
 def write_tensors(handle: BinaryIO, tensors: Sequence[tuple[str, np.dtype[Any], tuple[int, ...], Iterator[bytes]]]) -> None:
     """Write a safetensors file from streams, so that no tensor has to fit in memory.
 

@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Kedro datasets whose saves are whole or absent."""

@@ -71,7 +71,7 @@ class Recognizer(nn.Module, ABC):
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__()
         self.schema = schema
-        self.config = self.Config() if config is None else config
+        self.config: Any = self.Config() if config is None else config
 
     @property
     def stages(self) -> tuple[Stage, ...]:

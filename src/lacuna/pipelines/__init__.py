@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Kedro pipelines: thin, typed nodes over the library."""

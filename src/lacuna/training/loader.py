@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
+from lacuna.corpus.tensors import release_pages
+
+SMALL = 64 << 20  # bytes
 
 
 @dataclass(frozen=True, eq=False)
 class Loader:
-    """Read one split of a corpus in batches; nothing is held but the index.
+    """Read one split of a corpus in batches.
+
+    A split that is small when padded is read once and kept, standardised, on the device; of a larger one nothing is held but
+    the index. Both give the same batches, bit for bit.
 
     Attributes:
         corpus: a view on the split.
@@ -24,6 +32,8 @@ class Loader:
         statistics: of the training split.
         batch_size: utterances in a batch; with whole dialogues the last one that starts within it is completed.
         whole_dialogues: keep the turns of a dialogue together, in order.
+        device: where the batches are put.
+        keep_bytes: a split of at most this size is kept; 0 = never.
     """
 
     corpus: Corpus
@@ -31,6 +41,8 @@ class Loader:
     statistics: Statistics
     batch_size: int = 64
     whole_dialogues: bool = False
+    device: torch.device | str = "cpu"
+    keep_bytes: int = SMALL
 
     def rows(self, shuffle: tuple[int, int] | None = None) -> list[NDArray[np.int64]]:
         """Row numbers of each batch of an epoch.
@@ -65,9 +77,45 @@ class Loader:
         return edges, np.diff(np.concatenate([edges, [len(code)]]))
 
     def read(self, rows: NDArray[np.int64]) -> Batch:
-        """The complete batch at those rows."""
-        return collate(self.corpus, rows, self.schema, self.statistics)
+        """The complete batch at those rows, on the device."""
+        if self._kept is not None:
+            return self._take(self._kept, rows)
+        batch = collate(self.corpus, rows, self.schema, self.statistics).to(self.device)
+        for frames in self.corpus.frames.values():
+            release_pages(frames.values)
+        return batch
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches in the corpus's own order."""
         return (self.read(rows) for rows in self.rows())
+
+    @cached_property
+    def _kept(self) -> Batch | None:
+        """The whole split as one batch, if it is small."""
+        frames = self.corpus.frames
+        longest = {m: int(frames[m].count.max(initial=1)) if m in frames else 1 for m in self.schema.dims}
+        size = 4 * len(self.corpus) * sum(longest[m] * dim for m, dim in self.schema.dims.items())
+        if not 0 < size <= self.keep_bytes:
+            return None
+        return collate(self.corpus, np.arange(len(self.corpus)), self.schema, self.statistics).to(self.device)
+
+    def _take(self, whole: Batch, rows: NDArray[np.int64]) -> Batch:
+        """Some rows of the kept batch, padded no further than their own longest."""
+        index = torch.from_numpy(rows).to(self.device)
+
+        def cut(name: str, x: torch.Tensor) -> torch.Tensor:  # (N, T, ...) -> (U, T_m, ...)
+            if x.shape[1] > 1:
+                x = x[:, : max(1, int(self.corpus.frames[name].count[rows].max(initial=0)))]
+            return x.index_select(0, index)
+
+        return Batch(
+            features={m: cut(m, x) for m, x in whole.features.items()},
+            present={m: cut(m, x) for m, x in whole.present.items()},
+            dialogue=whole.dialogue[index],
+            turn=whole.turn[index],
+            speaker=whole.speaker[index],
+            key=whole.key[index],
+            label=whole.label[index],
+            ids=[whole.ids[row] for row in rows.tolist()],
+            tokens={m: cut(m, x) for m, x in whole.tokens.items()},
+        )

@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Blocks that two or more recognisers share."""

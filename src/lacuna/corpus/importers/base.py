@@ -1,0 +1,233 @@
+"""The contract that every importer keeps, and the registry that knows them all.
+
+An importer is one module beside this one with one class::
+
+    @dataclass(frozen=True)
+    class MineOptions(Options):
+        nonfinite: Policy = "refuse"
+
+    @register("mine", reads="a .npz with 'features' and 'labels'")
+    class Mine(Importer[MineOptions]):
+        Options = MineOptions
+
+        def recognise(self, path: Path) -> Recognition | None: ...
+        def load(self, path: Path, *, name: str, options: MineOptions) -> Corpus: ...
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from lacuna.corpus.corpus import Corpus
+from lacuna.errors import ConfigError, DataError, LacunaError
+
+
+@dataclass(frozen=True)
+class Options:
+    """Base of every importer's frozen, typed options; every field has a default."""
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What an importer saw in a file or folder.
+
+    Attributes:
+        what: in words, e.g. "MMSA pickle, unaligned, splits train, valid, test".
+        options: options that the load needs beside the path, each with a value that works.
+    """
+
+    what: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+O = TypeVar("O", bound=Options)  # noqa: E741
+
+
+class Importer(ABC, Generic[O]):
+    """Reads one source format; holds no state."""
+
+    name: ClassVar[str]
+    reads: ClassVar[str]
+    Options: ClassVar[type[Any]] = Options
+
+    @abstractmethod
+    def recognise(self, path: Path) -> Recognition | None:
+        """Look at the content, cheaply: what is it in words, or ``None`` if this importer does not read it.
+
+        A file of another format is never an error here.
+        """
+
+    @abstractmethod
+    def load(self, path: Path, *, name: str, options: O) -> Corpus:
+        """Read it into a corpus through :func:`lacuna.corpus.assemble.assemble`.
+
+        Raises:
+            DataError: the content is malformed; the message says where and how.
+        """
+
+
+_REGISTRY: dict[str, type[Importer[Any]]] = {}
+_RESERVED = {"path", "importer", "name"}
+I = TypeVar("I", bound=type[Importer[Any]])  # noqa: E741
+
+
+def register(name: str, *, reads: str) -> Callable[[I], I]:
+    """Class decorator that makes an importer available.
+
+    Args:
+        name: e.g. ``mosi-csv``.
+        reads: one line that says what it reads.
+
+    Raises:
+        ConfigError: the name is taken, or an option cannot be one (no default, or a name that ``import_corpus`` uses).
+    """
+
+    def add(cls: I) -> I:
+        if name in _REGISTRY and _REGISTRY[name].__qualname__ != cls.__qualname__:
+            raise ConfigError(f"two importers are called '{name}': {_REGISTRY[name].__name__} and {cls.__name__}")
+        for option in fields(cls.Options):
+            if option.name in _RESERVED or option.default is option.default_factory is MISSING:
+                raise ConfigError(f"importer '{name}' cannot have an option '{option.name}' (reserved, or without a default)")
+        cls.name, cls.reads = name, reads
+        _REGISTRY[name] = cls
+        return cls
+
+    return add
+
+
+def list_importers() -> dict[str, str]:
+    """Every importer's name, sorted, with the line that says what it reads."""
+    _load_all()
+    return {name: _REGISTRY[name].reads for name in sorted(_REGISTRY)}
+
+
+def importer_class(name: str) -> type[Importer[Any]]:
+    """The class registered under ``name``.
+
+    Raises:
+        ConfigError: there is none; the message lists what there is.
+    """
+    _load_all()
+    try:
+        return _REGISTRY[name]
+    except KeyError:
+        raise ConfigError(f"unknown importer {name!r}; known: {', '.join(sorted(_REGISTRY))}") from None
+
+
+def recognise(path: Path) -> dict[str, Recognition]:
+    """Every importer that reads ``path``, by name, with what it saw; empty if none does."""
+    _load_all()
+    seen: dict[str, Recognition] = {}
+    for name in sorted(_REGISTRY):
+        try:
+            found = _REGISTRY[name]().recognise(Path(path))
+        except Exception:  # a look at a foreign file is never an error, whatever the file does to the parser
+            found = None
+        if found is not None:
+            seen[name] = found
+    return seen
+
+
+def import_corpus(path: str | Path, /, *, importer: str | None = None, name: str | None = None, **options: Any) -> Corpus:
+    """Read a foreign file or folder into a corpus.
+
+    Args:
+        path: what to read.
+        importer: name of the importer; ``None`` = recognise it by content.
+        name: name of the corpus; ``None`` = made from the file's name.
+        options: fields of the importer's options that differ from their defaults.
+
+    Returns:
+        The checked corpus, in memory.
+
+    Raises:
+        DataError: nothing there, no importer recognises it, or its content is malformed.
+        ConfigError: several importers recognise it, or an importer or option is unknown.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError("nothing to import", corpus=path.name, expected="a file or a folder", found="no such path")
+    chosen = importer_class(importer or _the_one(path))()
+    settings = make_options(chosen.name, chosen.Options, options)
+    try:
+        return chosen.load(path, name=name or slug(path.stem if path.is_file() else path.resolve().name), options=settings)
+    except LacunaError:
+        raise
+    except MemoryError:
+        raise DataError("the data does not fit into memory", corpus=path.name) from None
+    except Exception as error:  # a malformed foreign file may break a parser anywhere; the cause stays in the traceback
+        raise DataError(
+            f"importer '{chosen.name}' cannot read this",
+            corpus=path.name,
+            expected=chosen.reads,
+            found=f"{type(error).__name__}: {error}",
+            hint="see `python -m lacuna doctor` on it",
+        ) from error
+
+
+def make_options(importer: str, cls: type[O], given: Mapping[str, Any]) -> O:
+    """Typed options from plain values, as they come from YAML or a command line.
+
+    Args:
+        importer: for the message.
+        cls: the importer's options.
+        given: by option name; lists become tuples, and a string becomes the number or the tuple that the option needs.
+
+    Raises:
+        ConfigError: an unknown option (the message names the known ones) or a value that does not fit.
+    """
+    from pydantic import TypeAdapter, ValidationError  # here: slow to import
+
+    known = {f.name: f for f in fields(cls)}
+    if unknown := sorted(set(given) - set(known)):
+        raise ConfigError(f"importer '{importer}' has no option {unknown[0]!r}; it has: {', '.join(known) or 'none'}")
+    values = {
+        key: [part.strip() for part in value.split(",")] if isinstance(value, str) and "tuple" in str(known[key].type) else value
+        for key, value in given.items()
+    }
+    try:
+        return TypeAdapter(cls).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "options"
+        raise ConfigError(f"option '{where}' of importer '{importer}': {first['msg']}, not {first['input']!r}") from None
+
+
+def slug(text: str) -> str:
+    """A corpus, modality or class name made of what a name may hold; ``corpus`` if nothing is left."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-_") or "corpus"
+
+
+def _the_one(path: Path) -> str:
+    seen = recognise(path)
+    if len(seen) == 1:
+        return next(iter(seen))
+    if seen:
+        told = "; ".join(f"'{name}' sees {r.what}" for name, r in seen.items())
+        raise ConfigError(f"several importers recognise {path.name}: {told}. Say which one with `importer`")
+    if (path / "corpus.json").is_file():
+        raise DataError("this is a Lacuna corpus already", corpus=path.name, hint="open it with `open_corpus`")
+    told = "".join(f"\n    {name}: {reads}" for name, reads in list_importers().items())
+    raise DataError(
+        "no importer recognises this",
+        corpus=path.name,
+        expected=f"one of{told}",
+        hint="name the importer to see what it misses, or arrange your own data as importer 'table' describes",
+    )
+
+
+def _load_all() -> None:
+    """Import every module beside this one, so that each file's decorator runs."""
+    import lacuna.corpus.importers as package
+
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")

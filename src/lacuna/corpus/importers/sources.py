@@ -1,0 +1,240 @@
+"""What several importers need to look at and read foreign files: cheap looks, CSV numbers, padding, provenance."""
+
+from __future__ import annotations
+
+import io
+import pickletools
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from lacuna.atomic import sha256
+from lacuna.corpus.pickles import read_pickle
+from lacuna.corpus.schema import Provenance
+from lacuna.errors import DataError
+
+PICKLES = (".pkl", ".pickle", ".p", ".pk")
+_SHORT = 80  # characters of a string worth keeping in an outline
+
+
+def provenance(
+    importer: str, path: Path, files: Iterable[Path], *, licence: str = "unknown", notes: Iterable[str] = ()
+) -> Provenance:
+    """Where a corpus came from, without machine paths.
+
+    Args:
+        importer: its name.
+        path: what was imported; only its last part is kept.
+        files: every file that was read; each is hashed, and named relative to ``path`` if that is a folder.
+        licence: terms of the original corpus, as far as known.
+        notes: what was recognised and decided; one sentence each.
+    """
+    root = path if path.is_dir() else path.parent
+    hashes = {(f.relative_to(root).as_posix() if f.is_relative_to(root) else f.name): sha256(f) for f in sorted(set(files))}
+    return Provenance(source=path.resolve().name, importer=importer, licence=licence, files=hashes, notes=tuple(notes))
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a pickle says about itself without being run.
+
+    Attributes:
+        strings: short strings (keys, ids) in the order in which they appear, repeated ones once.
+        names: what it would import, as ``module.name``.
+        first: the opcode of the outermost value: ``EMPTY_DICT``, ``EMPTY_LIST``, ...
+    """
+
+    strings: tuple[str, ...]
+    names: tuple[str, ...]
+    first: str
+
+
+class _Skipping:
+    """A file whose large blobs are passed over: a look at a 10 GB pickle reads little of it."""
+
+    def __init__(self, handle: IO[bytes], size: int) -> None:
+        self._handle, self._size = handle, size
+
+    def read(self, count: int) -> bytes:
+        if count < 1 << 16:
+            return self._handle.read(count)
+        at = self._handle.tell()
+        if count > self._size - at:
+            raise ValueError("truncated")
+        self._handle.seek(at + count)
+        return bytes(count)
+
+    def readline(self) -> bytes:
+        return self._handle.readline(1 << 16)
+
+    def tell(self) -> int:
+        return self._handle.tell()
+
+
+def outline(path: Path, operations: int = 200_000) -> Outline | None:
+    """Read a pickle's opcodes, executing nothing.
+
+    Args:
+        path: any file.
+        operations: look at no more than this many opcodes.
+
+    Returns:
+        What is there, or ``None`` if it is not a pickle.
+    """
+    strings: dict[str, None] = {}
+    names: dict[str, None] = {}
+    memo: list[str] = []
+    recent = ["", ""]
+    first = ""
+    try:
+        with path.open("rb") as handle:
+            if handle.read(1) not in (b"\x80", b"(", b"]", b"}", b"c"):
+                return None
+            handle.seek(0)
+            source: Any = _Skipping(handle, path.stat().st_size)
+            for number, (opcode, argument, _) in enumerate(pickletools.genops(source)):
+                if not first and opcode.name not in ("PROTO", "FRAME", "MARK"):
+                    first = opcode.name
+                if opcode.name in ("GLOBAL", "INST"):
+                    names[str(argument).replace(" ", ".")] = None
+                elif opcode.name == "STACK_GLOBAL":
+                    names[".".join(recent)] = None
+                elif opcode.name == "MEMOIZE":
+                    memo.append(recent[1])
+                elif opcode.name in ("BINGET", "LONG_BINGET") and isinstance(argument, int) and argument < len(memo):
+                    recent = [recent[1], memo[argument]]
+                elif isinstance(argument, str) and len(argument) <= _SHORT:
+                    strings[argument] = None
+                    recent = [recent[1], argument]
+                if number >= operations:
+                    break
+    except Exception:  # whatever breaks the opcode reader is not a pickle
+        return None
+    return Outline(tuple(strings), tuple(names), first)
+
+
+def peek_pickle(path: Path, limit: int = 64 << 20) -> Any:
+    """The content of a small pickle, or ``None`` if it is large, hostile, broken or no pickle."""
+    try:
+        return read_pickle(path, limit) if path.is_file() else None
+    except Exception:  # a look is never an error
+        return None
+
+
+def npz_shapes(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Shape and dtype of every array of an ``.npz`` by name, from the headers alone; empty if it is none."""
+    shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.namelist():
+                if not entry.endswith(".npy"):
+                    return {}
+                with archive.open(entry) as handle:
+                    version = npy.read_magic(handle)
+                    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+                    shape, _, kind = read(handle)
+                shapes[entry.removesuffix(".npy")] = (tuple(shape), kind)
+    except Exception:  # not a zip, or not of arrays
+        return {}
+    return shapes
+
+
+def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """Every array of an ``.npz``; objects are refused, since they would have to be unpickled.
+
+    Raises:
+        DataError: truncated, not an archive of arrays, or an array of objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise DataError("not a readable .npz of numbers", corpus=path.name, found=str(error)) from None
+
+
+def read_npy(path: Path) -> NDArray[Any]:
+    """A memory-mapped ``.npy``; objects are refused, since they would have to be unpickled.
+
+    Raises:
+        DataError: truncated, not an array, or an array of objects.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("an archive, not one array")
+        return array
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError("not a readable .npy of numbers", corpus=path.name, found=str(error)) from None
+
+
+def read_numbers(path: Path) -> NDArray[np.float64]:
+    """A headerless CSV of numbers: (rows, columns) float64.
+
+    Raises:
+        DataError: a line has another number of columns, or a field is not a number; the message says which line.
+    """
+    import pandas as pd  # here: slow to import
+
+    try:
+        table = pd.read_csv(path, header=None, dtype=np.float64, encoding="utf-8-sig")
+        return table.to_numpy()
+    except (ValueError, pd.errors.ParserError):
+        pass  # find the line below
+    except pd.errors.EmptyDataError:
+        raise DataError("the file is empty", corpus=path.name, expected="rows of numbers", found="nothing") from None
+    width = None
+    for number, line in enumerate(path.read_text("utf-8-sig", errors="replace").splitlines(), 1):
+        cells = line.split(",")
+        width = len(cells) if width is None else width
+        wrong = next((c for c in cells if not _is_number(c)), None)
+        if len(cells) != width or wrong is not None:
+            found = f"{len(cells)} fields" if wrong is None else repr(wrong[:_SHORT])
+            raise DataError(f"line {number} is malformed", corpus=path.name, expected=f"{width} numbers", found=found)
+    raise DataError("not a CSV of numbers", corpus=path.name)
+
+
+def content_bounds(frames: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the content of padded sequences lies.
+
+    Args:
+        frames: (N, T, d), padding frames all zero.
+
+    Returns:
+        (N,) first non-zero frame and (N,) one past the last; both 0 where every frame is zero.
+    """
+    full = np.asarray([sequence.any(axis=-1) for sequence in frames], bool).reshape(frames.shape[:2])  # NaN counts as content
+    some = full.any(axis=1)
+    first = np.where(some, full.argmax(axis=1), 0)
+    end = np.where(some, frames.shape[1] - full[:, ::-1].argmax(axis=1), 0)
+    return first.astype(np.int64), end.astype(np.int64)
+
+
+def folder_files(path: Path) -> dict[str, Path]:
+    """Files of a folder by name, hidden ones left out; empty if it is no folder or cannot be listed."""
+    try:
+        return {f.name: f for f in sorted(path.iterdir()) if f.is_file() and not f.name.startswith(".")} if path.is_dir() else {}
+    except OSError:
+        return {}
+
+
+def first_line(path: Path, limit: int = 1 << 16) -> str:
+    """The first line of a text file, at most ``limit`` bytes; empty if it is binary or cannot be read."""
+    try:
+        with path.open("rb") as handle:
+            return io.TextIOWrapper(io.BytesIO(handle.read(limit)), "utf-8-sig").readline().rstrip("\r\n")
+    except (OSError, ValueError):
+        return ""
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

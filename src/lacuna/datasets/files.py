@@ -1,0 +1,136 @@
+"""Single files saved atomically: tables, tensors and JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+from abc import abstractmethod
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import fsspec
+import numpy as np
+import pandas as pd
+from kedro.io.core import AbstractDataset, DatasetError, get_protocol_and_path
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+
+from lacuna.atomic import write_bytes
+
+if TYPE_CHECKING:
+    from kedro_datasets._typing import JSONPreview, TablePreview
+
+T = TypeVar("T")
+
+
+class AtomicFileDataset(AbstractDataset[T, T], Generic[T]):
+    """Base of datasets of one file: encoded in memory first, then put in place in one step.
+
+    Kedro's own datasets open the target for writing first, so a failed save leaves half a file and no old one.
+
+    Args:
+        filepath: local path or any fsspec URL.
+        credentials: passed to the file system.
+        fs_args: passed to the file system.
+        metadata: for plugins such as Kedro-Viz; not used here.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self.metadata = metadata
+        self._filepath = filepath
+        self._protocol, self._path = get_protocol_and_path(filepath)
+        self._fs = fsspec.filesystem(self._protocol, **(fs_args or {}), **(credentials or {}))
+
+    @abstractmethod
+    def encode(self, data: T) -> bytes:
+        """The file's content."""
+
+    @abstractmethod
+    def decode(self, content: bytes) -> T:
+        """Inverse of :meth:`encode`."""
+
+    def load(self) -> T:
+        """Read the file.
+
+        Raises:
+            DatasetError: it is not there.
+        """
+        if not self._exists():
+            raise DatasetError(f"nothing was saved at '{self._filepath}' yet")
+        return self.decode(self._fs.cat_file(self._path))
+
+    def save(self, data: T) -> None:
+        """Write the file whole, or leave the old one as it was."""
+        content = self.encode(data)
+        if self._protocol == "file":
+            write_bytes(Path(self._path), content)
+            return
+        folder = PurePosixPath(self._path).parent
+        self._fs.makedirs(str(folder), exist_ok=True)
+        temporary = f"{folder}/.partial-{os.getpid()}-{secrets.token_hex(4)}"
+        self._fs.pipe_file(temporary, content)
+        self._fs.mv(temporary, self._path)
+
+    def _exists(self) -> bool:
+        return bool(self._fs.exists(self._path))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "protocol": self._protocol}
+
+
+class TableDataset(AtomicFileDataset[pd.DataFrame]):
+    """A pandas table as parquet."""
+
+    def encode(self, data: pd.DataFrame) -> bytes:
+        """Parquet bytes."""
+        buffer = io.BytesIO()
+        data.to_parquet(buffer, index=False)
+        return buffer.getvalue()
+
+    def decode(self, content: bytes) -> pd.DataFrame:
+        """The table."""
+        return pd.read_parquet(io.BytesIO(content))
+
+    def preview(self, nrows: int = 20) -> TablePreview:
+        """The first rows, for Kedro-Viz."""
+        table: dict[str, Any] = json.loads(self.load().head(nrows).to_json(orient="split"))
+        return table
+
+
+class TensorsDataset(AtomicFileDataset[dict[str, NDArray[np.float32]]]):
+    """Named arrays as safetensors."""
+
+    def encode(self, data: dict[str, NDArray[np.float32]]) -> bytes:
+        """Safetensors bytes."""
+        return bytes(save({name: np.ascontiguousarray(values) for name, values in data.items()}))
+
+    def decode(self, content: bytes) -> dict[str, NDArray[np.float32]]:
+        """The arrays."""
+        arrays: dict[str, NDArray[np.float32]] = load(content)
+        return arrays
+
+
+class JSONDataset(AtomicFileDataset[dict[str, Any]]):
+    """Plain values as strict JSON."""
+
+    def encode(self, data: dict[str, Any]) -> bytes:
+        """UTF-8 JSON; a NaN is refused."""
+        return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+    def decode(self, content: bytes) -> dict[str, Any]:
+        """The values."""
+        values: dict[str, Any] = json.loads(content)
+        return values
+
+    def preview(self) -> JSONPreview:
+        """The text, for Kedro-Viz."""
+        return json.dumps(self.load())

@@ -1,0 +1,84 @@
+"""A Kedro dataset that is a folder with a manifest written last, on any file system."""
+
+from __future__ import annotations
+
+import tempfile
+from abc import abstractmethod
+from pathlib import Path, PurePosixPath
+from typing import Any, Generic, TypeVar
+
+import fsspec
+from kedro.io.core import AbstractDataset, DatasetError, get_protocol_and_path
+
+T = TypeVar("T")
+
+
+class FolderDataset(AbstractDataset[T, T], Generic[T]):
+    """Base of datasets whose content is a folder and whose validity is one manifest file in it.
+
+    Local folders are used in place, so that what can be memory-mapped is. On other file systems a load copies the folder
+    to a temporary one and a save uploads the manifest after everything else.
+
+    Args:
+        filepath: local path or any fsspec URL.
+        credentials: passed to the file system.
+        fs_args: passed to the file system.
+        metadata: for plugins such as Kedro-Viz; not used here.
+    """
+
+    manifest: str
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self.metadata = metadata
+        self._filepath = filepath
+        self._protocol, self._path = get_protocol_and_path(filepath)
+        self._fs = fsspec.filesystem(self._protocol, **(fs_args or {}), **(credentials or {}))
+        self._copy: tempfile.TemporaryDirectory[str] | None = None  # lives as long as what was loaded from it may
+
+    @abstractmethod
+    def read(self, folder: Path) -> T:
+        """Load the content from a local folder."""
+
+    @abstractmethod
+    def write(self, content: T, folder: Path) -> None:
+        """Save the content to a local folder, manifest last."""
+
+    def load(self) -> T:
+        """Load the content.
+
+        Raises:
+            DatasetError: nothing was saved there, or it is damaged.
+        """
+        if not self._exists():
+            raise DatasetError(f"nothing was saved at '{self._filepath}' yet: {self.manifest} is not there")
+        if self._protocol == "file":
+            return self.read(Path(self._path))
+        self._copy = tempfile.TemporaryDirectory(prefix="lacuna-")
+        self._fs.get(f"{self._path.rstrip('/')}/", f"{self._copy.name}/", recursive=True)
+        return self.read(Path(self._copy.name))
+
+    def save(self, data: T) -> None:
+        """Save the content; until the manifest is replaced, a reader sees what was there before."""
+        if self._protocol == "file":
+            self.write(data, Path(self._path))
+            return
+        with tempfile.TemporaryDirectory(prefix="lacuna-") as scratch:
+            self.write(data, Path(scratch))
+            files = sorted(p for p in Path(scratch).rglob("*") if p.is_file())
+            for file in sorted(files, key=lambda p: p == Path(scratch) / self.manifest):
+                target = PurePosixPath(self._path) / file.relative_to(scratch).as_posix()
+                self._fs.makedirs(str(target.parent), exist_ok=True)
+                self._fs.put_file(str(file), str(target))
+
+    def _exists(self) -> bool:
+        return bool(self._fs.exists(str(PurePosixPath(self._path) / self.manifest)))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "protocol": self._protocol}

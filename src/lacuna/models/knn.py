@@ -1,0 +1,102 @@
+"""Fill a missing modality from the most similar training utterances, then classify linearly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lacuna.corpus.batch import Batch
+from lacuna.corpus.schema import Schema
+from lacuna.models.base import Config, Prediction, Recognizer, register
+from lacuna.models.layers.pooling import fill_frames, pooled
+
+
+@dataclass(frozen=True)
+class KNNConfig(Config):
+    """Settings of :class:`KNN`.
+
+    Attributes:
+        neighbours: how many training utterances are averaged.
+        bank: at most so many training utterances are kept, those with the smallest keys (a fixed random choice).
+    """
+
+    neighbours: int = 15
+    bank: int = 2048
+
+
+@register("knn")
+class KNN(Recognizer):
+    """The mean of the missing modality over the nearest training utterances, by distance in what is observed.
+
+    An utterance of the bank is never its own neighbour: in training that would hand it its own hidden frames.
+    """
+
+    Config = KNNConfig
+    config: KNNConfig
+    recovers = True
+    vectors: Tensor
+    available: Tensor
+    keys: Tensor
+    size: Tensor
+
+    def __init__(self, schema: Schema, config: Any = None) -> None:
+        super().__init__(schema, config)
+        width, modalities, rows = sum(schema.dims.values()), len(schema.dims), self.config.bank
+        self.head = nn.Linear(width, schema.target.width)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self.register_buffer("vectors", torch.zeros(rows, width))
+        self.register_buffer("available", torch.zeros(rows, modalities, dtype=torch.bool))
+        self.register_buffer("keys", torch.zeros(rows, dtype=torch.int64))
+        self.register_buffer("size", torch.zeros((), dtype=torch.int64))
+        self._sizes = list(schema.dims.values())
+
+    def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
+        """Keep the bank."""
+        width, modalities = self.vectors.shape[1], len(self._sizes)
+        keys, vectors, available = torch.zeros(0, dtype=torch.int64), torch.zeros(0, width), torch.zeros(0, modalities).bool()
+        for batch in batches():
+            keys = torch.cat([keys, batch.key.cpu()])
+            order = torch.argsort(keys)[: self.config.bank]
+            vectors = torch.cat([vectors, pooled(batch).cpu()])[order]
+            available = torch.cat([available, batch.available().cpu()])[order]
+            keys = keys[order]
+        for buffer, values in ((self.keys, keys), (self.vectors, vectors), (self.available, available)):
+            buffer[: len(values)].copy_(values)
+        self.size.fill_(len(keys))
+
+    def fill(self, batch: Batch) -> Tensor:
+        """Frame means of all modalities, the missing ones estimated: (U, sum d)."""
+        x, available = pooled(batch), batch.available()
+        filled = x.clone()
+        n = int(self.size)
+        parts = torch.split(torch.arange(x.shape[1], device=x.device), self._sizes)
+        for pattern in torch.unique(available, dim=0):
+            if pattern.all() or not pattern.any():
+                continue
+            rows = torch.nonzero((available == pattern).all(dim=1)).squeeze(1)  # (R, 1) -> (R,)
+            seen = torch.cat([parts[m] for m in torch.nonzero(pattern).flatten().tolist()])
+            distance = torch.cdist(x[rows][:, seen], self.vectors[:n, seen])  # (R, n)
+            distance = distance.masked_fill(batch.key[rows, None] == self.keys[:n], torch.inf)
+            comparable = self.available[:n][:, pattern].all(dim=1)
+            for m in torch.nonzero(~pattern).flatten().tolist():
+                filled[rows[:, None], parts[m]] = self._mean(distance, comparable & self.available[:n, m], parts[m]).to(x.dtype)
+        return filled
+
+    def _mean(self, distance: Tensor, eligible: Tensor, columns: Tensor) -> Tensor:
+        """Mean of the nearest eligible rows: (R, n) distances -> (R, d); zeros if no row is eligible."""
+        near, index = distance.masked_fill(~eligible, torch.inf).topk(
+            min(self.config.neighbours, distance.shape[1]), largest=False
+        )
+        weight = torch.isfinite(near).float()  # (R, k)
+        chosen = self.vectors[index][:, :, columns]  # (R, k, d)
+        return (chosen * weight.unsqueeze(-1)).sum(dim=1) / weight.sum(dim=1, keepdim=True).clamp_min(1)
+
+    def forward(self, batch: Batch) -> Prediction:
+        """Logits (U, C) and the estimated frames."""
+        vectors = self.fill(batch)
+        return Prediction(self.head(vectors), fill_frames(batch, vectors))

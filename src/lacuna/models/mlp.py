@@ -1,0 +1,70 @@
+"""A multilayer perceptron that is told what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lacuna.corpus.batch import Batch
+from lacuna.corpus.schema import Schema
+from lacuna.models.base import Config, Prediction, Recognizer, register
+from lacuna.models.layers.pooling import pooled
+
+
+@dataclass(frozen=True)
+class MLPConfig(Config):
+    """Settings of :class:`MLP`.
+
+    Attributes:
+        hidden: width of the hidden layer.
+        dropout: share of hidden units dropped in training.
+        modality_dropout: chance that training hides a modality from an utterance on top of the training mask;
+            one modality always stays.
+    """
+
+    hidden: int = 64
+    dropout: float = 0.5
+    modality_dropout: float = 0.3
+
+
+@register("mlp")
+class MLP(Recognizer):
+    """Frame means, zeros for what is missing, and a presence bit a modality, through one hidden layer.
+
+    Modality dropout (Neverova et al., ModDrop, TPAMI 2016) makes it robust to whole modalities missing.
+    """
+
+    Config = MLPConfig
+    config: MLPConfig
+
+    def __init__(self, schema: Schema, config: Any = None) -> None:
+        super().__init__(schema, config)
+        width = sum(schema.dims.values()) + len(schema.dims)
+        self.body = nn.Sequential(nn.Linear(width, self.config.hidden), nn.GELU(), nn.Dropout(self.config.dropout))
+        self.head = nn.Linear(self.config.hidden, schema.target.width)
+
+    def forward(self, batch: Batch) -> Prediction:
+        """Logits (U, C)."""
+        if self.training and self.config.modality_dropout > 0:
+            batch = drop_modalities(batch, self.config.modality_dropout)
+        seen = torch.cat([pooled(batch), batch.available().float()], dim=1)  # (U, sum d + M)
+        return Prediction(self.head(self.body(seen)))
+
+
+def drop_modalities(batch: Batch, chance: float) -> Batch:
+    """Hide whole modalities at random; every utterance keeps one of those that it has.
+
+    Args:
+        batch: what is observed.
+        chance: probability that a modality is hidden.
+    """
+    available = batch.available()  # (U, M)
+    score = torch.rand(available.shape, device=available.device).masked_fill(~available, -1)
+    keep = (score >= chance) | (score == score.max(dim=1, keepdim=True).values)
+    hidden: dict[str, Tensor] = {}
+    for column, (name, present) in enumerate(batch.present.items()):
+        hidden[name] = present & keep[:, column, None]
+    return batch.observe(hidden)

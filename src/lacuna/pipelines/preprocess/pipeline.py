@@ -1,0 +1,10 @@
+"""``kedro run --pipelines preprocess``: what models see is standardised with training statistics."""
+
+from kedro.pipeline import Node, Pipeline
+
+from lacuna.pipelines.preprocess.nodes import take_statistics
+
+
+def create_pipeline() -> Pipeline:
+    """Corpus without its test split in, statistics out."""
+    return Pipeline([Node(take_statistics, "corpus@development", "statistics", name="take_statistics")])

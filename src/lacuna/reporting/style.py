@@ -1,0 +1,124 @@
+"""One look for all figures: a colour-blind-safe palette, and a light and a dark template."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+# After Paul Tol's "vibrant" and "muted" schemes; each is at least 2.5 : 1 against both page colours.
+PALETTE = ("#0b7bc1", "#e8702a", "#0f9d8a", "#c2459b", "#8a8f1e", "#d13b3b", "#7a63c9", "#2ea8d9")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "star")
+DASHES = ("solid", "dot", "dashdot", "longdash")
+GREY = "#868c94"
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+SCALES = {
+    "light": {
+        "sequential": [[0, "#f4f8fb"], [0.5, "#7db8dc"], [1, "#0a4f80"]],
+        "diverging": [[0, "#b35410"], [0.25, "#efab76"], [0.5, "#f6f6f4"], [0.75, "#7db8dc"], [1, "#0a5c96"]],
+    },
+    "dark": {
+        "sequential": [[0, "#1d232a"], [0.5, "#235f89"], [1, "#8fcdf2"]],
+        "diverging": [[0, "#f2a266"], [0.25, "#94572a"], [0.5, "#23282f"], [0.75, "#2b6f9f"], [1, "#7cc3ef"]],
+    },
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a model is drawn, the same in every figure."""
+
+    color: str
+    symbol: str
+    dash: str
+
+    @property
+    def band(self) -> str:
+        """The colour of the interval, see-through."""
+        red, green, blue = (int(self.color[i : i + 2], 16) for i in (1, 3, 5))
+        return f"rgba({red},{green},{blue},0.14)"
+
+
+def styles(models: Iterable[str], references: Sequence[str] = ()) -> dict[str, Style]:
+    """A style by model, decided by its place among the sorted names; references are grey and dotted."""
+    ranked = sorted(set(models) - set(references))
+    found = {
+        name: Style(PALETTE[i % 8], SYMBOLS[(i + i // 8) % 8], DASHES[i // 8 % len(DASHES)]) for i, name in enumerate(ranked)
+    }
+    return found | {name: Style(GREY, SYMBOLS[i % 8] + "-open", "dot") for i, name in enumerate(references)}
+
+
+def plain(text: object) -> str:
+    """Text that Plotly shows as it is: it would read ``<b>`` as markup."""
+    return html.escape(str(text), quote=False)
+
+
+def template(theme: str = "light") -> dict[str, Any]:
+    """The Plotly template of a theme, as plain values."""
+    ink, soft, grid, paper = (
+        ("#1d232a", "#5a626c", "#e3e6ea", "#ffffff") if theme == "light" else ("#e6e9ec", "#a3abb5", "#343b44", "#1b2027")
+    )
+    axis = {
+        "gridcolor": grid,
+        "linecolor": grid,
+        "zerolinecolor": grid,
+        "tickcolor": grid,
+        "tickfont": {"color": soft, "size": 12},
+        "title": {"font": {"color": soft, "size": 13}, "standoff": 10},
+        "automargin": True,
+    }
+    layout = {
+        "font": {"family": FONT, "color": ink, "size": 13},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "xaxis": axis,
+        "yaxis": axis,
+        "hoverlabel": {"bgcolor": paper, "bordercolor": grid, "font": {"color": ink, "family": FONT, "size": 13}, "align": "left"},
+        "legend": {"font": {"color": ink}, "bgcolor": "rgba(0,0,0,0)"},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": soft, "activecolor": ink},
+        "coloraxis": {"colorbar": {"outlinewidth": 0, "tickfont": {"color": soft}, "thickness": 12}},
+    }
+    return {"layout": layout}
+
+
+def finish(figure: go.Figure, *, height: int, scale: str | None = None, alt: str = "") -> go.Figure:
+    """Give a figure the common look.
+
+    Args:
+        figure: changed in place and returned.
+        height: in pixels.
+        scale: ``sequential`` or ``diverging`` for figures with a colour axis.
+        alt: what the figure shows, for those who cannot see it.
+    """
+    figure.update_layout(
+        template=go.layout.Template(template("light")),
+        height=height,
+        margin={"l": 56, "r": 16, "t": 44, "b": 48},
+        meta={"alt": alt, "scale": scale},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
+    )
+    if scale is not None:
+        figure.update_layout(coloraxis={"colorscale": SCALES["light"][scale]})
+    return figure
+
+
+def menu(buttons: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """A dropdown above the figure's upper right corner; the page turns it into a native control called ``name``."""
+    return {
+        "buttons": buttons,
+        "name": name,
+        "x": 1,
+        "xanchor": "right",
+        "y": 1.02,
+        "yanchor": "bottom",
+        "showactive": True,
+        "visible": len(buttons) > 1,
+    }
+
+
+def button(label: str, *args: Any) -> dict[str, Any]:
+    """A choice of a dropdown or slider: ``args`` as for ``Plotly.update``."""
+    return {"label": label, "method": "update", "args": list(args)}

@@ -1,0 +1,85 @@
+"""Where and how exactly it is computed: device, precision, threads, and a random state of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lacuna.errors import ConfigError
+
+
+def pick_device(wanted: str) -> torch.device:
+    """The device of that name; ``auto`` takes the current CUDA device if there is one.
+
+    Raises:
+        ConfigError: the device is not there.
+    """
+    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    here = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    number = int(wanted.partition(":")[2]) if ":" in wanted else None
+    if here <= (number or 0):
+        raise ConfigError(f"device '{wanted}' is not here: torch {torch.__version__} sees {here} CUDA device(s); use auto or cpu")
+    return torch.device("cuda", torch.cuda.current_device() if number is None else number)
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """Context of the forward passes: bfloat16 autocast or plain float32.
+
+    Args:
+        precision: ``float32``, ``bfloat16`` or ``auto`` (bfloat16 on CUDA only).
+        device: where the passes run.
+    """
+    if precision == "bfloat16" or (precision == "auto" and device.type == "cuda"):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+@contextmanager
+def own_random_state(device: torch.device, seed: int) -> Iterator[None]:
+    """Whatever torch draws globally inside is a function of ``seed``; the state outside is untouched."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.set_rng_state(torch.Generator().manual_seed(seed).get_state())
+        if device.type == "cuda":
+            torch.cuda.set_rng_state(torch.Generator(device).manual_seed(seed).get_state(), device)
+        yield
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """The states that dropout draws from, as tensors for a checkpoint."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_random_state(device: torch.device, states: dict[str, Tensor]) -> None:
+    """Inverse of :func:`random_state`; to be called inside :func:`own_random_state`."""
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)
+
+
+@contextmanager
+def reproducible(threads: int | None) -> Iterator[None]:
+    """Deterministic kernels, and so many CPU threads; both as before afterwards.
+
+    On CUDA an operation without a deterministic kernel warns instead of failing.
+    """
+    strict, warn = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    fill, before = torch.utils.deterministic.fill_uninitialized_memory, torch.get_num_threads()
+    try:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs a pass over every new tensor
+        if threads is not None:
+            torch.set_num_threads(threads)
+        yield
+    finally:
+        torch.use_deterministic_algorithms(strict, warn_only=warn)
+        torch.utils.deterministic.fill_uninitialized_memory = fill
+        if threads is not None:
+            torch.set_num_threads(before)

@@ -1,0 +1,185 @@
+"""What every recogniser promises. A new model is tested by being registered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lacuna.corpus import Corpus
+from lacuna.corpus.batch import Batch, collate
+from lacuna.corpus.standin import StandIn, generate
+from lacuna.corpus.statistics import fit_statistics
+from lacuna.models import Recognizer, build, list_models
+from lacuna.training.loader import Loader
+
+MODELS = list_models()
+THREE = (("text", 6), ("audio", 5), ("vision", 4))
+SHAPES = {
+    "vectors": StandIn(dialogues=6, turns=5, dims=THREE, absent=0.2),
+    "sequences": StandIn(dialogues=6, turns=5, dims=THREE, frames=7, absent=0.2),
+    "one-modality": StandIn(dialogues=6, turns=5, dims=THREE[:1], frames=3),
+    "four-modalities": StandIn(dialogues=6, turns=5, dims=(*THREE, ("pulse", 1)), signal=(0.9, 0.6, 0.4, 0.4), absent=0.3),
+}
+Made = tuple[Recognizer, Batch, Corpus]
+
+
+@pytest.fixture(params=MODELS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def make(name: str, shape: str = "vectors", task: str = "classification", rows: list[int] | None = None) -> Made:
+    corpus = generate(SHAPES[shape], task)
+    schema, statistics = corpus.schema(), fit_statistics(corpus)
+    with torch.random.fork_rng():
+        torch.random.default_generator.manual_seed(0)
+        model = build(name, schema)
+    model.prepare(lambda: Loader(corpus.only("train"), schema, statistics, 7, model.needs_dialogue))
+    batch = collate(corpus, np.arange(len(corpus)) if rows is None else np.array(rows), schema, statistics)
+    return model.eval(), batch, corpus
+
+
+def masks(batch: Batch, seed: int = 0, share: float = 0.5) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    return batch.observe({m: torch.rand(p.shape, generator=generator) >= share for m, p in batch.present.items()})
+
+
+@pytest.mark.parametrize("task", ["classification", "soft", "regression"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_answers_with_the_right_shape_and_a_finite_gradient(name: str, shape: str, task: str) -> None:
+    model, complete, _ = make(name, shape, task)
+    observed = masks(complete)
+    prediction = model(observed)
+    assert prediction.logits.shape == (len(complete), model.schema.target.width)
+    assert prediction.logits.dtype == torch.float32
+    assert torch.isfinite(prediction.logits).all()
+    for stage in model.stages:
+        total = sum(model.losses(complete, observed, stage.name).values())
+        assert total.ndim == 0
+        assert torch.isfinite(total)
+        if model.learns:
+            model.zero_grad()
+            total.backward()
+            assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+            assert any((p.grad != 0).any() for p in model.parameters() if p.grad is not None)
+
+
+def test_does_not_write_into_its_input(name: str) -> None:
+    model, complete, _ = make(name, "sequences")
+    observed = masks(complete)
+    before = {m: x.clone() for m, x in observed.features.items()}, {m: p.clone() for m, p in observed.present.items()}
+    model.train()
+    with torch.random.fork_rng():
+        for stage in model.stages:
+            model.losses(complete, observed, stage.name)
+    for m in before[0]:
+        assert torch.equal(before[0][m], observed.features[m])
+        assert torch.equal(before[1][m], observed.present[m])
+
+
+def test_observed_frames_are_returned_unchanged(name: str) -> None:
+    model, complete, _ = make(name, "sequences")
+    observed = masks(complete)
+    recovered = model(observed).recovered
+    assert bool(recovered) == model.recovers
+    for m, frames in recovered.items():
+        assert frames.shape == observed.features[m].shape
+        assert torch.isfinite(frames).all()
+        assert torch.equal(frames[observed.present[m]], observed.features[m][observed.present[m]])
+
+
+def test_what_is_not_observed_has_no_influence(name: str) -> None:
+    """A zero is not silence: whatever numbers lie behind an absent frame, the answer is the same."""
+    model, complete, _ = make(name, "sequences")
+    observed = masks(complete)
+    other = {m: torch.where(observed.present[m][..., None], x, 1e3) for m, x in complete.features.items()}
+    again = masks(replace(complete, features=other))
+    assert torch.equal(model(observed).logits, model(again).logits)
+
+
+@pytest.mark.parametrize("gone", ["nothing", "one modality", "all but one", "everything"])
+def test_any_set_of_modalities_may_be_missing(name: str, gone: str) -> None:
+    model, complete, _ = make(name, "sequences")
+    hidden = {"nothing": [], "one modality": ["text"], "all but one": ["text", "audio"], "everything": list(complete.features)}[
+        gone
+    ]
+    observed = complete.observe({m: torch.zeros_like(complete.present[m]) for m in hidden})
+    prediction = model(observed)
+    assert torch.isfinite(prediction.logits).all()
+    assert all(torch.isfinite(x).all() for x in prediction.recovered.values())
+
+
+def test_answers_one_utterance_and_dialogues_of_one_turn(name: str) -> None:
+    model, one, _ = make(name, rows=[3])
+    assert model(one).logits.shape[0] == 1
+    model, firsts, _ = make(name, rows=[0, 5, 10])
+    assert torch.isfinite(model(firsts).logits).all()
+
+
+@pytest.mark.parametrize("shape", ["vectors", "sequences"])
+def test_order_and_company_in_the_batch_do_not_matter(name: str, shape: str) -> None:
+    """CIDer's published code answers by position in the batch (positions were added along the wrong axis)."""
+    model, complete, _ = make(name, shape)
+    observed = masks(complete)
+    logits = model(observed).logits
+    order = torch.randperm(len(complete), generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(model(observed.take(order)).logits, logits[order], rtol=1e-4, atol=1e-5)
+    alone = torch.nonzero(observed.dialogue == observed.dialogue[7]).squeeze(1)
+    torch.testing.assert_close(model(observed.take(alone)).logits, logits[alone], rtol=1e-4, atol=1e-5)
+
+
+def test_padding_has_no_influence(name: str) -> None:
+    model, complete, _ = make(name, "sequences")
+    observed = masks(complete)
+    longer = replace(
+        observed,
+        features={m: torch.nn.functional.pad(x, (0, 0, 0, 9)) for m, x in observed.features.items()},
+        present={m: torch.nn.functional.pad(p, (0, 9)) for m, p in observed.present.items()},
+    )
+    torch.testing.assert_close(model(longer).logits, model(observed).logits, rtol=1e-4, atol=1e-5)
+
+
+def test_is_deterministic_and_survives_its_state(name: str) -> None:
+    model, complete, _ = make(name, "sequences")
+    observed = masks(complete)
+    logits = model(observed).logits
+    assert torch.equal(logits, model(observed).logits)
+    twin, _, _ = make(name, "sequences")
+    assert torch.equal(logits, twin(observed).logits)
+    fresh = build(name, model.schema)
+    fresh.load_state_dict(model.state_dict())
+    assert torch.equal(logits, fresh.eval()(observed).logits)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_learns_eight_utterances_by_heart(name: str, task: str) -> None:
+    model, batch, _ = make(name, task=task, rows=[0, 1, 2, 3, 4, 5, 6, 7])
+    if not model.learns:
+        pytest.skip(f"'{name}' has nothing to learn by gradient descent")
+
+    def loss() -> torch.Tensor:
+        return torch.stack([sum(model.losses(batch, batch, s.name).values(), torch.zeros(())) for s in model.stages]).sum()
+
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    first = float(loss().detach())
+    with torch.random.fork_rng():
+        torch.random.default_generator.manual_seed(0)
+        for _ in range(400):
+            optimizer.zero_grad()
+            total = loss()
+            total.backward()
+            optimizer.step()
+    assert float(loss().detach()) < 0.1 * first
+
+
+def test_moves_between_devices(name: str) -> None:
+    model, batch, _ = make(name)
+    expected = model(batch).logits
+    device = "cuda" if torch.cuda.is_available() else "meta"
+    there = model.to(device)
+    assert all(x.device.type == device for x in (*there.parameters(), *there.buffers()))
+    if device == "cuda":
+        torch.testing.assert_close(there(batch.to("cuda")).logits.cpu(), expected, rtol=1e-3, atol=1e-4)
