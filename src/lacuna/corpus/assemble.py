@@ -27,12 +27,14 @@ class Channel:
         extractor: what made the features, in words.
         tokens: one entry an utterance: (T_i,) token ids beside the frames; ``None`` = no ids in this channel.
         vocabulary: size of the vocabulary of ``tokens``.
+        observed: one entry an utterance: (T_i,) bool, False where a single frame was not observed; ``None`` = all were.
     """
 
     frames: Sequence[ArrayLike | None] | NDArray[Any]
     extractor: str = "unknown"
     tokens: Sequence[ArrayLike | None] | None = None
     vocabulary: int | None = None
+    observed: Sequence[ArrayLike | None] | None = None
 
 
 def assemble(
@@ -74,6 +76,11 @@ def assemble(
     """
     check_name("corpus", name)
     total = len(ids)
+    if not total or not channels:
+        told = "there is no utterance" if not total else "there is no modality"
+        raise DataError(told, corpus=name, expected="at least one", found=0)
+    if unknown := sorted(set(labels or {}) - {t.name for t in targets}):
+        raise DataError("labels were given for a target that is not declared", corpus=name, found=unknown[0])
     columns: dict[str, Sequence[Any] | None] = {
         "dialogues": dialogues,
         "turns": turns,
@@ -84,8 +91,12 @@ def assemble(
     for column, values in columns.items():
         if values is not None and len(values) != total:
             raise DataError(f"the {column} do not match the ids one by one", corpus=name, expected=total, found=len(values))
+    for column, given in (("id", ids), ("dialogue", dialogues), ("speaker", speakers or [""])):
+        if (row := next((r for r, v in enumerate(given) if v is None or v != v), None)) is not None:  # noqa: PLR0124 - NaN
+            raise DataError(f"row {row} has no {column}", corpus=name, expected="a name", found=given[row])
     dialogue, dialogue_names = _codes([str(d) for d in dialogues])
     speaker, speaker_names = _codes([str(s) for s in speakers] if speakers is not None else ["unknown"] * total)
+    said = None if texts is None else _texts(name, texts)
     turn = _integers(name, "turn", turns, ids)
     order = np.lexsort((turn, dialogue))
     utterances = Utterances(
@@ -97,7 +108,7 @@ def assemble(
         labels={t.name: _labels(name, t, (labels or {}).get(t.name), ids) for t in targets},
         dialogue_names=dialogue_names,
         speaker_names=speaker_names,
-        text=None if texts is None else (lambda: pa.array(texts, pa.large_string())),
+        text=None if said is None else (lambda: said),
     )
     packed = {m: _pack(name, m, channel, ids) for m, channel in channels.items()}
     corpus = Corpus(
@@ -118,11 +129,18 @@ def _codes(names: list[str]) -> tuple[NDArray[np.int64], pa.Array]:
     return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary
 
 
+def _texts(corpus: str, texts: Sequence[str | None]) -> pa.Array:
+    try:
+        return pa.array(texts, pa.large_string())
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise DataError("the transcripts are not texts", corpus=corpus, expected="text or None", found=str(error)) from None
+
+
 def _integers(corpus: str, column: str, values: Sequence[Any], ids: Sequence[str]) -> NDArray[np.int64]:
     result = np.empty(len(values), np.int64)
     for row, value in enumerate(values):
         try:
-            number = float(value)
+            number = value if isinstance(value, (int, np.integer)) else float(value)
             result[row] = int(number)
         except (TypeError, ValueError, OverflowError):
             number = np.nan
@@ -209,8 +227,12 @@ def _pack(corpus: str, modality: str, channel: Channel, ids: Sequence[str]) -> F
             "the modality is absent from every utterance", corpus=corpus, modality=modality, hint="leave the modality out"
         )
     start = np.cumsum(count) - count
-    tokens = None if channel.tokens is None else _pack_tokens(corpus, modality, channel, count, ids)
-    return Frames(np.concatenate(pieces), start, count, tokens=tokens)
+    beside = [
+        None if given is None else _pack_beside(corpus, modality, what, given, count=count, ids=ids, kind=kind)
+        for what, given, kind in (("token ids", channel.tokens, np.int64), ("observed flags", channel.observed, np.bool_))
+    ]
+    observed = None if beside[1] is None or beside[1].all() else beside[1]
+    return Frames(np.concatenate(pieces), start, count, observed=observed, tokens=beside[0])
 
 
 def _matrix(corpus: str, modality: str, utterance: str, frames: ArrayLike) -> NDArray[np.float32]:
@@ -228,18 +250,32 @@ def _matrix(corpus: str, modality: str, utterance: str, frames: ArrayLike) -> ND
         return np.atleast_2d(array).astype(np.float32)
 
 
-def _pack_tokens(corpus: str, modality: str, channel: Channel, count: NDArray[np.int64], ids: Sequence[str]) -> NDArray[np.int64]:
-    pieces = [np.zeros(0, np.int64)]
-    for row, tokens in enumerate(channel.tokens or ()):
-        piece = np.zeros(0, np.int64) if tokens is None else np.asarray(tokens).reshape(-1).astype(np.int64)
-        if len(piece) != count[row]:
+def _pack_beside(
+    corpus: str,
+    modality: str,
+    what: str,
+    given: Sequence[ArrayLike | None],
+    *,
+    count: NDArray[np.int64],
+    ids: Sequence[str],
+    kind: type[Any],
+) -> NDArray[Any]:
+    """Concatenate what goes beside the frames, one value a frame: (sum T_i,) of ``kind``."""
+    pieces = [np.zeros(0, kind)]
+    if len(given) != len(ids):
+        raise DataError(
+            f"the {what} do not match the ids one by one", corpus=corpus, modality=modality, expected=len(ids), found=len(given)
+        )
+    for row, values in enumerate(given):
+        piece = np.zeros(0, kind) if values is None else np.asarray(values).reshape(-1)
+        if len(piece) != count[row] or not np.array_equal(piece, piece.astype(kind)):
             raise DataError(
-                "token ids do not match the frames one by one",
+                f"{what} do not match the frames one by one",
                 corpus=corpus,
                 utterance=str(ids[row]),
                 modality=modality,
-                expected=int(count[row]),
-                found=len(piece),
+                expected=f"{count[row]} of {np.dtype(kind)}",
+                found=f"{len(piece)} of {piece.dtype}",
             )
-        pieces.append(piece)
+        pieces.append(piece.astype(kind))
     return np.concatenate(pieces)

@@ -14,6 +14,7 @@ from torch import Tensor
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
+from lacuna.corpus.tensors import read_rows
 from lacuna.errors import DataError
 
 
@@ -116,14 +117,15 @@ def collate(corpus: Corpus, rows: NDArray[np.int64], schema: Schema, statistics:
         here = np.arange(longest) < count[:, None]  # (U, T)
         values = np.zeros((len(rows), longest, modality.dim), np.float32)
         if frames is not None:
-            where = (frames.start[rows][:, None] + np.arange(longest))[here]  # (frames of the batch,)
-            if frames.observed is not None:
-                here[here] = frames.observed[where]
-                where = where[frames.observed[where]]
-            values[here] = (frames.values[where] - statistics.mean[name]) / statistics.scale[name]
+            where = frames.start[rows], count
+            there = None if frames.observed is None else read_rows(frames.observed, *where)  # (frames of the batch,)
+            if there is not None:
+                here[here] = there
+            read = read_rows(frames.values, *where)  # (frames of the batch, d)
+            values[here] = ((read if there is None else read[there]) - statistics.mean[name]) / statistics.scale[name]
             if frames.tokens is not None:
-                ids = np.zeros(here.shape, np.int64)
-                ids[here] = frames.tokens[where]
+                ids, spelt = np.zeros(here.shape, np.int64), read_rows(frames.tokens, *where)
+                ids[here] = spelt if there is None else spelt[there]
                 tokens[name] = torch.from_numpy(ids)
             if not np.isfinite(values).all():
                 bad = int(np.argwhere(~np.isfinite(values))[0, 0])

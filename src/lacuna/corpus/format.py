@@ -94,15 +94,20 @@ class CorpusWriter:
         done = self._rows.get(name, 0)
         self._rows[name] = done + int(frames.count.sum())
         self._offsets.setdefault(name, []).append(done + np.cumsum(frames.count) - frames.count)
+        here, observed = self._rows[name] - done, f"{name}.observed"
         for key, source in (
             (f"{name}.frames", frames.values),
             (f"{name}.tokens", frames.tokens),
-            (f"{name}.observed", frames.observed),
+            (observed, frames.observed),
         ):
             if source is None:
+                if key == observed and key in self._raw:  # an earlier piece has flags
+                    _all_observed(self._raw[key], here)
                 continue
             if key not in self._raw:
                 self._raw[key] = (Path(self._scratch.name) / key).open("w+b")
+                if key == observed:
+                    _all_observed(self._raw[key], done)
             for low, high in _runs(frames):
                 for start in range(low, high, 1 << 14):
                     self._raw[key].write(np.ascontiguousarray(source[start : min(high, start + (1 << 14))]).tobytes())
@@ -171,17 +176,32 @@ def open_corpus(folder: Path, *, verify: bool = False) -> Corpus:
     """
     folder = Path(folder)
     manifest = _manifest(folder)
-    paths = {kind: Stored(**entry).check(folder, verify=verify) for kind, entry in manifest["files"].items()}
-    modalities = tuple(Modality(**m) for m in manifest["modalities"])
-    targets = tuple(Target(**t) for t in manifest["targets"])
+    paths = {kind: entry.check(folder, verify=verify) for kind, entry in manifest["files"].items()}
+    try:
+        modalities = tuple(Modality(**m) for m in manifest["modalities"])
+        targets = tuple(Target(**t) for t in manifest["targets"])
+        utterances = _utterances(paths["utterances"], targets)
+        pa.default_memory_pool().release_unused()  # what decoding took would stay with the process
+        provenance = Provenance(**manifest["provenance"])
+    except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
+        raise _unreadable(folder, error) from None
     tensors = map_tensors(paths["features"])
     return Corpus(
-        name=manifest["name"],
+        name=str(manifest["name"]),
         modalities=modalities,
         targets=targets,
-        utterances=_utterances(paths["utterances"], targets),
-        frames={m.name: _frames(m.name, tensors) for m in modalities},
-        provenance=Provenance(**manifest["provenance"]),
+        utterances=utterances,
+        frames={m.name: _frames(m.name, tensors, len(utterances.dialogue)) for m in modalities},
+        provenance=provenance,
+    )
+
+
+def _unreadable(folder: Path, error: Exception) -> DataError:
+    return DataError(
+        "the corpus cannot be read",
+        corpus=folder.name,
+        found=f"{type(error).__name__}: {error}",
+        hint="make it again from its source",
     )
 
 
@@ -193,9 +213,10 @@ def _manifest(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
         if manifest["format"] != VERSION:
             raise DataError("the corpus has another format", corpus=folder.name, expected=VERSION, found=manifest["format"])
-        if set(manifest["files"]) != {"features", "utterances"}:
-            raise KeyError("files")
-    except (ValueError, KeyError, TypeError) as error:
+        manifest["files"] = {kind: Stored(**manifest["files"][kind]) for kind in ("features", "utterances")}
+        if missing := {"name", "modalities", "targets", "provenance"} - set(manifest):
+            raise KeyError(missing.pop())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{MANIFEST} is not a corpus manifest", corpus=folder.name, found=repr(error)) from None
     return manifest
 
@@ -238,6 +259,7 @@ def _utterances(path: Path, targets: tuple[Target, ...]) -> Utterances:
 
     dialogue, dialogue_names = codes("dialogue")
     speaker, speaker_names = codes("speaker")
+    turn = column("turn").to_numpy()
     split = pa.compute.fill_null(pa.compute.index_in(column("split"), pa.array(SPLITS)), -1)
     kept: dict[str, Labels] = {}
     for target in targets:
@@ -248,10 +270,11 @@ def _utterances(path: Path, targets: tuple[Target, ...]) -> Utterances:
             )  # (N * C,) -> (N, C)
         else:
             kept[target.name] = values.to_numpy(zero_copy_only=False)
+    ids = column("id").cast(pa.large_string())
     return Utterances(
-        id=column("id").cast(pa.large_string()),
+        id=ids,
         dialogue=dialogue,
-        turn=column("turn").to_numpy(),
+        turn=turn,
         speaker=speaker,
         split=split.to_numpy(zero_copy_only=False).astype(np.int64),
         labels=kept,
@@ -261,12 +284,16 @@ def _utterances(path: Path, targets: tuple[Target, ...]) -> Utterances:
     )
 
 
-def _frames(name: str, tensors: dict[str, NDArray[np.generic]]) -> Frames:
+def _frames(name: str, tensors: dict[str, NDArray[np.generic]], total: int) -> Frames:
     try:
         offsets = cast(NDArray[np.int64], tensors[f"{name}.offsets"])
         values = cast(NDArray[np.float32], tensors[f"{name}.frames"])
     except KeyError as error:
         raise DataError("the features lack a tensor", modality=name, expected=str(error), found=", ".join(tensors)) from None
+    if len(offsets) != total + 1 or values.ndim != 2:
+        raise DataError(
+            "the features do not fit the utterances", modality=name, expected=f"{total + 1} offsets", found=offsets.shape
+        )
     return Frames(
         values=values,
         start=offsets[:-1],
@@ -287,6 +314,12 @@ def _runs(frames: Frames) -> Iterator[tuple[int, int]]:
             low = start
         high = start + count
     yield low, high
+
+
+def _all_observed(handle: IO[bytes], rows: int) -> None:
+    """Flags for frames of pieces that came without any."""
+    for start in range(0, rows, _BLOCK):
+        handle.write(b"\x01" * min(_BLOCK, rows - start))
 
 
 def _blocks(handle: IO[bytes]) -> Iterator[bytes]:

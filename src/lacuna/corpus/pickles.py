@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import collections
 import io
+import math
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -99,14 +100,29 @@ class _Kind:
         self.dtype = self.dtype.newbyteorder(order)  # type: ignore[arg-type]
 
 
-class _Array(np.ndarray[Any, Any]):
-    """An array while it is being read; :func:`_plain` turns it into an ordinary one."""
+class _Array:
+    """An array while it is being read: numpy's own ``__setstate__`` crashes on what a damaged pickle may hand it."""
+
+    __slots__ = ("array",)
+    __hash__ = None  # type: ignore[assignment]
+    array: NDArray[Any]
 
     def __setstate__(self, state: Any) -> None:
-        *version, shape, kind, fortran, data = state
-        if not isinstance(kind, _Kind):
+        *_, shape, kind, fortran, data = state
+        if not isinstance(kind, _Kind) or not isinstance(shape, tuple):
             raise UnsafePickleError("it holds an array of an unknown kind")
-        super().__setstate__((*(version or (1,)), shape, kind.dtype, fortran, data))
+        if kind.dtype.kind == "O":
+            if not isinstance(data, list):
+                raise UnsafePickleError("it holds an array of objects without objects")
+            flat = np.empty(len(data), object)
+            for index, item in enumerate(data):  # one by one: numpy would unpack items that are lists
+                flat[index] = item
+        else:
+            raw = data.encode("latin1") if isinstance(data, str) else data
+            flat = np.frombuffer(raw, kind.dtype) if len(raw) else np.zeros(0, kind.dtype)
+        if min(shape, default=0) < 0 or math.prod(shape) != len(flat):
+            raise ValueError(f"{len(flat)} items for an array of shape {shape}")
+        self.array = flat.reshape(shape, order="F" if fortran else "C")
 
 
 class _Subtype:
@@ -115,10 +131,10 @@ class _Subtype:
     __slots__ = ()
 
 
-def _reconstruct(subtype: Any, shape: Any, code: Any) -> NDArray[Any]:
+def _reconstruct(subtype: Any, shape: Any, code: Any) -> _Array:
     if not isinstance(subtype, _Subtype):
         raise UnsafePickleError("it makes an array of a foreign class")
-    return np.ndarray.__new__(_Array, (0,), "b")
+    return _Array()
 
 
 def _scalar(kind: Any, content: Any = b"") -> Any:
@@ -155,7 +171,7 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> NDArr
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if min([offset, *size, *stride]) < 0 or (0 not in size and last >= length):
         raise ValueError("a tensor that lies outside its storage")  # torch would grow the storage
-    flat = flat.set_(raw, 0, (length,), (1,))  # type: ignore[call-overload]
+    flat = flat.set_(raw, 0, (length,), (1,))
     return np.ascontiguousarray(flat.as_strided(size, stride, offset).numpy())
 
 
@@ -226,7 +242,7 @@ def _plain(value: Any, done: dict[int, Any]) -> Any:
         return done[id(value)][1]
     result = value
     if isinstance(value, _Array):
-        result = value.view(np.ndarray)
+        result = value.array
     elif isinstance(value, _Kind):
         result = value.dtype
     elif isinstance(value, (_Call, _Subtype)):

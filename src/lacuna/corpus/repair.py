@@ -54,6 +54,8 @@ def repair(corpus: Corpus, policy: Policy) -> Corpus:
         if policy == "refuse":
             _refuse(corpus, modality.name, frames, bad, told)
         note = f"{told}: repaired by policy '{policy}'"
+        if policy == "mean" and not (corpus.utterances.split == SPLITS.index("train")).any():
+            note += ", with means over all splits, since there is no training split"
         if policy == "drop":
             corpus = corpus.take(np.flatnonzero(~bad))
         else:

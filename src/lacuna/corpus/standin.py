@@ -86,7 +86,9 @@ def generate(settings: StandIn, task: str = "classification", name: str = "stand
     )
 
 
-def _target(task: str, settings: StandIn, label: NDArray[np.int64], r: np.random.Generator) -> tuple[Target, NDArray[np.float64] | NDArray[np.int64]]:
+def _target(
+    task: str, settings: StandIn, label: NDArray[np.int64], r: np.random.Generator
+) -> tuple[Target, NDArray[np.float64] | NDArray[np.int64]]:
     k = len(settings.classes)
     if task == "regression":
         return Target("valence", "regression", low=-3, high=3), np.clip(

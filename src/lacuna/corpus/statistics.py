@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.tensors import read_rows
 from lacuna.errors import DataError
 
 
@@ -59,12 +60,12 @@ def fit_statistics(corpus: Corpus, block: int = 4096) -> Statistics:
         count, first, second = 0, np.zeros(modality.dim), np.zeros(modality.dim)
         shift: NDArray[np.float64] | None = None  # the first frames' mean keeps the squares small
         for low in range(0, len(train), block):
-            rows = frame_rows(frames.start[low : low + block], frames.count[low : low + block])
+            rows = frames.start[low : low + block], frames.count[low : low + block]
+            values = read_rows(frames.values, *rows).astype(np.float64)  # (rows, dim)
             if frames.observed is not None:
-                rows = rows[frames.observed[rows]]
-            if not len(rows):
+                values = values[read_rows(frames.observed, *rows)]
+            if not len(values):
                 continue
-            values = frames.values[rows].astype(np.float64)  # (rows, dim)
             shift = values.mean(axis=0) if shift is None else shift
             values -= shift
             count += len(values)

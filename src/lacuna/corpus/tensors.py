@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from lacuna.errors import DataError
 
 _DTYPES = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "I32": np.int32, "U8": np.uint8, "BOOL": np.bool_}
 _CODES = {np.dtype(kind): code for code, kind in _DTYPES.items()}
+Kind = TypeVar("Kind", bound=np.generic)
 _LONGEST_HEADER = 100_000_000  # bytes, as in the format's own reader
 
 
@@ -37,7 +40,7 @@ def map_tensors(path: Path) -> dict[str, NDArray[np.generic]]:
             if size < 8 or head > min(size - 8, _LONGEST_HEADER):
                 raise ValueError(f"a header of {head} bytes in a file of {size}")
             header = json.loads(handle.read(head))
-            buffer = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+            buffer = _Mapped.of(handle)
         header.pop("__metadata__", None)
         tensors: dict[str, NDArray[np.generic]] = {}
         for name, entry in header.items():
@@ -54,16 +57,46 @@ def map_tensors(path: Path) -> dict[str, NDArray[np.generic]]:
     return tensors
 
 
-def release_pages(array: NDArray[Any]) -> None:
-    """Let go of the pages that reading a memory-mapped array has brought in; a no-op for other arrays.
+class _Mapped(mmap.mmap):
+    """A file mapped into memory that can also be read without bringing in its pages."""
 
-    What is dropped stays in the system's page cache, so that it can be read again; the process only stops holding it.
+    descriptor: int = -1
+
+    @classmethod
+    def of(cls, handle: BinaryIO) -> _Mapped:
+        """Map an open file; a descriptor of its own lives as long as the map."""
+        mapped = cls(handle.fileno(), 0, access=mmap.ACCESS_READ)
+        mapped.descriptor = os.dup(handle.fileno())
+        weakref.finalize(mapped, os.close, mapped.descriptor)
+        return mapped
+
+
+def read_rows(array: NDArray[Kind], start: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[Kind]:
+    """Rows ``start[i] : start[i] + count[i]`` of an array, end to end: (sum count, ...).
+
+    Of a mapped file they are read, not touched: memory does not fill up with its pages, reading is several times faster in
+    random order, and a file that was cut off is an error instead of the end of the process.
+
+    Raises:
+        DataError: the file is shorter than when it was opened.
     """
     base: Any = array
     while isinstance(base, (np.ndarray, memoryview)):
         base = base.base if isinstance(base, np.ndarray) else base.obj
-    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)
+    total = int(count.sum())
+    if not isinstance(base, _Mapped) or not hasattr(os, "pread"):
+        first = np.cumsum(count) - count
+        return array[np.repeat(start - first, count) + np.arange(total)]
+    start, count = start[count > 0], count[count > 0]
+    joins = np.flatnonzero(start[1:] != (start + count)[:-1]) + 1  # neighbours are read together
+    edges = np.concatenate([[0], joins]) if len(start) else np.zeros(0, np.int64)
+    width = array.itemsize * int(np.prod(array.shape[1:], dtype=np.int64))
+    offset = array.ctypes.data - np.frombuffer(base, np.uint8).ctypes.data + start[edges] * width
+    size = np.add.reduceat(count, edges) * width if len(start) else edges
+    data = b"".join([os.pread(base.descriptor, n, at) for n, at in zip(size.tolist(), offset.tolist(), strict=True)])
+    if len(data) != total * width:
+        raise DataError("the features were cut off while in use", expected=f"{total * width} bytes", found=len(data))
+    return np.frombuffer(data, array.dtype).reshape(total, *array.shape[1:])
 
 
 def write_tensors(handle: BinaryIO, tensors: Sequence[tuple[str, np.dtype[Any], tuple[int, ...], Iterator[bytes]]]) -> None:

@@ -54,6 +54,10 @@ def _structure(corpus: Corpus) -> Iterator[Finding]:
     if not len(corpus):
         yield Finding(True, DataError("the corpus holds no utterance", corpus=corpus.name, expected="at least one", found=0))
         return
+    for kind, names in (("modality", [m.name for m in corpus.modalities]), ("target", [t.name for t in corpus.targets])):
+        if len(set(names)) != len(names) or (kind == "modality" and not names):
+            told = f"every {kind} needs its own name, and a corpus at least one modality"
+            yield Finding(True, DataError(told, corpus=corpus.name, found=", ".join(names) or "none"))
     ids = corpus.ids
     if len(set(ids)) != len(ids) or any(not i for i in ids):
         seen: set[str] = set()
@@ -215,7 +219,7 @@ def _extent(corpus: Corpus, modality: str) -> tuple[NDArray[np.float64], NDArray
     zero = np.zeros(len(frames.values), bool)
     for start in range(0, len(frames.values), 1 << 16):
         block = frames.values[start : start + (1 << 16)]
-        low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
+        low, high = np.fmin(low, block.min(axis=0)), np.fmax(high, block.max(axis=0))
         zero[start : start + len(block)] = ~block.any(axis=1)
     total = np.concatenate([[0], np.cumsum(zero)])
     zeros = total[frames.start + frames.count] - total[frames.start]

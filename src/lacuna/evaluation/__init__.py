@@ -1,1 +1,42 @@
-"""Placeholder."""
+"""Scores under missingness: metrics as functions of additive counts, the sweep, intervals, paired comparisons.
+
+``EvaluationConfig().plans(modalities)`` -> :func:`sweep` a model and seed -> :func:`bootstrap` all of them -> :func:`summarise`,
+:func:`areas`, :func:`compare`.
+"""
+
+from lacuna.evaluation.counts import Counts, constant_counts, count
+from lacuna.evaluation.curves import auilc, effective_robustness, relative_robustness
+from lacuna.evaluation.intervals import Bootstrap, bootstrap
+from lacuna.evaluation.metrics import METRICS, Metric, metric, metrics_of, primary, score
+from lacuna.evaluation.predict import Predictions, predict
+from lacuna.evaluation.protocol import Condition, EvaluationConfig, PatternSpec
+from lacuna.evaluation.sweep import Sweep, sweep
+from lacuna.evaluation.tables import above_constant, areas, compare, summarise
+
+__all__ = [
+    "METRICS",
+    "Bootstrap",
+    "Condition",
+    "Counts",
+    "EvaluationConfig",
+    "Metric",
+    "PatternSpec",
+    "Predictions",
+    "Sweep",
+    "above_constant",
+    "areas",
+    "auilc",
+    "bootstrap",
+    "compare",
+    "constant_counts",
+    "count",
+    "effective_robustness",
+    "metric",
+    "metrics_of",
+    "predict",
+    "primary",
+    "relative_robustness",
+    "score",
+    "summarise",
+    "sweep",
+]

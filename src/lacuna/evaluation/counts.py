@@ -52,7 +52,7 @@ def columns(target: Target) -> dict[str, tuple[slice, tuple[int, ...]]]:
 
 def width(target: Target) -> int:
     """Number of columns K of a row of counts."""
-    return max(where.stop for where, _ in columns(target).values())
+    return max(int(where.stop) for where, _ in columns(target).values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class Counts:
     def part(self, name: str) -> Array:
         """One statistic: (..., *shape) float64."""
         where, shape = columns(self.target)[name]
-        return self.values[..., where].reshape(*self.values.shape[:-1], *shape)
+        return self.values[..., where].reshape((*self.values.shape[:-1], *shape))
 
     def has(self, name: str) -> bool:
         """Whether the target keeps that statistic."""
@@ -91,12 +91,12 @@ class Counts:
     @cached_property
     def truth(self) -> Array:
         """(..., C) utterances of each class."""
-        return self.part("confusion").sum(axis=-1)
+        return np.asarray(self.part("confusion").sum(axis=-1))
 
     @cached_property
     def predicted(self) -> Array:
         """(..., C) utterances that were said to be of each class."""
-        return self.part("confusion").sum(axis=-2)
+        return np.asarray(self.part("confusion").sum(axis=-2))
 
 
 def count(target: Target, logits: NDArray[np.floating], labels: Labels, dialogue: NDArray[np.int64], dialogues: int) -> Counts:
@@ -124,7 +124,7 @@ def count(target: Target, logits: NDArray[np.floating], labels: Labels, dialogue
             found=f"NaN or inf for {bad} of {len(logits)} utterances",
             hint="train again with a smaller learning rate, or look for extreme features",
         )
-    known = labels >= 0 if target.task == "classification" else np.isfinite(labels).reshape(len(labels), -1).all(axis=1)
+    known = labelled(target, labels)
     tally = _Tally(target, dialogue[known], dialogues)
     answers = logits[known].astype(np.float64)
     if target.task == "regression":
@@ -150,7 +150,8 @@ class _Tally:
         self.weights.append(np.broadcast_to(np.asarray(weight, np.float64), self.row.shape))
 
     def counts(self) -> Counts:
-        sums = np.bincount(np.concatenate(self.cells), np.concatenate(self.weights), self.dialogues * self.width)
+        cells, weights = np.concatenate(self.cells), np.concatenate(self.weights)
+        sums = np.bincount(cells, weights, self.dialogues * self.width).astype(np.float64)
         return Counts(self.target, sums.reshape(self.dialogues, self.width))  # (D*K,) -> (D, K)
 
 
@@ -183,12 +184,18 @@ def _count_values(tally: _Tally, p: Array, y: Array) -> None:
     sums = {"y": yc, "p": pc, "yy": yc * yc, "pp": pc * pc, "yp": yc * pc, "absolute": np.abs(error), "squared": error * error}
     for name, weight in sums.items():
         tally.add(name, weight)
-    if tally.target and is_sentiment(target):
+    if is_sentiment(target):
         tally.add("has0", 1.0, (y >= 0) * 2 + (p >= 0).astype(np.int64))
         tally.add("non0", y != 0, (y > 0) * 2 + (p > 0).astype(np.int64))
         for steps in (2, 3):
             same = np.round(np.clip(y, -steps, steps)) == np.round(np.clip(p, -steps, steps))
             tally.add(f"same{2 * steps + 1}", same)
+
+
+def labelled(target: Target, labels: Labels) -> NDArray[np.bool_]:
+    """Which of the labels are there: (U, ...) -> (U,) bool."""
+    known = labels >= 0 if target.task == "classification" else np.isfinite(labels)
+    return np.asarray(known.all(axis=1) if known.ndim == 2 else known)
 
 
 def log_softmax(logits: Array) -> Array:
@@ -202,7 +209,9 @@ def _entropy(p: Array) -> Array:
     return np.asarray(-(p * np.log(np.where(p > 0, p, 1))).sum(axis=1))
 
 
-def constant_counts(target: Target, training_labels: Labels, labels: Labels, dialogue: NDArray[np.int64], dialogues: int) -> Counts:
+def constant_counts(
+    target: Target, training_labels: Labels, labels: Labels, dialogue: NDArray[np.int64], dialogues: int
+) -> Counts:
     """The best answer without looking, scored: class frequencies of training (one pseudo-count a class), or the mean value.
 
     The same answer as that of the model ``prior``, but part of every table whether or not that model was trained.
@@ -220,15 +229,12 @@ def constant_counts(target: Target, training_labels: Labels, labels: Labels, dia
     Raises:
         DataError: no training utterance is labelled.
     """
-    if target.task == "classification":
-        known = training_labels[training_labels >= 0].astype(np.int64)
-    else:
-        known = training_labels[np.isfinite(training_labels).reshape(len(training_labels), -1).all(axis=1)]
+    known = training_labels[labelled(target, training_labels)]
     if not len(known):
         raise DataError(f"no training utterance is labelled for target '{target.name}'", hint="choose another target")
     if target.task == "regression":
         answer = np.array([known.mean(dtype=np.float64)])
     else:
-        sums = np.bincount(known, minlength=target.width) if target.task == "classification" else known.sum(axis=0)
-        answer = np.log((sums + 1) / (len(known) + target.width))
-    return count(target, np.tile(answer, (len(labels), 1)), labels, dialogue, dialogues)
+        shares = np.eye(target.width)[known.astype(np.int64)] if target.task == "classification" else known
+        answer = np.log((shares.sum(axis=0, dtype=np.float64) + 1) / (len(known) + target.width))
+    return count(target, np.tile(answer.astype(np.float32), (len(labels), 1)), labels, dialogue, dialogues)  # as models answer

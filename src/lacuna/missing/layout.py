@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,32 @@ class Layout:
     def modalities(self) -> tuple[str, ...]:
         """Modality names in the corpus's order."""
         return tuple(self.count)
+
+    @cached_property
+    def available(self) -> dict[str, NDArray[np.bool_]]:
+        """By modality (N,) bool: at least one frame is originally there; such an (utterance, modality) is a *slot*."""
+        result = {}
+        for name, count in self.count.items():
+            result[name] = count > 0
+            if name in self.observed and result[name].any():
+                start = (np.cumsum(count) - count)[count > 0]
+                result[name][count > 0] = np.logical_or.reduceat(self.observed[name], start)
+        return result
+
+    @cached_property
+    def grid(self) -> NDArray[np.int64]:
+        """(N,) int64 frames of each utterance's longest modality: the time grid that all its modalities share."""
+        return np.asarray(np.max([np.zeros(len(self), np.int64), *self.count.values()], axis=0))
+
+    def original(self, modality: str, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        """(sum count[rows],) bool: the frame is originally there; ``None`` = all are, the modality has no holes."""
+        if modality not in self.observed:
+            return None
+        return self.observed[modality][frame_rows(self._start[modality][rows], self.count[modality][rows])]
+
+    @cached_property
+    def _start(self) -> dict[str, NDArray[np.int64]]:
+        return {name: np.cumsum(count) - count for name, count in self.count.items()}
 
     @classmethod
     def of(cls, corpus: Corpus) -> Layout:

@@ -6,10 +6,22 @@ from lacuna.models.base import (
     Recognizer,
     Stage,
     build,
+    configure,
     list_models,
     model_class,
     register,
     task_loss,
 )
 
-__all__ = ["Config", "Prediction", "Recognizer", "Stage", "build", "list_models", "model_class", "register", "task_loss"]
+__all__ = [
+    "Config",
+    "Prediction",
+    "Recognizer",
+    "Stage",
+    "build",
+    "configure",
+    "list_models",
+    "model_class",
+    "register",
+    "task_loss",
+]

@@ -163,6 +163,19 @@ def model_class(name: str) -> type[Recognizer]:
         raise ConfigError(f"unknown model {name!r}; known: {', '.join(sorted(_REGISTRY))}") from None
 
 
+def configure(name: str, **settings: Any) -> Config:
+    """A model's settings, defaults included.
+
+    Raises:
+        ConfigError: unknown model or setting.
+    """
+    cls = model_class(name)
+    known = {f.name for f in fields(cls.Config)}
+    if unknown := sorted(set(settings) - known):
+        raise ConfigError(f"model '{name}' has no setting {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'none'}")
+    return cls.Config(**settings)
+
+
 def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
     """Make an untrained recogniser.
 
@@ -174,11 +187,7 @@ def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
     Raises:
         ConfigError: unknown model or setting.
     """
-    cls = model_class(name)
-    known = {f.name for f in fields(cls.Config)}
-    if unknown := sorted(set(settings) - known):
-        raise ConfigError(f"model '{name}' has no setting {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'none'}")
-    return cls(schema, cls.Config(**settings))
+    return model_class(name)(schema, configure(name, **settings))
 
 
 def _load_all() -> None:

@@ -22,6 +22,7 @@ class PatternSpec(Parameters):
 
     name: str
     settings: dict[str, Any] = {}
+    rates: list[Rate] = []
 
 
 class Ingest(Parameters):

@@ -1,1 +1,48 @@
-"""Placeholder."""
+"""Reports: figures, one self-contained HTML page, tables in three formats, model cards.
+
+Fill a :class:`Report` with the tables of :mod:`lacuna.evaluation` and call :func:`write_report`.
+"""
+
+from lacuna.reporting.cards import model_card
+from lacuna.reporting.facts import ModelFacts, Report, RunFacts, long_history
+from lacuna.reporting.figures import areas, curves, recall_by_class, training
+from lacuna.reporting.headline import Finding, headline
+from lacuna.reporting.html import render_html
+from lacuna.reporting.matrices import comparisons, confusion, subsets
+from lacuna.reporting.report import write_report
+from lacuna.reporting.results import results_page
+from lacuna.reporting.style import Style, styles
+from lacuna.reporting.table import Table, Value, to_csv, to_latex, to_markdown
+from lacuna.reporting.tables import all_tables, areas_table, comparisons_table, rates_table, subsets_table
+
+__all__ = [
+    "Finding",
+    "ModelFacts",
+    "Report",
+    "RunFacts",
+    "Style",
+    "Table",
+    "Value",
+    "all_tables",
+    "areas",
+    "areas_table",
+    "comparisons",
+    "comparisons_table",
+    "confusion",
+    "curves",
+    "headline",
+    "long_history",
+    "model_card",
+    "rates_table",
+    "recall_by_class",
+    "render_html",
+    "results_page",
+    "styles",
+    "subsets",
+    "subsets_table",
+    "to_csv",
+    "to_latex",
+    "to_markdown",
+    "training",
+    "write_report",
+]

@@ -9,13 +9,14 @@ from typing import Any
 import pandas as pd
 
 from lacuna.errors import DataError
-from lacuna.reporting.words import FIXED, metric_of
+from lacuna.reporting.words import FIXED, higher_is_better
 from lacuna.training.trained import TrainedRecognizer
 
+Panel = tuple[str, str]  # a pattern and its setting
 COLUMNS = {
     "summary": ("model", "pattern", "setting", "rate", "measured_rate", "metric", "mean", "low", "high", "constant"),
     "areas": ("model", "pattern", "setting", "metric", "measure", "mean", "low", "high", "constant"),
-    "comparisons": ("model_a", "model_b", "pattern", "metric", "measure", "difference", "low", "high", "p_value"),
+    "comparisons": ("model_a", "model_b", "pattern", "setting", "metric", "measure", "difference", "low", "high", "p_value"),
     "confusion": ("model", "pattern", "setting", "rate", "true", "predicted", "count"),
     "history": ("model", "seed", "epoch", "metric", "value"),
     "scores": ("model", "seed", "pattern", "setting", "rate", "metric", "value"),
@@ -156,9 +157,9 @@ class Report:
         summary: one row a model, pattern, setting, rate and metric, with interval and constant baseline.
         primary: the metric that headlines and ranks.
         areas: one row a model, pattern, setting, metric and measure.
-        comparisons: paired differences ``model_a - model_b``.
-        confusion: counts, all seeds together.
-        history: one row a model, seed, epoch and quantity.
+        comparisons: paired differences ``model_a - model_b``; those at single rates are left out where there are areas.
+        confusion: counts; seeds are added up.
+        history: one row an epoch (as training logs them) or one row a quantity.
         scores: one row a single measurement; kept beside the tables.
         models: facts by model name.
         references: models shown in grey and never ranked, such as a known ceiling.
@@ -199,7 +200,7 @@ class Report:
     def ranked(self) -> list[str]:
         """Models, best first by the mean of the primary metric over everything measured; references last."""
         own = self.summary[self.summary["metric"] == self.primary]
-        sign = -1 if metric_of(self.primary).higher else 1
+        sign = -1 if higher_is_better(self.primary) else 1
         means = own.groupby("model")["mean"].mean().fillna(-sign * float("inf")) * sign
         return sorted(means.index, key=lambda name: (name in self.references, means[name], name))
 
@@ -210,8 +211,10 @@ def checked(name: str, table: pd.DataFrame, corpus: str) -> pd.DataFrame | None:
     Raises:
         DataError: a column is missing, or the rows are of several corpora.
     """
-    if table.empty:
-        return None if name != "summary" else table
+    if table.empty and name != "summary":
+        return None
+    if name == "history" and "value" not in table.columns:
+        table = long_history(table)
     needed = [c for c in COLUMNS[name] if c not in ("setting", "measured_rate")]
     if missing := [c for c in needed if c not in table.columns]:
         raise DataError(f"the table '{name}' lacks a column", corpus=corpus, expected=missing[0], found=", ".join(table.columns))
@@ -223,10 +226,44 @@ def checked(name: str, table: pd.DataFrame, corpus: str) -> pd.DataFrame | None:
         table["setting"] = table["setting"].fillna("").astype(str) if "setting" in table.columns else ""
     if name == "summary" and "measured_rate" not in table.columns:
         table["measured_rate"] = table["rate"]
-    return table
+    return overall(table) if name == "comparisons" else table
 
 
-def panels(table: pd.DataFrame) -> list[tuple[str, str]]:
+def long_history(table: pd.DataFrame) -> pd.DataFrame:
+    """The training log with one row a quantity, from one row an epoch; validation metric and losses first.
+
+    Args:
+        table: model, seed, epoch and a column for each quantity, as :func:`lacuna.training.fit` gives them.
+    """
+    keys = [c for c in ("corpus", "model", "seed", "epoch") if c in table.columns]
+    first = {"valid_loss": 1, "train_loss": 2, "learning_rate": 4, "seconds": 5}
+    names = [str(c) for c in table.columns if c not in keys]
+    order = sorted(names, key=lambda c: first.get(c, 3 if "/" in c else 0))
+    return table.melt(id_vars=keys, value_vars=order, var_name="metric", value_name="value").dropna(subset=["value"])
+
+
+def overall(table: pd.DataFrame) -> pd.DataFrame:
+    """Comparisons of whole curves; those at single rates only where a pattern has no others."""
+    whole = table["measure"] != "at_rate"
+    return table[whole | ~table["pattern"].isin(set(table.loc[whole, "pattern"]))].reset_index(drop=True)
+
+
+def panels(table: pd.DataFrame) -> list[Panel]:
     """The (pattern, setting) pairs that have a missing rate, in order of appearance; fixed subsets are not among them."""
-    pairs = table.loc[table["pattern"] != FIXED, ["pattern", "setting"]].drop_duplicates()
-    return list(pairs.itertuples(index=False, name=None))
+    return [(pattern, setting) for pattern, setting in distinct(table, "pattern", "setting") if pattern != FIXED]
+
+
+def records(table: pd.DataFrame) -> list[Any]:
+    """The rows as named tuples."""
+    return list(table.itertuples(index=False))
+
+
+def distinct(table: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
+    """The different combinations of some columns, in order of appearance."""
+    return list(table[list(columns)].drop_duplicates().itertuples(index=False, name=None))
+
+
+def subset_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of fixed subsets, each at its highest rate: where the other modalities are gone from most utterances."""
+    own = table[table["pattern"] == FIXED]
+    return own[own["rate"] == own.groupby("setting")["rate"].transform("max")]

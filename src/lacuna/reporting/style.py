@@ -12,17 +12,28 @@ import plotly.graph_objects as go
 # After Paul Tol's "vibrant" and "muted" schemes; each is at least 2.5 : 1 against both page colours.
 PALETTE = ("#0b7bc1", "#e8702a", "#0f9d8a", "#c2459b", "#8a8f1e", "#d13b3b", "#7a63c9", "#2ea8d9")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "star")
+PATHS = {  # the symbols as SVG paths around (15, 6), for the page's legend
+    "circle": "M11 6a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
+    "square": "M11.5 2.5h7v7h-7z",
+    "diamond": "M15 1.2l4.8 4.8l-4.8 4.8l-4.8-4.8z",
+    "triangle-up": "M15 1.5l4.6 8h-9.2z",
+    "cross": "M13.4 1.5h3.2v2.9h2.9v3.2h-2.9v2.9h-3.2v-2.9h-2.9v-3.2h2.9z",
+    "x": "M12.4 1.6L15 4.2l2.6-2.6l1.8 1.8L16.8 6l2.6 2.6l-1.8 1.8L15 7.8l-2.6 2.6l-1.8-1.8L13.2 6l-2.6-2.6z",
+    "triangle-down": "M15 10.5l4.6-8h-9.2z",
+    "star": "M15 .8l1.4 3.4l3.6.3l-2.8 2.3l.9 3.6L15 8.4l-3.1 2l.9-3.6L10 4.5l3.6-.3z",
+}
+STROKES = {"solid": "none", "dot": "2 3", "dash": "5 3", "dashdot": "6 2 2 2", "longdash": "8 3"}
 DASHES = ("solid", "dot", "dashdot", "longdash")
 GREY = "#868c94"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
-SCALES = {
+SCALES = {  # gentle at both ends, so that the numbers in the cells stay easy to read
     "light": {
-        "sequential": [[0, "#f4f8fb"], [0.5, "#7db8dc"], [1, "#0a4f80"]],
-        "diverging": [[0, "#b35410"], [0.25, "#efab76"], [0.5, "#f6f6f4"], [0.75, "#7db8dc"], [1, "#0a5c96"]],
+        "sequential": [[0, "#f6f9fb"], [0.5, "#b9d9ec"], [1, "#6fb1da"]],
+        "diverging": [[0, "#ee9f66"], [0.25, "#f8d3b8"], [0.5, "#f6f6f4"], [0.75, "#b9d9ec"], [1, "#6fb1da"]],
     },
     "dark": {
-        "sequential": [[0, "#1d232a"], [0.5, "#235f89"], [1, "#8fcdf2"]],
-        "diverging": [[0, "#f2a266"], [0.25, "#94572a"], [0.5, "#23282f"], [0.75, "#2b6f9f"], [1, "#7cc3ef"]],
+        "sequential": [[0, "#20262d"], [0.5, "#24496a"], [1, "#2b6f9f"]],
+        "diverging": [[0, "#9a5523"], [0.25, "#5d3b23"], [0.5, "#23282f"], [0.75, "#234b69"], [1, "#2b6f9f"]],
     },
 }
 
@@ -34,6 +45,16 @@ class Style:
     color: str
     symbol: str
     dash: str
+
+    @property
+    def path(self) -> str:
+        """The symbol as an SVG path."""
+        return PATHS[self.symbol.removesuffix("-open")]
+
+    @property
+    def stroke(self) -> str:
+        """The dash as an SVG ``stroke-dasharray``."""
+        return STROKES[self.dash]
 
     @property
     def band(self) -> str:
@@ -76,7 +97,7 @@ def template(theme: str = "light") -> dict[str, Any]:
         "plot_bgcolor": "rgba(0,0,0,0)",
         "xaxis": axis,
         "yaxis": axis,
-        "hoverlabel": {"bgcolor": paper, "bordercolor": grid, "font": {"color": ink, "family": FONT, "size": 13}, "align": "left"},
+        "hoverlabel": {"bgcolor": paper, "bordercolor": grid, "font": {"color": ink, "family": FONT}, "align": "left"},
         "legend": {"font": {"color": ink}, "bgcolor": "rgba(0,0,0,0)"},
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": soft, "activecolor": ink},
         "coloraxis": {"colorbar": {"outlinewidth": 0, "tickfont": {"color": soft}, "thickness": 12}},

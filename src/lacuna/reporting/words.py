@@ -3,53 +3,55 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-FIXED = "fixed"  # the pattern whose settings are subsets of modalities
-CONSTANT = "always the same answer"
+from lacuna.errors import ConfigError
+from lacuna.evaluation.metrics import METRICS
+from lacuna.evaluation.protocol import FIXED
+from lacuna.missing import pattern_class
 
-
-@dataclass(frozen=True)
-class Metric:
-    """How a metric is called and read.
-
-    Attributes:
-        label: in words, as on an axis.
-        higher: more is better.
-        note: what it says, in half a sentence.
-    """
-
-    label: str
-    higher: bool = True
-    note: str = ""
+CONSTANT = "constant answer"
 
 
-METRICS = {
-    "accuracy": Metric("Accuracy", note="share of utterances that are right"),
-    "weighted_accuracy": Metric("Accuracy", note="share of utterances that are right"),
-    "unweighted_accuracy": Metric("Unweighted accuracy", note="mean over classes of the share found"),
-    "uar": Metric("Unweighted average recall", note="mean over classes of the share found"),
-    "balanced_accuracy": Metric("Balanced accuracy", note="mean over classes of the share found"),
-    "weighted_f1": Metric("Weighted F1", note="F1 of each class, weighted by how often it occurs"),
-    "macro_f1": Metric("Macro F1", note="F1 of each class, all classes alike"),
-    "kappa": Metric("Cohen's kappa", note="agreement beyond chance"),
-    "ece": Metric("Calibration error (ECE)", False, "how far stated confidence is from being right"),
-    "nll": Metric("Log loss (nats)", False, "how surprised the model is by the truth"),
-    "log_loss": Metric("Log loss (nats)", False, "how surprised the model is by the truth"),
-    "cross_entropy": Metric("Cross-entropy (nats)", False, "how surprised the model is by the truth"),
-    "brier": Metric("Brier score", False, "mean squared error of the probabilities"),
-    "kl": Metric("KL divergence (nats)", False, "distance to the annotators' distribution"),
-    "mae": Metric("Mean absolute error", False, "how far off the score is"),
-    "mse": Metric("Mean squared error", False, "squared distance of the score"),
-    "rmse": Metric("Root mean squared error", False, "how far off the score is, large errors more"),
-    "pearson": Metric("Correlation (Pearson)", note="how well the scores go along with the truth"),
-    "correlation": Metric("Correlation (Pearson)", note="how well the scores go along with the truth"),
-    "ccc": Metric("Concordance correlation", note="correlation that also asks for the right level"),
+LABELS = {
+    "weighted_f1": "Weighted F1",
+    "macro_f1": "Macro F1",
+    "accuracy": "Accuracy",
+    "unweighted_accuracy": "Unweighted accuracy",
+    "non0_accuracy": "Accuracy without neutral",
+    "non0_f1": "F1 without neutral",
+    "log_loss": "Log loss (nats)",
+    "ece": "Calibration error (ECE)",
+    "mce": "Largest calibration error",
+    "cross_entropy": "Cross-entropy (nats)",
+    "kl": "KL divergence (nats)",
+    "js": "Jensen-Shannon divergence (nats)",
+    "ccc": "Concordance correlation (CCC)",
+    "pearson": "Correlation (Pearson)",
+    "mae": "Mean absolute error",
+    "rmse": "Root mean squared error",
+    "acc2_has0": "2-class accuracy (with 0)",
+    "f1_has0": "2-class F1 (with 0)",
+    "acc2_non0": "2-class accuracy (without 0)",
+    "f1_non0": "2-class F1 (without 0)",
+    "acc5": "5-class accuracy",
+    "acc7": "7-class accuracy",
 }
 MEASURES = {
-    "auilc": ("Mean over all missing rates (AUILC)", "the area under the curve, as a mean height"),
-    "relative_robustness": ("Relative robustness", "what is left of the value without loss, as a share"),
-    "effective_robustness": ("Effective robustness", "how much more is left than expected"),
+    "auilc": ("Mean over all missing rates (AUILC)", "the area under the curve, divided by the span of the rates"),
+    "relative_robustness": ("Relative robustness", "the share of the score on complete data that is left on average"),
+    "effective_robustness": ("Effective robustness", "the share of the lead over the constant answer that is left on average"),
+    "subset_mean": ("Mean over available subsets", "the plain mean over the sets of modalities that were kept"),
+    "at_rate": ("At the one measured rate", "there is no area, for there is a single rate"),
+}
+PATTERNS = {
+    "rmm": "whole modalities",
+    "imbalanced": "whole modalities, unequally",
+    "rmfm": "frames, from few to all",
+    "rmfm_iid": "single frames",
+    "tmfm": "moments, in all modalities",
+    "stmfm": "one stretch, in all modalities",
+    "outage": "outages over several turns",
+    "speaker": "channels of one speaker",
 }
 _LOWER = ("error", "loss", "mae", "mse", "nll", "ece", "distance", "divergence")
 
@@ -64,16 +66,34 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def metric_of(name: str) -> Metric:
-    """Words and direction of a metric; an unknown name is judged by its parts."""
-    if name in METRICS:
-        return METRICS[name]
-    return Metric(capital(spaced(name)), not any(part in _LOWER for part in name.lower().split("_")))
+def metric_label(name: str) -> str:
+    """Words of a metric; ``f1:joy`` is the F1 of one class."""
+    if name.startswith("f1:"):
+        return f"F1 of {name.removeprefix('f1:')}"
+    return LABELS.get(name, capital(spaced(name)))
+
+
+def metric_note(name: str) -> str:
+    """What a metric says, in half a sentence; empty if it is not one of ours."""
+    return next((m.doc for m in METRICS if m.name == name), "")
+
+
+def higher_is_better(metric: str, measure: str = "auilc") -> bool:
+    """Direction of a metric or of an area measure of it; an unknown metric is judged by the words in its name."""
+    if measure in ("relative_robustness", "effective_robustness"):
+        return True
+    known = next((m.higher for m in METRICS if m.name == metric), None)
+    return not any(part in _LOWER for part in metric.lower().split("_")) if known is None else known
 
 
 def measure_label(name: str) -> str:
     """Words of an area measure."""
     return MEASURES[name][0] if name in MEASURES else capital(spaced(name))
+
+
+def measure_note(name: str) -> str:
+    """What an area measure says, in half a sentence."""
+    return MEASURES.get(name, ("", ""))[1]
 
 
 def subset_label(setting: str) -> str:
@@ -82,10 +102,21 @@ def subset_label(setting: str) -> str:
 
 
 def panel_label(pattern: str, setting: str = "") -> str:
-    """A pattern and, where it has one, its setting, in words."""
+    """What goes missing, in words, with the pattern's code and setting."""
     if pattern == FIXED:
-        return f"only {subset_label(setting)}" if setting else "fixed subset"
-    return f"{spaced(pattern)} ({spaced(setting)})" if setting else spaced(pattern)
+        return f"only {subset_label(setting)}" if setting else "available modalities"
+    inside = ", ".join(part for part in ((pattern if pattern in PATTERNS else ""), spaced(setting)) if part)
+    return PATTERNS.get(pattern, spaced(pattern)) + (f" ({inside})" if inside else "")
+
+
+def pattern_note(pattern: str) -> str:
+    """The first sentence that the pattern says about itself, and what its rate is a share of; empty if it is not ours."""
+    try:
+        cls = pattern_class(pattern)
+    except ConfigError:
+        return ""
+    first = " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
+    return f"{first} The rate is a share of {cls.unit}."
 
 
 def percent(rate: float) -> str:

@@ -1,1 +1,17 @@
-"""Placeholder."""
+"""Training: one loop for every recogniser, its settings, checkpoints and logs, and what is kept."""
+
+from lacuna.training.config import TrainingConfig
+from lacuna.training.fit import Fitted, fit
+from lacuna.training.loader import Loader
+from lacuna.training.trained import Selection, TrainedRecognizer, load_recognizer, save_recognizer
+
+__all__ = [
+    "Fitted",
+    "Loader",
+    "Selection",
+    "TrainedRecognizer",
+    "TrainingConfig",
+    "fit",
+    "load_recognizer",
+    "save_recognizer",
+]

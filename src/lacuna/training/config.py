@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from lacuna.errors import ConfigError
+from lacuna.missing import Pattern, pattern
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
@@ -50,7 +51,7 @@ class TrainingConfig:
     accumulate: int = 1
     ema: float = 0.0
     patience: int = 10
-    pattern: Any = "modalities"
+    pattern: Pattern | str = "rmm"
     rates: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
     valid_rates: tuple[float, ...] = (0.0, 0.3, 0.6)
     valid_mask_seeds: tuple[int, ...] = (0,)
@@ -62,54 +63,77 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name in ("rates", "valid_rates", "valid_mask_seeds"):
-            value = getattr(self, name)
-            if isinstance(value, str) or not isinstance(value, Iterable):
-                raise _wrong(name, "a list of numbers", value)
-            object.__setattr__(self, name, tuple(value))
-        for name, low in (("epochs", 1), ("batch_size", 1), ("accumulate", 1), ("patience", 0), ("checkpoint_steps", 0)):
-            _whole(name, getattr(self, name), low)
-        if self.threads is not None:
-            _whole("threads", self.threads, 1)
-        _real("learning_rate", self.learning_rate, lambda x: x > 0, "a number above 0")
-        _real("weight_decay", self.weight_decay, lambda x: x >= 0, "a number of at least 0")
-        _real("clip_norm", self.clip_norm, lambda x: x >= 0, "a number of at least 0 (0 = no clipping)")
-        _real("ema", self.ema, lambda x: 0 <= x < 1, "a number in [0, 1) (0 = none)")
-        for name in ("rates", "valid_rates"):
-            if not getattr(self, name):
-                raise _wrong(name, "at least one rate", ())
-            for rate in getattr(self, name):
-                _real(name, rate, lambda x: 0 <= x <= 1, "rates in [0, 1]")
-        if not self.valid_mask_seeds:
-            raise _wrong("valid_mask_seeds", "at least one seed", ())
-        for seed in self.valid_mask_seeds:
-            _whole("valid_mask_seeds", seed, 0)
-        for name, known in (("schedule", ("constant", "cosine")), ("precision", ("auto", "float32", "bfloat16"))):
+            _listed(self, name)
+        for name, least in _WHOLE.items():
+            for value in _each(self, name):
+                if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                    raise _wrong(name, f"a whole number of at least {least}", value)
+        for name, (bound, holds) in _REAL.items():
+            for value in _each(self, name):
+                if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and holds(value)):
+                    raise _wrong(name, bound, value)
+        for name, known in _WORDS.items():
             if getattr(self, name) not in known:
-                raise _wrong(name, f"one of {', '.join(known)}", getattr(self, name))
+                raise _wrong(name, f"one of {', '.join(map(str, known))}", getattr(self, name))
         if not isinstance(self.device, str) or not _DEVICE.fullmatch(self.device):
             raise _wrong("device", "auto, cpu, cuda or cuda:N", self.device)
-        if not isinstance(self.tensorboard, bool):
-            raise _wrong("tensorboard", "true or false", self.tensorboard)
+        if isinstance(self.pattern, str):
+            object.__setattr__(self, "pattern", pattern(self.pattern))
+        elif not isinstance(self.pattern, Pattern):
+            raise _wrong("pattern", "a missingness pattern or the name of one", self.pattern)
+
+    @property
+    def pattern_text(self) -> str:
+        """The pattern with its settings, in words."""
+        return str(self.pattern)
 
     def result_settings(self) -> dict[str, Any]:
         """The settings that decide what comes out, as JSON values; where and how often it is computed is left out."""
         settings: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _INCIDENTAL}
-        settings["pattern"] = self.pattern if isinstance(self.pattern, str) else repr(self.pattern)
+        settings["pattern"] = self.pattern_text
         return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
 
 
 _INCIDENTAL = ("device", "threads", "checkpoint_steps", "tensorboard")
+_WHOLE = {
+    "epochs": 1,
+    "batch_size": 1,
+    "accumulate": 1,
+    "patience": 0,
+    "checkpoint_steps": 0,
+    "threads": 1,
+    "valid_mask_seeds": 0,
+}
+_REAL: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "learning_rate": ("a number above 0", lambda x: x > 0),
+    "weight_decay": ("a number of at least 0", lambda x: x >= 0),
+    "clip_norm": ("a number of at least 0 (0 = no clipping)", lambda x: x >= 0),
+    "ema": ("a number in [0, 1) (0 = none)", lambda x: 0 <= x < 1),
+    "rates": ("numbers in [0, 1]", lambda x: 0 <= x <= 1),
+    "valid_rates": ("numbers in [0, 1]", lambda x: 0 <= x <= 1),
+}
+_WORDS: dict[str, tuple[object, ...]] = {
+    "schedule": ("constant", "cosine"),
+    "precision": ("auto", "float32", "bfloat16"),
+    "tensorboard": (True, False),
+}
+
+
+def _listed(config: TrainingConfig, name: str) -> None:
+    """Make a tuple of a list that is not empty."""
+    value = getattr(config, name)
+    if isinstance(value, str) or not isinstance(value, Iterable) or not (values := tuple(value)):
+        raise _wrong(name, "a list of at least one number", value)
+    object.__setattr__(config, name, values)
+
+
+def _each(config: TrainingConfig, name: str) -> tuple[Any, ...]:
+    """The values of a setting: of a list each one, of ``None`` none."""
+    value = getattr(config, name)
+    if isinstance(value, tuple):
+        return value
+    return () if value is None and name == "threads" else (value,)
 
 
 def _wrong(name: str, bound: str, found: object) -> ConfigError:
     return ConfigError(f"training setting '{name}' must be {bound}; found {found!r}")
-
-
-def _whole(name: str, value: object, low: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise _wrong(name, f"a whole number of at least {low}", value)
-
-
-def _real(name: str, value: object, holds: Any, bound: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or not holds(value):
-        raise _wrong(name, bound, value)

@@ -14,7 +14,6 @@ from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
-from lacuna.corpus.tensors import release_pages
 
 SMALL = 64 << 20  # bytes
 
@@ -80,10 +79,7 @@ class Loader:
         """The complete batch at those rows, on the device."""
         if self._kept is not None:
             return self._take(self._kept, rows)
-        batch = collate(self.corpus, rows, self.schema, self.statistics).to(self.device)
-        for frames in self.corpus.frames.values():
-            release_pages(frames.values)
-        return batch
+        return collate(self.corpus, rows, self.schema, self.statistics).to(self.device)
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches in the corpus's own order."""

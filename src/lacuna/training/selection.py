@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lacuna.corpus.schema import Target
 from lacuna.errors import TrainingError
+from lacuna.missing import Mask
 from lacuna.models import Recognizer, task_loss
 from lacuna.training.loader import Loader
 
@@ -97,7 +98,7 @@ def concordance(moments: NDArray[np.float64]) -> float:
     return 2 * (yp - y * p / n) / spread if spread > 0 else 0.0
 
 
-def validate(model: Recognizer, loader: Loader, masks: Sequence[Any], cast: AbstractContextManager[Any]) -> tuple[float, float]:
+def validate(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: AbstractContextManager[Any]) -> tuple[float, float]:
     """Metric and task loss on the validation split, each averaged over the fixed masks.
 
     Args:

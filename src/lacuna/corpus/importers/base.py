@@ -22,11 +22,13 @@ import re
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.format import MANIFEST, open_corpus
+from lacuna.corpus.schema import check_name
 from lacuna.errors import ConfigError, DataError, LacunaError
 
 
@@ -140,13 +142,13 @@ def import_corpus(path: str | Path, /, *, importer: str | None = None, name: str
     """Read a foreign file or folder into a corpus.
 
     Args:
-        path: what to read.
+        path: what to read; one of our own corpora is opened, and its files compared with their hashes.
         importer: name of the importer; ``None`` = recognise it by content.
         name: name of the corpus; ``None`` = made from the file's name.
         options: fields of the importer's options that differ from their defaults.
 
     Returns:
-        The checked corpus, in memory.
+        The checked corpus.
 
     Raises:
         DataError: nothing there, no importer recognises it, or its content is malformed.
@@ -155,6 +157,9 @@ def import_corpus(path: str | Path, /, *, importer: str | None = None, name: str
     path = Path(path)
     if not path.exists():
         raise DataError("nothing to import", corpus=path.name, expected="a file or a folder", found="no such path")
+    if importer is None and (path / MANIFEST).is_file() and not options:
+        corpus = open_corpus(path, verify=True)
+        return replace(corpus, name=check_name("corpus", name)) if name else corpus
     chosen = importer_class(importer or _the_one(path))()
     settings = make_options(chosen.name, chosen.Options, options)
     try:
@@ -214,8 +219,6 @@ def _the_one(path: Path) -> str:
     if seen:
         told = "; ".join(f"'{name}' sees {r.what}" for name, r in seen.items())
         raise ConfigError(f"several importers recognise {path.name}: {told}. Say which one with `importer`")
-    if (path / "corpus.json").is_file():
-        raise DataError("this is a Lacuna corpus already", corpus=path.name, hint="open it with `open_corpus`")
     told = "".join(f"\n    {name}: {reads}" for name, reads in list_importers().items())
     raise DataError(
         "no importer recognises this",

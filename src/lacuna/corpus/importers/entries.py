@@ -7,7 +7,7 @@ sequence with one item an utterance, and sets of dialogues. They differ in how m
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -84,6 +84,28 @@ class Entries:
     def of(self, *kinds: Kind) -> list[Entry]:
         """The entries of these kinds, in order."""
         return [e for e in self.entries if e.kind in kinds]
+
+    def splits(self, corpus: str, names: Sequence[str]) -> list[str | None]:
+        """The split of each utterance, the sets taken in order as ``names``; ``None`` where no set names the dialogue.
+
+        Raises:
+            DataError: there are more sets than names, or two of them share a dialogue.
+        """
+        if len(self.groups) > len(names):
+            raise DataError(
+                "there are more sets of dialogues than splits", corpus=corpus, expected=", ".join(names), found=len(self.groups)
+            )
+        split: dict[str, str] = {}
+        for (position, group), name in zip(self.groups.items(), names, strict=False):
+            if shared := sorted(set(group) & set(split)):
+                raise DataError(
+                    f"{len(shared)} dialogue(s) are shared between splits",
+                    corpus=corpus,
+                    expected="every dialogue in one split, or the test is not unseen",
+                    found=f"dialogue '{shared[0]}' in {split[shared[0]]} and in entry {position} ({name})",
+                )
+            split.update(dict.fromkeys(group, name))
+        return [split.get(d) for d in self.dialogues]
 
 
 def looks_like_entries(path: Path) -> bool:
@@ -208,6 +230,8 @@ def _lengths(corpus: str, entries: dict[int, dict[Any, Any]], grouped: set[Any],
                 found=f"{sizes[odd]} in entry {odd}",
             )
         everywhere[dialogue] = sizes[first]
+    if not any(everywhere.values()):
+        raise DataError("no utterance is in every entry", corpus=corpus, expected="the same dialogues in each", found="none")
     return everywhere
 
 

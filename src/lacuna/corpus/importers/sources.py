@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.lib import format as npy
@@ -19,6 +19,7 @@ from lacuna.corpus.pickles import read_pickle
 from lacuna.corpus.schema import Provenance
 from lacuna.errors import DataError
 
+Zeros = Literal["keep", "absent"]  # what a recording of nothing but zeros is: silence, or not recorded
 PICKLES = (".pkl", ".pickle", ".p", ".pk")
 _SHORT = 80  # characters of a string worth keeping in an outline
 

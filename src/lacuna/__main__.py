@@ -1,0 +1,70 @@
+"""The ``lacuna`` command; what is heavy is imported inside the commands, so that ``--help`` is immediate."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+_COLOURS = {"error": "red", "warning": "yellow", "verdict": "bold"}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lacuna")
+def main() -> None:
+    """Multimodal emotion recognition with missing data."""
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--importer", help="Read it with this importer instead of recognising it.")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the importer; may be repeated.")
+def doctor(path: Path, importer: str | None, options: tuple[str, ...]) -> None:
+    """Say what a file or folder is, whether it can be used, and what to do next.
+
+    The exit code is 0 if it can be used as it is, and 1 otherwise.
+    """
+    from lacuna.corpus.doctor import examine, render
+
+    diagnosis = examine(path, importer=importer, **parse_options(options))
+    _show(render(diagnosis))
+    sys.exit(0 if diagnosis.usable else 1)
+
+
+def parse_options(given: tuple[str, ...]) -> dict[str, Any]:
+    """``KEY=VALUE`` pairs as a dict; a value that is JSON is read as such, anything else stays text.
+
+    Raises:
+        click.BadParameter: a pair without ``=``.
+    """
+    options: dict[str, Any] = {}
+    for pair in given:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"{pair!r} is not KEY=VALUE")
+        try:
+            options[key] = json.loads(value)
+        except ValueError:
+            options[key] = value
+    return options
+
+
+def _show(text: str) -> None:
+    """Text with coloured headings on a terminal, and plain text everywhere else."""
+    if not sys.stdout.isatty():
+        click.echo(text)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for line in text.splitlines():
+        heading = line.partition(":")[0]
+        console.print(Text(line, style=_COLOURS.get(heading.split(" ")[0], "")), soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,285 @@
+"""conv-emotion, MMGCN and COSMIC pickles: a row of dictionaries by dialogue with labels, speakers and feature vectors.
+
+Known rows, all read by what the entries hold and not by how many there are:
+
+* IEMOCAP, 9 or 12: ids, speakers 'M'/'F', labels, text (four layers in the row of 12), audio, visual, sentences, train, test;
+* MELD, 9: ids, one-hot speakers, emotions, text, audio, sentences, train, test, sentiments; MMGCN's 10 have visual as well;
+* COSMIC, 10 or 11: speakers, emotions, (sentiments,) four layers of text, sentences, train, test, valid.
+
+Where content cannot decide, place does, as it is the same in all of them: text before audio before visual, emotions before
+sentiments, and the sets of dialogues as train, test, valid. What was recognised where is kept in the provenance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lacuna.corpus.assemble import Channel, assemble
+from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.importers.base import Importer, Options, Recognition, register
+from lacuna.corpus.importers.entries import Entries, Entry, choose_pickle, look, looks_like_entries, read_entries
+from lacuna.corpus.importers.sources import folder_files, provenance
+from lacuna.corpus.repair import Policy
+from lacuna.corpus.schema import Target
+from lacuna.errors import ConfigError, DataError
+
+IEMOCAP = ("happy", "sad", "neutral", "angry", "excited", "frustrated")
+MELD = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
+_SKIPPED = "-"
+
+
+@dataclass(frozen=True)
+class ConversationOptions(Options):
+    """How to read the pickle.
+
+    Attributes:
+        pickle: file name, if the path is a folder with several.
+        classes: names of the emotions in the order of their codes; IEMOCAP's six and MELD's seven are recognised.
+        modalities: name of each entry of feature vectors, in order; entries of the same name are laid side by side, ``-``
+            leaves one out. Needed where their number is not that of a known layout.
+        splits: what the sets of dialogues are, in order.
+        ignore: positions of entries to leave out.
+        absent: ``zeros`` = an utterance whose vector is all zero lacks the modality; ``never`` = it is data.
+        nonfinite: what to do with NaN and inf, see :func:`lacuna.corpus.repair.repair`.
+    """
+
+    pickle: str = ""
+    classes: tuple[str, ...] = ()
+    modalities: tuple[str, ...] = ()
+    splits: tuple[Literal["train", "valid", "test"], ...] = ("train", "test", "valid")
+    ignore: tuple[int, ...] = ()
+    absent: Literal["zeros", "never"] = "never"
+    nonfinite: Policy = "refuse"
+
+
+@register("conversations", reads="a conv-emotion, MMGCN or COSMIC pickle of IEMOCAP, MELD or alike (dictionaries by dialogue)")
+class Conversations(Importer[ConversationOptions]):
+    """Reads the pickles of conversational emotion recognition."""
+
+    Options = ConversationOptions
+
+    def recognise(self, path: Path) -> Recognition | None:
+        """See the base class; a folder is recognised by the one such pickle in it."""
+        files = [f for f in folder_files(path).values() if looks_like_entries(f)] if path.is_dir() else [path]
+        content = look(files[0]) if len(files) == 1 else None
+        features = content.of("vectors") if content else []
+        if content is None or not features or not content.of("numbers"):
+            return None
+        widths = [e.width for e in features]
+        told = f"conversation pickle: {int(content.starts.sum())} dialogues, {len(content.turns)} utterances, vectors of {widths}"
+        try:
+            _modalities(path.name, features, ())
+        except DataError:
+            return Recognition(told, {"modalities": [f"features{e.position}" for e in features]})
+        return Recognition(told)
+
+    def load(self, path: Path, *, name: str, options: ConversationOptions) -> Corpus:
+        """See the base class."""
+        file = choose_pickle(path, options.pickle)
+        content = read_entries(file, options.ignore)
+        features = content.of("vectors")
+        if not features:
+            raise DataError(
+                "the pickle holds no feature vectors", corpus=name, hint="if they lie in folders beside it, use importer 'gcnet'"
+            )
+        ids, emotion, sentiment = _numbers(name, content)
+        named = _strings(name, content)
+        if ids is not None and "ids" in named:
+            raise _ambiguous(name, "utterance ids", [ids, named["ids"]])
+        ids, speakers, sentences = named.get("ids", ids), named.get("speakers"), named.get("sentences")
+        modalities = _modalities(name, features, options.modalities)
+        turns = content.turns if ids is None or ids.kind == "strings" else np.asarray(ids.codes())
+        targets, labels, told = _targets(emotion, sentiment, speakers, options.classes)
+        channels, absences = _channels(name, modalities, options.absent == "zeros", content)
+        splits = content.splits(name, options.splits) if len(content.groups) > 1 else None
+        roles = [(ids, "ids"), (speakers, "speakers"), (emotion, "emotion"), (sentiment, "sentiment"), (sentences, "sentences")]
+        found = {e.position: role for e, role in roles if e is not None}
+        found |= {e.position: f"{m} ({e.width})" for m, parts in modalities.items() for e in parts}
+        found |= dict(zip(content.groups, options.splits, strict=False)) if splits else {}
+        outside = len({d for d, s in zip(content.dialogues, splits or (), strict=False) if s is None})
+        notes = [
+            "recognised: " + ", ".join(f"entry {p} {found[p]}" for p in sorted(found)),
+            *content.notes,
+            *([told] if told else []),
+            *absences,
+            *([f"{outside} dialogue(s) are in no split"] if outside else []),
+            *([] if splits else ["fewer than two sets of dialogues: no splits"]),
+        ]
+        return assemble(
+            name,
+            ids=_ids(ids, content, turns),
+            dialogues=content.dialogues,
+            turns=turns.tolist(),
+            channels=channels,
+            targets=targets,
+            labels=labels,
+            splits=splits,
+            speakers=_speakers(speakers),
+            texts=None if sentences is None else sentences.rows,
+            provenance=provenance(self.name, path, [file], notes=notes),
+            nonfinite=options.nonfinite,
+        )
+
+
+def _ambiguous(corpus: str, what: str, entries: Sequence[Entry]) -> DataError:
+    return DataError(
+        f"cannot tell the {what}",
+        corpus=corpus,
+        expected="one entry",
+        found=", ".join(f"entry {e.position} ({e.kind})" for e in entries) or "none",
+        hint="leave the other ones out with `ignore`" if entries else None,
+    )
+
+
+def _numbers(corpus: str, content: Entries) -> tuple[Entry | None, Entry, Entry | None]:
+    """Ids, emotions and sentiments among the entries of numbers."""
+    numbers = content.of("numbers")
+    for entry in numbers:
+        if entry.codes() is None:
+            raise DataError(
+                f"entry {entry.position} holds numbers that are not whole",
+                corpus=corpus,
+                expected="class codes or utterance numbers",
+                found=next(r for r in entry.rows if r != int(r)) if np.isfinite(np.asarray(entry.rows, float)).all() else "NaN",
+                hint=f"leave it out with ignore: [{entry.position}]",
+            )
+    counting = [e for e in numbers if e.ascends(content.starts)] if len(numbers) > 1 else []
+    ids = counting[0] if counting and counting[0] is numbers[0] else None
+    labels = [e for e in numbers if e is not ids]
+    if len(labels) not in (1, 2):
+        raise _ambiguous(corpus, "labels", labels)
+    if len(labels) == 1:
+        return ids, labels[0], None
+    emotion, sentiment = sorted(labels, key=lambda e: max(e.rows) <= 2)  # stable: place decides where the range does not
+    if max(sentiment.rows) > 2:
+        raise _ambiguous(corpus, "sentiments (three classes) from the emotions", labels)
+    return ids, emotion, sentiment
+
+
+def _strings(corpus: str, content: Entries) -> dict[str, Entry]:
+    """Ids, speakers and sentences among the entries of strings and one-hot vectors."""
+    roles: dict[str, list[Entry]] = {"ids": [], "speakers": content.of("onehot"), "sentences": []}
+    for entry in content.of("strings"):
+        texts = [r or "" for r in entry.rows]
+        pairs = list(zip(content.dialogues, texts, strict=True))
+        if any(" " in t for t in texts):
+            roles["sentences"].append(entry)
+        elif len(set(pairs)) == len(pairs) and len(set(texts)) > 2 and all(texts):
+            roles["ids"].append(entry)
+        else:
+            roles["speakers"].append(entry)
+    if len(roles["sentences"]) == 2 and not roles["speakers"]:  # names with spaces; sentences come last in every layout
+        roles["speakers"].append(roles["sentences"].pop(0))
+    for role, entries in roles.items():
+        if len(entries) > 1:
+            raise _ambiguous(corpus, role, entries)
+    return {role: entries[0] for role, entries in roles.items() if entries}
+
+
+def _modalities(corpus: str, features: list[Entry], names: Sequence[str]) -> dict[str, list[Entry]]:
+    """The entries of feature vectors by modality."""
+    widths = [e.width for e in features]
+    layers = len(features) in (4, 6) and len(set(widths[:4])) == 1
+    known = {1: ["text"], 2: ["text", "audio"], 3: ["text", "audio", "vision"]}
+    if layers:
+        known |= {4: ["text"] * 4, 6: ["text"] * 4 + ["audio", "vision"]}
+    chosen = list(names) or known.get(len(features), [])
+    if len(chosen) != len(features):
+        raise DataError(
+            "cannot tell which modality the feature vectors are",
+            corpus=corpus,
+            expected=f"{len(names)} entries, as `modalities` names" if names else "text, audio and vision, or layers of text",
+            found="widths " + ", ".join(f"{w} (entry {e.position})" for e, w in zip(features, widths, strict=True)),
+            hint="name them in order with the option `modalities`",
+        )
+    result: dict[str, list[Entry]] = {}
+    for modality, entry in zip(chosen, features, strict=True):
+        if modality != _SKIPPED:
+            result.setdefault(modality, []).append(entry)
+    return result
+
+
+def _channels(
+    corpus: str, modalities: dict[str, list[Entry]], zeros: bool, content: Entries
+) -> tuple[dict[str, Channel], list[str]]:
+    """Frames by modality, entries of one modality side by side, and notes on absences."""
+    channels: dict[str, Channel] = {}
+    notes: list[str] = []
+    for modality, parts in modalities.items():
+        frames: list[NDArray[Any] | None] = []
+        for row, pieces in enumerate(zip(*(e.rows for e in parts), strict=True)):
+            shapes = {None if p is None else p.shape[:-1] for p in pieces}
+            if len(shapes) > 1:
+                raise DataError(
+                    f"the entries of one modality do not fit together in dialogue '{content.dialogues[row]}'",
+                    corpus=corpus,
+                    modality=modality,
+                    expected="the same frames in each",
+                    found=" and ".join("none" if p is None else str(p.shape) for p in pieces),
+                )
+            whole = None if None in shapes else np.concatenate(pieces, axis=-1)
+            frames.append(None if whole is None or (zeros and not whole.any()) else whole)
+        if absent := sum(f is None for f in frames):
+            given = sum(p is None for p in parts[0].rows)
+            notes.append(f"{modality}: absent from {absent} utterances, {absent - given} of them because the vector is all zero")
+        channels[modality] = Channel(frames, "as given in the pickle")
+    return channels, notes
+
+
+def _targets(
+    emotion: Entry, sentiment: Entry | None, speakers: Entry | None, classes: tuple[str, ...]
+) -> tuple[list[Target], dict[str, ArrayLike], str | None]:
+    """Targets, their labels, and a note on class names that nothing tells."""
+    codes = np.asarray(emotion.codes())
+    labels: dict[str, ArrayLike] = {"emotion": codes}
+    count = int(codes.max()) + 1
+    known: tuple[str, ...] = ()
+    feelings = tuple(f"class_{c}" for c in range(3))
+    if sentiment is not None:
+        labels["sentiment"] = feeling = np.asarray(sentiment.codes())
+        if meld := _as_in_meld(codes, feeling):
+            known, feelings = MELD, meld
+    elif (
+        count == len(IEMOCAP) and speakers is not None and set(speakers.rows if speakers.kind == "strings" else ()) == {"M", "F"}
+    ):
+        known = IEMOCAP
+    if classes and len(classes) < count:
+        raise ConfigError(f"`classes` names {len(classes)} classes, but the labels go up to {count - 1}")
+    names = classes or known or tuple(f"class_{c}" for c in range(count))
+    targets = [Target("emotion", "classification", names)]
+    if sentiment is not None:
+        targets.append(Target("sentiment", "classification", feelings))
+    return targets, labels, None if classes or known else "nothing tells the names of the classes; option `classes` can"
+
+
+def _as_in_meld(emotion: NDArray[np.int64], sentiment: NDArray[np.int64]) -> tuple[str, ...]:
+    """Names of the sentiment codes if they go with the seven emotions as in MELD and in no other corpus, else ``()``.
+
+    There neutral is always neutral, joy always positive, and sadness, disgust and anger always negative.
+    """
+    groups = {"neutral": (0,), "positive": (4,), "negative": (3, 5, 6)}
+    codes = {name: set(sentiment[np.isin(emotion, members)].tolist()) for name, members in groups.items()}
+    named = {next(iter(c)): name for name, c in codes.items() if len(c) == 1}
+    return tuple(named[c] for c in range(3)) if emotion.max() == 6 and set(named) == {0, 1, 2} else ()
+
+
+def _ids(ids: Entry | None, content: Entries, turns: NDArray[np.int64]) -> list[str]:
+    if ids is None or ids.kind != "strings":
+        return [f"{d}_{t}" for d, t in zip(content.dialogues, turns, strict=True)]
+    if len(set(ids.rows)) == len(ids.rows):
+        return ids.rows
+    return [f"{d}_{i}" for d, i in zip(content.dialogues, ids.rows, strict=True)]
+
+
+def _speakers(speakers: Entry | None) -> list[str] | None:
+    if speakers is None:
+        return None
+    if speakers.kind == "strings":
+        return [s or "unknown" for s in speakers.rows]
+    return ["unknown" if s is None or not s.any() else f"speaker_{int(s.argmax())}" for s in speakers.rows]

@@ -1,0 +1,250 @@
+"""GCNet's layout: a pickle with the labels by dialogue, and a folder of ``.npy`` features for each modality.
+
+The pickle is a list: utterance ids, labels, speakers, sentences, then the sets of dialogues train and test (IEMOCAP), or
+train, valid and test (MOSI, MOSEI). Features lie beside it or in ``features``, as ``<folder>/<utterance>.npy`` of shape (d,)
+or (T, d), or as ``<folder>/<utterance>/*.npy`` with one file a frame. No file = the modality is absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lacuna.corpus.assemble import Channel, assemble
+from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.importers.base import Importer, Options, Recognition, register, slug
+from lacuna.corpus.importers.conversations import IEMOCAP
+from lacuna.corpus.importers.entries import Entries, Entry, choose_pickle, look, looks_like_entries, read_entries
+from lacuna.corpus.importers.sources import folder_files, provenance, read_npy
+from lacuna.corpus.repair import Policy
+from lacuna.corpus.schema import Target
+from lacuna.errors import ConfigError, DataError
+
+_HINT = "put one folder of <utterance>.npy for each modality beside the pickle, or name the folders with `features`"
+_KINDS = ("strings", "numbers", "strings", "strings")
+_POLARITY = ("negative", "non-negative")
+
+
+@dataclass(frozen=True)
+class GcnetOptions(Options):
+    """How to read the folder.
+
+    Attributes:
+        pickle: file name, if the folder holds several (IEMOCAP has a 4-way and a 6-way one).
+        features: by modality, the folder of its files, as seen from the pickle or absolute. Without it, every folder with
+            ``.npy`` in it, beside the pickle or in ``features``, is a modality of the folder's name.
+        classes: names of the classes of whole-number labels; IEMOCAP's six are recognised.
+        nonfinite: what to do with NaN and inf, see :func:`lacuna.corpus.repair.repair`.
+    """
+
+    pickle: str = ""
+    features: dict[str, str] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    nonfinite: Policy = "refuse"
+
+
+@register("gcnet", reads="GCNet's label pickle (IEMOCAP, MOSI, MOSEI) with one folder of <utterance>.npy for each modality")
+class Gcnet(Importer[GcnetOptions]):
+    """Reads the layout of GCNet and of the systems that follow it."""
+
+    Options = GcnetOptions
+
+    def recognise(self, path: Path) -> Recognition | None:
+        """See the base class; the pickle alone is recognised too, and what it says tells which folders it needs."""
+        files = [path] if path.is_file() else [f for f in folder_files(path).values() if looks_like_entries(f)]
+        seen = {f.name: content for f in files if _is_gcnet(content := look(f))}
+        if not seen:
+            return None
+        try:
+            folders = len(_folders(files[0].parent, {}))
+        except DataError:
+            folders = 0
+        if path.is_dir() and not folders:
+            return None
+        pickle, content = next(iter(seen.items()))
+        told = f"GCNet labels: {int(content.starts.sum())} dialogues, {len(content.turns)} utterances"
+        told += f", {folders} feature folder(s)" if folders else ", without the feature folders that it needs beside it"
+        return Recognition(told, {"pickle": pickle} if len(seen) > 1 else {})
+
+    def load(self, path: Path, *, name: str, options: GcnetOptions) -> Corpus:
+        """See the base class."""
+        file = choose_pickle(path, options.pickle)
+        content = read_entries(file)
+        ids, labels, speakers, sentences = _roles(name, content)
+        order = ("train", "test") if len(content.groups) < 3 else ("train", "valid", "test")
+        splits = content.splits(name, order)
+        targets, values, told = _targets(name, ids, labels, speakers, options.classes)
+        folders = _folders(file.parent, options.features)
+        if not folders:
+            raise DataError(
+                "this is only the label pickle: no features",
+                corpus=name,
+                expected=f"folders of .npy such as '{file.parent.name}/features/audio/{ids.rows[0]}.npy'",
+                found="no folder with .npy files",
+                hint=_HINT,
+            )
+        channels, digests, notes = {}, {}, [told, *content.notes]
+        for modality, folder in folders.items():
+            frames, digest, note = _read(name, modality, folder, ids.rows, speakers.rows)
+            channels[modality] = Channel(frames, f"files of '{folder.name}'")
+            digests[f"{folder.name}/"], notes = digest, [*notes, note]
+        source = provenance(self.name, path, [file], notes=notes)
+        return assemble(
+            name,
+            ids=ids.rows,
+            dialogues=content.dialogues,
+            turns=content.turns.tolist(),
+            channels=channels,
+            targets=targets,
+            labels=values,
+            splits=splits,
+            speakers=[s or "unknown" for s in speakers.rows],
+            texts=sentences.rows,
+            provenance=replace(source, files={**source.files, **digests}),
+            nonfinite=options.nonfinite,
+        )
+
+
+def _is_gcnet(content: Entries | None) -> TypeGuard[Entries]:
+    kinds = [e.kind for e in content.entries] if content else []
+    return content is not None and kinds == list(_KINDS) and len(content.groups) in (2, 3)
+
+
+def _roles(corpus: str, content: Entries) -> tuple[Entry, Entry, Entry, Entry]:
+    """Ids, labels, speakers and sentences."""
+    if not _is_gcnet(content):
+        kinds = [e.kind for e in content.entries]
+        raise DataError(
+            "not GCNet's layout",
+            corpus=corpus,
+            expected="strings (ids), numbers (labels), strings (speakers), strings (sentences), and 2 or 3 sets of dialogues",
+            found=f"{', '.join(kinds)} and {len(content.groups)} sets",
+            hint="for pickles with the features inside, use importer 'conversations'" if "vectors" in kinds else None,
+        )
+    ids, labels, speakers, sentences = content.entries
+    return ids, labels, speakers, sentences
+
+
+def _targets(
+    corpus: str, ids: Entry, labels: Entry, speakers: Entry, classes: tuple[str, ...]
+) -> tuple[list[Target], dict[str, ArrayLike], str]:
+    """Floats are scores from -3 to 3 and give a polarity as well; whole numbers are classes."""
+    values = np.asarray(labels.rows, np.float64)
+    if any(isinstance(v, float) for v in labels.rows):
+        if (wrong := np.flatnonzero(~(np.abs(values) <= 3) & ~np.isnan(values))).size:
+            row = int(wrong[0])
+            raise DataError(
+                f"{wrong.size} score(s) are out of bounds",
+                corpus=corpus,
+                utterance=str(ids.rows[row]),
+                expected="from -3 to 3",
+                found=values[row],
+            )
+        polarity = np.where(np.isnan(values), -1, values >= 0)
+        targets = [Target("score", "regression", low=-3, high=3), Target("polarity", "classification", _POLARITY)]
+        return targets, {"score": values, "polarity": polarity}, "labels are scores; polarity is non-negative where score >= 0"
+    count = int(values.max()) + 1
+    known = IEMOCAP if count == len(IEMOCAP) and set(speakers.rows) == {"M", "F"} else ()
+    if classes and len(classes) < count:
+        raise ConfigError(f"`classes` names {len(classes)} classes, but the labels go up to {count - 1}")
+    names = classes or known or tuple(f"class_{c}" for c in range(count))
+    told = "" if classes or known else "; nothing tells their names, option `classes` can"
+    return [Target("emotion", "classification", names)], {"emotion": values}, f"labels are {len(names)} classes{told}"
+
+
+def _folders(root: Path, named: dict[str, str]) -> dict[str, Path]:
+    """The folder of each modality.
+
+    Raises:
+        DataError: a named folder is not there, or two found ones would be the same modality.
+    """
+    if named:
+        for modality, folder in named.items():
+            if not (root / folder).is_dir():
+                raise DataError("the feature folder is not there", modality=modality, expected=f"a folder '{folder}'", hint=_HINT)
+        return {modality: root / folder for modality, folder in named.items()}
+    found: dict[str, Path] = {}
+    shelf = root / "features"
+    for parent in (root, shelf):
+        for place in sorted(f for f in parent.iterdir() if f.is_dir()) if parent.is_dir() else ():
+            depths = ("*.npy",) if place == shelf else ("*.npy", "*/*.npy")  # the shelf holds modalities, it is none
+            if all(next(place.glob(depth), None) is None for depth in depths):
+                continue
+            if twin := found.get(slug(place.name)):
+                raise DataError(
+                    "two feature folders have the same name",
+                    modality=slug(place.name),
+                    found=f"{twin.relative_to(root)} and {place.relative_to(root)}",
+                    hint="name the folders with `features`",
+                )
+            found[slug(place.name)] = place
+    return found
+
+
+def _read(
+    corpus: str, modality: str, folder: Path, ids: list[str], speakers: list[str]
+) -> tuple[list[NDArray[Any] | None], str, str]:
+    """The frames of every utterance, one SHA-256 over all files read, and a note."""
+    frames: list[NDArray[Any] | None] = []
+    digest, used = hashlib.sha256(), 0
+    for utterance, speaker in zip(ids, speakers, strict=True):
+        pieces = []
+        for file in _files(folder, utterance, speaker):
+            array = np.array(read_npy(file))  # a copy: thousands of open maps would run out of file handles
+            pieces.append(_frames(corpus, modality, utterance, file, array))
+            digest.update(file.name.encode() + array.tobytes())
+        used += bool(pieces)
+        widths = {p.shape[-1] for p in pieces if len(p)}
+        if len(widths) > 1:
+            raise DataError(
+                "frames change their width", corpus=corpus, utterance=utterance, modality=modality, found=sorted(widths)
+            )
+        full = [p for p in pieces if len(p)]
+        frames.append(np.concatenate(full) if full else None)
+    if not used:
+        raise DataError(
+            f"no file of folder '{folder.name}' belongs to an utterance",
+            corpus=corpus,
+            modality=modality,
+            expected=f"{ids[0]}.npy",
+            found=next((f.name for f in sorted(folder.iterdir())), "an empty folder"),
+        )
+    absent = sum(f is None for f in frames)
+    stray = len({f.stem for f in folder.iterdir() if f.suffix in ("", ".npy")} - set(ids))
+    told = f"; {stray} of its files belong to no utterance" if stray else ""
+    return frames, digest.hexdigest(), f"{modality}: from folder '{folder.name}', absent from {absent} of {len(ids)}{told}"
+
+
+def _files(folder: Path, utterance: str, speaker: str) -> Iterator[Path]:
+    """The file of an utterance, or its files of single frames in the order of their names.
+
+    IEMOCAP's faces show both speakers; those of the one who speaks are told by an F or M in the file's name.
+    """
+    if (file := folder / f"{utterance}.npy").is_file():
+        yield file
+    elif (inside := folder / utterance).is_dir():
+        files = sorted(inside.glob("*.npy"))
+        tagged = speaker in ("F", "M") and all("F" in f.stem or "M" in f.stem for f in files)
+        yield from (f for f in files if not tagged or ("F" if "F" in f.stem else "M") == speaker)
+
+
+def _frames(corpus: str, modality: str, utterance: str, file: Path, array: NDArray[Any]) -> NDArray[Any]:
+    """(T, d); T may be 0. Axes of length 1 before the last two are dropped."""
+    if array.ndim > 2 and all(n == 1 for n in array.shape[:-2]):
+        array = array.reshape(array.shape[-2:])
+    if array.ndim not in (1, 2) or array.dtype.kind not in "fiu":
+        raise DataError(
+            f"the features in {file.name} are not a vector or a table",
+            corpus=corpus,
+            utterance=utterance,
+            modality=modality,
+            expected="numbers of shape (d,) or (T, d)",
+            found=f"{array.dtype} of shape {array.shape}",
+        )
+    return array.reshape(-1, array.shape[-1]) if array.size else np.zeros((0, 1))

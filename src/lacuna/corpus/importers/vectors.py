@@ -1,0 +1,158 @@
+"""Utterance vectors without ids: dicts of ``language``, ``acoustic``, ``visual`` (N, d) arrays and ``labels``.
+
+One pickle or ``.npz`` file, or a folder with ``train_data``, ``val_data`` and ``test_data``, any of which may be missing. The
+rows have no names, so ids are ``<split>-<row>`` and every utterance is its own dialogue. A single file is read as the
+split that its name begins with, otherwise as data without splits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.corpus.assemble import Channel, assemble
+from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.importers.base import Importer, Options, Recognition, register
+from lacuna.corpus.importers.sources import PICKLES, Zeros, folder_files, npz_shapes, outline, provenance, read_npz
+from lacuna.corpus.pickles import read_pickle
+from lacuna.corpus.repair import Policy
+from lacuna.corpus.schema import SPLITS, Target
+from lacuna.errors import DataError
+
+_NAMES = {"language": "text", "text": "text", "acoustic": "audio", "audio": "audio", "visual": "vision", "vision": "vision"}
+_SPLIT_OF = {"train": "train", "val": "valid", "valid": "valid", "dev": "valid", "test": "test"}
+
+
+@dataclass(frozen=True)
+class VectorsOptions(Options):
+    """Options of ``vectors``.
+
+    Attributes:
+        nonfinite: what to do with NaN and inf in the features.
+        zeros: rows of nothing but zeros: ``keep`` them, or read them as ``absent``.
+    """
+
+    nonfinite: Policy = "refuse"
+    zeros: Zeros = "keep"
+
+
+@register("vectors", reads="utterance vectors: dict pickles or .npz of language, acoustic, visual, labels; one file or a folder")
+class Vectors(Importer[VectorsOptions]):
+    """See the module."""
+
+    Options = VectorsOptions
+
+    def recognise(self, path: Path) -> Recognition | None:
+        """Files with the right keys, looked at without reading the arrays."""
+        files = _files(path)
+        keys = {split or "unsplit": k for split, file in files.items() if (k := _keys(file))}
+        if not keys or len(keys) < len(files):
+            return None
+        modalities = sorted({_NAMES[k] for found in keys.values() for k in found if k in _NAMES})
+        return Recognition(f"utterance vectors: {', '.join(modalities)}; {', '.join(keys)}")
+
+    def load(self, path: Path, *, name: str, options: VectorsOptions) -> Corpus:
+        """Read every file."""
+        files = _files(path)
+        parts = {split: _part(name, file) for split, file in files.items()}
+        keys = {frozenset(part) for part in parts.values()}
+        if len(keys) != 1:
+            raise DataError(
+                "the files do not hold the same" if keys else "no files of vectors",
+                corpus=name,
+                expected="train_data, val_data, test_data with the same keys",
+                found=" and ".join(", ".join(sorted(k)) for k in keys) or "none",
+            )
+        total = {split: len(part["labels"]) for split, part in parts.items()}
+        ids = [f"{split or 'row'}-{row}" for split, count in total.items() for row in range(count)]
+        channels = {
+            m: Channel([_row(v, options.zeros) for part in parts.values() for v in part[m]])
+            for m in next(iter(parts.values()))
+            if m != "labels"
+        }
+        target, labels = _target(np.concatenate([p["labels"] for p in parts.values()]))
+        sizes = ", ".join(f"{s or 'unsplit'} {n}" for s, n in total.items())
+        return assemble(
+            name,
+            ids=ids,
+            dialogues=ids,
+            turns=[0] * len(ids),
+            channels=channels,
+            targets=[target],
+            labels={target.name: labels},
+            splits=[s for s, n in total.items() for _ in range(n)],
+            provenance=provenance(
+                self.name,
+                path,
+                files.values(),
+                notes=(f"read {sizes}; the rows have no ids, so each one is its own dialogue",),
+            ),
+            nonfinite=options.nonfinite,
+        )
+
+
+def _files(path: Path) -> dict[str | None, Path]:
+    """By split (``None`` = no split), the files to read."""
+    if path.is_file():
+        return {_split(path): path}
+    found = {_split(f): f for f in folder_files(path).values() if f.suffix in (*PICKLES, ".npz") and _split(f)}
+    return {s: found[s] for s in SPLITS if s in found}
+
+
+def _split(file: Path) -> str | None:
+    return _SPLIT_OF.get(file.stem.removesuffix("_data").lower())
+
+
+def _keys(file: Path) -> set[str]:
+    """The keys of a file, if it is one of vectors."""
+    if file.suffix == ".npz":
+        shapes = npz_shapes(file)
+        keys = set(shapes) if all(len(s) == 2 for k, (s, _) in shapes.items() if k in _NAMES) else set()
+    else:
+        seen = outline(file)
+        keys = (
+            set(seen.strings)
+            if seen is not None and seen.first == "EMPTY_DICT" and not {"train", "test"} & set(seen.strings)
+            else set()
+        )
+    return keys if "labels" in keys and len(keys & set(_NAMES)) >= 2 else set()
+
+
+def _part(name: str, file: Path) -> dict[str, NDArray[Any]]:
+    content = read_npz(file) if file.suffix == ".npz" else read_pickle(file)
+    if not isinstance(content, dict) or "labels" not in content:
+        raise DataError(f"{file.name} holds no labels", corpus=name, expected="a dict of modalities and 'labels'")
+    part = {_NAMES[k]: np.asarray(v) for k, v in content.items() if k in _NAMES}
+    part["labels"] = np.asarray(content["labels"])
+    for modality, array in part.items():
+        if modality != "labels" and (array.ndim != 2 or len(array) != len(part["labels"]) or array.dtype.kind not in "fiu"):
+            raise DataError(
+                f"{file.name} is malformed",
+                corpus=name,
+                modality=modality,
+                expected=f"({len(part['labels'])}, width) numbers",
+                found=f"{array.dtype} of shape {array.shape}",
+            )
+    return part
+
+
+def _row(vector: NDArray[Any], zeros: Zeros) -> NDArray[Any] | None:
+    return None if zeros == "absent" and not vector.any() else vector
+
+
+def _target(labels: NDArray[Any]) -> tuple[Target, NDArray[Any]]:
+    """Integers, or strings, are classes; (N, C) shares are soft; other numbers are a score."""
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.dtype.kind in "US":
+        classes, codes = np.unique(labels.astype(str), return_inverse=True)
+        return Target("label", "classification", tuple(classes.tolist())), codes
+    if labels.ndim == 2:
+        return Target("label", "soft", tuple(f"class-{c}" for c in range(labels.shape[1]))), labels
+    if labels.dtype.kind in "iub":
+        return Target("label", "classification", tuple(f"class-{c}" for c in range(int(labels.max()) + 1))), labels
+    return Target("score", "regression"), labels

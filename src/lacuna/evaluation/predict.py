@@ -1,0 +1,140 @@
+"""A trained recogniser's answers, with whatever is missing missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from lacuna.corpus.batch import Batch
+from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.schema import Target
+from lacuna.evaluation.counts import Array, log_softmax
+from lacuna.missing import Mask
+from lacuna.models import Recognizer
+from lacuna.training.loader import Loader
+from lacuna.training.trained import TrainedRecognizer
+
+
+@contextmanager
+def inference(model: Recognizer, device: torch.device | str) -> Iterator[None]:
+    """Evaluation mode without gradients, on a device; modes and device of the model are as before afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    home = next((t.device for t in (*model.parameters(), *model.buffers())), None)
+    model.to(device).eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        if home is not None:
+            model.to(home)
+        for module, training in modes.items():
+            module.training = training
+
+
+def loader_of(trained: TrainedRecognizer, corpus: Corpus, batch_size: int, device: torch.device | str) -> Loader:
+    """Batches of a corpus as the recogniser must see them.
+
+    Raises:
+        DataError: the corpus has no modality that the recogniser reads, or one of another width.
+    """
+    corpus.require(trained.schema)
+    return Loader(corpus, trained.schema, trained.statistics, batch_size, trained.model.needs_dialogue, device)
+
+
+def observe(batch: Batch, present: dict[str, NDArray[np.bool_]]) -> Batch:
+    """The batch through the arrays of a mask; modalities that the model does not read are passed over."""
+    device = batch.dialogue.device
+    return batch.observe({m: torch.from_numpy(p).to(device) for m, p in present.items() if m in batch.present})
+
+
+def answer(model: Recognizer, batch: Batch) -> NDArray[np.float32]:
+    """Logits or values of a batch: (U, C) or (U, 1) float32, inside :func:`inference`."""
+    logits: NDArray[np.float32] = model(batch).logits.float().cpu().numpy()
+    return logits
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Answers to N utterances, in the order of the corpus.
+
+    Attributes:
+        target: what was predicted.
+        ids: N utterance ids.
+        logits: (N, C) float32, or (N, 1) the value itself.
+        available: (N, M) bool, the modality had an observed frame.
+        modalities: names of the columns of ``available``.
+    """
+
+    target: Target
+    ids: list[str]
+    logits: NDArray[np.float32]
+    available: NDArray[np.bool_]
+    modalities: tuple[str, ...]
+
+    @property
+    def probabilities(self) -> Array:
+        """(N, C) float64, rows sum to 1; empty (N, 0) for regression."""
+        if self.target.task == "regression":
+            return np.zeros((len(self.ids), 0))
+        return np.exp(log_softmax(self.logits.astype(np.float64)))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row an utterance: id, answer, confidence, a column a class, and which modalities there were."""
+        table: dict[str, object] = {"id": self.ids}
+        if self.target.task == "regression":
+            table["value"] = self.logits[:, 0]
+        else:
+            p = self.probabilities
+            table["predicted"] = np.asarray(self.target.classes, dtype=object)[p.argmax(axis=1)]
+            table["confidence"] = p.max(axis=1)
+            table |= {f"p_{name}": p[:, c] for c, name in enumerate(self.target.classes)}
+        table |= {f"has_{name}": self.available[:, m] for m, name in enumerate(self.modalities)}
+        return pd.DataFrame(table)
+
+
+def predict(
+    trained: TrainedRecognizer,
+    corpus: Corpus,
+    mask: Mask | None = None,
+    *,
+    batch_size: int = 1024,
+    device: torch.device | str = "cpu",
+) -> Predictions:
+    """Answer every utterance of a corpus, labelled or not.
+
+    Args:
+        trained: whose answers.
+        corpus: may lack modalities of the recogniser, but not all.
+        mask: bound to this corpus; ``None`` = everything that the corpus holds.
+        batch_size: utterances in a forward pass; dialogues are kept whole for models that read them.
+        device: where to compute.
+
+    Returns:
+        The answers, in the order of the corpus.
+
+    Raises:
+        DataError: the corpus does not fit the recogniser.
+    """
+    loader = loader_of(trained, corpus, batch_size, device)
+    logits = [np.zeros((0, trained.schema.target.width), np.float32)]
+    available = [np.zeros((0, len(trained.schema.modalities)), np.bool_)]
+    with inference(trained.model, device):
+        for rows in loader.rows():
+            batch = loader.read(rows)
+            if mask is not None:
+                batch = observe(batch, mask.present(rows))
+            logits.append(answer(trained.model, batch))
+            available.append(batch.available().cpu().numpy())
+    return Predictions(
+        target=trained.schema.target,
+        ids=corpus.ids,
+        logits=np.concatenate(logits),
+        available=np.concatenate(available),
+        modalities=tuple(trained.schema.dims),
+    )

@@ -1,0 +1,1 @@
+"""Missingness patterns: one file for one pattern or for a few that are close."""

@@ -1,0 +1,64 @@
+"""Put every recogniser through the same missing data."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lacuna.corpus import Corpus
+from lacuna.evaluation import EvaluationConfig, PatternSpec, Sweep, areas, bootstrap, compare, summarise, sweep
+from lacuna.pipelines.parameters import Evaluate
+from lacuna.training import TrainedRecognizer
+
+Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+
+def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[TrainedRecognizer], evaluate: Evaluate) -> Tables:
+    """Sweep all patterns, rates and mask seeds for each recogniser, and bring the results into tables.
+
+    Args:
+        corpus: the test split.
+        development: whose training labels make the constant answer.
+        recognizers: what to score.
+        evaluate: the protocol.
+
+    Returns:
+        Scores (tidy, one row a measurement), summary (means with intervals), areas under the curves, paired comparisons, and
+        confusion counts.
+    """
+    config = _config(evaluate)
+    target = recognizers[0].schema.target
+    labels = development.only("train").utterances.labels[target.name]
+    plans = config.plans([m.name for m in corpus.modalities])
+    sweeps = [sweep(trained, corpus, plans, training_labels=labels) for trained in recognizers]
+    drawn = bootstrap(sweeps, config.replicates, config.seed)
+    return (
+        pd.concat([s.scores() for s in sweeps], ignore_index=True),
+        summarise(drawn, config.level),
+        areas(drawn, config.level),
+        compare(drawn, level=config.level),
+        _confusions(sweeps),
+    )
+
+
+def _config(evaluate: Evaluate) -> EvaluationConfig:
+    specs = [
+        PatternSpec(p) if isinstance(p, str) else PatternSpec(p.name, p.settings, tuple(p.rates)) for p in evaluate.patterns
+    ]
+    return EvaluationConfig(
+        patterns=tuple(specs),
+        rates=tuple(evaluate.rates),
+        mask_seeds=tuple(evaluate.mask_seeds),
+        replicates=evaluate.replicates,
+        level=evaluate.level,
+        seed=evaluate.seed,
+    )
+
+
+def _confusions(sweeps: list[Sweep]) -> pd.DataFrame:
+    """Confusion counts summed over training and mask seeds."""
+    tables = [s.confusions() for s in sweeps]
+    everything = pd.concat(tables, ignore_index=True)
+    if everything.empty:
+        return everything
+    keys = ["model", "pattern", "setting", "rate", "true", "predicted"]
+    return everything.groupby(keys, sort=False, as_index=False)["count"].sum()

@@ -1,0 +1,20 @@
+"""``kedro run --pipelines evaluate``: the only place, with ``report``, that sees the test split."""
+
+from kedro.pipeline import Node, Pipeline
+
+from lacuna.pipelines.evaluate.nodes import score_recognizers
+
+
+def create_pipeline() -> Pipeline:
+    """Test split and recognisers in, tables out."""
+    return Pipeline(
+        [
+            Node(
+                score_recognizers,
+                ["corpus@test", "corpus@development", "recognizers", "params:evaluate"],
+                ["all.scores", "summary.scores", "areas.scores", "comparisons.scores", "confusion.scores"],
+                name="score_recognizers",
+                tags="gpu",
+            )
+        ]
+    )

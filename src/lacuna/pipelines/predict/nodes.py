@@ -1,0 +1,53 @@
+"""Label a corpus with whatever of it is there."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lacuna.corpus import Corpus, open_corpus
+from lacuna.corpus.format import MANIFEST
+from lacuna.corpus.importers import import_corpus
+from lacuna.errors import ConfigError
+from lacuna.evaluation import predict as answer
+from lacuna.pipelines.parameters import Predict
+from lacuna.training import TrainedRecognizer
+
+
+def label_corpus(own_test: Corpus, recognizers: list[TrainedRecognizer], predict: Predict) -> pd.DataFrame:
+    """Answer every utterance of a corpus folder, labelled or not.
+
+    Args:
+        own_test: what is labelled if the parameters name no path.
+        recognizers: those of the last training run.
+        predict: which corpus and which model.
+
+    Returns:
+        One row an utterance: id, dialogue, turn, answer, confidence, a probability a class, what was absent, model and seed.
+    """
+    corpus = own_test if predict.path is None else _read(predict)
+    trained = _choose(recognizers, predict.model)
+    corpus.require(trained.schema)
+    predictions = answer(trained, corpus, batch_size=predict.batch_size)
+    table = predictions.to_frame()
+    dialogues = corpus.utterances.dialogue_names.to_pylist()
+    table.insert(1, "dialogue", [dialogues[d] for d in corpus.utterances.dialogue])
+    table.insert(2, "turn", corpus.utterances.turn)
+    names = predictions.modalities
+    table["absent"] = ["+".join(n for n, there in zip(names, row, strict=True) if not there) for row in predictions.available]
+    return table.drop(columns=[f"has_{n}" for n in names]).assign(model=trained.name, seed=trained.seed)
+
+
+def _read(predict: Predict) -> Corpus:
+    assert predict.path is not None
+    if (predict.path / MANIFEST).is_file():
+        return open_corpus(predict.path, verify=True)
+    return import_corpus(predict.path, importer=predict.importer, **predict.options)
+
+
+def _choose(recognizers: list[TrainedRecognizer], name: str) -> TrainedRecognizer:
+    """The best on validation, of all or of one model."""
+    among = [r for r in recognizers if name in ("best", r.name)]
+    if not among:
+        known = ", ".join(dict.fromkeys(r.name for r in recognizers))
+        raise ConfigError(f"predict.model: there is no trained '{name}'; trained are: {known}; or 'best'")
+    return max(among, key=lambda r: r.selection.value)

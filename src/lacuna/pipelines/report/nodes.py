@@ -1,0 +1,95 @@
+"""Bring results before people."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from lacuna.evaluation import primary
+from lacuna.pipelines.parameters import Evaluate, Train
+from lacuna.reporting import ModelFacts, Report, RunFacts, curves, subsets
+from lacuna.training import TrainedRecognizer
+
+SHOWN = ("lacuna", "torch", "numpy", "pandas", "pyarrow", "kedro", "plotly")
+
+
+def compose_report(
+    summary: pd.DataFrame,
+    areas: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    confusion: pd.DataFrame,
+    scores: pd.DataFrame,
+    history: pd.DataFrame,
+    recognizers: list[TrainedRecognizer],
+    corpus_facts: dict[str, Any],
+    train: Train,
+    evaluate: Evaluate,
+) -> Report:
+    """All tables of a run with the facts that a reader needs to trust or repeat it."""
+    target = recognizers[0].schema.target
+    models = {name: ModelFacts.of([r for r in recognizers if r.name == name]) for name in dict.fromkeys(r.name for r in recognizers)}
+    settings = json.dumps([train.model_dump(mode="json"), evaluate.model_dump(mode="json")], sort_keys=True)
+    facts = RunFacts(
+        corpus=corpus_facts["name"],
+        command=_command(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        target=target.name,
+        classes=target.classes,
+        git=_git("rev-parse", "HEAD"),
+        dirty=bool(_git("status", "--porcelain", "--untracked-files=no")),
+        versions={"python": platform.python_version(), **{name: version(name) for name in SHOWN}},
+        cores=os.cpu_count(),
+        threads=train.training.get("threads"),
+        device=str(train.training.get("device", "auto")),
+        seeds=tuple(train.seeds),
+        config_digest=hashlib.sha256(settings.encode()).hexdigest()[:12],
+        level=evaluate.level,
+        resamples=evaluate.replicates,
+        splits=corpus_facts["utterances"],
+        absences=corpus_facts["absences"],
+        source=corpus_facts["source"],
+        files=corpus_facts["files"],
+        notes=tuple(corpus_facts["notes"]),
+        licence=corpus_facts["licence"],
+    )
+    return Report(
+        facts=facts,
+        summary=summary,
+        primary=primary(target),
+        areas=areas,
+        comparisons=comparisons,
+        confusion=confusion,
+        history=history,
+        scores=scores,
+        models=models,
+    )
+
+
+def draw_figures(summary: pd.DataFrame) -> tuple[go.Figure, go.Figure]:
+    """The two main figures by themselves, for Kedro-Viz: metric against rate, and the subsets of modalities."""
+    return curves(summary), subsets(summary)
+
+
+def _command() -> str:
+    """What was typed, without the path of the program."""
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says of the project's repository; ``None`` outside one or without git."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,64 @@
+"""Train what the parameters name."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lacuna.corpus import Corpus
+from lacuna.corpus.statistics import Statistics
+from lacuna.errors import ConfigError
+from lacuna.missing import pattern
+from lacuna.pipelines.parameters import Models, PatternSpec, Train
+from lacuna.training import TrainedRecognizer, TrainingConfig, fit
+from lacuna.training.identity import Recipe, run_key
+
+logger = logging.getLogger(__name__)
+
+
+def train_recognizers(
+    corpus: Corpus, statistics: dict[str, NDArray[np.float32]], train: Train, models: Models
+) -> tuple[list[TrainedRecognizer], pd.DataFrame]:
+    """Train every model with every seed, one after the other; a run that was finished before is not repeated.
+
+    Args:
+        corpus: the splits ``train`` and ``valid``, and no other.
+        statistics: of the training split.
+        train: which models and seeds, and the training settings of all of them.
+        models: settings by model.
+
+    Returns:
+        The recognisers, and a row an epoch: model, seed, epoch, losses, the validation metric.
+    """
+    schema, parts = corpus.schema(train.target), [corpus.only("train"), corpus.only("valid")]
+    standard = Statistics.from_tensors(statistics)
+    trained, histories = [], []
+    for name in train.models:
+        own = models.of(name)
+        config = _config(train.training | own.training)
+        for seed in train.seeds:
+            key = run_key(Recipe(name, own.settings, schema, *parts, standard, config, seed))
+            folder = train.checkpoints / name / f"seed-{seed}-{key}"
+            fitted = fit(name, schema, *parts, standard, config, seed=seed, folder=folder, settings=own.settings)
+            chosen = fitted.trained.selection
+            logger.info("%s, seed %d: valid %s %.3f at epoch %d", name, seed, chosen.metric, chosen.value, chosen.epoch)
+            trained.append(fitted.trained)
+            histories.append(pd.DataFrame(fitted.history).assign(model=name, seed=seed))
+    return trained, pd.concat(histories, ignore_index=True)
+
+
+def _config(options: dict[str, Any]) -> TrainingConfig:
+    """Training settings from YAML, where a pattern is a name or a name with settings."""
+    chosen = options.get("pattern", TrainingConfig.pattern)
+    if isinstance(chosen, dict):
+        spec = PatternSpec.model_validate(chosen)
+        chosen = pattern(spec.name, **spec.settings)
+    if unknown := sorted(set(options) - {f.name for f in fields(TrainingConfig)}):
+        known = ", ".join(f.name for f in fields(TrainingConfig))
+        raise ConfigError(f"training has no setting {unknown[0]!r}; it has: {known}")
+    return TrainingConfig(**options | {"pattern": chosen})

@@ -1,0 +1,20 @@
+"""``kedro run --pipelines train``; its node is tagged ``gpu``, to be sent to the machine that has one."""
+
+from kedro.pipeline import Node, Pipeline
+
+from lacuna.pipelines.train.nodes import train_recognizers
+
+
+def create_pipeline() -> Pipeline:
+    """Corpus without its test split in, recognisers and learning curves out."""
+    return Pipeline(
+        [
+            Node(
+                train_recognizers,
+                ["corpus@development", "statistics", "params:train", "params:models"],
+                ["recognizers", "history.scores"],
+                name="train_recognizers",
+                tags="gpu",
+            )
+        ]
+    )

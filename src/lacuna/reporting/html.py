@@ -1,0 +1,167 @@
+"""The report as one HTML page that needs nothing else: no network, no fonts, no files beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+import plotly.graph_objects as go
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from lacuna.reporting.facts import Panel, Report, distinct, panels, records, subset_rows
+from lacuna.reporting.figures import areas, curves, recall_by_class, training
+from lacuna.reporting.headline import headline
+from lacuna.reporting.matrices import comparisons, confusion, subsets
+from lacuna.reporting.results import LIMITS, MISUSE, absence_lines, run_lines
+from lacuna.reporting.style import GREY, SCALES, Style, styles, template
+from lacuna.reporting.tables import all_tables
+from lacuna.reporting.words import (
+    CONSTANT,
+    capital,
+    measure_label,
+    measure_note,
+    metric_label,
+    metric_note,
+    panel_label,
+    pattern_note,
+    percent,
+)
+
+MANY = 10  # with more models than this, curves start with the best few
+SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure with its place on the page.
+
+    Attributes:
+        group: figures of a group share their controls.
+        title: in words.
+        figure: as built.
+        note: under the figure.
+        wide: takes the whole width.
+    """
+
+    group: str
+    title: str
+    figure: go.Figure
+    note: str = ""
+    wide: bool = False
+
+
+def render_html(report: Report) -> str:
+    """The page.
+
+    Args:
+        report: what to show; sections without data are left out.
+    """
+    looks = styles(report.summary["model"], report.references)
+    looks = {name: looks[name] for name in report.ranked}
+    plots = page_plots(report, looks)
+    tables = all_tables(report, metrics=[report.primary])
+    few = report.ranked[:SHOWN] if len(report.ranked) > MANY else report.ranked
+    data = {
+        "figures": [json.loads(p.figure.to_json()) for p in plots],
+        "groups": [p.group for p in plots],
+        "templates": {theme: template(theme) for theme in ("light", "dark")},
+        "scales": SCALES,
+        "hidden": [m for m in report.ranked if m not in few],
+        "file": report.facts.corpus,
+    }
+    for figure in data["figures"]:
+        figure["layout"].pop("template", None)
+    return _environment().from_string(_read("page.html")).render(
+        title=f"{report.facts.corpus}: {report.facts.target} with missing data",
+        facts=report.facts,
+        findings=headline(report),
+        metrics=[(metric_label(m), metric_note(m)) for m in report.metrics],
+        primary=metric_label(report.primary),
+        patterns=[(capital(panel_label(p)), pattern_note(p)) for p in dict.fromkeys(report.summary["pattern"])],
+        measures=_measures(report),
+        plots=list(enumerate(plots)),
+        tables=tables,
+        legend=[(name, look, name in report.references) for name, look in looks.items()],
+        constant=(CONSTANT, GREY),
+        few=len(few),
+        run=run_lines(report.facts),
+        absences=absence_lines(report.facts),
+        limits=LIMITS,
+        misuse=MISUSE,
+        css=Markup(_read("page.css")),
+        js=Markup(_read("page.js")),
+        plotly=Markup(get_plotlyjs()),
+        data=Markup(script_json(data)),
+    )  # fmt: skip
+
+
+def page_plots(report: Report, looks: dict[str, Style]) -> list[Plot]:
+    """Every figure that the report's inputs allow, in the order of the page."""
+    plots, summary = [], report.summary
+    for panel in panels(summary):
+        figure = curves(summary, metrics=report.metrics, only=panel, looks=looks)
+        plots.append(Plot("curves", capital(panel_label(*panel)), figure, _measured(report, panel)))
+    if len(subset_rows(summary)):
+        figure = subsets(summary, models=report.ranked, metrics=report.metrics)
+        plots.append(Plot("subsets", "What each model makes of the modalities it gets", figure, wide=True))
+    if report.areas is not None:
+        for panel in distinct(report.areas, "pattern", "setting"):
+            plots.append(Plot("areas", capital(panel_label(*panel)), areas(report.areas, only=panel, looks=looks)))
+    if report.comparisons is not None:
+        own = report.comparisons[report.comparisons["metric"] == report.primary]
+        if len(own):
+            note = "Blue: the row is better. Orange: the column is better. Bold: the interval of the difference excludes 0."
+            plots.append(Plot("comparisons", "Row minus column", comparisons(own, models=report.ranked), note, wide=True))
+    classes = report.facts.classes
+    if report.confusion is not None and classes:
+        title = "What each emotion is taken for" if report.facts.target == "emotion" else "What each class is taken for"
+        plots.append(Plot("confusion", title, confusion(report.confusion, classes), "Each row adds up to 100 %."))
+        if panels(report.confusion):
+            plots.append(Plot("confusion", "How much of each class is recognised", recall_by_class(report.confusion, classes)))
+    if report.history is not None:
+        chosen = {(name, seed): epoch for name, about in report.models.items() for seed, epoch in about.chosen.items()}
+        figure = training(report.history, looks=looks, chosen=chosen)
+        note = "One line a training seed." + (" A ring marks the epoch whose weights were kept." if chosen else "")
+        plots.append(Plot("training", "Training", figure, note, wide=True))
+    return plots
+
+
+def _measured(report: Report, panel: Panel) -> str:
+    """Where the rate that a pattern reached is not the one asked for."""
+    own = report.summary[(report.summary["pattern"] == panel[0]) & (report.summary["setting"] == panel[1])]
+    own = own.drop_duplicates("rate")
+    off = own[(own["rate"] - own["measured_rate"]).abs() > 0.02].sort_values("rate")
+    parts = []
+    for reached, rows in off.groupby(off["measured_rate"].round(3), sort=False):
+        low, high = percent(rows["rate"].min()), percent(rows["rate"].max())
+        parts.append(f"asked for {low}{f' to {high}' if low != high else ''}, it removed {percent(float(str(reached)))}")
+    return f"{capital('; '.join(parts))}." if parts else ""
+
+
+def _measures(report: Report) -> list[tuple[str, str]]:
+    if report.areas is None:
+        return []
+    return [(measure_label(m), measure_note(m)) for m in dict.fromkeys(report.areas["measure"])]
+
+
+def script_json(content: object) -> str:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("\u2028", "\\u2028")
+
+
+def _read(name: str) -> str:
+    return resources.files("lacuna.reporting").joinpath(name).read_text("utf-8")
+
+
+def _environment() -> Environment:
+    def of(plots: Sequence[tuple[int, Plot]], group: str) -> list[tuple[int, Plot]]:
+        return [(i, p) for i, p in plots if p.group == group]
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["of"] = of
+    return environment

@@ -1,0 +1,141 @@
+"""The tables of a report: by missing rate, by available subset, areas, paired comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from lacuna.reporting.facts import Panel, Report, distinct, panels, records, subset_rows
+from lacuna.reporting.matrices import subset_order
+from lacuna.reporting.table import Table, Value, marked, slug
+from lacuna.reporting.words import (
+    CONSTANT,
+    FIXED,
+    capital,
+    higher_is_better,
+    measure_label,
+    metric_label,
+    panel_label,
+    percent,
+    subset_label,
+)
+
+MARKS = "Bold: best mean of the column. Italics (underlined in LaTeX): the interval contains the best mean."
+
+
+def rates_table(report: Report, metric: str, panel: Panel) -> Table:
+    """Models by missing rate, for one metric and pattern."""
+    own = report.summary
+    own = own[(own["pattern"] == panel[0]) & (own["setting"] == panel[1]) & (own["metric"] == metric)]
+    rates = sorted(own["rate"].unique())
+    caption = f"{metric_label(metric)} on the test split by missing rate, pattern: {panel_label(*panel)}"
+    name = "-".join(["rates", *(slug(p) for p in (*panel, metric) if p)])
+    return _wide(report, own, "rate", rates, [percent(r) for r in rates], metric, name, caption)
+
+
+def subsets_table(report: Report, metric: str) -> Table:
+    """Models by the modalities that they may see, for one metric."""
+    own = subset_rows(report.summary)
+    own = own[own["metric"] == metric]
+    columns = subset_order(report.summary)
+    caption = f"{metric_label(metric)} on the test split by available modalities"
+    if report.areas is not None:  # one more column: the mean over subsets
+        mean = _rows(report.areas, pattern=FIXED, metric=metric, measure="subset_mean")
+        own = pd.concat([own, mean.assign(setting="subset_mean")])
+        columns = [*columns, *(["subset_mean"] if len(mean) else [])]
+    heads = [measure_label(c) if c == "subset_mean" else subset_label(c) for c in columns]
+    return _wide(report, own, "setting", columns, heads, metric, f"subsets-{slug(metric)}", caption)
+
+
+def areas_table(report: Report, metric: str, panel: Panel) -> Table:
+    """Models by area measure, for one metric and pattern."""
+    own = _rows(report.areas, pattern=panel[0], setting=panel[1], metric=metric)
+    measures = list(dict.fromkeys(own["measure"]))
+    caption = f"Area measures of {metric_label(metric)}, pattern: {panel_label(*panel)}"
+    name = "-".join(["areas", *(slug(p) for p in (*panel, metric) if p)])
+    return _wide(report, own, "measure", measures, [measure_label(m) for m in measures], metric, name, caption)
+
+
+def comparisons_table(report: Report, metric: str, measure: str, panel: Panel) -> Table:
+    """Paired differences with interval and p-value, best-ranked models first."""
+    own = _rows(report.comparisons, pattern=panel[0], setting=panel[1], metric=metric, measure=measure)
+    place = {name: i for i, name in enumerate(report.ranked)}
+    rows = []
+    for row in records(own):
+        a, b, d, low, high = row.model_a, row.model_b, row.difference, row.low, row.high
+        if place.get(b, 0) < place.get(a, 0):
+            a, b, d, low, high = b, a, -d, -high, -low
+        mark = "best" if low > 0 or high < 0 else ""
+        p = "n/a" if pd.isna(row.p_value) else "<0.001" if row.p_value < 0.001 else f"{row.p_value:.3f}"
+        rows.append((place.get(a, 0), place.get(b, 0), (a, b, Value(d, low, high, mark), p)))
+    caption = f"Paired differences in {metric_label(metric)}: {measure_label(measure)}, pattern: {panel_label(*panel)}"
+    note = f"First minus second model. {_level(report)} Bold: the interval excludes 0. {_direction(metric, measure)}"
+    name = "-".join(["comparisons", *(slug(p) for p in (*panel, measure, metric) if p)])
+    cells: Any = tuple(r[2] for r in sorted(rows, key=lambda r: r[:2]))
+    return Table(name, caption, ("Model", "compared with", "Difference", "p"), cells, note, sign=True)
+
+
+def all_tables(report: Report, *, metrics: Sequence[str] | None = None) -> list[Table]:
+    """Every table that the report's inputs allow, for some metrics; default all."""
+    tables = []
+    for metric in metrics or report.metrics:
+        here = report.summary[report.summary["metric"] == metric]
+        tables += [rates_table(report, metric, panel) for panel in panels(here)]
+        if (here["pattern"] == FIXED).any():
+            tables.append(subsets_table(report, metric))
+        if report.areas is not None:
+            tables += [areas_table(report, metric, p) for p in panels(report.areas[report.areas["metric"] == metric])]
+        if report.comparisons is not None:
+            own = report.comparisons[report.comparisons["metric"] == metric]
+            kinds = distinct(own, "measure", "pattern", "setting")
+            tables += [comparisons_table(report, metric, measure, (pattern, setting)) for measure, pattern, setting in kinds]
+    return tables
+
+
+def _rows(table: pd.DataFrame | None, **equal: str) -> pd.DataFrame:
+    """The rows where each named column has the given value."""
+    assert table is not None
+    return table[(table[list(equal)] == list(equal.values())).all(axis=1)]
+
+
+def _wide(
+    report: Report,
+    own: pd.DataFrame,
+    key: str,
+    keys: Sequence[Any],
+    heads: Sequence[str],
+    metric: str,
+    name: str,
+    caption: str,
+) -> Table:
+    """Models down, ``keys`` across, the constant baseline last."""
+    models = [m for m in report.ranked if m in set(own["model"])]
+    ranked = [m not in report.references for m in models]
+    by_cell = {(r.model, getattr(r, key)): r for r in records(own)}
+    columns = []
+    for k in keys:
+        found = [by_cell.get((m, k)) for m in models]
+        values = [Value(float("nan")) if r is None else Value(r.mean, r.low, r.high) for r in found]
+        constant = own.loc[own[key] == k, "constant"].mean()
+        higher = higher_is_better(metric, k if key == "measure" else "auilc")
+        own_rank = [*ranked, k != "relative_robustness"]  # a constant loses nothing: there it would always win
+        columns.append(marked([*values, Value(float(constant))], higher=higher, ranked=own_rank))
+    names = [f"{m} (reference)" if m in report.references else m for m in models] + [CONSTANT]
+    rows = tuple((label, *(column[i] for column in columns)) for i, label in enumerate(names))
+    return Table(name, caption, ("Model", *heads), rows, how(report, metric))
+
+
+def _level(report: Report) -> str:
+    return f"In brackets: {report.facts.level:.0%} intervals."
+
+
+def _direction(metric: str, measure: str = "auilc") -> str:
+    return "Higher is better." if higher_is_better(metric, measure) else "Lower is better."
+
+
+def how(report: Report, metric: str) -> str:
+    """How to read a table of a metric."""
+    seeds = f"Mean over {len(report.facts.seeds)} training seeds. " if len(report.facts.seeds) > 1 else ""
+    return capital(f"{seeds}{_level(report)} {_direction(metric)} {MARKS}")

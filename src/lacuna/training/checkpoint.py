@@ -1,0 +1,198 @@
+"""Checkpoints that are whole or absent: a killed run goes on from the last one, or from the one before if that is damaged.
+
+A checkpoint is a state file, the best weights so far, and ``last.json``, which names both and is replaced last; the former
+``last.json`` becomes ``previous.json``. A finished run keeps ``result.json`` and the best weights only.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lacuna.atomic import Stored, store, sweep_stale, write_json
+from lacuna.errors import DataError, TrainingError
+from lacuna.training.identity import Identity, differences
+from lacuna.training.state import RunState
+
+VERSION = 1
+LAST, PREVIOUS, RESULT = "last.json", "previous.json", "result.json"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A finished run.
+
+    Attributes:
+        weights: of the kept epoch, by the names of the model's state.
+        progress: where the run ended, as JSON values.
+    """
+
+    weights: dict[str, Tensor]
+    progress: dict[str, Any]
+
+
+@dataclass(eq=False)
+class Checkpoints:
+    """The folder of one run.
+
+    Attributes:
+        folder: made when the first checkpoint is written; ``None`` = nothing is kept on disk.
+        identity: of the run; see :func:`lacuna.training.identity.Recipe.identity`.
+        best: weights of the best epoch so far.
+    """
+
+    folder: Path | None
+    identity: Identity
+    best: dict[str, Tensor] | None = None
+    _best: Stored | None = None
+    _good: dict[str, Any] | None = None  # content of the newest commit file that is known to be whole
+
+    def keep(self, weights: dict[str, Tensor]) -> None:
+        """Take new best weights; they reach the disk with the next checkpoint."""
+        self.best, self._best = weights, None
+
+    def save(self, state: RunState) -> None:
+        """Write a checkpoint; until it is whole the former one counts."""
+        if self.folder is None:
+            return
+        try:
+            self._store_best(self.folder)
+            tensors = state.tensors()
+            stored = store(self.folder, "state", "safetensors", lambda path: save_file(tensors, path))
+            if self._good is not None:  # never a copy of a damaged file
+                write_json(self.folder / PREVIOUS, self._good)
+            content = {**self._head(), "progress": state.progress_json(), "state": asdict(stored)}
+            write_json(self.folder / LAST, content)
+            for kind in ("state", "best"):
+                sweep_stale(self.folder, kind, [c[kind]["name"] for c in (content, self._good or {}) if c.get(kind)])
+            self._good = content
+        except (OSError, SafetensorError) as error:
+            raise TrainingError(_unwritten(self.folder, error)) from error
+
+    def finish(self, state: RunState) -> Result:
+        """End the run: its result replaces its checkpoints."""
+        assert self.best is not None
+        if self.folder is not None:
+            try:
+                self._store_best(self.folder)
+                write_json(self.folder / RESULT, {**self._head(), "progress": state.progress_json()})
+                self._forget(self.folder)
+            except (OSError, SafetensorError) as error:
+                raise TrainingError(_unwritten(self.folder, error)) from error
+        return Result(self.best, state.progress_json())
+
+    def result(self) -> Result | None:
+        """What a finished run left, if there is one and it is intact.
+
+        Raises:
+            TrainingError: it is the result of another run.
+        """
+        if self.folder is None or not (self.folder / RESULT).is_file():
+            return None
+        try:
+            content = self._read(self.folder / RESULT)
+            self._load_best(content)
+        except DataError as error:
+            _log.warning("the result of a finished run cannot be read and is made again: %s", error)
+            return None
+        assert self.best is not None
+        self._forget(self.folder)
+        return Result(self.best, content["progress"])
+
+    def resume(self, state: RunState) -> bool:
+        """Put the state back to the newest checkpoint that is intact; False if there is none at all.
+
+        Raises:
+            TrainingError: the checkpoint belongs to another run, or none can be read.
+        """
+        if self.folder is None:
+            return False
+        failures: list[str] = []
+        for name in (LAST, PREVIOUS):
+            if not (self.folder / name).is_file():
+                continue
+            try:
+                content = self._read(self.folder / name)
+                tensors = _load(self.folder, content.get("state"))
+                self._load_best(content)
+            except DataError as error:
+                failures.append(str(error))
+                _log.warning("checkpoint %s cannot be read: %s", name, error)
+                continue
+            try:
+                state.restore(tensors, content["progress"])
+            except (RuntimeError, KeyError, TypeError) as error:
+                raise TrainingError(
+                    f"the checkpoint in {self.folder} was written by other code\n  found: {error}\n"
+                    "  do: delete the folder to train from the start"
+                ) from error
+            self._good = content
+            return True
+        if failures:
+            raise TrainingError(
+                f"no checkpoint in {self.folder} can be read\n  found: {failures[0]}\n"
+                "  do: delete the folder to train from the start"
+            )
+        return False
+
+    def _head(self) -> dict[str, Any]:
+        return {"format": VERSION, "run": self.identity, "best": None if self._best is None else asdict(self._best)}
+
+    def _store_best(self, folder: Path) -> None:
+        if self.best is not None and self._best is None:
+            best = self.best
+            self._best = store(folder, "best", "safetensors", lambda path: save_file(best, path))
+
+    def _load_best(self, content: dict[str, Any]) -> None:
+        assert self.folder is not None
+        self._best = None if content["best"] is None else Stored(**content["best"])
+        self.best = None if content["best"] is None else _load(self.folder, content["best"])
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        """A commit file of this very run."""
+        try:
+            content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            stored = content["run"]
+            if content["format"] != VERSION or not isinstance(stored, dict):
+                raise ValueError(f"format {content['format']}")
+            content["progress"], content["best"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path.name} is not a commit file", corpus=path.parent.name, found=repr(error)) from None
+        if lines := differences(stored, self.identity):
+            raise TrainingError(
+                f"{path.parent} holds another run\n  "
+                + "\n  ".join(lines[:8])
+                + f"{f'{chr(10)}  and {len(lines) - 8} more' if len(lines) > 8 else ''}"
+                + "\n  do: set these back to go on with that run, use another folder, or delete this one"
+            )
+        return content
+
+    def _forget(self, folder: Path) -> None:
+        """Delete the checkpoints of a finished run."""
+        for name in (LAST, PREVIOUS):
+            (folder / name).unlink(missing_ok=True)
+        sweep_stale(folder, "state", [])
+        sweep_stale(folder, "best", [] if self._best is None else [self._best.name])
+
+
+def _load(folder: Path, entry: Any) -> dict[str, Tensor]:
+    try:
+        tensors: dict[str, Tensor] = load_file(Stored(**entry).check(folder))
+    except (SafetensorError, TypeError, KeyError) as error:
+        raise DataError("a checkpoint file cannot be read", corpus=folder.name, found=repr(error)) from None
+    return tensors
+
+
+def _unwritten(folder: Path, error: Exception) -> str:
+    return (
+        f"a checkpoint could not be written to {folder}\n  found: {error}\n"
+        "  do: make room there, then run again; the former checkpoint is intact"
+    )

@@ -1,0 +1,242 @@
+"""The one training loop, for every recogniser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lacuna.corpus.batch import Batch
+from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.schema import SPLITS, Schema
+from lacuna.corpus.statistics import Statistics
+from lacuna.errors import ConfigError, DataError
+from lacuna.missing import Layout, derive_seed
+from lacuna.models import Recognizer, build
+from lacuna.training.checkpoint import Checkpoints, Result
+from lacuna.training.config import TrainingConfig
+from lacuna.training.device import autocast, own_random_state, pick_device, reproducible
+from lacuna.training.identity import Recipe
+from lacuna.training.loader import Loader
+from lacuna.training.logs import RunLog, run_log
+from lacuna.training.masks import TrainingMasks, selection_masks
+from lacuna.training.selection import metric_name, validate
+from lacuna.training.state import Row, RunState
+from lacuna.training.steps import Pair, learning_rate, stage_steps, update
+from lacuna.training.trained import Selection, TrainedRecognizer
+
+_VALID_BATCH = 256  # utterances; without gradients more of them fit
+
+
+class Fitted(NamedTuple):
+    """What :func:`fit` returns.
+
+    Attributes:
+        trained: the recogniser with the weights that validation chose.
+        history: one row an epoch: ``epoch``, ``train_loss``, loss terms as ``stage/term``, ``valid_loss``, the validation
+            metric by its name, ``learning_rate`` and ``seconds``.
+    """
+
+    trained: TrainedRecognizer
+    history: list[Row]
+
+
+def fit(  # noqa: PLR0917 - the data, then how
+    name: str,
+    schema: Schema,
+    train: Corpus,
+    valid: Corpus,
+    statistics: Statistics,
+    config: TrainingConfig | None = None,
+    *,
+    seed: int = 0,
+    folder: Path | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Fitted:
+    """Train a recogniser and keep the weights that are best on validation, under fixed masks of the training pattern.
+
+    The result is a function of the arguments alone, bit for bit on the CPU of one machine, also if the run was killed and
+    started again any number of times. A finished run returns at once.
+
+    Args:
+        name: a registered model.
+        schema: what it is built for.
+        train: view on the training split.
+        valid: view on the validation split.
+        statistics: of the training split.
+        config: how to train.
+        seed: of initial weights, batch order, masks and dropout.
+        folder: where checkpoints and logs go; ``None`` = nothing is written.
+        settings: of the model, where they differ from its defaults.
+
+    Raises:
+        ConfigError: unknown model or setting, an empty or unlabelled split.
+        DataError: a test utterance, or one utterance in both splits.
+        TrainingError: a loss is not finite, memory is exhausted, or the folder holds another run.
+    """
+    config = config or TrainingConfig()
+    recipe = Recipe(name, settings or {}, schema, train, valid, statistics, config, seed)
+    check_splits(recipe)
+    device = pick_device(config.device)
+    with reproducible(config.threads), own_random_state(device, derive_seed(seed, "run")):
+        model = build(name, schema, **recipe.settings).to(device)
+        checkpoints = Checkpoints(folder, recipe.identity())
+        result = checkpoints.result() or _Run(recipe, model, device, checkpoints).go()
+    model.load_state_dict(result.weights)
+    progress = result.progress
+    selection = Selection(
+        metric=metric_name(schema.target),
+        value=progress["best"],
+        epoch=progress["best_epoch"],
+        epochs=progress["epoch"] if model.learns else 0,
+        pattern=config.pattern_text,
+        parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        seconds=progress["seconds"],
+    )
+    return Fitted(TrainedRecognizer(name, seed, train.name, model.cpu().eval(), statistics, selection), progress["history"])
+
+
+class _Run:
+    """One run of the loop, from the start or from a checkpoint."""
+
+    def __init__(self, recipe: Recipe, model: Recognizer, device: torch.device, checkpoints: Checkpoints) -> None:
+        self.config, self.seed, self.device, self.checkpoints = recipe.config, recipe.seed, device, checkpoints
+        config, valid = recipe.config, recipe.valid
+        self.train, self.valid = (
+            Loader(split, recipe.schema, recipe.statistics, size, model.needs_dialogue, device)
+            for split, size in ((recipe.train, config.batch_size), (valid, max(config.batch_size, _VALID_BATCH)))
+        )
+        self.layout = Layout.of(recipe.train)
+        self.masks = selection_masks(Layout.of(valid), config.pattern, config.valid_rates, config.valid_mask_seeds)
+        self.metric = metric_name(model.schema.target)
+        self.state = RunState(model, stage_steps(model, config), device, config.ema)
+        self.started = time.monotonic()
+
+    def go(self) -> Result:
+        """Train until the last epoch or until validation stops getting better."""
+        state, config = self.state, self.config
+        if not self.checkpoints.resume(state):
+            with torch.no_grad():
+                state.model.prepare(self.complete)
+        progress = state.progress
+        self.started = time.monotonic() - progress.seconds
+        epochs = config.epochs if state.model.learns else 1
+        title = f"{state.model.name}, seed {self.seed}"
+        with run_log(title, self.metric, epochs, self.checkpoints.folder, progress.history, events=config.tensorboard) as log:
+            while progress.epoch < epochs and not (config.patience and progress.waited >= config.patience):
+                begun = time.monotonic()
+                terms = self.learn(log) if state.model.learns else {}
+                row = self.judge(terms, begun)
+                if progress.close_epoch(row[self.metric], row):
+                    self.checkpoints.keep(state.weights())
+                progress.seconds = time.monotonic() - self.started
+                over = progress.epoch >= epochs or bool(config.patience and progress.waited >= config.patience)
+                log.epoch(row, progress.best or 0.0, last=over)
+                if not over:
+                    self.checkpoints.save(state)
+        return self.checkpoints.finish(state)
+
+    def learn(self, log: RunLog) -> Row:
+        """The rest of the running epoch: mean of each loss term over its updates."""
+        state, config, progress = self.state, self.config, self.state.progress
+        epoch = progress.epoch
+        batches = self.train.rows((self.seed, epoch))
+        total = -(-len(batches) // config.accumulate)
+        masks = TrainingMasks(self.layout, config.pattern, config.rates, self.seed, epoch)
+        state.model.train()
+        for step in range(progress.step, total):
+            rate = learning_rate(config, (epoch + step / total) / config.epochs)
+            numbers = range(step * config.accumulate, min((step + 1) * config.accumulate, len(batches)))
+            terms = update(
+                state.model,
+                state.steps,
+                [self.pair(batches[number], masks, number) for number in numbers],
+                rate=rate,
+                clip_norm=config.clip_norm,
+                cast=autocast(config.precision, self.device),
+                where=f"epoch {epoch + 1}, update {step + 1} of {total}",
+            )
+            progress.count(terms)
+            state.follow()
+            log.step(epoch, step + 1, total)
+            if config.checkpoint_steps and progress.updates % config.checkpoint_steps == 0 and step + 1 < total:
+                progress.seconds = time.monotonic() - self.started
+                self.checkpoints.save(state)
+        return {name: value / total for name, value in progress.sums.items()} | {"learning_rate": rate}
+
+    def pair(self, rows: NDArray[np.int64], masks: TrainingMasks, number: int) -> Pair:
+        """A batch, complete and as it is observed."""
+        complete = self.train.read(rows)
+        present = {m: p.to(self.device) for m, p in masks.present(number, rows).items()}
+        return complete, complete.observe(present)
+
+    def judge(self, terms: Row, begun: float) -> Row:
+        """Validate what would be kept now; what that draws at random is the same at every epoch."""
+        with self.state.averaged() as model, own_random_state(self.device, derive_seed(self.seed, "validation")):
+            metric, loss = validate(model, self.valid, self.masks, autocast(self.config.precision, self.device))
+        row: Row = {"epoch": self.state.progress.epoch}
+        if terms:
+            row["train_loss"] = sum(v for name, v in terms.items() if not name.endswith("/grad_norm") and "/" in name)
+        return row | {self.metric: metric, "valid_loss": loss} | terms | {"seconds": time.monotonic() - begun}
+
+    def complete(self) -> Iterable[Batch]:
+        """The complete training batches, in the corpus's order."""
+        return iter(self.train)
+
+
+def check_splits(recipe: Recipe) -> None:
+    """Refuse what would make a result worthless: test data, leaks, nothing to learn from or to select on.
+
+    Raises:
+        ConfigError: an empty or unlabelled split, another target, a negative seed.
+        DataError: a test utterance, or an utterance in both splits.
+    """
+    train, valid, schema, seed = recipe.train, recipe.valid, recipe.schema, recipe.seed
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ConfigError(f"the training seed must be a whole number of at least 0; found {seed!r}")
+    for role, split, hint in (("training", train, "set ingest.split"), ("validation", valid, "set ingest.valid_share")):
+        if len(leaked := np.flatnonzero(split.utterances.split == SPLITS.index("test"))):
+            raise DataError(
+                f"the {role} corpus holds test utterances",
+                corpus=split.name,
+                utterance=split.utterances.id[int(leaked[0])].as_py(),
+                expected="no utterance of the test split",
+                found=f"{len(leaked)} of {len(split)}",
+                hint="pass corpus.only('train') and corpus.only('valid')",
+            )
+        if not len(split):
+            raise ConfigError(f"corpus '{split.name}' has no {role} utterance; {hint}")
+        split.require(schema)
+        if split.target(schema.target.name) != schema.target:
+            raise ConfigError(
+                f"target '{schema.target.name}' of corpus '{split.name}' differs from the one the model is built for"
+            )
+        if not split.labelled(schema.target.name).any():
+            raise ConfigError(
+                f"no {role} utterance of corpus '{split.name}' is labelled for target '{schema.target.name}'; {hint}"
+            )
+    both = _in_both(valid.keys, train.keys)
+    if len(both):
+        raise DataError(
+            "utterances are in the training and in the validation corpus",
+            corpus=valid.name,
+            utterance=valid.utterances.id[int(both[0])].as_py(),
+            found=f"{len(both)} of {len(valid)}",
+            hint="split by dialogue, see lacuna.corpus.splits",
+        )
+
+
+def _in_both(few: NDArray[np.uint64], many: NDArray[np.uint64], block: int = 1 << 16) -> NDArray[np.int64]:
+    """Where keys of one split also occur in another, which is read in blocks to stay small: (K,) int64."""
+    order = np.argsort(few)
+    found = np.zeros(len(few), bool)
+    for low in range(0, len(many), block):
+        part = many[low : low + block]
+        place = np.minimum(np.searchsorted(few, part, sorter=order), len(few) - 1)
+        found[order[place[few[order[place]] == part]]] = True
+    return np.flatnonzero(found)

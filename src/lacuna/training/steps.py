@@ -1,0 +1,159 @@
+"""One update of a model: every stage steps its own parameters, or training stops with the reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim import AdamW
+
+from lacuna.corpus.batch import Batch
+from lacuna.errors import ConfigError, TrainingError
+from lacuna.models import Recognizer, Stage
+from lacuna.training.config import TrainingConfig
+
+Pair = tuple[Batch, Batch]  # complete, observed
+
+
+@dataclass(frozen=True, eq=False)
+class StageStep:
+    """A stage with what it steps.
+
+    Attributes:
+        stage: as the model names it.
+        names: names of its parameters, in the model's order.
+        parameters: the parameters themselves.
+        optimizer: AdamW over them and nothing else.
+    """
+
+    stage: Stage
+    names: list[str]
+    parameters: list[Parameter]
+    optimizer: AdamW
+
+
+def stage_steps(model: Recognizer, config: TrainingConfig) -> list[StageStep]:
+    """An optimiser for each stage of the model; none for a model that does not learn.
+
+    Raises:
+        ConfigError: two stages share a name, or a stage has no parameters.
+    """
+    steps: list[StageStep] = []
+    for stage in model.stages if model.learns else ():
+        chosen = {
+            name: p
+            for name, p in model.named_parameters()
+            if p.requires_grad and (not stage.parameters or name.startswith(stage.parameters))
+        }
+        if not chosen or stage.name in {s.stage.name for s in steps}:
+            raise ConfigError(
+                f"model '{model.name}', stage '{stage.name}': "
+                + ("another stage has that name" if chosen else f"no parameter starts with {' or '.join(stage.parameters)}")
+            )
+        optimizer = AdamW(chosen.values(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+        steps.append(StageStep(stage, list(chosen), list(chosen.values()), optimizer))
+    return steps
+
+
+def learning_rate(config: TrainingConfig, done: float) -> float:
+    """The rate after a share ``done`` of all planned updates."""
+    if config.schedule == "cosine":
+        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    return config.learning_rate
+
+
+def update(
+    model: Recognizer,
+    steps: Sequence[StageStep],
+    pairs: Sequence[Pair],
+    *,
+    rate: float,
+    clip_norm: float,
+    cast: AbstractContextManager[Any],
+    where: str,
+) -> dict[str, float]:
+    """Step every stage once on the mean loss over some batches.
+
+    Args:
+        model: in training mode.
+        steps: its stages.
+        pairs: complete and observed batches; each weighs as many utterances as it holds.
+        rate: learning rate.
+        clip_norm: longest gradient; 0 = any.
+        cast: context of the forward passes.
+        where: the place in the run, for messages.
+
+    Returns:
+        Every loss term as ``stage/term``, and ``stage/grad_norm`` before clipping.
+
+    Raises:
+        TrainingError: a loss or gradient is not finite, or CUDA memory is exhausted; nothing of that stage was stepped.
+    """
+    logged: dict[str, float] = {}
+    total = sum(len(complete) for complete, _ in pairs)
+    for step in steps:
+        name = step.stage.name
+        step.optimizer.zero_grad(set_to_none=True)
+        terms: dict[str, Tensor] = {}
+        try:
+            for complete, observed in pairs:
+                with cast:
+                    losses = model.losses(complete, observed, name)
+                share = len(complete) / total
+                _backward(losses.values(), share, step.parameters)
+                for term, value in losses.items():
+                    terms[term] = terms.get(term, 0) + share * value.detach().float()
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(_too_large(model, pairs, where)) from error
+        gradients = [p.grad for p in step.parameters if p.grad is not None]
+        norm = get_total_norm(gradients) if gradients else torch.zeros(())
+        numbers = torch.stack([norm.float(), *(t.to(norm.device) for t in terms.values())]).tolist()  # one wait for the device
+        found = dict(zip(["grad_norm", *terms], numbers, strict=True))
+        if not all(map(math.isfinite, numbers)):
+            raise TrainingError(_not_finite(model, name, found, pairs, where))
+        if clip_norm and found["grad_norm"] > clip_norm:
+            clip_grads_with_norm_(step.parameters, clip_norm, norm)
+        for group in step.optimizer.param_groups:
+            group["lr"] = rate
+        step.optimizer.step()
+        step.optimizer.zero_grad(set_to_none=True)
+        logged |= {f"{name}/{term}": value for term, value in found.items()}
+    return logged
+
+
+def _backward(losses: Iterable[Tensor], share: float, parameters: list[Parameter]) -> None:
+    """Add the gradients of the summed losses to these parameters and to no others."""
+    parts = [loss.float() for loss in losses if loss.requires_grad]
+    if parts:
+        torch.autograd.backward(share * torch.stack(parts).sum(), inputs=parameters)
+
+
+def _not_finite(model: Recognizer, stage: str, found: dict[str, float], pairs: Sequence[Pair], where: str) -> str:
+    ids = [i for complete, _ in pairs for i in complete.ids]
+    values = ", ".join(f"{term} {value:g}" for term, value in found.items())
+    return (
+        f"training of '{model.name}' stopped: a loss or gradient is not finite\n"
+        f"  where: {where}, stage '{stage}'\n"
+        f"  found: {values}\n"
+        f"  utterances: {', '.join(ids[:5])}{f' and {len(ids) - 5} more' if len(ids) > 5 else ''}\n"
+        "  do: lower learning_rate, set clip_norm, or look at these utterances; the last checkpoint is as it was"
+    )
+
+
+def _too_large(model: Recognizer, pairs: Sequence[Pair], where: str) -> str:
+    batch = max((complete for complete, _ in pairs), key=len)
+    shapes = ", ".join(f"{m} {tuple(x.shape)}" for m, x in batch.features.items())
+    turns = int(torch.unique(batch.dialogue, return_counts=True)[1].max())
+    return (
+        f"training of '{model.name}' stopped: the device is out of memory\n"
+        f"  where: {where}\n"
+        f"  found: a batch of {len(batch)} utterances ({shapes}), longest dialogue {turns} turns\n"
+        "  do: halve batch_size and double accumulate, which gives the same steps in less memory"
+    )

@@ -1,0 +1,61 @@
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import save_file
+
+from lacuna.corpus.importers import import_corpus
+from lacuna.errors import ConfigError
+
+
+def test_csv_with_dense_and_keyed_features(make, tmp_path):
+    corpus = import_corpus(make.own(tmp_path / "own"))
+    assert corpus.ids == ["001", "003", "002", "004"]  # turns as numbers, ids as text
+    assert corpus.transcripts == ["hi, you", "NA", None, "no"]
+    assert corpus.absences() == {"audio": {"train": 1, "test": 0}, "vision": {"train": 2, "test": 0}}
+    emotion, score = corpus.targets
+    assert emotion.classes == ("anger", "joy")
+    assert corpus.utterances.labels["emotion"].tolist() == [1, -1, 0, 1]
+    assert score.task == "regression"
+    np.testing.assert_array_equal(corpus.utterances.labels["score"], [1.5, np.nan, -1, 0])
+    assert corpus.frames["vision"].count.tolist() == [3, 0, 0, 2]
+    assert import_corpus(tmp_path / "own", zeros="absent").absences()["vision"] == {"train": 2, "test": 1}
+
+
+def test_parquet_safetensors_and_ragged_npz(tmp_path):
+    frame = pd.DataFrame({"id": ["a", "b"], "split": ["train", "dev"], "stars": [3, 5], "joy": [2, 0], "fear": [2, 1]})
+    frame.to_parquet(tmp_path / "utterances.parquet")
+    save_file({"b": np.ones((4, 2), np.float32)}, tmp_path / "face.safetensors")
+    np.savez(tmp_path / "voice.npz", frames=np.ones((3, 5)), lengths=np.array([3, 0]))
+    corpus = import_corpus(tmp_path, name="mine", classes="stars", soft=["joy", "fear"])
+    assert corpus.frames["face"].count.tolist() == [0, 4]
+    assert corpus.frames["voice"].count.tolist() == [3, 0]
+    assert {t.name: (t.task, t.classes) for t in corpus.targets} == {
+        "stars": ("classification", ("3", "5")),
+        "votes": ("soft", ("joy", "fear")),
+    }
+    assert corpus.utterances.labels["votes"].tolist() == [[0.5, 0.5], [0, 1]]
+    assert corpus.utterances.split.tolist() == [0, 1]
+
+
+def test_sequences_in_one_array(tmp_path, make):
+    folder = make.own(tmp_path / "own")
+    frames = np.ones((4, 3, 2), np.float32)
+    frames[0, 1] = np.nan  # a hole
+    frames[1, 1:] = np.nan  # padding
+    frames[2] = np.nan  # absent
+    np.save(folder / "audio.npy", frames)
+    corpus = import_corpus(folder, modalities=["audio"])
+    audio = corpus.frames["audio"]
+    assert audio.count.tolist() == [3, 0, 1, 3]
+    assert audio.observed[audio.start[0] : audio.start[0] + 3].tolist() == [True, False, True]
+
+
+def test_options_choose_columns(make, tmp_path):
+    folder = make.own(tmp_path / "own")
+    corpus = import_corpus(folder, targets=["score"])
+    assert [t.name for t in corpus.targets] == ["score"]
+    assert "columns not read: emotion" in corpus.provenance.notes
+    with pytest.raises(ConfigError, match="no column 'anger'; it has: id, dialogue"):
+        import_corpus(folder, targets=["anger"])
+    with pytest.raises(ConfigError, match="no file for modality 'smell'"):
+        import_corpus(folder, modalities=["smell"])
