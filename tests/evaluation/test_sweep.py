@@ -25,7 +25,7 @@ from lacuna.evaluation import (
     score,
     summarise,
     sweep,
-)  # fmt: skip
+)
 from lacuna.evaluation.predict import inference, loader_of
 from lacuna.missing import Layout, MaskPlan
 from lacuna.models import Prediction, build
@@ -33,9 +33,8 @@ from lacuna.training.loader import Loader
 from lacuna.training.trained import Selection, TrainedRecognizer
 
 RATES = (0.0, 0.5, 1.0)
-CONFIG = EvaluationConfig(
-    patterns=(PatternSpec("rmfm"), PatternSpec("rmm"), PatternSpec("fixed")), rates=RATES, mask_seeds=(0, 1)
-)
+PATTERNS = (PatternSpec("rmfm"), PatternSpec("rmm"), PatternSpec("fixed"))
+CONFIG = EvaluationConfig(patterns=PATTERNS, rates=RATES, mask_seeds=(0, 1))
 
 
 def plans() -> list[MaskPlan]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,6 +132,18 @@ def test_a_mask_does_not_depend_on_the_order_of_the_rows(layouts, kind, shape, r
     one, two = plan.over(layout), plan.over(shuffled)
     assert layouts.by_utterance(layout, one.missing_flat()) == layouts.by_utterance(shuffled, two.missing_flat())
     assert one.measured() == pytest.approx(two.measured(), abs=1e-12)
+
+
+@every
+@quick
+@given(shape=shapes, rate=rates, seed=seeds)
+def test_a_mask_does_not_depend_on_the_order_of_the_modalities(layouts, kind, shape, rate, seed):
+    if kind == Imbalanced():
+        pytest.skip("its default weights follow the corpus's order")
+    layout = layouts.make(**shape)
+    turned = replace(layout, count=dict(reversed(layout.count.items())))
+    one, two = (MaskPlan(kind, rate, seed).over(x).missing_flat() for x in (layout, turned))
+    assert all(np.array_equal(one[m], two[m]) for m in one)
 
 
 @every

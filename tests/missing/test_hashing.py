@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lacuna.missing import hashing
 from lacuna.missing.hashing import BLOCK, below, bits, derive_seed, stream_of, uniform
 
 SEQUENTIAL = np.arange(4000, dtype=np.uint64)  # the least random keys there are
@@ -63,6 +64,13 @@ def test_below_is_exact_at_the_ends_and_monotone(count, p, q):
     assert not below(keys, np.zeros(len(n)), n).any()
     low, high = below(keys, min(p, q), n), below(keys, np.full(len(n), max(p, q)), n)
     assert not (low & ~high).any()
+
+
+def test_the_highest_number_of_all_is_below_one_and_nothing_less(monkeypatch):
+    monkeypatch.setattr(hashing, "_mix32", lambda x, spare: x.fill(2**32 - 1))
+    keys, n = np.zeros(2, np.uint64), np.array([2, 1])
+    assert below(keys, 1.0, n).all()
+    assert below(keys, np.array([1.0, 1 - 1e-15]), n).tolist() == [True, True, False]
 
 
 def test_blocks_do_not_show():

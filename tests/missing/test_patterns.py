@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,12 +59,16 @@ def test_rmm_breaks_ties_by_keys(layouts, rate, n, data):
     layout = layouts.make(n)
     shuffled = layouts.take(layout, np.array(data.draw(st.permutations(range(n)))))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(modalities, "_scores", lambda layout, seed, use, m: layout.utterance % np.uint64(3))
+        hashed = modalities._scores
+        collide = {"keep": hashed, "order": lambda layout, seed, use, m: layout.utterance % np.uint64(3)}
+        patch.setattr(modalities, "_scores", lambda layout, seed, use, m: collide[use](layout, seed, use, m))
         one, two = MaskPlan("rmm", rate).over(layout), MaskPlan("rmm", rate).over(shuffled)
         more = MaskPlan("rmm", min(1, rate + 0.1)).over(layout).missing_flat()
+        turned = MaskPlan("rmm", rate).over(replace(layout, count=dict(reversed(layout.count.items())))).missing_flat()
     missing = one.missing_flat()
     assert one.measured() == min(round(rate * 3 * n), 2 * n) / (3 * n)
     assert layouts.by_utterance(layout, missing) == layouts.by_utterance(shuffled, two.missing_flat())
+    assert all(np.array_equal(missing[m], turned[m]) for m in missing)
     assert not any((missing[m] & ~more[m]).any() for m in missing)
 
 

@@ -191,8 +191,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("rmse", rmse, _values, False, 0, None, "root mean squared error"),
     Metric("acc2_has0", lambda c: _two_class_accuracy(c.part("has0")), is_sentiment, True, 0, 1, "y >= 0 against p >= 0"),
     Metric("f1_has0", lambda c: _f1_over_rows(c.part("has0")), is_sentiment, True, 0, 1, "weighted F1 of y >= 0 against p >= 0"),
-    Metric("acc2_non0", lambda c: _two_class_accuracy(c.part("non0")), is_sentiment, True, 0, 1, "y > 0 against p > 0, y = 0 out"),
-    Metric("f1_non0", lambda c: _f1_over_rows(c.part("non0")), is_sentiment, True, 0, 1, "weighted F1 of y > 0, y = 0 out"),
+    Metric("acc2_non0", lambda c: _two_class_accuracy(c.part("non0")), is_sentiment, True, 0, 1, "y > 0 against p > 0, no y = 0"),
+    Metric("f1_non0", lambda c: _f1_over_rows(c.part("non0")), is_sentiment, True, 0, 1, "weighted F1 of y > 0, no y = 0"),
     Metric("acc5", _mean_of("same5"), is_sentiment, True, 0, 1, "equal after clipping to -2..2 and rounding half to even"),
     Metric("acc7", _mean_of("same7"), is_sentiment, True, 0, 1, "equal after clipping to -3..3 and rounding half to even"),
 )  # fmt: skip

@@ -48,7 +48,7 @@ class Rmfm(Pattern):
     v ~ U(0, 1) a frame. The mean of rho is r; at r = 1/2 it is uniform on [0, 1]; for r -> 0 or 1 it is 0 or 1. It rises with
     r, so masks nest. Light loss, heavy loss and the loss of a whole modality all occur at every rate between.
 
-    Source: the task that CIDer (Zhong et al., ACM MM 2025) names and draws; its code does ``rmfm_iid`` instead.
+    Source: the task that CIDer (Zhong et al., arXiv 2506.10452) names and draws; its code does ``rmfm_iid`` instead.
     Rate 1 removes everything.
     """
 
