@@ -34,6 +34,13 @@ def test_rmfm_spreads_the_rates_of_slots_as_its_formula_says(layouts, rate):
     assert np.abs(alone - np.eye(3)).max() < 5 / np.sqrt(1500)
 
 
+@pytest.mark.parametrize("kind", ["rmfm", "rmfm_iid", "imbalanced", "outage", "speaker"])
+def test_modalities_are_lost_independently(layouts, kind):
+    layout = layouts.make(8000, frames={"text": 3, "audio": 3, "vision": 3}, turns=1, parties=1)
+    flat = np.stack(list(MaskPlan(kind, 0.5, 1).over(layout).missing_flat().values()))
+    assert np.abs(np.corrcoef(flat) - np.eye(3)).max() < 5 / np.sqrt(8000)
+
+
 def test_rmfm_iid_is_bernoulli(layouts):
     layout = layouts.make(1500, frames={"text": 40, "audio": 40, "vision": 40})
     found = shares(layouts, layout, MaskPlan("rmfm_iid", 0.3))
@@ -126,6 +133,16 @@ def test_stmfm_stretches_begin_anywhere(layouts, rate):
     assert np.abs(first / first.sum() - 1 / len(first)).max() < 0.03
 
 
+@pytest.mark.parametrize(("grid", "rate"), [(1, 0.3), (10, 0.25), (7, 0.9)])
+def test_stmfm_stretches_have_the_mean_length_asked_for_wherever_they_begin(layouts, grid, rate):
+    missing = ~MaskPlan("stmfm", rate).over(layouts.make(4000, frames={"a": grid})).present(np.arange(4000))["a"]
+    length = missing.sum(axis=1)
+    assert length.mean() == pytest.approx(rate * grid, abs=5 * length.std() / np.sqrt(4000))
+    if grid > 1:
+        begin = missing.argmax(axis=1) / (grid - length + 1)
+        assert abs(np.corrcoef(begin, length)[0, 1]) < 0.2  # rounding down to whole cells leaves a little
+
+
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.7, 0.95, 1.0])
 @pytest.mark.parametrize("burst", [1.0, 3.0, 40.0])
 def test_outage_is_the_chain_that_it_says(layouts, rate, burst):
@@ -182,6 +199,14 @@ def test_speaker_chooses_any_party(layouts):
     speaker = layout.speaker.reshape(-1, 4)
     both = (speaker != speaker[:, :1]).any(axis=1)
     assert removed[both, 0].mean() == pytest.approx(0.5, abs=0.09)  # the first speaker is as likely as the other
+
+
+def test_speaker_chooses_anew_in_every_dialogue(layouts):
+    """Two people who talk to each other in every dialogue are silenced about equally often."""
+    layout = layouts.make(2000, turns=2)
+    layout = replace(layout, speaker=np.tile(np.array([1, 2], np.uint64), 1000))
+    removed = MaskPlan("speaker", 1.0, 3).over(layout).draw.removed["text"]
+    assert removed.reshape(-1, 2).mean(axis=0) == pytest.approx([0.5, 0.5], abs=0.08)
 
 
 def test_speaker_can_spare_modalities(layouts):

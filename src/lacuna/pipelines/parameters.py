@@ -76,6 +76,8 @@ class Evaluate(Parameters):
     replicates: Annotated[int, Field(ge=100)] = 500
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     seed: Seed = 0
+    device: str = "auto"
+    threads: PositiveInt | None = None
 
 
 class Predict(Parameters):
@@ -86,3 +88,5 @@ class Predict(Parameters):
     options: dict[str, Any] = {}
     model: str = "best"
     batch_size: PositiveInt = 1024
+    device: str = "auto"
+    threads: PositiveInt | None = None

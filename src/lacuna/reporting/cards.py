@@ -130,7 +130,7 @@ def _by(rows: pd.DataFrame, key: str, keys: list[Any], metrics: list[str], heads
             values = [Value(own[k].mean, own[k].low, own[k].high) if k in own else Value(math.nan) for k in keys]
             constant = [Value(own[k].constant) if k in own else Value(math.nan) for k in keys]
             body += [(metric_label(metric), *values), (f"{metric_label(metric)}, constant", *constant)]
-    return Table("card", "", ("Metric", *(heads[k] for k in keys)), tuple(body))
+    return Table("card", "", "", ("Metric", *(heads[k] for k in keys)), tuple(body))
 
 
 def _calibration(report: Report, model: str) -> str:

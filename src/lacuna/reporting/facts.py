@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from lacuna.errors import DataError
-from lacuna.reporting.words import FIXED, higher_is_better
+from lacuna.evaluation.protocol import FIXED
+from lacuna.reporting.words import higher_is_better
 from lacuna.training.trained import TrainedRecognizer
 
 Panel = tuple[str, str]  # a pattern and its setting

@@ -156,8 +156,8 @@ def _dot(model: str, look: Style) -> go.Scatter:
         name=plain(model),
         legendgroup=model,
         mode="markers",
-        marker={"size": 11, "color": look.color, "symbol": look.symbol},
-        error_x={"type": "data", "color": look.color, "thickness": 2, "width": 5},
+        marker={"size": 8, "color": look.color, "symbol": look.symbol},
+        error_x={"type": "data", "color": look.color, "thickness": 2, "width": 6},
         hovertemplate="<b>%{y}</b><br>%{x:.3f}%{customdata[0]}<extra></extra>",
     )
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from lacuna.evaluation.protocol import FIXED
 from lacuna.reporting.facts import Panel, Report, panels, records, subset_rows
 from lacuna.reporting.words import (
     CONSTANT,
-    FIXED,
     capital,
     higher_is_better,
     interval,
@@ -40,9 +40,10 @@ class Finding:
 
 
 def headline(report: Report) -> list[Finding]:
-    """Findings in the order in which a reader wants them."""
-    found = [_complete(report), *(_panel(report, p) for p in panels(_primary(report))), _modalities(report), _below(report)]
-    return [f for f in (*found, _seeds(report)) if f is not None]
+    """Findings in the order in which a reader wants them; the first one is the summary."""
+    each = [_panel(report, p) for p in panels(_primary(report))]
+    found = [_overall(report), _complete(report), *each, _modalities(report), _below(report), _seeds(report)]
+    return [f for f in found if f is not None]
 
 
 def _primary(report: Report) -> pd.DataFrame:
@@ -63,19 +64,38 @@ def _with(low: float, high: float) -> str:
     return f" ({span})" if span else ""
 
 
+def _overall(report: Report) -> Finding | None:
+    """Who leads under how many patterns, and whether that is certain."""
+    own = _primary(report).dropna(subset=["mean"])
+    leads: dict[str, list[str]] = {}
+    certain = True
+    for panel in panels(own):
+        ranked = _leaders(report, own[(own["pattern"] == panel[0]) & (own["setting"] == panel[1])], panel)
+        leads.setdefault(ranked[0].model, []).append(" ".join(part for part in panel if part))
+        certain = certain and (len(ranked) == 1 or not _level(report, panel, ranked))
+    count = sum(map(len, leads.values()))
+    if own["model"].nunique() < 2 or not count:
+        return None
+    if len(leads) == 1:
+        text = f"{next(iter(leads))} holds up best" + (f", under all {count} patterns that were measured" if count > 1 else "")
+    else:
+        order = sorted(leads, key=lambda name: (-len(leads[name]), name))
+        text = "No model is best throughout: " + "; ".join(f"{name} under {listing(leads[name])}" for name in order)
+    return Finding("In short", text + ("." if certain else ". Not every lead is beyond doubt, as said below."))
+
+
 def _complete(report: Report) -> Finding | None:
     """How good the models are when nothing is removed."""
     own = _primary(report)
-    rows = own[(own["pattern"] != FIXED) & (own["rate"] == 0)].drop_duplicates("model")
-    ranked = _best(report, rows)
+    ranked = _best(report, own[(own["pattern"] != FIXED) & (own["rate"] == 0)].drop_duplicates("model"))
     if not ranked:
         return None
     top, label = ranked[0], metric_label(report.primary)
-    several = f"of {len(ranked)} models {top.model} does best" if len(ranked) > 1 else f"{top.model} is the only model"
+    who = f"of {len(ranked)} models {top.model} does best" if len(ranked) > 1 else f"{top.model} was measured alone"
+    text = f"With nothing removed, {who}: {label} {number(top.mean)}{_with(top.low, top.high)}."
     close = [r.model for r in ranked[1:] if r.low <= top.mean <= r.high]
     near = f" The interval of {listing(close)} contains that value too." if close else ""
-    text = f"With nothing removed, {several}: {label} {number(top.mean)}{_with(top.low, top.high)}, where the {CONSTANT} gives "
-    return Finding("Complete data", f"{text}{number(top.constant)}.{near}")
+    return Finding("Complete data", f"{text}{near} The {CONSTANT} gives {number(top.constant)}.")
 
 
 def _panel(report: Report, panel: Panel) -> Finding | None:
@@ -84,20 +104,19 @@ def _panel(report: Report, panel: Panel) -> Finding | None:
     own = own[(own["pattern"] == panel[0]) & (own["setting"] == panel[1])].dropna(subset=["mean"])
     if own.empty:
         return None
-    first, last = own["rate"].min(), own.loc[own["rate"] < 1, "rate"].max()  # with nothing left all fall to the constant
-    last = own["rate"].max() if pd.isna(last) or last == first else last
-    start = {r.model: r for r in records(own[own["rate"] == first])}
-    end = {r.model: r for r in records(own[own["rate"] == last])}
     ranked = _leaders(report, own, panel)
-    leader, label = ranked[0], metric_label(report.primary)
-    span = f"from {percent(first)} to {percent(own['rate'].max())} missing" if first != last else f"at {percent(last)} missing"
-    if first == last:
-        text = f"{capital(span)}, {leader.model} has the best {label}: {number(leader.mean)}{_with(leader.low, leader.high)}."
-    else:
-        text = f"{leader.model} holds up best: its mean {label} {span} is {number(leader.mean)}{_with(leader.low, leader.high)}. "
-        text += _fall(start.get(leader.model), end.get(leader.model), last)
-    least = "" if first == last else _least(report, start, end, leader.model)
-    return Finding(capital(panel_label(*panel)), " ".join((text.strip() + _rivals(report, panel, ranked) + " " + least).split(" ")).strip())
+    leader, label, topic = ranked[0], metric_label(report.primary), capital(panel_label(*panel))
+    rates = sorted(own["rate"].unique())
+    value = f"{number(leader.mean)}{_with(leader.low, leader.high)}"
+    if len(rates) == 1:
+        text = f"At {percent(rates[0])} missing, {leader.model} has the best {label}: {value}."
+        return Finding(topic, " ".join([text, *_rivals(report, panel, ranked)]))
+    last = max([r for r in rates[1:] if r < 1], default=rates[-1])  # with nothing left, all models are level
+    start = {r.model: r for r in records(own[own["rate"] == rates[0]])}
+    end = {r.model: r for r in records(own[own["rate"] == last])}
+    text = f"{leader.model} holds up best: its mean {label} from {percent(rates[0])} to {percent(rates[-1])} missing is {value}."
+    fall = _fall(start.get(leader.model), end.get(leader.model), last)
+    return Finding(topic, " ".join([text, *fall, *_rivals(report, panel, ranked), *_least(report, start, end, leader.model)]))
 
 
 def _leaders(report: Report, own: pd.DataFrame, panel: Panel) -> list[Any]:
@@ -113,48 +132,58 @@ def _leaders(report: Report, own: pd.DataFrame, panel: Panel) -> list[Any]:
     return _best(report, own.groupby("model", as_index=False)["mean"].mean().assign(low=math.nan, high=math.nan))
 
 
-def _fall(start: Any, end: Any, rate: float) -> str:
+def _fall(start: Any, end: Any, rate: float) -> list[str]:
     if start is None or end is None:
-        return ""
+        return []
     a, b = number(start.mean), number(end.mean)
-    where = f"when {percent(rate)} is missing"
-    if a == b:
-        return f"It stays at {a} {where}. "
-    return f"It {'falls' if end.mean < start.mean else 'rises'} from {a} to {b}{_with(end.low, end.high)} {where}. "
+    way = "stays" if a == b else "falls" if end.mean < start.mean else "rises"
+    path = f"at {a}" if a == b else f"from {a} to {b}{_with(end.low, end.high)}"
+    when = f"{percent(rate)} is missing"
+    if abs(end.measured_rate - rate) > 0.02:
+        when = f"{percent(rate)} is asked for and {percent(round(end.measured_rate, 3))} removed"
+    return [f"It {way} {path} when {when}."]
 
 
-def _least(report: Report, start: dict[str, Any], end: dict[str, Any], leader: str) -> str:
-    """The model that loses least, among those that clearly beat the constant to begin with."""
+def _least(report: Report, start: dict[str, Any], end: dict[str, Any], leader: str) -> list[str]:
+    """The model that loses least, among those whose start lies above the constant with its whole interval."""
     sign = 1 if higher_is_better(report.primary) else -1
-    losses = {
-        name: sign * (start[name].mean - end[name].mean)
-        for name in start.keys() & end.keys()
-        if sign * (start[name].mean - start[name].constant) > 0 and not start[name].low <= start[name].constant <= start[name].high
-    }
+    losses = {}
+    for name in sorted(start.keys() & end.keys()):
+        r = start[name]
+        if sign * (r.mean - r.constant) > 0 and not r.low <= r.constant <= r.high:
+            losses[name] = sign * (r.mean - end[name].mean)
     if len(losses) < 2:
-        return ""
-    name = min(sorted(losses), key=lambda n: losses[n])
+        return []
+    name = min(losses, key=lambda n: losses[n])
     if name == leader:
-        return "No model loses less. "
-    return f"{name} loses least, from {number(start[name].mean)} to {number(end[name].mean)}. "
+        return ["No model loses less."]
+    return [f"The smallest loss is that of {name}, from {number(start[name].mean)} to {number(end[name].mean)}."]
 
 
-def _rivals(report: Report, panel: Panel, ranked: list[Any]) -> str:
+def _rivals(report: Report, panel: Panel, ranked: list[Any]) -> list[str]:
     """Who cannot be told apart from the leader: by paired difference if there is one, else by overlap."""
     if len(ranked) < 2:
-        return ""
-    leader, others = ranked[0], [r.model for r in ranked[1:]]
-    pairs = _pairs(report, panel, leader.model)
-    if not pairs:
-        close = [r.model for r in ranked[1:] if r.high >= leader.low and r.low <= leader.high]
-        return f" Its interval overlaps with that of {listing(close)}; no paired comparison was made." if close else ""
-    same = [m for m in others if m in pairs and pairs[m][1] <= 0 <= pairs[m][2]]
+        return []
+    pairs = _pairs(report, panel, ranked[0].model)
+    same = _level(report, panel, ranked)
+    if same and pairs:
+        return [f"{listing(same)} cannot be told apart from it: the interval of the paired difference contains 0."]
     if same:
-        return f" {listing(same)} cannot be told apart from it: the interval of the paired difference contains 0."
-    if others[0] not in pairs:
-        return ""
-    d, low, high = pairs[others[0]]
-    return f" Its lead over the next, {others[0]}, is {number(abs(d))} ({interval(*sorted((abs(low), abs(high))))}, paired)."
+        return [f"It cannot be told apart from {listing(same)}: intervals overlap or are unknown, and no pairs were compared."]
+    second = ranked[1].model
+    if second not in pairs:
+        return []
+    d, low, high = pairs[second]
+    span = interval(min(abs(low), abs(high)), max(abs(low), abs(high)))
+    return [f"It leads {second}, the next, by {number(abs(d))}{f' ({span}, paired)' if span else ''}."]
+
+
+def _level(report: Report, panel: Panel, ranked: list[Any]) -> list[str]:
+    """Models whose distance from the leader is not certain."""
+    leader, pairs = ranked[0], _pairs(report, panel, ranked[0].model)
+    if pairs:
+        return [r.model for r in ranked[1:] if r.model in pairs and not (pairs[r.model][1] > 0 or pairs[r.model][2] < 0)]
+    return [r.model for r in ranked[1:] if not (r.high < leader.low or r.low > leader.high)]
 
 
 def _pairs(report: Report, panel: Panel, leader: str) -> dict[str, tuple[float, float, float]]:
@@ -162,9 +191,9 @@ def _pairs(report: Report, panel: Panel, leader: str) -> dict[str, tuple[float, 
     if report.comparisons is None:
         return {}
     c = report.comparisons
-    keep = (c["pattern"] == panel[0]) & (c["setting"] == panel[1]) & (c["metric"] == report.primary) & (c["measure"] == "auilc")
+    keep = (c["pattern"] == panel[0]) & (c["setting"] == panel[1]) & (c["metric"] == report.primary)
     found = {}
-    for r in records(c[keep]):
+    for r in records(c[keep & c["measure"].isin(["auilc", "at_rate"])]):
         if r.model_a == leader:
             found[r.model_b] = (r.difference, r.low, r.high)
         elif r.model_b == leader:
@@ -198,7 +227,7 @@ def _below(report: Report) -> Finding:
     parts = []
     for (model, pattern, setting), rows in worse.groupby(["model", "pattern", "setting"], sort=True):
         if pattern == FIXED:
-            where = f"with only {subset_label(setting)}"
+            where = f"with only {subset_label(str(setting))}"
         else:
             where = f"under {pattern}{f' ({setting})' if setting else ''} from {percent(rows['rate'].iloc[0])}"
         parts.append(f"{model} {where}{' (beyond doubt)' if rows['sure'].any() else ''}")

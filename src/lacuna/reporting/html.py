@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from lacuna.reporting.facts import Panel, Report, distinct, panels, records, subset_rows
+from lacuna.reporting.facts import Panel, Report, distinct, panels, subset_rows
 from lacuna.reporting.figures import areas, curves, recall_by_class, training
 from lacuna.reporting.headline import headline
 from lacuna.reporting.matrices import comparisons, confusion, subsets
@@ -163,5 +163,5 @@ def _environment() -> Environment:
         return [(i, p) for i, p in plots if p.group == group]
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["of"] = of
+    environment.filters |= {"of": of, "capital": capital}
     return environment

@@ -9,10 +9,19 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from lacuna.evaluation.protocol import FIXED
 from lacuna.reporting.facts import distinct, records, subset_rows
 from lacuna.reporting.figures import choice
 from lacuna.reporting.style import button, finish, menu, plain
-from lacuna.reporting.words import CONSTANT, FIXED, higher_is_better, measure_label, metric_label, panel_label, percent, subset_label
+from lacuna.reporting.words import (
+    CONSTANT,
+    higher_is_better,
+    measure_label,
+    metric_label,
+    panel_label,
+    percent,
+    subset_label,
+)
 
 
 def subset_order(summary: pd.DataFrame) -> list[str]:
@@ -60,9 +69,7 @@ def subsets(summary: pd.DataFrame, *, models: Sequence[str] | None = None, metri
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
     figure.update_layout(updatemenus=[menu(buttons, "Metric")])
     if buttons:
-        figure.update_layout(
-            {"coloraxis": {"reversescale": buttons[0]["args"][1]["coloraxis.reversescale"], "showscale": False}}
-        )
+        figure.update_layout({"coloraxis": {"reversescale": buttons[0]["args"][1]["coloraxis.reversescale"], "showscale": False}})
     return finish(
         figure,
         height=120 + 34 * len(rows),
@@ -170,7 +177,8 @@ def comparisons(table: pd.DataFrame, *, models: Sequence[str] | None = None) -> 
                 z[i, j] = sign * d
                 text[i][j] = f"<b>{d:+.3f}</b>" if low > 0 or high < 0 else f"{d:+.3f}"
                 hover[i][j] = f"{d:+.4f}{_span(low, high)}, p = {row.p_value:.3g}"
-        label = f"{measure_label(measure)} · {metric_label(metric)} · {panel_label(pattern, setting)}"
+        several = [metric_label(metric)] if table["metric"].nunique() > 1 else []
+        label = " · ".join([panel_label(pattern, setting), measure_label(measure), *several])
         limit = float(np.nanmax(np.abs(z), initial=1e-6)) if np.isfinite(z).any() else 1.0
         axis = {"coloraxis.cmin": -limit, "coloraxis.cmax": limit}
         buttons.append(button(label, {"z": [cells(z)], "text": [text], "customdata": [hover]}, axis))

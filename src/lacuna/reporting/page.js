@@ -119,14 +119,13 @@
   };
 
   // ---- drawing -----------------------------------------------------------------------------------------------------------
-  const download = (title) => ({
-    name: "Download as SVG",
-    icon: Plotly.Icons.camera,
-    click: (div) => Plotly.downloadImage(
-      { data: div.data, layout: { ...div.layout, ...look(div.layout, "light"), paper_bgcolor: "#fff", title: { text: title }, showlegend: true, margin: { l: 70, r: 20, t: 60, b: 60 } } },
-      { format: "svg", width: 900, height: Math.max(500, div.layout.height), filename: `${content.file}-${title}`.replace(/[^\w-]+/g, "-") },
-    ),
-  });
+  const save = (div, title) => Plotly.downloadImage(
+    {
+      data: div.data,
+      layout: { ...div.layout, template: content.templates.light, paper_bgcolor: "#fff", title: { text: title }, showlegend: true, margin: { l: 70, r: 20, t: 60, b: 60 } },
+    },
+    { format: "svg", width: 900, height: Math.max(500, div.layout.height), filename: `${content.file}-${title}`.replace(/[^\w-]+/g, "-") },
+  );
   const draw = async (spec, index) => {
     const div = document.getElementById(`plot-${index}`);
     const title = document.getElementById(`title-${index}`).textContent;
@@ -134,10 +133,11 @@
     const models = spec.data.some((trace) => trace.legendgroup);
     spec.data.forEach((trace) => { if (trace.legendgroup) trace.visible = shown(trace); });
     Object.assign(layout, { template: content.templates[theme()], margin: { l: 48, r: 12, t: 12, b: 44 }, autosize: true });
+    if (layout.xaxis.side === "top") layout.margin = { l: 48, r: 12, t: 36, b: 8 };
     if (models) layout.showlegend = false;
     if (layout.meta.scale) layout.coloraxis = { ...layout.coloraxis, colorscale: content.scales[theme()][layout.meta.scale] };
-    const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d"], modeBarButtonsToAdd: [download(title)] };
-    await Plotly.newPlot(div, spec.data, layout, config);
+    await Plotly.newPlot(div, spec.data, layout, { responsive: true, displayModeBar: false });
+    document.querySelector(`.save[data-plot="${index}"]`).addEventListener("click", () => save(div, title));
     plots.push({ div, group: content.groups[index], menus: updatemenus, sliders });
   };
   const start = async () => {

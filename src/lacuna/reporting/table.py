@@ -55,6 +55,7 @@ class Table:
 
     Attributes:
         name: of the file, without extension.
+        title: what tells it apart from its neighbours.
         caption: what the numbers are, without a full stop.
         columns: heads.
         rows: cells, as many as there are columns.
@@ -64,6 +65,7 @@ class Table:
     """
 
     name: str
+    title: str
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str | Value, ...], ...]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from lacuna.evaluation.protocol import FIXED
 from lacuna.reporting.facts import Panel, Report, distinct, panels, records, subset_rows
 from lacuna.reporting.matrices import subset_order
 from lacuna.reporting.table import Table, Value, marked, slug
 from lacuna.reporting.words import (
     CONSTANT,
-    FIXED,
     capital,
     higher_is_better,
     measure_label,
@@ -22,6 +22,7 @@ from lacuna.reporting.words import (
     subset_label,
 )
 
+Labels = tuple[str, str, str]  # name, title and caption of a table
 MARKS = "Bold: best mean of the column. Italics (underlined in LaTeX): the interval contains the best mean."
 
 
@@ -31,8 +32,8 @@ def rates_table(report: Report, metric: str, panel: Panel) -> Table:
     own = own[(own["pattern"] == panel[0]) & (own["setting"] == panel[1]) & (own["metric"] == metric)]
     rates = sorted(own["rate"].unique())
     caption = f"{metric_label(metric)} on the test split by missing rate, pattern: {panel_label(*panel)}"
-    name = "-".join(["rates", *(slug(p) for p in (*panel, metric) if p)])
-    return _wide(report, own, "rate", rates, [percent(r) for r in rates], metric, name, caption)
+    labels = (_name("rates", *panel, metric), panel_label(*panel), caption)
+    return _wide(report, own, key="rate", heads={r: percent(r) for r in rates}, metric=metric, labels=labels)
 
 
 def subsets_table(report: Report, metric: str) -> Table:
@@ -45,17 +46,18 @@ def subsets_table(report: Report, metric: str) -> Table:
         mean = _rows(report.areas, pattern=FIXED, metric=metric, measure="subset_mean")
         own = pd.concat([own, mean.assign(setting="subset_mean")])
         columns = [*columns, *(["subset_mean"] if len(mean) else [])]
-    heads = [measure_label(c) if c == "subset_mean" else subset_label(c) for c in columns]
-    return _wide(report, own, "setting", columns, heads, metric, f"subsets-{slug(metric)}", caption)
+    heads = {c: measure_label(c) if c == "subset_mean" else subset_label(c) for c in columns}
+    labels = (_name("subsets", metric), "available modalities", caption)
+    return _wide(report, own, key="setting", heads=heads, metric=metric, labels=labels)
 
 
 def areas_table(report: Report, metric: str, panel: Panel) -> Table:
     """Models by area measure, for one metric and pattern."""
     own = _rows(report.areas, pattern=panel[0], setting=panel[1], metric=metric)
-    measures = list(dict.fromkeys(own["measure"]))
+    heads = {m: measure_label(m) for m in dict.fromkeys(own["measure"])}
     caption = f"Area measures of {metric_label(metric)}, pattern: {panel_label(*panel)}"
-    name = "-".join(["areas", *(slug(p) for p in (*panel, metric) if p)])
-    return _wide(report, own, "measure", measures, [measure_label(m) for m in measures], metric, name, caption)
+    labels = (_name("areas", *panel, metric), panel_label(*panel), caption)
+    return _wide(report, own, key="measure", heads=heads, metric=metric, labels=labels)
 
 
 def comparisons_table(report: Report, metric: str, measure: str, panel: Panel) -> Table:
@@ -72,9 +74,10 @@ def comparisons_table(report: Report, metric: str, measure: str, panel: Panel) -
         rows.append((place.get(a, 0), place.get(b, 0), (a, b, Value(d, low, high, mark), p)))
     caption = f"Paired differences in {metric_label(metric)}: {measure_label(measure)}, pattern: {panel_label(*panel)}"
     note = f"First minus second model. {_level(report)} Bold: the interval excludes 0. {_direction(metric, measure)}"
-    name = "-".join(["comparisons", *(slug(p) for p in (*panel, measure, metric) if p)])
+    name = _name("comparisons", *panel, measure, metric)
     cells: Any = tuple(r[2] for r in sorted(rows, key=lambda r: r[:2]))
-    return Table(name, caption, ("Model", "compared with", "Difference", "p"), cells, note, sign=True)
+    title = f"{measure_label(measure)}, {panel_label(*panel)}"
+    return Table(name, title, caption, ("Model", "compared with", "Difference", "p"), cells, note, sign=True)
 
 
 def all_tables(report: Report, *, metrics: Sequence[str] | None = None) -> list[Table]:
@@ -100,22 +103,14 @@ def _rows(table: pd.DataFrame | None, **equal: str) -> pd.DataFrame:
     return table[(table[list(equal)] == list(equal.values())).all(axis=1)]
 
 
-def _wide(
-    report: Report,
-    own: pd.DataFrame,
-    key: str,
-    keys: Sequence[Any],
-    heads: Sequence[str],
-    metric: str,
-    name: str,
-    caption: str,
-) -> Table:
-    """Models down, ``keys`` across, the constant baseline last."""
-    models = [m for m in report.ranked if m in set(own["model"])]
+def _wide(report: Report, own: pd.DataFrame, *, key: str, heads: Mapping[Any, str], metric: str, labels: Labels) -> Table:
+    """Models down, the values of ``key`` across, the constant baseline last."""
+    measured = set(own["model"])
+    models = [m for m in report.ranked if m in measured]
     ranked = [m not in report.references for m in models]
     by_cell = {(r.model, getattr(r, key)): r for r in records(own)}
     columns = []
-    for k in keys:
+    for k in heads:
         found = [by_cell.get((m, k)) for m in models]
         values = [Value(float("nan")) if r is None else Value(r.mean, r.low, r.high) for r in found]
         constant = own.loc[own[key] == k, "constant"].mean()
@@ -123,8 +118,13 @@ def _wide(
         own_rank = [*ranked, k != "relative_robustness"]  # a constant loses nothing: there it would always win
         columns.append(marked([*values, Value(float(constant))], higher=higher, ranked=own_rank))
     names = [f"{m} (reference)" if m in report.references else m for m in models] + [CONSTANT]
-    rows = tuple((label, *(column[i] for column in columns)) for i, label in enumerate(names))
-    return Table(name, caption, ("Model", *heads), rows, how(report, metric))
+    rows: list[tuple[str | Value, ...]] = [(label, *(column[i] for column in columns)) for i, label in enumerate(names)]
+    name, title, caption = labels
+    return Table(name, title, caption, ("Model", *heads.values()), tuple(rows), how(report, metric))
+
+
+def _name(*parts: str) -> str:
+    return "-".join(slug(p) for p in parts if p)
 
 
 def _level(report: Report) -> str:

@@ -37,10 +37,10 @@ LABELS = {
     "acc7": "7-class accuracy",
 }
 MEASURES = {
-    "auilc": ("Mean over all missing rates (AUILC)", "the area under the curve, divided by the span of the rates"),
+    "auilc": ("Mean over rates (AUILC)", "the area under the curve, divided by the span of the rates"),
     "relative_robustness": ("Relative robustness", "the share of the score on complete data that is left on average"),
     "effective_robustness": ("Effective robustness", "the share of the lead over the constant answer that is left on average"),
-    "subset_mean": ("Mean over available subsets", "the plain mean over the sets of modalities that were kept"),
+    "subset_mean": ("Mean over subsets", "the plain mean over the sets of modalities that were kept"),
     "at_rate": ("At the one measured rate", "there is no area, for there is a single rate"),
 }
 PATTERNS = {

@@ -115,6 +115,7 @@ class Checkpoints:
         """
         if self.folder is None:
             return False
+        sweep_partial(self.folder)
         failures: list[str] = []
         for name in (LAST, PREVIOUS):
             if not (self.folder / name).is_file():

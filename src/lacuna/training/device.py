@@ -70,17 +70,16 @@ def reproducible(threads: int | None) -> Iterator[None]:
 
     On CUDA an operation without a deterministic kernel warns instead of failing.
     """
-    strict, warn = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     memory: Any = torch.utils.deterministic
-    fill, before = memory.fill_uninitialized_memory, torch.get_num_threads()
+    mode, fill, before = torch.get_deterministic_debug_mode(), memory.fill_uninitialized_memory, torch.get_num_threads()
     try:
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.set_deterministic_debug_mode("warn")  # use_deterministic_algorithms() does the same but imports the compiler
         memory.fill_uninitialized_memory = False  # a debugging aid that costs a pass over every new tensor
         if threads is not None:
             torch.set_num_threads(threads)
         yield
     finally:
-        torch.use_deterministic_algorithms(strict, warn_only=warn)
+        torch.set_deterministic_debug_mode(mode)
         memory.fill_uninitialized_memory = fill
         if threads is not None:
             torch.set_num_threads(before)

@@ -26,7 +26,7 @@ def test_nothing_and_unknown(tmp_path):
     (tmp_path / "a.txt").write_text("hello")
     with pytest.raises(DataError, match=r"no importer recognises this(.|\n)*mosi-csv: CMU-MOSI"):
         import_corpus(tmp_path / "a.txt")
-    with pytest.raises(ConfigError, match="unknown importer 'magic'; known: .*mfn"):
+    with pytest.raises(ConfigError, match=r"unknown importer 'magic'; known: .*mfn"):
         import_corpus(tmp_path / "a.txt", importer="magic")
 
 
@@ -34,7 +34,7 @@ def test_several_importers_must_be_chosen_from(make, tmp_path):
     folder = make.mosi(tmp_path / "both")
     make.csv(folder / "utterances.csv", [["id"], ["a"]])
     np.save(folder / "audio.npy", np.ones((1, 2)))
-    with pytest.raises(ConfigError, match="several importers recognise both: 'mosi-csv' sees .*'table' sees"):
+    with pytest.raises(ConfigError, match=r"several importers recognise both: 'mosi-csv' sees .*'table' sees"):
         import_corpus(folder)
     assert len(import_corpus(folder, importer="table")) == 1
 
@@ -43,7 +43,7 @@ def test_options_are_typed(make, tmp_path):
     folder = make.mosi(tmp_path / "m")
     with pytest.raises(ConfigError, match="importer 'mosi-csv' has no option 'nonfinit'; it has: nonfinite"):
         import_corpus(folder, nonfinit="absent")
-    with pytest.raises(ConfigError, match="option 'nonfinite' of importer 'mosi-csv'.*not 'maybe'"):
+    with pytest.raises(ConfigError, match=r"option 'nonfinite' of importer 'mosi-csv'.*not 'maybe'"):
         import_corpus(folder, nonfinite="maybe")
     options = make_options("mfn", importer_class("mfn").Options, {"threshold": "3", "modalities": "audio, text"})
     assert (options.threshold, options.modalities) == (3.0, ("audio", "text"))

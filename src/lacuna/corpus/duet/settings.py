@@ -29,10 +29,10 @@ class Words:
 
     dim: int = 64
     tokens: tuple[int, int] = (5, 14)
-    emotional: float = 0.2
-    topical: float = 0.15
-    slip: float = 0.4
-    wander: float = 0.3
+    emotional: float = 0.3
+    topical: float = 0.2
+    slip: float = 0.54
+    wander: float = 0.43
     pull: float = 1.0
     bend: float = 2.0
     tilt: float = 0.5
@@ -47,6 +47,7 @@ class Signal:
         frames: fewest and most frames of a turn, drawn evenly.
         separation: length of each emotion's mean.
         loading: length of each of the expressiveness vector's directions.
+        overlap: share of their squared length that lies among the emotions' means, where expressiveness is mistaken for emotion.
         shared: standard deviation of what all frames of a turn share.
         noise: standard deviation of each frame's own noise.
         code: columns that carry the scene (the room, the camera) and nothing else, before the rotation.
@@ -59,10 +60,11 @@ class Signal:
     frames: tuple[int, int]
     separation: float
     loading: float
+    overlap: float
     shared: float
     noise: float = 1.0
     code: int = 4
-    cue: float = 0.7
+    cue: float = 0.5
     bend: float = 3.0
     tilt: float = 0.5
 
@@ -95,7 +97,7 @@ class Duet:
     dialogues: int = 300
     turns: tuple[int, int] = (8, 30)
     prior: tuple[float, ...] = (0.3, 0.2, 0.16, 0.14, 0.1, 0.1)
-    persistence: float = 0.5
+    persistence: float = 0.4
     contagion: float = 0.2
     alternate: float = 0.9
     factors: int = 4
@@ -104,8 +106,8 @@ class Duet:
     rho_ood: float = 0.1
     ood: bool = False
     text: Words = field(default_factory=Words)
-    audio: Signal = field(default_factory=lambda: Signal(32, (4, 9), separation=1.8, loading=3.0, shared=0.6))
-    vision: Signal = field(default_factory=lambda: Signal(24, (3, 7), separation=1.6, loading=3.0, shared=0.8))
+    audio: Signal = field(default_factory=lambda: Signal(32, (4, 9), separation=0.93, loading=3.0, overlap=0.85, shared=0.6))
+    vision: Signal = field(default_factory=lambda: Signal(24, (3, 7), separation=0.97, loading=3.0, overlap=0.95, shared=0.8))
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -126,7 +128,7 @@ class Duet:
         _range(self, "turns", 1)
         _words(self.text)
         for name, signal in (("audio", self.audio), ("vision", self.vision)):
-            _signal(name, signal, least=max(len(self.prior), self.factors), scenes=self.scenes)
+            _signal(name, signal, least=len(self.prior) + self.factors, scenes=self.scenes)
 
     @property
     def emotions(self) -> tuple[str, ...]:
@@ -227,6 +229,7 @@ def _signal(name: str, signal: Signal, least: int, scenes: int) -> None:
     where = f"{name}."
     _range(signal, "frames", 1, where)
     _positive(signal, where, "dim", "separation", "loading", "shared", "noise", "cue", "bend")
+    _require(0 <= signal.overlap <= 1, where + "overlap", "from 0 to 1", signal.overlap)
     _require(signal.code >= scenes, where + "code", f"at least the {scenes} scenes", signal.code)
     _require(signal.dim >= signal.code + least, where + "dim", f"at least {signal.code + least}", signal.dim)
     _require(0 <= signal.tilt <= 3 and signal.bend <= 6, where + "bend and tilt", "at most 6 and 3", (signal.bend, signal.tilt))

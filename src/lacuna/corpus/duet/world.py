@@ -144,10 +144,11 @@ def _lexicon(text: Words, k: int, g: int, r: np.random.Generator) -> Lexicon:
 def _carrier(signal: Signal, k: int, g: int, q: int, r: np.random.Generator) -> Carrier:
     plain = signal.dim - signal.code  # columns before the rotation: first the emotion's, then the scene's
     emotion, scene, loading = np.zeros((k, signal.dim)), np.zeros((g, signal.dim)), np.zeros((signal.dim, q))
-    emotion[:, :plain] = signal.separation * _rotation(plain, r)[:k]
+    basis = _rotation(plain, r)
+    emotion[:, :plain] = signal.separation * basis[:k]
     scene[:, plain:] = signal.cue * _rotation(signal.code, r)[:g]
-    directions = r.standard_normal((plain, q))
-    loading[:plain] = signal.loading * directions / np.linalg.norm(directions, axis=0)
+    among, beside = (part.T @ _directions(len(part), q, r) for part in (basis[:k], basis[k:]))  # (plain, q) each
+    loading[:plain] = signal.loading * (np.sqrt(signal.overlap) * among + np.sqrt(1 - signal.overlap) * beside)
     rotation = _rotation(signal.dim, r)
     return Carrier(
         emotion=emotion @ rotation,
@@ -162,6 +163,12 @@ def _carrier(signal: Signal, k: int, g: int, q: int, r: np.random.Generator) -> 
 def _confusion(n: int, error: float) -> Array:
     """(n, n) float64: 1 - error on the diagonal, the error spread over the others."""
     return np.where(np.eye(n, dtype=bool), 1 - error, error / max(1, n - 1))
+
+
+def _directions(n: int, q: int, r: np.random.Generator) -> Array:
+    """q directions of n columns, drawn evenly and each on its own: (n, q) float64 of length 1."""
+    drawn = r.standard_normal((n, q))
+    return np.asarray(drawn / np.linalg.norm(drawn, axis=0))
 
 
 def _rotation(n: int, r: np.random.Generator) -> Array:

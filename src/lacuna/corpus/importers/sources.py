@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import pickletools
 import zipfile
@@ -182,22 +183,29 @@ def read_numbers(path: Path) -> NDArray[np.float64]:
     """
     import pandas as pd  # here: slow to import
 
+    numbers: NDArray[np.float64] | None = None
     try:
-        table = pd.read_csv(path, header=None, dtype=np.float64, encoding="utf-8-sig")
-        return table.to_numpy()
-    except (ValueError, pd.errors.ParserError):
-        pass  # find the line below
+        numbers = pd.read_csv(path, header=None, dtype=np.float64, encoding="utf-8-sig").to_numpy()
     except pd.errors.EmptyDataError:
         raise DataError("the file is empty", corpus=path.name, expected="rows of numbers", found="nothing") from None
+    except (ValueError, pd.errors.ParserError):
+        pass  # the line is found below
+    if numbers is None or np.isnan(numbers).any():  # pandas fills short lines with NaN
+        _check_lines(path)
+    if numbers is None:
+        raise DataError("not a CSV of numbers", corpus=path.name)
+    return numbers
+
+
+def _check_lines(path: Path) -> None:
     width = None
-    for number, line in enumerate(path.read_text("utf-8-sig", errors="replace").splitlines(), 1):
-        cells = line.split(",")
-        width = len(cells) if width is None else width
-        wrong = next((c for c in cells if not _is_number(c)), None)
-        if len(cells) != width or wrong is not None:
-            found = f"{len(cells)} fields" if wrong is None else repr(wrong[:_SHORT])
-            raise DataError(f"line {number} is malformed", corpus=path.name, expected=f"{width} numbers", found=found)
-    raise DataError("not a CSV of numbers", corpus=path.name)
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as handle:
+        for number, cells in enumerate(csv.reader(handle), 1):
+            width = len(cells) if width is None else width
+            wrong = next((c for c in cells if not _is_number(c)), None)
+            if len(cells) != width or wrong is not None:
+                found = f"{len(cells)} fields" if wrong is None else repr(wrong[:_SHORT])
+                raise DataError(f"line {number} is malformed", corpus=path.name, expected=f"{width} numbers", found=found)
 
 
 def content_bounds(frames: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

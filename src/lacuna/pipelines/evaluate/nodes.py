@@ -8,6 +8,7 @@ from lacuna.corpus import Corpus
 from lacuna.evaluation import EvaluationConfig, PatternSpec, Sweep, areas, bootstrap, compare, summarise, sweep
 from lacuna.pipelines.parameters import Evaluate
 from lacuna.training import TrainedRecognizer
+from lacuna.training.device import pick_device, reproducible
 
 Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
@@ -29,7 +30,9 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
     target = recognizers[0].schema.target
     labels = development.only("train").utterances.labels[target.name]
     plans = config.plans([m.name for m in corpus.modalities])
-    sweeps = [sweep(trained, corpus, plans, training_labels=labels) for trained in recognizers]
+    device = pick_device(evaluate.device)
+    with reproducible(evaluate.threads):
+        sweeps = [sweep(trained, corpus, plans, training_labels=labels, device=device) for trained in recognizers]
     drawn = bootstrap(sweeps, config.replicates, config.seed)
     return (
         pd.concat([s.scores() for s in sweeps], ignore_index=True),

@@ -11,6 +11,7 @@ from lacuna.errors import ConfigError
 from lacuna.evaluation import predict as answer
 from lacuna.pipelines.parameters import Predict
 from lacuna.training import TrainedRecognizer
+from lacuna.training.device import pick_device, reproducible
 
 
 def label_corpus(own_test: Corpus, recognizers: list[TrainedRecognizer], predict: Predict) -> pd.DataFrame:
@@ -27,7 +28,8 @@ def label_corpus(own_test: Corpus, recognizers: list[TrainedRecognizer], predict
     corpus = own_test if predict.path is None else _read(predict)
     trained = _choose(recognizers, predict.model)
     corpus.require(trained.schema)
-    predictions = answer(trained, corpus, batch_size=predict.batch_size)
+    with reproducible(predict.threads):
+        predictions = answer(trained, corpus, batch_size=predict.batch_size, device=pick_device(predict.device))
     table = predictions.to_frame()
     dialogues = corpus.utterances.dialogue_names.to_pylist()
     table.insert(1, "dialogue", [dialogues[d] for d in corpus.utterances.dialogue])

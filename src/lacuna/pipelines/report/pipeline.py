@@ -7,7 +7,7 @@ from lacuna.pipelines.report.nodes import compose_report, draw_figures
 
 def create_pipeline() -> Pipeline:
     """Tables in, report and figures out."""
-    tables = ["summary.scores", "areas.scores", "comparisons.scores", "confusion.scores", "all.scores", "history.scores"]
+    tables = ["summary_scores", "areas_scores", "comparisons_scores", "confusion_scores", "all_scores", "history_scores"]
     return Pipeline(
         [
             Node(
@@ -16,6 +16,6 @@ def create_pipeline() -> Pipeline:
                 "report",
                 name="compose_report",
             ),
-            Node(draw_figures, "summary.scores", ["curves.figure", "subsets.figure"], name="draw_figures"),
+            Node(draw_figures, "summary_scores", ["curves_figure", "subsets_figure"], name="draw_figures"),
         ]
     )

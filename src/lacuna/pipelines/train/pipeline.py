@@ -12,7 +12,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 train_recognizers,
                 ["corpus@development", "statistics", "params:train", "params:models"],
-                ["recognizers", "history.scores"],
+                ["recognizers", "history_scores"],
                 name="train_recognizers",
                 tags="gpu",
             )

@@ -1,0 +1,119 @@
+"""The project as a person runs it: whole, by pipelines, with wrong settings, and with data that lack a modality."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+
+from lacuna.pipelines import evaluate, ingest, predict, preprocess, report, train
+
+ROOT = Path(__file__).parents[1]
+SMALL: dict[str, Any] = {
+    "ingest": {"options": {"dialogues": 15, "turns": 6}},
+    "train": {"models": ["prior", "linear", "context_gru"], "seeds": [0, 1], "training": {"epochs": 2}},
+    "evaluate": {"rates": [0.0, 0.5, 1.0], "mask_seeds": [0], "replicates": 100},
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The project's configuration in a folder of its own, so that a test leaves nothing behind."""
+    (tmp_path / "conf").symlink_to(ROOT / "conf")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text("utf-8"), "utf-8")
+    bootstrap_project(tmp_path)
+    return tmp_path
+
+
+def run(project: Path, names: list[str], **changes: dict[str, Any]) -> None:
+    parameters = {key: SMALL.get(key, {}) | changes.get(key, {}) for key in {*SMALL, *changes}}
+    with KedroSession.create(project, env="base", runtime_params=parameters) as session:
+        session.run(pipeline_names=names)
+
+
+def test_the_main_job_ends_in_a_report_and_predict_labels_what_is_there(project: Path) -> None:
+    run(project, ["__default__"])
+    folder = project / "data/08_reporting/standin"
+    page = (folder / "report.html").read_text("utf-8")
+    assert "context_gru" in page
+    assert (folder / "results.md").is_file()
+    scores = pd.read_parquet(project / "data/07_model_output/standin/all.parquet")
+    assert set(scores["model"]) == {"prior", "linear", "context_gru"}
+    assert set(scores["pattern"]) == {"rmm", "fixed", "outage"}
+
+    voice_only = project / "voice"
+    voice_only.mkdir()
+    rows = pd.DataFrame({"id": ["x1", "x2"], "dialogue": ["x", "x"], "turn": [0, 1], "speaker": ["A", "B"]})
+    rows.to_csv(voice_only / "utterances.csv", index=False)
+    np.save(voice_only / "audio.npy", np.random.default_rng(0).normal(size=(2, 12)).astype(np.float32))
+    run(project, ["predict"], predict={"path": str(voice_only)})
+    answers = pd.read_parquet(project / "data/07_model_output/standin/predictions.parquet")
+    assert answers["id"].tolist() == ["x1", "x2"]
+    assert answers["absent"].tolist() == ["text+vision"] * 2
+    np.testing.assert_allclose(answers.filter(like="p_").sum(axis=1), 1)
+
+
+def test_training_cannot_reach_test_labels(project: Path) -> None:
+    """MMSA and LNLN chose on the test split; here the entry that training reads holds none of it."""
+    run(project, ["ingest"])
+    with KedroSession.create(project, env="base") as session:
+        catalog = session.load_context().catalog
+        development = catalog.load("corpus@development")
+        assert set(np.unique(development.utterances.split)) == {0, 1}
+        assert set(np.unique(catalog.load("corpus@test").utterances.split)) == {2}
+    inputs = train.create_pipeline().inputs() | preprocess.create_pipeline().inputs()
+    assert {name for name in inputs if "corpus" in name} == {"corpus@development"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"train": {"seeds": []}}, "seeds"),
+        ({"train": {"modles": ["mlp"]}}, "modles"),
+        ({"evaluate": {"rates": [0.0, 1.5]}}, "rates"),
+        ({"ingest": {"valid_share": 2}}, "valid_share"),
+        ({"models": {"mlp": {"setings": {}}}}, "setings"),
+    ],
+)
+def test_a_wrong_setting_stops_the_run_before_its_first_node(project: Path, wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(Exception, match=told):
+        run(project, ["__default__"], **wrong)
+    assert not (project / "data").exists()
+
+
+def test_only_training_and_scoring_are_for_the_gpu() -> None:
+    everything = (ingest, preprocess, train, evaluate, report, predict)
+    tagged = {node.name for part in everything for node in part.create_pipeline().nodes if "gpu" in node.tags}
+    assert tagged == {"train_recognizers", "score_recognizers"}
+
+
+def test_help_imports_neither_torch_nor_the_library() -> None:
+    code = "import lacuna.settings, lacuna.hooks, lacuna.pipeline_registry, sys; sys.exit(bool({'torch', 'numpy'} & {*sys.modules}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
+
+
+def test_the_library_never_imports_kedro() -> None:
+    glue = ("pipelines", "datasets", "settings.py", "hooks.py", "pipeline_registry.py", "__main__.py")
+    for file in (ROOT / "src/lacuna").rglob("*.py"):
+        if file.relative_to(ROOT / "src/lacuna").parts[0] not in glue:
+            assert "import kedro" not in file.read_text("utf-8").replace("from kedro", "import kedro"), file.name
+
+
+ORDER = ("corpus", "missing", "models", "training", "evaluation", "reporting")
+
+
+@pytest.mark.parametrize("room", ORDER)
+def test_rooms_import_only_rooms_to_their_left(room: str) -> None:
+    right = ORDER[ORDER.index(room) + 1 :]
+    for file in (ROOT / "src/lacuna" / room).rglob("*.py"):
+        text = file.read_text("utf-8")
+        for other in right:
+            assert f"lacuna.{other}" not in text.replace(f":mod:`lacuna.{other}", ""), f"{room}/{file.name} imports {other}"
