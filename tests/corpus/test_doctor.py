@@ -93,7 +93,7 @@ def test_usable_data_get_facts_and_a_snippet(make, tmp_path):
         "modality audio: 2 wide",
         "train: negative 1, non-negative 2; test: negative 1, non-negative 0",
         "warning: there is no valid split",
-        "path: data/01_raw/mosi\n    importer: mosi-csv\n    split: carve",
+        "path: {folder}\n    importer: mosi-csv\n    split: carve",
     ):
         assert told in text
     assert str(tmp_path) not in text

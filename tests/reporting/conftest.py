@@ -16,7 +16,133 @@ RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 MODELS = ("mlp", "knn", "ridge", "context_gru", "linear")
 SUBSETS = ("text", "audio", "vision", "text+audio", "text+vision", "audio+vision", "text+audio+vision")
 WORTH = {"text": 0.36, "audio": 0.17, "vision": 0.10}
-METRICS = {"weighted_f1": (0.16, 0.02), "macro_f1": (0.11, 0.02), "accuracy": (0.31, 0.02), "log_loss": (1.62, 0.04), "ece": (0.02, 0.01)}
+METRICS = {  # constant, half width of the interval
+    "weighted_f1": (0.16, 0.02),
+    "macro_f1": (0.11, 0.02),
+    "accuracy": (0.31, 0.02),
+    "log_loss": (1.62, 0.04),
+    "ece": (0.02, 0.01),
+}
+LOWER = ("log_loss", "ece", "mae")
+NAN = float("nan")
+
+
+class Fake:
+    """Values of one imagined corpus and its models."""
+
+    def __init__(self, models: Sequence[str], corpus: str, intervals: bool, seeds: Sequence[int], seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.models, self.corpus, self.intervals, self.seeds = models, corpus, intervals, seeds
+        self.skill = {m: 0.6 - 0.25 * i / max(4, len(models)) for i, m in enumerate(models)}
+        self.steep = {m: self.rng.uniform(0.8, 2.0) for m in models}
+
+    def value(self, model: str, metric: str, share: float) -> dict[str, object]:
+        constant, noise = METRICS.get(metric, (0.0, 0.02))
+        left = self.skill[model] * max(0.0, share) - (0.03 if model == "linear" and share < 0.3 else 0)
+        mean = constant - left if metric in LOWER else constant + left * (1 - constant)
+        mean = 0.02 + 0.08 * (1 - share) if metric == "ece" else mean
+        mean += self.rng.normal(0, noise / 8)
+        gain = (constant - mean) if metric in LOWER else mean - constant
+        spread = noise if self.intervals else NAN
+        return {
+            "metric": metric, "mean": mean, "low": mean - spread, "high": mean + spread, "sd_over_seeds": noise / 2,
+            "seeds": len(self.seeds), "mask_seeds": 3, "n": 811, "constant": constant,
+            "gain_low": gain - spread, "gain_high": gain + spread,
+        }  # fmt: skip
+
+    def summary(
+        self, patterns: Sequence[str], rates: Sequence[float], subsets: Sequence[str], metrics: Sequence[str]
+    ) -> pd.DataFrame:
+        rows = []
+        for model in self.models:
+            for pattern in patterns:
+                for rate in rates:
+                    reach = min(rate, 0.667) if pattern == "rmm" else rate
+                    key = {"corpus": self.corpus, "model": model, "pattern": pattern, "setting": "", "rate": rate}
+                    share = 1 - reach ** self.steep[model]
+                    rows += [key | {"measured_rate": reach} | self.value(model, metric, share) for metric in metrics]
+            for subset in subsets:
+                key = {"corpus": self.corpus, "model": model, "pattern": "fixed", "setting": subset, "rate": 1.0}
+                share = sum(WORTH[m] for m in subset.split("+")) / sum(WORTH.values())
+                rows += [key | {"measured_rate": 1.0} | self.value(model, metric, share) for metric in metrics]
+        return pd.DataFrame(rows)
+
+    def areas(self, summary: pd.DataFrame) -> pd.DataFrame:
+        rows = []
+        curves = summary[summary["pattern"] != "fixed"]
+        for (pattern, model, metric), own in curves.groupby(["pattern", "model", "metric"], sort=False):
+            if len(own) < 2:
+                continue
+            mean, start, constant = own["mean"].mean(), own["mean"].iloc[0], own["constant"].iloc[0]
+            effective = (mean - constant) / (start - constant) if start != constant else NAN
+            measures = {
+                "auilc": (mean, constant),
+                "relative_robustness": (mean / start, 1.0),
+                "effective_robustness": (effective, 0.0),
+            }
+            spread = 0.012 if self.intervals else NAN
+            rows += [
+                {
+                    "corpus": self.corpus, "model": model, "pattern": pattern, "setting": "", "metric": metric, "measure": measure,
+                    "mean": v, "low": v - spread, "high": v + spread, "constant": c,
+                }
+                for measure, (v, c) in measures.items()
+            ]  # fmt: skip
+        for (model, metric), own in summary[summary["pattern"] == "fixed"].groupby(["model", "metric"], sort=False):
+            v, c = own["mean"].mean(), own["constant"].iloc[0]
+            rows.append(
+                {
+                    "corpus": self.corpus, "model": model, "pattern": "fixed", "setting": "", "metric": metric,
+                    "measure": "subset_mean", "mean": v, "low": v - 0.01, "high": v + 0.01, "constant": c,
+                }
+            )  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def comparisons(self, summary: pd.DataFrame) -> pd.DataFrame:
+        rows = []
+        means = summary.groupby(["pattern", "metric", "model"], sort=False)["mean"].mean()
+        several = summary[summary["pattern"] != "fixed"]["rate"].nunique() > 1
+        spread = 0.015 if self.intervals else NAN
+        for pattern, metric in dict.fromkeys(zip(summary["pattern"], summary["metric"], strict=True)):
+            for a, b in combinations(self.models, 2):
+                d = means[pattern, metric, a] - means[pattern, metric, b]
+                key = {"corpus": self.corpus, "model_a": a, "model_b": b, "pattern": pattern, "setting": "", "metric": metric}
+                whole = "subset_mean" if pattern == "fixed" else "auilc"
+                kinds = [(whole, NAN)] if several or pattern == "fixed" else []
+                kinds += [("at_rate", 0.0)] if pattern != "fixed" else []
+                value = {"difference": d, "low": d - spread, "high": d + spread, "p_value": 0.004 if abs(d) > 0.015 else 0.31}
+                rows += [key | {"measure": measure, "rate": rate} | value for measure, rate in kinds]
+        return pd.DataFrame(rows)
+
+    def confusion(self, patterns: Sequence[str], rates: Sequence[float], classes: Sequence[str]) -> pd.DataFrame:
+        rows = []
+        prior = np.array([0.3, 0.2, 0.15, 0.15, 0.12, 0.08])[: len(classes)]
+        for model in self.models if len(classes) else ():
+            for pattern in patterns:
+                for rate in rates:
+                    hit = self.skill[model] * (1 - rate) + 0.15
+                    for i, true in enumerate(classes):
+                        share = prior / prior.sum() * (1 - hit)
+                        share[i] += hit
+                        counts = self.rng.multinomial(round(2000 * prior[i]), share / share.sum())
+                        key = {"model": model, "seed": 0, "pattern": pattern, "setting": "", "rate": rate, "true": true}
+                        rows += [key | {"predicted": p, "count": int(c)} for p, c in zip(classes, counts, strict=True)]
+        return pd.DataFrame(rows)
+
+    def history(self, primary: str) -> pd.DataFrame:
+        rows = []
+        for model in self.models:
+            for seed in self.seeds:
+                for e in range(30):
+                    loss = 1.7 * np.exp(-e / 9) + 0.5 + self.rng.normal(0, 0.02)
+                    score = self.skill[model] * (1 - np.exp(-e / 6)) + self.rng.normal(0, 0.01)
+                    rows.append(
+                        {
+                            "model": model, "seed": seed, "epoch": e, "train_loss": loss, primary: score, "valid_loss": loss + 0.1,
+                            "learning_rate": 1e-3, "seconds": 0.4,
+                        }
+                    )  # fmt: skip
+        return pd.DataFrame(rows)
 
 
 def make_report(
@@ -31,84 +157,8 @@ def make_report(
     corpus: str = "duet",
     seed: int = 0,
 ) -> Report:
-    rng = np.random.default_rng(seed)
-    primary = metrics[0]
-    skill = {m: 0.6 - 0.25 * i / max(4, len(models)) for i, m in enumerate(models)}
-    steep = {m: rng.uniform(0.8, 2.0) for m in models}
-    nan = float("nan")
-
-    def value(model: str, metric: str, share: float) -> dict[str, float]:
-        constant, noise = METRICS.get(metric, (0.0, 0.02))
-        left = skill[model] * max(0.0, share) - (0.03 if model == "linear" and share < 0.3 else 0)
-        lower = metric in ("log_loss", "ece")
-        mean = (constant + 0.08 * (1 - share) + 0.02 if metric == "ece" else constant - left if lower else constant + left * (1 - constant))
-        mean += rng.normal(0, noise / 8)
-        low, high = (mean - noise, mean + noise) if intervals else (nan, nan)
-        sign = -1 if lower else 1
-        gain = sign * (mean - constant)
-        return {
-            "metric": metric, "mean": mean, "low": low, "high": high, "sd_over_seeds": noise / 2, "seeds": len(seeds),
-            "mask_seeds": 3, "n": 811, "constant": constant, "gain_low": gain - noise, "gain_high": gain + noise,
-        }  # fmt: skip
-
-    summary, areas, comparisons, confusion = [], [], [], []
-    for model in models:
-        for pattern in patterns:
-            for rate in rates:
-                reach = min(rate, 0.667) if pattern == "rmm" else rate
-                key = {"corpus": corpus, "model": model, "pattern": pattern, "setting": "", "rate": rate, "measured_rate": reach}
-                summary += [key | value(model, metric, 1 - reach ** steep[model]) for metric in metrics]
-        for subset in subsets:
-            key = {"corpus": corpus, "model": model, "pattern": "fixed", "setting": subset, "rate": 1.0, "measured_rate": 1.0}
-            share = sum(WORTH[m] for m in subset.split("+")) / sum(WORTH.values())
-            summary += [key | value(model, metric, share) for metric in metrics]
-    table = pd.DataFrame(summary)
-    for metric in metrics:
-        means = {}
-        for (pattern, model), rows in table[(table["metric"] == metric) & (table["pattern"] != "fixed")].groupby(["pattern", "model"]):
-            key = {"corpus": corpus, "model": model, "pattern": pattern, "setting": "", "metric": metric}
-            mean, constant = rows["mean"].mean(), rows["constant"].mean()
-            means[pattern, model] = mean
-            noise = 0.012 if intervals else nan
-            measures = {"auilc": (mean, constant)}
-            if len(rates) > 1:
-                measures |= {"relative_robustness": (mean / rows["mean"].iloc[0], 1.0), "effective_robustness": (0.6, 0.0)}
-                areas += [
-                    key | {"measure": name, "mean": v, "low": v - noise, "high": v + noise, "constant": c}
-                    for name, (v, c) in measures.items()
-                ]
-        for pattern in patterns:
-            for a, b in combinations(models, 2):
-                d = means[pattern, a] - means[pattern, b]
-                comparisons.append(
-                    {
-                        "corpus": corpus, "model_a": a, "model_b": b, "pattern": pattern, "setting": "", "metric": metric,
-                        "measure": "auilc" if len(rates) > 1 else "at_rate", "rate": nan, "difference": d,
-                        "low": d - 0.015 if intervals else nan, "high": d + 0.015 if intervals else nan,
-                        "p_value": 0.004 if abs(d) > 0.015 else 0.31,
-                    }
-                )  # fmt: skip
-    prior = np.array([0.3, 0.2, 0.15, 0.15, 0.12, 0.08])[: len(classes)]
-    for model in models if len(classes) else ():
-        for pattern in patterns:
-            for rate in rates:
-                hit = skill[model] * (1 - rate) + 0.15
-                for i, true in enumerate(classes):
-                    share = prior / prior.sum() * (1 - hit)
-                    share[i] += hit
-                    counts = rng.multinomial(round(2000 * prior[i]), share / share.sum())
-                    confusion += [
-                        {"model": model, "seed": 0, "pattern": pattern, "setting": "", "rate": rate, "true": true, "predicted": p, "count": int(c)}
-                        for p, c in zip(classes, counts, strict=True)
-                    ]
-    history = [
-        {
-            "model": model, "seed": s, "epoch": e, "train_loss": 1.7 * np.exp(-e / 9) + 0.5 + rng.normal(0, 0.02),
-            primary: skill[model] * (1 - np.exp(-e / 6)) + rng.normal(0, 0.01),
-            "valid_loss": 1.6 * np.exp(-e / 7) + 0.7 + 0.006 * e, "learning_rate": 1e-3, "seconds": 0.4,
-        }
-        for model in models for s in seeds for e in range(30)
-    ]  # fmt: skip
+    fake, primary = Fake(models, corpus, intervals, seeds, seed), metrics[0]
+    summary = fake.summary(patterns, rates, subsets, metrics)
     facts = RunFacts(
         corpus=corpus,
         command="kedro run --env demo",
@@ -124,7 +174,7 @@ def make_report(
         config_digest="9f2c41d07ab3",
         resamples=500,
         splits={"train": 4012, "valid": 530, "test": 811},
-        absences={"text": {"train": 0, "valid": 0, "test": 0}, "audio": {"train": 41, "test": 7}, "vision": {"train": 120, "valid": 9, "test": 22}},
+        absences={"text": {"train": 0, "valid": 0, "test": 0}, "audio": {"train": 41, "test": 7}, "vision": {"train": 120}},
         source="generated",
         files={"duet.json": "ab" * 32},
         notes=("Every transcript is synthetic.", "Two utterances without frames were kept, marked absent."),
@@ -148,12 +198,12 @@ def make_report(
     }
     return Report(
         facts=facts,
-        summary=table,
+        summary=summary,
         primary=primary,
-        areas=pd.DataFrame(areas) if areas else None,
-        comparisons=pd.DataFrame(comparisons) if comparisons else None,
-        confusion=pd.DataFrame(confusion) if confusion else None,
-        history=pd.DataFrame(history),
+        areas=fake.areas(summary),
+        comparisons=fake.comparisons(summary),
+        confusion=fake.confusion(patterns, rates, classes),
+        history=fake.history(primary),
         models=about,
     )
 

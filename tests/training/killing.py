@@ -89,6 +89,7 @@ def child(scenario: dict[str, Any], folder: Path | None, answer: Path, event: in
 
 def main() -> None:
     scenario = json.loads(sys.argv[1])
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # a second of imports that the children need not repeat
     toys.install(lambda registry, name, cls: registry.__setitem__(name, cls))
     root = Path(scenario["folder"])
     expected, found, folder = root / "expected.json", root / "found.json", root / "run"

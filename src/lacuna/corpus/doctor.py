@@ -101,7 +101,7 @@ def _examine(path: Path, importer: str | None, options: dict[str, Any]) -> Diagn
         return Diagnosis(path.name, kind, False, chosen, told, errors=(str(error),), advice=advice)
     warnings, errors = _findings(corpus)
     return Diagnosis(
-        path.name, kind, not errors, chosen, told, _summary(corpus), warnings, errors, _advice(corpus, path.name, chosen, given)
+        path.name, kind, not errors, chosen, told, _summary(corpus), warnings, errors, _advice(corpus, str(path), chosen, given)
     )
 
 
@@ -215,7 +215,7 @@ def _told(corpus: Corpus, target: Target, split: Mapping[str, Any]) -> str:
 
 
 def _yaml(name: str, path: str, importer: str, options: Mapping[str, Any]) -> list[str]:
-    lines = ["ingest:", f"  name: {name}", f"  path: data/01_raw/{path}", f"  importer: {importer}"]
+    lines = ["ingest:", f"  name: {name}", f"  path: {path}", f"  importer: {importer}"]
     shown = {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()}
     return [*lines, *(["  options:", *(f"    {k}: {v}" for k, v in shown.items())] if shown else [])]
 
@@ -233,7 +233,7 @@ def _advice(corpus: Corpus, path: str, importer: str, options: Mapping[str, Any]
 def _repair_advice(path: Path, importer: str, options: Mapping[str, Any], error: str) -> str:
     if "NaN or inf" not in error:
         return "mend what the error names, then ask again"
-    snippet = "\n".join(_yaml(slug(path.stem), path.name, importer, {**options, "nonfinite": "absent"}))
+    snippet = "\n".join(_yaml(slug(path.stem), str(path), importer, {**options, "nonfinite": "absent"}))
     return f"mend the features; or declare what to do with such frames: absent, zero, mean or drop\n{snippet}"
 
 

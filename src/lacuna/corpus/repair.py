@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus, Frames
 from lacuna.corpus.schema import SPLITS
+from lacuna.corpus.statistics import frame_rows
 from lacuna.errors import ConfigError, DataError
 
 Policy = Literal["refuse", "absent", "zero", "mean", "drop"]
@@ -54,8 +55,6 @@ def repair(corpus: Corpus, policy: Policy) -> Corpus:
         if policy == "refuse":
             _refuse(corpus, modality.name, frames, bad, told)
         note = f"{told}: repaired by policy '{policy}'"
-        if policy == "mean" and not (corpus.utterances.split == SPLITS.index("train")).any():
-            note += ", with means over all splits, since there is no training split"
         if policy == "drop":
             corpus = corpus.take(np.flatnonzero(~bad))
         else:
@@ -89,18 +88,16 @@ def _mend(corpus: Corpus, modality: str, frames: Frames, finite: NDArray[np.bool
     fill = np.zeros(values.shape[1], np.float32)
     if policy == "mean":
         train = corpus.utterances.split == SPLITS.index("train")
-        chosen = train if train.any() else np.ones(len(corpus), bool)
-        rows = np.repeat(frames.start[chosen], frames.count[chosen])  # (R_train,)
-        rows = (
-            rows + np.arange(len(rows)) - np.repeat(np.cumsum(frames.count[chosen]) - frames.count[chosen], frames.count[chosen])
-        )
+        rows = frame_rows(frames.start[train], frames.count[train])
         seen, weight = values[rows], ~wrong[rows]
         if not weight.any(axis=0).all():
             raise DataError(
-                "a column has no finite number in training to take a mean of",
+                "a column has no finite number in the training split to take a mean of",
                 corpus=corpus.name,
                 modality=modality,
-                hint="use policy 'absent' or 'drop'",
+                expected="a training split with finite numbers in every column; other splits must not leak into it",
+                found=f"{len(rows)} training frames",
+                hint="use policy 'absent', 'zero' or 'drop'",
             )
         fill = np.where(weight, seen, 0).sum(axis=0, dtype=np.float64) / weight.sum(axis=0)
     return replace(frames, values=np.where(wrong, fill, values).astype(np.float32))

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lacuna.atomic import Stored, store, sweep_stale, write_json
+from lacuna.atomic import TEMPORARY, Stored, store, sweep_stale, write_json
 from lacuna.errors import DataError, TrainingError
 from lacuna.training.identity import Identity, differences
 from lacuna.training.state import RunState
@@ -104,6 +104,7 @@ class Checkpoints:
             _log.warning("the result of a finished run cannot be read and is made again: %s", error)
             return None
         assert self.best is not None
+        self._tidy(self.folder)
         self._forget(self.folder)
         return Result(self.best, content["progress"])
 
@@ -115,7 +116,7 @@ class Checkpoints:
         """
         if self.folder is None:
             return False
-        sweep_partial(self.folder)
+        self._tidy(self.folder)
         failures: list[str] = []
         for name in (LAST, PREVIOUS):
             if not (self.folder / name).is_file():
@@ -175,6 +176,11 @@ class Checkpoints:
                 + "\n  do: set these back to go on with that run, use another folder, or delete this one"
             )
         return content
+
+    def _tidy(self, folder: Path) -> None:
+        """Delete the temporary files of killed attempts."""
+        for path in folder.glob(f"{TEMPORARY}*"):
+            path.unlink(missing_ok=True)
 
     def _forget(self, folder: Path) -> None:
         """Delete the checkpoints of a finished run."""

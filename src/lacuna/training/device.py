@@ -73,7 +73,7 @@ def reproducible(threads: int | None) -> Iterator[None]:
     memory: Any = torch.utils.deterministic
     mode, fill, before = torch.get_deterministic_debug_mode(), memory.fill_uninitialized_memory, torch.get_num_threads()
     try:
-        torch.set_deterministic_debug_mode("warn")  # use_deterministic_algorithms() does the same but imports the compiler
+        torch.set_deterministic_debug_mode("warn")  # what use_deterministic_algorithms() does, but it imports the compiler
         memory.fill_uninitialized_memory = False  # a debugging aid that costs a pass over every new tensor
         if threads is not None:
             torch.set_num_threads(threads)

@@ -52,4 +52,6 @@ def test_real_is_refused_by_default(shared_data):
     assert mended.absences()["audio"] == {"valid": 195, "test": 458}
     assert "653 of 922" in mended.provenance.notes[-1]
     assert len(import_corpus(folder, nonfinite="drop")) == 922 - 653
-    assert np.isfinite(import_corpus(folder, nonfinite="mean").frames["audio"].values).all()
+    assert np.isfinite(import_corpus(folder, nonfinite="zero").frames["audio"].values).all()
+    with pytest.raises(DataError, match="no finite number in the training split"):  # there is none: test must not leak into a mean
+        import_corpus(folder, nonfinite="mean")

@@ -5,7 +5,8 @@ Frames after the inverse map are Gaussian given the emotion e and the scene c. W
 :math:`\bar x \sim N(\mu_e + \nu_c + A z, \sigma^2 I)`. Summing out z (Woodbury) over voice and face together,
 
 .. math::
-    \log p = \sum_m \frac{1}{\sigma_m^2}\Big(\mu_e \cdot \bar x - \tfrac12 |\mu_e|^2 + \nu_c \cdot \bar x - \tfrac12 |\nu_c|^2\Big)
+    \log p = \sum_m \frac{1}{\sigma_m^2}
+    \Big(\mu_e \cdot \bar x - \tfrac12 |\mu_e|^2 + \nu_c \cdot \bar x - \tfrac12 |\nu_c|^2\Big)
     + \tfrac12 h_e^\top M^{-1} h_e + \text{const}, \quad
     h_e = \sum_m \frac{A_m^\top(\bar x_m - \mu_{m,e})}{\sigma_m^2}, \quad
     M = I + \sum_m \frac{A_m^\top A_m}{\sigma_m^2},
@@ -83,7 +84,7 @@ def weigh(world: World, words: Array, count: dict[str, Integers], sums: dict[str
 
 
 def turn_likelihood(evidence: Evidence, agreement: Array) -> Array:
-    """log P(observed | emotion) with the scene summed out: (N, K) float64, the largest of each row 0."""
+    """Log P(observed | emotion) with the scene summed out: (N, K) float64, the largest of each row 0."""
     top = evidence.scene.max(axis=1, keepdims=True)
     told = evidence.emotion + np.log(np.exp(evidence.scene - top) @ agreement.T)  # (N, G) @ (G, K)
     return np.asarray(told - told.max(axis=1, keepdims=True))

@@ -1,60 +1,26 @@
-"""Draw a duet: in memory, or streamed to disk at any size.
-
-Dialogues are drawn in sheets of a fixed number. A sheet is a pure function of the settings' world, of ``ood`` and of its own
-number, and is always drawn whole, so a dialogue does not depend on how many there are or on how they are written.
-"""
+"""Make a duet: in memory, or streamed to disk at any size."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus, Frames, Utterances
-from lacuna.corpus.duet.settings import Duet, Signal
+from lacuna.corpus.duet.settings import Duet
+from lacuna.corpus.duet.sheets import Sheet, draw
 from lacuna.corpus.duet.transcripts import render
-from lacuna.corpus.duet.warp import Array
 from lacuna.corpus.duet.words import CAST, UNSEEN
-from lacuna.corpus.duet.world import Carrier, Lexicon, World, draw_world
+from lacuna.corpus.duet.world import draw_world
 from lacuna.corpus.format import CorpusWriter
 from lacuna.corpus.schema import Modality, Provenance, Target
 
-SHEET = 64  # dialogues drawn together; another number is another corpus
 _PIECE = 16  # sheets written together
 _SPLIT = np.array([0, 0, 0, 1, 2])  # of dialogue number mod 5: train, train, train, valid, test
 _NOTE = "settings of duet: "
-Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Sheet:
-    """N utterances of some whole dialogues.
-
-    Attributes:
-        dialogue: (N,) int64 number in the whole corpus.
-        turn: (N,) int64.
-        speaker: (N,) int64 place in the cast.
-        emotion: (N,) int64, the label.
-        scene: (N,) int64, never told.
-        count: by modality (N,) int64.
-        values: by modality (sum count, d) float32.
-        tokens: (sum count of text,) int64.
-    """
-
-    dialogue: Integers
-    turn: Integers
-    speaker: Integers
-    emotion: Integers
-    scene: Integers
-    count: dict[str, Integers]
-    values: dict[str, NDArray[np.float32]]
-    tokens: Integers
 
 
 def generate(settings: Duet) -> Corpus:
@@ -87,116 +53,6 @@ def settings_of(corpus: Corpus) -> Duet | None:
         if note.startswith(_NOTE):
             return Duet.from_json(json.loads(note.removeprefix(_NOTE)))
     return None
-
-
-def draw(settings: Duet) -> Iterator[Sheet]:
-    """The sheets of a corpus, the last one cut to the number of dialogues."""
-    world = draw_world(settings)
-    for number in range(-(-settings.dialogues // SHEET)):
-        sheet = draw_sheet(world, number)
-        inside = int(np.searchsorted(sheet.dialogue, settings.dialogues))
-        yield sheet if inside == len(sheet.dialogue) else _cut(sheet, inside)
-
-
-def draw_sheet(world: World, number: int) -> Sheet:
-    """Sheet ``number``: dialogues ``SHEET * number`` to ``SHEET * (number + 1) - 1``."""
-    s = world.settings
-    stream = np.random.SeedSequence(s.seed, spawn_key=(2 if s.ood else 1, number))
-    chain, chance, text, audio, vision = (np.random.Generator(np.random.PCG64(x)) for x in stream.spawn(5))
-    longest = s.turns[1]
-    turns = chain.integers(s.turns[0], longest, size=SHEET, endpoint=True)
-    lead = chain.integers(len(CAST), size=SHEET)
-    follow = (lead + chain.integers(1, len(CAST), size=SHEET)) % len(CAST)
-    speaking, emotion = _conversation(world, chain, longest)
-    real = np.arange(longest) < turns[:, None]  # (SHEET, T)
-    dialogue, turn = np.nonzero(real)
-    label = emotion[real]  # (N,)
-    agreement = np.cumsum(world.agreement(s.rho), axis=1)
-    scene = _pick(agreement[label], chance.random(len(label)))
-    z = chance.standard_normal((len(label), s.factors))
-    tokens, count = _speech(world.lexicon, s.text.tokens, label, scene, text)
-    sheet = Sheet(
-        dialogue=dialogue + number * SHEET,
-        turn=turn,
-        speaker=np.where(speaking[real] == 0, lead[dialogue], follow[dialogue]),
-        emotion=label,
-        scene=scene,
-        count={"text": count},
-        values={"text": world.lexicon.table[tokens]},
-        tokens=tokens,
-    )
-    for name, signal, r in (("audio", s.audio, audio), ("vision", s.vision, vision)):
-        sheet.values[name], sheet.count[name] = _recording(world.carriers[name], signal, label, scene, z, r)
-    return sheet
-
-
-def _conversation(world: World, r: np.random.Generator, longest: int) -> tuple[Integers, Integers]:
-    """Who speaks and what they feel: two (SHEET, T) int64, speakers 0 and 1, the first to speak is 0."""
-    prior, kernel = np.cumsum(world.prior), np.cumsum(world.kernel, axis=2)
-    state = _pick(prior, r.random((SHEET, 2)))  # (SHEET, 2) what each of the two feels
-    passes = r.random((SHEET, longest)) < world.settings.alternate
-    passes[:, 0] = False
-    speaking = np.cumsum(passes, axis=1) % 2
-    moves = r.random((SHEET, longest))
-    emotion = np.empty((SHEET, longest), np.int64)
-    every = np.arange(SHEET)
-    for t in range(longest):
-        who = speaking[:, t]
-        state[every, who] = _pick(kernel[state[every, who], state[every, 1 - who]], moves[:, t])
-        emotion[:, t] = state[every, who]
-    return speaking, emotion
-
-
-def _pick(cumulative: Array, uniform: Array) -> Integers:
-    """Draw from distributions given as cumulative sums (..., C) with one uniform number each: (...) int64."""
-    return np.asarray((uniform[..., None] >= cumulative[..., :-1]).sum(axis=-1), np.int64)
-
-
-def _speech(
-    lexicon: Lexicon, length: tuple[int, int], emotion: Integers, scene: Integers, r: np.random.Generator
-) -> tuple[Integers, Integers]:
-    """Tokens of all utterances end to end, (R,) int64, and how many each has, (N,) int64."""
-    count = r.integers(length[0], length[1], size=len(emotion), endpoint=True)
-    k, g, v = lexicon.chance.shape
-    table = np.cumsum(lexicon.chance.reshape(k * g, v), axis=1)  # (K, G, V) -> (K * G, V)
-    table[:, -1] = 1.0
-    row = np.repeat(emotion * g + scene, count)  # (R,)
-    ladder = (table + np.arange(k * g)[:, None]).reshape(-1)  # (K * G, V) -> (K * G * V,), ascending
-    place = np.searchsorted(ladder, r.random(len(row)) + row, side="right")
-    return np.minimum(place - row * v, v - 1), count
-
-
-def _recording(
-    carrier: Carrier, signal: Signal, emotion: Integers, scene: Integers, z: Array, r: np.random.Generator
-) -> tuple[NDArray[np.float32], Integers]:
-    """Frames of all utterances end to end, (R, d) float32, and how many each has, (N,) int64.
-
-    Noise is even in every direction, so it is drawn after the rotation; what is left is done column by column, which makes
-    the result independent of how many utterances are computed together.
-    """
-    count = r.integers(signal.frames[0], signal.frames[1], size=len(emotion), endpoint=True)
-    centre = carrier.emotion[emotion] + carrier.scene[scene]  # (N, d)
-    for factor, direction in enumerate(carrier.loading.T):
-        centre += z[:, factor, None] * direction
-    centre += carrier.shared * r.standard_normal(centre.shape)
-    frames = np.repeat(centre, count, axis=0)  # (R, d)
-    frames += carrier.noise * r.standard_normal(frames.shape)
-    return carrier.warp(frames).astype(np.float32), count
-
-
-def _cut(sheet: Sheet, rows: int) -> Sheet:
-    """The first ``rows`` utterances."""
-    last = {m: int(count[:rows].sum()) for m, count in sheet.count.items()}
-    return Sheet(
-        dialogue=sheet.dialogue[:rows],
-        turn=sheet.turn[:rows],
-        speaker=sheet.speaker[:rows],
-        emotion=sheet.emotion[:rows],
-        scene=sheet.scene[:rows],
-        count={m: count[:rows] for m, count in sheet.count.items()},
-        values={m: values[: last[m]] for m, values in sheet.values.items()},
-        tokens=sheet.tokens[: last["text"]],
-    )
 
 
 def _corpus(settings: Duet, sheets: list[Sheet]) -> Corpus:

@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.corpus.duet.settings import Duet, Signal, Words
+from lacuna.corpus.duet.channels import Signal, Words
+from lacuna.corpus.duet.settings import Duet
 from lacuna.corpus.duet.warp import Array, Warp
 from lacuna.corpus.duet.words import EMOTIONS, FILLER, SCENES
 
@@ -166,7 +167,7 @@ def _confusion(n: int, error: float) -> Array:
 
 
 def _directions(n: int, q: int, r: np.random.Generator) -> Array:
-    """q directions of n columns, drawn evenly and each on its own: (n, q) float64 of length 1."""
+    """As many as q directions of n columns, drawn evenly and each on its own: (n, q) float64 of length 1."""
     drawn = r.standard_normal((n, q))
     return np.asarray(drawn / np.linalg.norm(drawn, axis=0))
 
