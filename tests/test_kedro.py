@@ -96,7 +96,8 @@ def test_only_training_and_scoring_are_for_the_gpu() -> None:
 
 
 def test_help_imports_neither_torch_nor_the_library() -> None:
-    code = "import lacuna.settings, lacuna.hooks, lacuna.pipeline_registry, sys; sys.exit(bool({'torch', 'numpy'} & {*sys.modules}))"
+    imports = "import lacuna.settings, lacuna.hooks, lacuna.pipeline_registry, sys"
+    code = f"{imports}; sys.exit(bool({{'torch', 'numpy'}} & {{*sys.modules}}))"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
 
 

@@ -83,8 +83,8 @@ class Fake:
             spread = 0.012 if self.intervals else NAN
             rows += [
                 {
-                    "corpus": self.corpus, "model": model, "pattern": pattern, "setting": "", "metric": metric, "measure": measure,
-                    "mean": v, "low": v - spread, "high": v + spread, "constant": c,
+                    "corpus": self.corpus, "model": model, "pattern": pattern, "setting": "", "metric": metric,
+                    "measure": measure, "mean": v, "low": v - spread, "high": v + spread, "constant": c,
                 }
                 for measure, (v, c) in measures.items()
             ]  # fmt: skip
@@ -138,8 +138,8 @@ class Fake:
                     score = self.skill[model] * (1 - np.exp(-e / 6)) + self.rng.normal(0, 0.01)
                     rows.append(
                         {
-                            "model": model, "seed": seed, "epoch": e, "train_loss": loss, primary: score, "valid_loss": loss + 0.1,
-                            "learning_rate": 1e-3, "seconds": 0.4,
+                            "model": model, "seed": seed, "epoch": e, "train_loss": loss, primary: score,
+                            "valid_loss": loss + 0.1, "learning_rate": 1e-3, "seconds": 0.4,
                         }
                     )  # fmt: skip
         return pd.DataFrame(rows)

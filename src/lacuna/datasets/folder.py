@@ -40,7 +40,7 @@ class FolderDataset(AbstractDataset[T, T], Generic[T]):
         self._filepath = filepath
         self._protocol, self._path = get_protocol_and_path(filepath)
         self._fs = fsspec.filesystem(self._protocol, **(fs_args or {}), **(credentials or {}))
-        self._copy: tempfile.TemporaryDirectory[str] | None = None  # lives as long as what was loaded from it may
+        self._held: tempfile.TemporaryDirectory[str] | None = None  # lives as long as what was loaded from it may
 
     @abstractmethod
     def read(self, folder: Path) -> T:
@@ -60,9 +60,9 @@ class FolderDataset(AbstractDataset[T, T], Generic[T]):
             raise DatasetError(f"nothing was saved at '{self._filepath}' yet: {self.manifest} is not there")
         if self._protocol == "file":
             return self.read(Path(self._path))
-        self._copy = tempfile.TemporaryDirectory(prefix="lacuna-")
-        self._fs.get(f"{self._path.rstrip('/')}/", f"{self._copy.name}/", recursive=True)
-        return self.read(Path(self._copy.name))
+        self._held = tempfile.TemporaryDirectory(prefix="lacuna-")
+        self._fs.get(f"{self._path.rstrip('/')}/", f"{self._held.name}/", recursive=True)
+        return self.read(Path(self._held.name))
 
     def save(self, data: T) -> None:
         """Save the content; until the manifest is replaced, a reader sees what was there before."""

@@ -29,5 +29,5 @@ class ReportDataset(FolderDataset[Report]):
 
     def preview(self) -> HTMLPreview:
         """The page, for Kedro-Viz."""
-        page: HTMLPreview = (Path(self._path) / self.manifest).read_text("utf-8")  # type: ignore[assignment]
+        page: HTMLPreview = (Path(self._path) / self.manifest).read_text("utf-8")
         return page

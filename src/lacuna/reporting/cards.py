@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lacuna.reporting.facts import ModelFacts, Report, panels, records, subset_rows
+from lacuna.reporting.facts import ModelFacts, Report, panels, records, rows_where, subset_rows
 from lacuna.reporting.matrices import subset_order
 from lacuna.reporting.results import LIMITS, MISUSE, absence_lines
 from lacuna.reporting.table import Table, Value, escape_markdown, slug, to_markdown
@@ -106,10 +106,10 @@ def _training(about: ModelFacts) -> list[str]:
 
 def _numbers(report: Report, model: str) -> list[str]:
     """All metrics, complete and with loss, with the constant beside."""
-    own = report.summary[report.summary["model"] == model]
+    own = rows_where(report.summary, model=model)
     lines = []
     for pattern, setting in panels(own):
-        here = own[(own["pattern"] == pattern) & (own["setting"] == setting)]
+        here = rows_where(own, pattern=pattern, setting=setting)
         table = _by(here, "rate", sorted(here["rate"].unique()), report.metrics, {r: percent(r) for r in here["rate"].unique()})
         lines += [f"**{capital(escape_markdown(panel_label(pattern, setting)))}.** {escape_markdown(pattern_note(pattern))}", ""]
         lines += [to_markdown(table)]
@@ -125,7 +125,7 @@ def _by(rows: pd.DataFrame, key: str, keys: list[Any], metrics: list[str], heads
     """Metrics down in pairs of rows (model, constant), ``keys`` across."""
     body: list[tuple[str | Value, ...]] = []
     for metric in metrics:
-        own = {getattr(r, key): r for r in records(rows[rows["metric"] == metric])}
+        own = {getattr(r, key): r for r in records(rows_where(rows, metric=metric))}
         if own:
             values = [Value(own[k].mean, own[k].low, own[k].high) if k in own else Value(math.nan) for k in keys]
             constant = [Value(own[k].constant) if k in own else Value(math.nan) for k in keys]
@@ -135,10 +135,10 @@ def _by(rows: pd.DataFrame, key: str, keys: list[Any], metrics: list[str], heads
 
 def _calibration(report: Report, model: str) -> str:
     """What the calibration error does as data go missing."""
-    own = report.summary[(report.summary["model"] == model) & (report.summary["metric"] == "ece")]
+    own = rows_where(report.summary, model=model, metric="ece")
     parts = []
     for pattern, setting in panels(own):
-        rows = own[(own["pattern"] == pattern) & (own["setting"] == setting)].sort_values("rate")
+        rows = rows_where(own, pattern=pattern, setting=setting).sort_values("rate")
         ends = records(rows.iloc[[0, -1]])
         values = [f"{number(r.mean)}{_with(r.low, r.high)} at {percent(r.rate)}" for r in ends]
         parts.append(f"{panel_label(pattern, setting)}: {' and '.join(dict.fromkeys(values))} missing")
@@ -149,10 +149,10 @@ def _calibration(report: Report, model: str) -> str:
 
 def _missing(report: Report, model: str) -> list[str]:
     """What is left of the primary metric at the highest rate, beside the constant."""
-    own = report.summary[(report.summary["model"] == model) & (report.summary["metric"] == report.primary)]
+    own = rows_where(report.summary, model=model, metric=report.primary)
     lines = []
     for pattern, setting in panels(own):
-        rows = own[(own["pattern"] == pattern) & (own["setting"] == setting)].sort_values("rate")
+        rows = rows_where(own, pattern=pattern, setting=setting).sort_values("rate")
         a, b = rows.iloc[0], rows.iloc[-1]
         lines.append(
             f"- {escape_markdown(panel_label(pattern, setting))}: {metric_label(report.primary)} {number(a['mean'])} at "

@@ -254,6 +254,14 @@ def panels(table: pd.DataFrame) -> list[Panel]:
     return [(pattern, setting) for pattern, setting in distinct(table, "pattern", "setting") if pattern != FIXED]
 
 
+def rows_where(table: pd.DataFrame, **equal: Any) -> pd.DataFrame:
+    """The rows where each named column has the given value."""
+    keep = pd.Series(True, index=table.index)
+    for column, value in equal.items():
+        keep &= table[column] == value
+    return table[keep]
+
+
 def records(table: pd.DataFrame) -> list[Any]:
     """The rows as named tuples."""
     return list(table.itertuples(index=False))

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lacuna.reporting.facts import Panel, distinct, panels
+from lacuna.reporting.facts import Panel, distinct, panels, rows_where
 from lacuna.reporting.style import GREY, PALETTE, SYMBOLS, Style, button, finish, menu, plain, styles
 from lacuna.reporting.words import CONSTANT, capital, measure_label, metric_label, panel_label
 
@@ -39,7 +39,7 @@ def curves(
     figure = make_subplots(cols=max(1, len(shown)), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.04)
     data: dict[str, list[dict[str, Any]]] = {name: [] for name in names}  # by metric, what each trace shows
     for column, panel in enumerate(shown, 1):
-        here = summary[(summary["pattern"] == panel[0]) & (summary["setting"] == panel[1])]
+        here = rows_where(summary, pattern=panel[0], setting=panel[1])
         for trace in _curve_traces(here, looks, first=column == 1):
             figure.add_trace(trace, row=1, col=column)
         for name in names:
@@ -122,11 +122,11 @@ def areas(table: pd.DataFrame, *, only: Panel | None = None, looks: Mapping[str,
     """
     looks = looks or styles(table["model"])
     pattern, setting = only or distinct(table, "pattern", "setting")[0]
-    here = table[(table["pattern"] == pattern) & (table["setting"] == setting)]
+    here = rows_where(table, pattern=pattern, setting=setting)
     models = [m for m in looks if m in set(here["model"])]
     updates = []
     for measure, metric in distinct(here, "measure", "metric"):
-        rows = here[(here["measure"] == measure) & (here["metric"] == metric)].set_index("model").reindex(models)
+        rows = rows_where(here, measure=measure, metric=metric).set_index("model").reindex(models)
         up, down = (rows["high"] - rows["mean"]).fillna(0), (rows["mean"] - rows["low"]).fillna(0)
         hover = [[[_bracket(low, high)]] for low, high in zip(rows["low"], rows["high"], strict=True)]
         nothing: list[list[float]] = [[] for _ in models]
@@ -204,7 +204,7 @@ def recall_by_class(confusion: pd.DataFrame, classes: Sequence[str]) -> go.Figur
     buttons = []
     for model in dict.fromkeys(sums["model"]):
         for pattern, setting in panels(sums):
-            rows = sums[(sums["model"] == model) & (sums["pattern"] == pattern) & (sums["setting"] == setting)]
+            rows = rows_where(sums, model=model, pattern=pattern, setting=setting)
             by_class = [rows[rows["true"].astype(str) == str(name)].sort_values("rate") for name in classes]
             y = [list((r["hit"] / r["count"].where(r["count"] > 0)).astype(object).where(r["count"] > 0, None)) for r in by_class]
             buttons.append(button(choice(model, pattern, setting), {"x": [list(r["rate"]) for r in by_class], "y": y}, {}))
@@ -255,7 +255,7 @@ def training(
             )
         )
         seen.add(model)
-        own = history[(history["model"] == model) & (history["seed"] == seed)].sort_values("epoch")
+        own = rows_where(history, model=model, seed=seed).sort_values("epoch")
         for q in quantities:
             rows = own[own["metric"] == q]
             ring = [11 if e == chosen.get((model, seed)) else 0 for e in rows["epoch"]]

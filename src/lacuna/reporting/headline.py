@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lacuna.evaluation.protocol import FIXED
-from lacuna.reporting.facts import Panel, Report, panels, records, subset_rows
+from lacuna.reporting.facts import Panel, Report, panels, records, rows_where, subset_rows
 from lacuna.reporting.words import (
     CONSTANT,
     capital,
@@ -70,7 +70,7 @@ def _overall(report: Report) -> Finding | None:
     leads: dict[str, list[str]] = {}
     certain = True
     for panel in panels(own):
-        ranked = _leaders(report, own[(own["pattern"] == panel[0]) & (own["setting"] == panel[1])], panel)
+        ranked = _leaders(report, rows_where(own, pattern=panel[0], setting=panel[1]), panel)
         leads.setdefault(ranked[0].model, []).append(" ".join(part for part in panel if part))
         certain = certain and (len(ranked) == 1 or not _level(report, panel, ranked))
     count = sum(map(len, leads.values()))
@@ -100,8 +100,7 @@ def _complete(report: Report) -> Finding | None:
 
 def _panel(report: Report, panel: Panel) -> Finding | None:
     """Who holds up best under one pattern, how far it falls, and who cannot be told apart from it."""
-    own = _primary(report)
-    own = own[(own["pattern"] == panel[0]) & (own["setting"] == panel[1])].dropna(subset=["mean"])
+    own = rows_where(_primary(report), pattern=panel[0], setting=panel[1]).dropna(subset=["mean"])
     if own.empty:
         return None
     ranked = _leaders(report, own, panel)
@@ -122,9 +121,8 @@ def _panel(report: Report, panel: Panel) -> Finding | None:
 def _leaders(report: Report, own: pd.DataFrame, panel: Panel) -> list[Any]:
     """Models by area, or by the mean over rates where there are no areas."""
     if report.areas is not None:
-        a = report.areas
-        keep = (a["pattern"] == panel[0]) & (a["setting"] == panel[1]) & (a["metric"] == report.primary)
-        rows = a[keep & (a["measure"] == "auilc") & a["model"].isin(own["model"])]
+        rows = rows_where(report.areas, pattern=panel[0], setting=panel[1], metric=report.primary, measure="auilc")
+        rows = rows[rows["model"].isin(own["model"])]
         if len(rows):
             return _best(report, rows)
     if own["rate"].nunique() == 1:
@@ -190,10 +188,9 @@ def _pairs(report: Report, panel: Panel, leader: str) -> dict[str, tuple[float, 
     """Difference and interval of the leader against each other model it was compared with."""
     if report.comparisons is None:
         return {}
-    c = report.comparisons
-    keep = (c["pattern"] == panel[0]) & (c["setting"] == panel[1]) & (c["metric"] == report.primary)
+    own = rows_where(report.comparisons, pattern=panel[0], setting=panel[1], metric=report.primary)
     found = {}
-    for r in records(c[keep & c["measure"].isin(["auilc", "at_rate"])]):
+    for r in records(own[own["measure"].isin(["auilc", "at_rate"])]):
         if r.model_a == leader:
             found[r.model_b] = (r.difference, r.low, r.high)
         elif r.model_b == leader:

@@ -112,7 +112,7 @@ def page_plots(report: Report, looks: dict[str, Style]) -> list[Plot]:
         for panel in distinct(report.areas, "pattern", "setting"):
             plots.append(Plot("areas", capital(panel_label(*panel)), areas(report.areas, only=panel, looks=looks)))
     if report.comparisons is not None:
-        own = report.comparisons[report.comparisons["metric"] == report.primary]
+        own = rows_where(report.comparisons, metric=report.primary)
         if len(own):
             note = "Blue: the row is better. Orange: the column is better. Bold: the interval of the difference excludes 0."
             plots.append(Plot("comparisons", "Row minus column", comparisons(own, models=report.ranked), note, wide=True))
@@ -132,8 +132,7 @@ def page_plots(report: Report, looks: dict[str, Style]) -> list[Plot]:
 
 def _measured(report: Report, panel: Panel) -> str:
     """Where the rate that a pattern reached is not the one asked for."""
-    own = report.summary[(report.summary["pattern"] == panel[0]) & (report.summary["setting"] == panel[1])]
-    own = own.drop_duplicates("rate")
+    own = rows_where(report.summary, pattern=panel[0], setting=panel[1]).drop_duplicates("rate")
     off = own[(own["rate"] - own["measured_rate"]).abs() > 0.02].sort_values("rate")
     parts = []
     for reached, rows in off.groupby(off["measured_rate"].round(3), sort=False):

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from lacuna.evaluation.protocol import FIXED
-from lacuna.reporting.facts import distinct, records, subset_rows
+from lacuna.reporting.facts import distinct, records, rows_where, subset_rows
 from lacuna.reporting.figures import choice
 from lacuna.reporting.style import button, finish, menu, plain
 from lacuna.reporting.words import (
@@ -166,12 +166,12 @@ def comparisons(table: pd.DataFrame, *, models: Sequence[str] | None = None) -> 
     place = {name: i for i, name in enumerate(names)}
     buttons = []
     for measure, metric, pattern, setting in distinct(table, "measure", "metric", "pattern", "setting"):
-        keep = (table[["measure", "metric", "pattern", "setting"]] == (measure, metric, pattern, setting)).all(axis=1)
+        own = rows_where(table, measure=measure, metric=metric, pattern=pattern, setting=setting)
         sign = 1 if higher_is_better(metric, measure) else -1
         z = np.full((len(names), len(names)), np.nan)
         text = [["" for _ in names] for _ in names]
         hover = [["" for _ in names] for _ in names]
-        for row in records(table[keep]):
+        for row in records(own):
             a, b = place[row.model_a], place[row.model_b]
             for i, j, d, low, high in ((a, b, row.difference, row.low, row.high), (b, a, -row.difference, -row.high, -row.low)):
                 z[i, j] = sign * d

@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from lacuna.errors import DataError
 from lacuna.evaluation.protocol import FIXED
-from lacuna.reporting.facts import Panel, Report, distinct, panels, records, subset_rows
+from lacuna.reporting.facts import Panel, Report, distinct, panels, records, rows_where, subset_rows
 from lacuna.reporting.matrices import subset_order
 from lacuna.reporting.table import Table, Value, marked, slug
 from lacuna.reporting.words import (
@@ -28,8 +29,7 @@ MARKS = "Bold: best mean of the column. Italics (underlined in LaTeX): the inter
 
 def rates_table(report: Report, metric: str, panel: Panel) -> Table:
     """Models by missing rate, for one metric and pattern."""
-    own = report.summary
-    own = own[(own["pattern"] == panel[0]) & (own["setting"] == panel[1]) & (own["metric"] == metric)]
+    own = rows_where(report.summary, pattern=panel[0], setting=panel[1], metric=metric)
     rates = sorted(own["rate"].unique())
     caption = f"{metric_label(metric)} on the test split by missing rate, pattern: {panel_label(*panel)}"
     labels = (_name("rates", *panel, metric), panel_label(*panel), caption)
@@ -38,12 +38,11 @@ def rates_table(report: Report, metric: str, panel: Panel) -> Table:
 
 def subsets_table(report: Report, metric: str) -> Table:
     """Models by the modalities that they may see, for one metric."""
-    own = subset_rows(report.summary)
-    own = own[own["metric"] == metric]
+    own = rows_where(subset_rows(report.summary), metric=metric)
     columns = subset_order(report.summary)
     caption = f"{metric_label(metric)} on the test split by available modalities"
     if report.areas is not None:  # one more column: the mean over subsets
-        mean = _rows(report.areas, pattern=FIXED, metric=metric, measure="subset_mean")
+        mean = rows_where(_given(report.areas), pattern=FIXED, metric=metric, measure="subset_mean")
         own = pd.concat([own, mean.assign(setting="subset_mean")])
         columns = [*columns, *(["subset_mean"] if len(mean) else [])]
     heads = {c: measure_label(c) if c == "subset_mean" else subset_label(c) for c in columns}
@@ -53,7 +52,7 @@ def subsets_table(report: Report, metric: str) -> Table:
 
 def areas_table(report: Report, metric: str, panel: Panel) -> Table:
     """Models by area measure, for one metric and pattern."""
-    own = _rows(report.areas, pattern=panel[0], setting=panel[1], metric=metric)
+    own = rows_where(_given(report.areas), pattern=panel[0], setting=panel[1], metric=metric)
     heads = {m: measure_label(m) for m in dict.fromkeys(own["measure"])}
     caption = f"Area measures of {metric_label(metric)}, pattern: {panel_label(*panel)}"
     labels = (_name("areas", *panel, metric), panel_label(*panel), caption)
@@ -62,7 +61,7 @@ def areas_table(report: Report, metric: str, panel: Panel) -> Table:
 
 def comparisons_table(report: Report, metric: str, measure: str, panel: Panel) -> Table:
     """Paired differences with interval and p-value, best-ranked models first."""
-    own = _rows(report.comparisons, pattern=panel[0], setting=panel[1], metric=metric, measure=measure)
+    own = rows_where(_given(report.comparisons), pattern=panel[0], setting=panel[1], metric=metric, measure=measure)
     place = {name: i for i, name in enumerate(report.ranked)}
     rows = []
     for row in records(own):
@@ -84,23 +83,23 @@ def all_tables(report: Report, *, metrics: Sequence[str] | None = None) -> list[
     """Every table that the report's inputs allow, for some metrics; default all."""
     tables = []
     for metric in metrics or report.metrics:
-        here = report.summary[report.summary["metric"] == metric]
+        here = rows_where(report.summary, metric=metric)
         tables += [rates_table(report, metric, panel) for panel in panels(here)]
         if (here["pattern"] == FIXED).any():
             tables.append(subsets_table(report, metric))
         if report.areas is not None:
-            tables += [areas_table(report, metric, p) for p in panels(report.areas[report.areas["metric"] == metric])]
+            tables += [areas_table(report, metric, p) for p in panels(rows_where(report.areas, metric=metric))]
         if report.comparisons is not None:
-            own = report.comparisons[report.comparisons["metric"] == metric]
+            own = rows_where(report.comparisons, metric=metric)
             kinds = distinct(own, "measure", "pattern", "setting")
             tables += [comparisons_table(report, metric, measure, (pattern, setting)) for measure, pattern, setting in kinds]
     return tables
 
 
-def _rows(table: pd.DataFrame | None, **equal: str) -> pd.DataFrame:
-    """The rows where each named column has the given value."""
-    assert table is not None
-    return table[(table[list(equal)] == list(equal.values())).all(axis=1)]
+def _given(table: pd.DataFrame | None) -> pd.DataFrame:
+    if table is None:
+        raise DataError("the report has no such table", expected="areas or comparisons", hint="pass them to Report")
+    return table
 
 
 def _wide(report: Report, own: pd.DataFrame, *, key: str, heads: Mapping[Any, str], metric: str, labels: Labels) -> Table:

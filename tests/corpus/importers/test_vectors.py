@@ -53,5 +53,5 @@ def test_real_is_refused_by_default(shared_data):
     assert "653 of 922" in mended.provenance.notes[-1]
     assert len(import_corpus(folder, nonfinite="drop")) == 922 - 653
     assert np.isfinite(import_corpus(folder, nonfinite="zero").frames["audio"].values).all()
-    with pytest.raises(DataError, match="no finite number in the training split"):  # there is none: test must not leak into a mean
+    with pytest.raises(DataError, match="no finite number in the training split"):  # else the test would leak into the mean
         import_corpus(folder, nonfinite="mean")

@@ -54,6 +54,10 @@ class Duet:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prior", tuple(float(p) for p in self.prior))
+        for name in ("dialogues", "factors", "scenes", "seed"):
+            value = getattr(self, name)
+            require(isinstance(value, int) and not isinstance(value, bool), name, "a whole number", value)
+        require(isinstance(self.ood, bool), "ood", "true or false", self.ood)
         require(2 <= len(self.prior) <= len(EMOTIONS), "prior", f"2 to {len(EMOTIONS)} shares", self.prior)
         require(min(self.prior) > 0 and abs(sum(self.prior) - 1) < 1e-9, "prior", "shares above 0 that sum to 1", self.prior)
         require(self.dialogues >= 1, "dialogues", "at least 1", self.dialogues)
@@ -132,16 +136,17 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def _changed(default: Any, content: Mapping[str, Any], where: str) -> Any:
+    require(isinstance(content, Mapping), where.rstrip("."), "settings by name", content)
     known = {f.name: getattr(default, f.name) for f in fields(default)}
     if unknown := sorted(set(content) - set(known)):
         raise ConfigError(f"duet has no setting '{where}{unknown[0]}'; known: {', '.join(known)}")
     values: dict[str, Any] = {}
     for name, value in content.items():
         if isinstance(known[name], (Words, Signal)):
-            values[name] = value if isinstance(value, (Words, Signal)) else _changed(known[name], value, f"{name}.")
+            values[name] = value if isinstance(value, type(known[name])) else _changed(known[name], value, f"{name}.")
         else:
-            values[name] = tuple(value) if isinstance(known[name], tuple) else value
+            values[name] = tuple(value) if isinstance(value, list) else value
     try:
         return replace(default, **values)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"a setting of duet is not of the right kind: {error}") from None

@@ -64,4 +64,4 @@ def _confusions(sweeps: list[Sweep]) -> pd.DataFrame:
     if everything.empty:
         return everything
     keys = ["model", "pattern", "setting", "rate", "true", "predicted"]
-    return everything.groupby(keys, sort=False, as_index=False)["count"].sum()
+    return everything.groupby(keys, sort=False)["count"].sum().reset_index()

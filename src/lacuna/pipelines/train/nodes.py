@@ -35,16 +35,16 @@ def train_recognizers(
     Returns:
         The recognisers, and a row an epoch: model, seed, epoch, losses, the validation metric.
     """
-    schema, parts = corpus.schema(train.target), [corpus.only("train"), corpus.only("valid")]
+    schema, learn, choose = corpus.schema(train.target), corpus.only("train"), corpus.only("valid")
     standard = Statistics.from_tensors(statistics)
     trained, histories = [], []
     for name in train.models:
         own = models.of(name)
         config = _config(train.training | own.training)
         for seed in train.seeds:
-            key = run_key(Recipe(name, own.settings, schema, *parts, standard, config, seed))
+            key = run_key(Recipe(name, own.settings, schema, learn, choose, standard, config, seed))
             folder = train.checkpoints / name / f"seed-{seed}-{key}"
-            fitted = fit(name, schema, *parts, standard, config, seed=seed, folder=folder, settings=own.settings)
+            fitted = fit(name, schema, learn, choose, standard, config, seed=seed, folder=folder, settings=own.settings)
             chosen = fitted.trained.selection
             logger.info("%s, seed %d: valid %s %.3f at epoch %d", name, seed, chosen.metric, chosen.value, chosen.epoch)
             trained.append(fitted.trained)
