@@ -168,7 +168,7 @@ def test_bad_json_is_refused(text):
 
 
 def test_two_patterns_cannot_share_a_name():
-    with pytest.raises(ConfigError, match="two patterns are called 'rmm'"):
+    with pytest.raises(ConfigError, match="two missingness patterns are called 'rmm'"):
 
         @register("rmm")
         @dataclass(frozen=True)

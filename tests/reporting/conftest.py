@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lacuna.reporting import ModelFacts, Report, RunFacts
+from lacuna.reporting import ModelFacts, Report, RunFacts, render_html
 
 CLASSES = ("neutral", "joy", "sadness", "anger", "surprise", "fear")
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -211,6 +211,11 @@ def make_report(
 @pytest.fixture(scope="session")
 def make() -> Callable[..., Report]:
     return make_report
+
+
+@pytest.fixture(scope="session")
+def page(report: Report) -> str:
+    return render_html(report)
 
 
 @pytest.fixture(scope="session")

@@ -100,7 +100,7 @@ def test_all_panels_share_one_scale(report):
 
 def test_a_class_that_does_not_occur_has_no_shares(report):
     table = report.confusion[report.confusion["true"] != "fear"]
-    assert confusion(table, report.facts.classes).data[0].z[5] == (None,) * 6
+    assert confusion(table, report.facts.classes).data[0].z[5] == [None] * 6
 
 
 def test_confusion_adds_seeds_up(report):

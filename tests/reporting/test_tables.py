@@ -22,7 +22,7 @@ def test_the_three_formats_agree_in_every_number(report):
     for table in tables:
         markdown = numbers("\n".join(to_markdown(table).splitlines()[2:]))
         body = to_latex(table).split("\\midrule")[1].split("\\bottomrule")[0]
-        latex = numbers(body.replace("$-$", "\u2212"))
+        latex = numbers(body.replace("--", " to ").replace("$-$", "\u2212"))
         rows = list(csv.reader(io.StringIO(to_csv(table))))
         heads, cells = rows[0], [c for row in rows[1:] for c in row]
         assert len({len(r) for r in rows}) == 1, table.name

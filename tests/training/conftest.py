@@ -60,7 +60,15 @@ def train_toy(corpus: Corpus, statistics: Statistics, quick: dict[str, Any]) -> 
         own = statistics if corpus.name == "toy" and corpus is corpus_ else fit_statistics(corpus)
         config = TrainingConfig(**quick | changes)
         return fit(
-            name, corpus.schema(), corpus.only("train"), corpus.only("valid"), own, config, seed=seed, folder=folder, settings=settings
+            name,
+            corpus.schema(),
+            corpus.only("train"),
+            corpus.only("valid"),
+            own,
+            config,
+            seed=seed,
+            folder=folder,
+            settings=settings,
         )
 
     corpus_ = corpus

@@ -22,6 +22,8 @@ torch.set_num_threads(1)
 import toys  # noqa: E402
 
 from lacuna.corpus.statistics import fit_statistics  # noqa: E402
+from lacuna.missing import list_patterns  # noqa: E402
+from lacuna.models import list_models  # noqa: E402
 from lacuna.training import TrainingConfig, checkpoint, fit, logs  # noqa: E402
 
 
@@ -30,7 +32,14 @@ def train(scenario: dict[str, Any], folder: Path | None, answer: Path) -> None:
     config = TrainingConfig(**scenario["config"])
     parts = corpus.only("train"), corpus.only("valid")
     fitted = fit(
-        scenario["name"], corpus.schema(), *parts, fit_statistics(corpus), config, seed=3, folder=folder, settings=scenario["settings"]
+        scenario["name"],
+        corpus.schema(),
+        *parts,
+        fit_statistics(corpus),
+        config,
+        seed=3,
+        folder=folder,
+        settings=scenario["settings"],
     )
     digest = hashlib.sha256()
     for name, value in sorted(fitted.trained.model.state_dict().items()):
@@ -90,6 +99,7 @@ def child(scenario: dict[str, Any], folder: Path | None, answer: Path, event: in
 def main() -> None:
     scenario = json.loads(sys.argv[1])
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # a second of imports that the children need not repeat
+    list_models(), list_patterns()
     toys.install(lambda registry, name, cls: registry.__setitem__(name, cls))
     root = Path(scenario["folder"])
     expected, found, folder = root / "expected.json", root / "found.json", root / "run"

@@ -68,7 +68,9 @@ class Toy(Recognizer):
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
-        self.body = nn.Sequential(nn.Linear(sum(schema.dims.values()), self.config.width), nn.Tanh(), nn.Dropout(self.config.dropout))
+        self.body = nn.Sequential(
+            nn.Linear(sum(schema.dims.values()), self.config.width), nn.Tanh(), nn.Dropout(self.config.dropout)
+        )
         self.head = nn.Linear(self.config.width, schema.target.width)
         self.register_buffer("prepared", torch.zeros(()))
         self.calls = 0
@@ -137,4 +139,4 @@ def install(put: Callable[[dict[str, Any], str, Any], object]) -> None:
     """Register the toys with ``put(registry, name, class)``, so that a test can take them out again."""
     for name, cls in MODELS.items():
         cls.name = name
-        put(base._REGISTRY, name, cls)
+        put(base._REGISTRY._classes, name, cls)

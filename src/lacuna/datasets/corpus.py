@@ -19,7 +19,7 @@ class CorpusDataset(FolderDataset[Corpus]):
     Args:
         splits: what a load may see; ``None`` = everything. The training pipeline reads an entry that sees ``train`` and
             ``valid`` only, so test labels are out of its reach.
-        arguments: as for :class:`lacuna.datasets.folder.FolderDataset`.
+        arguments: as for :class:`lacuna.datasets.base.PlacedDataset`.
     """
 
     manifest = MANIFEST

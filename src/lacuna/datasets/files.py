@@ -8,47 +8,26 @@ import os
 import secrets
 from abc import abstractmethod
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import fsspec
 import numpy as np
 import pandas as pd
-from kedro.io.core import AbstractDataset, DatasetError, get_protocol_and_path
+from kedro.io.core import DatasetError
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from lacuna.atomic import write_bytes
+from lacuna.datasets.base import PlacedDataset, T
 
 if TYPE_CHECKING:
     from kedro_datasets._typing import JSONPreview, TablePreview
 
-T = TypeVar("T")
 
-
-class AtomicFileDataset(AbstractDataset[T, T], Generic[T]):
+class AtomicFileDataset(PlacedDataset[T]):
     """Base of datasets of one file: encoded in memory first, then put in place in one step.
 
     Kedro's own datasets open the target for writing first, so a failed save leaves half a file and no old one.
-
-    Args:
-        filepath: local path or any fsspec URL.
-        credentials: passed to the file system.
-        fs_args: passed to the file system.
-        metadata: for plugins such as Kedro-Viz; not used here.
     """
-
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        self.metadata = metadata
-        self._filepath = filepath
-        self._protocol, self._path = get_protocol_and_path(filepath)
-        self._fs = fsspec.filesystem(self._protocol, **(fs_args or {}), **(credentials or {}))
 
     @abstractmethod
     def encode(self, data: T) -> bytes:
@@ -82,9 +61,6 @@ class AtomicFileDataset(AbstractDataset[T, T], Generic[T]):
 
     def _exists(self) -> bool:
         return bool(self._fs.exists(self._path))
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath, "protocol": self._protocol}
 
 
 class TableDataset(AtomicFileDataset[pd.DataFrame]):

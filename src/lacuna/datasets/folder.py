@@ -5,41 +5,24 @@ from __future__ import annotations
 import tempfile
 from abc import abstractmethod
 from pathlib import Path, PurePosixPath
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-import fsspec
-from kedro.io.core import AbstractDataset, DatasetError, get_protocol_and_path
+from kedro.io.core import DatasetError
 
-T = TypeVar("T")
+from lacuna.datasets.base import PlacedDataset, T
 
 
-class FolderDataset(AbstractDataset[T, T], Generic[T]):
+class FolderDataset(PlacedDataset[T]):
     """Base of datasets whose content is a folder and whose validity is one manifest file in it.
 
     Local folders are used in place, so that what can be memory-mapped is. On other file systems a load copies the folder
     to a temporary one and a save uploads the manifest after everything else.
-
-    Args:
-        filepath: local path or any fsspec URL.
-        credentials: passed to the file system.
-        fs_args: passed to the file system.
-        metadata: for plugins such as Kedro-Viz; not used here.
     """
 
     manifest: str
 
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        self.metadata = metadata
-        self._filepath = filepath
-        self._protocol, self._path = get_protocol_and_path(filepath)
-        self._fs = fsspec.filesystem(self._protocol, **(fs_args or {}), **(credentials or {}))
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
         self._held: tempfile.TemporaryDirectory[str] | None = None  # lives as long as what was loaded from it may
 
     @abstractmethod
@@ -79,6 +62,3 @@ class FolderDataset(AbstractDataset[T, T], Generic[T]):
 
     def _exists(self) -> bool:
         return bool(self._fs.exists(str(PurePosixPath(self._path) / self.manifest)))
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath, "protocol": self._protocol}

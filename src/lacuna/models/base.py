@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +13,7 @@ from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema, Target
-from lacuna.errors import ConfigError
+from lacuna.registry import Registry, check_settings
 
 
 @dataclass(frozen=True)
@@ -123,44 +121,10 @@ def task_loss(target: Target, logits: Tensor, label: Tensor) -> Tensor:
     return (each * known).sum() / known.sum().clamp_min(1)
 
 
-_REGISTRY: dict[str, type[Recognizer]] = {}
-R = TypeVar("R", bound=type[Recognizer])
-
-
-def register(name: str) -> Callable[[R], R]:
-    """Class decorator that makes a recogniser available under ``name``.
-
-    Raises:
-        ConfigError: the name is taken.
-    """
-
-    def add(cls: R) -> R:
-        if name in _REGISTRY and _REGISTRY[name].__qualname__ != cls.__qualname__:
-            raise ConfigError(f"two models are called '{name}': {_REGISTRY[name].__name__} and {cls.__name__}")
-        cls.name = name
-        _REGISTRY[name] = cls
-        return cls
-
-    return add
-
-
-def list_models() -> list[str]:
-    """Names of all recognisers, sorted."""
-    _load_all()
-    return sorted(_REGISTRY)
-
-
-def model_class(name: str) -> type[Recognizer]:
-    """The class registered under ``name``.
-
-    Raises:
-        ConfigError: there is none; the message lists what there is.
-    """
-    _load_all()
-    try:
-        return _REGISTRY[name]
-    except KeyError:
-        raise ConfigError(f"unknown model {name!r}; known: {', '.join(sorted(_REGISTRY))}") from None
+_REGISTRY: Registry[Recognizer] = Registry("model", "lacuna.models")
+register = _REGISTRY.register
+list_models = _REGISTRY.names
+model_class = _REGISTRY.get
 
 
 def configure(name: str, **settings: Any) -> Config:
@@ -170,9 +134,7 @@ def configure(name: str, **settings: Any) -> Config:
         ConfigError: unknown model or setting.
     """
     cls = model_class(name)
-    known = {f.name for f in fields(cls.Config)}
-    if unknown := sorted(set(settings) - known):
-        raise ConfigError(f"model '{name}' has no setting {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'none'}")
+    check_settings("model", name, cls.Config, settings)
     return cls.Config(**settings)
 
 
@@ -188,11 +150,3 @@ def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
         ConfigError: unknown model or setting.
     """
     return model_class(name)(schema, configure(name, **settings))
-
-
-def _load_all() -> None:
-    """Import every module beside this one, so that each file's decorator runs."""
-    import lacuna.models as package
-
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")

@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from lacuna.reporting.facts import Panel, Report, distinct, panels, subset_rows
+from lacuna.reporting.facts import Panel, Report, distinct, panels, rows_where, subset_rows
 from lacuna.reporting.figures import areas, curves, recall_by_class, training
 from lacuna.reporting.headline import headline
 from lacuna.reporting.matrices import comparisons, confusion, subsets

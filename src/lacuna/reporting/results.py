@@ -11,9 +11,9 @@ from lacuna.reporting.words import capital, metric_label, metric_note, pattern_n
 MISUSE = (
     "Guessing emotions from words, voice and face is sensitive, and these guesses are often wrong, more so for people and "
     "situations unlike those of the corpus. Labels are what annotators perceived, not what a person felt. Do not use this to "
-    "judge, select, monitor or manipulate people. In the European Union the AI Act (Regulation 2024/1689) prohibits inferring "
-    "emotions at the workplace and in education except for medical or safety reasons (Article 5), and treats other emotion "
-    "recognition as high-risk with a duty to inform those concerned (Annex III, Article 50)."
+    "judge, select, monitor or manipulate people. In the European Union the AI Act (Regulation 2024/1689) prohibits systems "
+    "that infer emotions from voice, face or other biometric data at work and in education, except for medical or safety reasons "
+    "(Article 5), treats other emotion recognition as high-risk (Annex III) and asks to inform those exposed to it (Article 50)."
 )
 LIMITS = (
     "Weights were selected on the validation split; every number here was measured once on the test split.",

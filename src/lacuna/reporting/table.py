@@ -135,7 +135,7 @@ def _exact(value: float) -> str:
 
 def escape_markdown(text: str) -> str:
     """Text that no Markdown reader takes for markup or for the end of a cell."""
-    text = re.sub(r"([\\`*_\[\]|~$#])", r"\\\1", " ".join(text.split()))
+    text = re.sub(r"([\\`*_\[\]|~$#])", r"\\\1", _one_line(text))
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -159,7 +159,11 @@ def to_markdown(table: Table) -> str:
 
 def escape_latex(text: str) -> str:
     """Text with LaTeX's special characters escaped."""
-    return "".join(_LATEX.get(c, c) for c in " ".join(text.split(" ")))
+    return "".join(_LATEX.get(c, c) for c in _one_line(text))
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"[ \t\r\n]+", " ", text)  # other white space, such as thin spaces, stays
 
 
 def to_latex(table: Table) -> str:

@@ -78,7 +78,7 @@ def save_recognizer(trained: TrainedRecognizer, folder: Path) -> Path:
     Returns:
         The folder.
     """
-    tensors = {f"model.{k}": v.detach().cpu().contiguous() for k, v in trained.model.state_dict().items()}
+    tensors = {f"model.{k}": v.detach().to("cpu", copy=True).contiguous() for k, v in trained.model.state_dict().items()}
     tensors |= {f"statistics.{k}": torch.from_numpy(v.copy()) for k, v in trained.statistics.to_tensors().items()}
     weights = store(folder, "weights", "safetensors", lambda path: save_file(tensors, path))
     manifest = {

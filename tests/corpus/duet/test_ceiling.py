@@ -99,7 +99,7 @@ def test_the_shift_has_a_price(shifted: Drawn) -> None:
 
 
 def test_simple_models_leave_room(drawn: Drawn) -> None:
-    corpus, oracle, reading, label = drawn
+    corpus, oracle, _, label = drawn
     small = corpus.take(np.flatnonzero(corpus.utterances.dialogue < 600))
     vectors = [
         np.add.reduceat(f.values[: int(f.count.sum())].astype(np.float64), f.start) / f.count[:, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_a_dialogue_depends_neither_on_how_many_there_are_nor_on_how_they_are_wr
         assert frames.values.tobytes() == whole.frames[name].values[: len(frames.values)].tobytes()
     kept = open_corpus(save_corpus(whole, tmp_path / "at-once"))
     assert same(kept, open_corpus(write(settings, tmp_path / "pieces"), verify=True))
-    monkeypatch.setattr("lacuna.corpus.duet.generate._PIECE", 1)
+    monkeypatch.setattr(import_module("lacuna.corpus.duet.generate"), "_PIECE", 1)
     assert same(kept, open_corpus(write(settings, tmp_path / "small-pieces"), verify=True))
     assert same(whole, kept)
 

@@ -176,7 +176,8 @@ def test_it_beats_mean_fill_and_ridge_and_keeps_its_word() -> None:
             "ridge": (x @ ridge)[owner[inside]],
         }
         error = {name: float((((truth[inside] - guess) / scale) ** 2).mean()) for name, guess in guesses.items()}
-        assert error["oracle"] < min(error["mean"], error["ridge"]) - 0.005, (target, error)
+        margin = 0.0 if target == "text" else 0.05  # words are drawn one by one: little can be known of one that is lost
+        assert error["oracle"] < min(error["mean"], error["ridge"]) - margin, (target, error)
         linear = oracle.world.carriers[target].warp.inverse(f.values[inside]) if target != "text" else None
         if linear is not None:  # light tails: what it promised is what came about
             promised = np.trace(found.covariance(np.arange(200)), axis1=1, axis2=2)

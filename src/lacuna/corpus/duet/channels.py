@@ -31,7 +31,7 @@ class Words:
     topical: float = 0.2
     slip: float = 0.54
     wander: float = 0.43
-    pull: float = 1.0
+    pull: float = 3.0
     bend: float = 2.0
     tilt: float = 0.5
 

@@ -16,8 +16,6 @@ An importer is one module beside this one with one class::
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 import unicodedata
 from abc import ABC, abstractmethod
@@ -30,6 +28,7 @@ from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.format import MANIFEST, open_corpus
 from lacuna.corpus.schema import check_name
 from lacuna.errors import ConfigError, DataError, LacunaError
+from lacuna.registry import Registry, check_settings
 
 
 @dataclass(frozen=True)
@@ -76,9 +75,10 @@ class Importer(ABC, Generic[O]):
         """
 
 
-_REGISTRY: dict[str, type[Importer[Any]]] = {}
+_REGISTRY: Registry[Importer[Any]] = Registry("importer", "lacuna.corpus.importers")
 _RESERVED = {"path", "importer", "name"}
 I = TypeVar("I", bound=type[Importer[Any]])  # noqa: E741
+importer_class = _REGISTRY.get
 
 
 def register(name: str, *, reads: str) -> Callable[[I], I]:
@@ -93,44 +93,26 @@ def register(name: str, *, reads: str) -> Callable[[I], I]:
     """
 
     def add(cls: I) -> I:
-        if name in _REGISTRY and _REGISTRY[name].__qualname__ != cls.__qualname__:
-            raise ConfigError(f"two importers are called '{name}': {_REGISTRY[name].__name__} and {cls.__name__}")
         for option in fields(cls.Options):
             if option.name in _RESERVED or option.default is option.default_factory is MISSING:
                 raise ConfigError(f"importer '{name}' cannot have an option '{option.name}' (reserved, or without a default)")
-        cls.name, cls.reads = name, reads
-        _REGISTRY[name] = cls
-        return cls
+        cls.reads = reads
+        return _REGISTRY.register(name)(cls)
 
     return add
 
 
 def list_importers() -> dict[str, str]:
     """Every importer's name, sorted, with the line that says what it reads."""
-    _load_all()
-    return {name: _REGISTRY[name].reads for name in sorted(_REGISTRY)}
-
-
-def importer_class(name: str) -> type[Importer[Any]]:
-    """The class registered under ``name``.
-
-    Raises:
-        ConfigError: there is none; the message lists what there is.
-    """
-    _load_all()
-    try:
-        return _REGISTRY[name]
-    except KeyError:
-        raise ConfigError(f"unknown importer {name!r}; known: {', '.join(sorted(_REGISTRY))}") from None
+    return {name: importer_class(name).reads for name in _REGISTRY.names()}
 
 
 def recognise(path: Path) -> dict[str, Recognition]:
     """Every importer that reads ``path``, by name, with what it saw; empty if none does."""
-    _load_all()
     seen: dict[str, Recognition] = {}
-    for name in sorted(_REGISTRY):
+    for name in _REGISTRY.names():
         try:
-            found = _REGISTRY[name]().recognise(Path(path))
+            found = importer_class(name)().recognise(Path(path))
         except Exception:  # a look at a foreign file is never an error, whatever the file does to the parser
             found = None
         if found is not None:
@@ -192,8 +174,7 @@ def make_options(importer: str, cls: type[O], given: Mapping[str, Any]) -> O:
     from pydantic import TypeAdapter, ValidationError  # here: slow to import
 
     known = {f.name: f for f in fields(cls)}
-    if unknown := sorted(set(given) - set(known)):
-        raise ConfigError(f"importer '{importer}' has no option {unknown[0]!r}; it has: {', '.join(known) or 'none'}")
+    check_settings("importer", importer, cls, given, "option")
     values = {
         key: [part.strip() for part in value.split(",")] if isinstance(value, str) and "tuple" in str(known[key].type) else value
         for key, value in given.items()
@@ -226,11 +207,3 @@ def _the_one(path: Path) -> str:
         expected=f"one of{told}",
         hint="name the importer to see what it misses, or arrange your own data as importer 'table' describes",
     )
-
-
-def _load_all() -> None:
-    """Import every module beside this one, so that each file's decorator runs."""
-    import lacuna.corpus.importers as package
-
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import f1_score
+
+from lacuna.corpus import Target
+from lacuna.training.selection import Tally, concordance, metric_name, weighted_f1
+
+CLASSES = Target("emotion", "classification", ("a", "b", "c", "d"))
+VALUES = Target("score", "regression")
+
+
+def test_weighted_f1_is_that_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    for classes in (2, 4):
+        true, logits = rng.integers(0, classes, 200), rng.normal(size=(200, 4))
+        tally = Tally(CLASSES)
+        for low in range(0, 200, 60):
+            part = slice(low, low + 60)
+            tally.add(torch.tensor(logits[part]).float(), torch.tensor(true[part]), torch.ones(len(true[part]), dtype=torch.bool))
+        assert tally.metric == pytest.approx(f1_score(true, logits.argmax(1), average="weighted", zero_division=0))
+        assert tally.labelled == 200
+
+
+def test_the_truth_is_in_the_rows() -> None:
+    assert weighted_f1(np.array([[277, 0], [379, 0]])) == pytest.approx(0.251, abs=1e-3)  # constant, rarer class
+    assert weighted_f1(np.array([[0, 277], [0, 379]])) == pytest.approx(0.423, abs=1e-3)  # not 0.732
+
+
+def test_concordance() -> None:
+    rng = np.random.default_rng(0)
+    y, p = rng.normal(size=300), rng.normal(size=300)
+    p += y
+    moments = np.array([300, y.sum(), p.sum(), y @ y, p @ p, y @ p])
+    expected = 2 * np.cov(y, p, bias=True)[0, 1] / (y.var() + p.var() + (y.mean() - p.mean()) ** 2)
+    assert concordance(moments) == pytest.approx(expected)
+    assert concordance(np.zeros(6)) == 0
+    constant = Tally(VALUES)
+    constant.add(torch.full((300, 1), 0.1), torch.tensor(y).float(), torch.ones(300, dtype=torch.bool))
+    assert constant.metric == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("task", ["classification", "soft", "regression"])
+def test_it_is_the_metric_of_the_evaluation_room(task: str) -> None:
+    metrics = pytest.importorskip("lacuna.evaluation.metrics")
+    target = Target("t", task, () if task == "regression" else ("a", "b"))  # type: ignore[arg-type]
+    primary = metrics.primary(target)
+    assert metric_name(target) == getattr(primary, "name", primary)
+
+
+def test_unlabelled_utterances_do_not_count() -> None:
+    tally = Tally(CLASSES)
+    tally.add(torch.eye(4), torch.tensor([0, -1, 2, -1]), torch.tensor([True, False, True, False]))
+    assert tally.confusion.sum() == 2
+    assert tally.metric == 1
+    tally.add(torch.eye(4), torch.full((4,), -1), torch.zeros(4, dtype=torch.bool))
+    assert tally.labelled == 2
