@@ -34,7 +34,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_report_with_a_piece_missing_is_whole_otherwise(case, make, tmp_path):
-    report = make(**({"metrics": ("weighted_f1", "ece")} | CASES[case]))
+    report = make(**({"metrics": ("weighted_f1", "ece"), "rates": (0.0, 0.5, 1.0)} | CASES[case]))
     page = write_report(tmp_path, report)
     assert page == tmp_path / "report.html"
     for path in (p for p in tmp_path.rglob("*") if p.is_file()):
@@ -90,7 +90,8 @@ def test_html_cannot_hide_in_json():
     assert not re.search("[<>&\u2028]", text)
 
 
-def test_all_numbers_of_a_metric_lie_beside_the_report(report, tmp_path):
+def test_all_numbers_of_a_metric_lie_beside_the_report(make, tmp_path):
+    report = make(rates=(0.0, 0.1, 1.0), patterns=("rmm",))
     write_report(tmp_path, report)
     table = pd.read_csv(tmp_path / "tables" / "summary.csv", keep_default_na=False)
     assert len(table) == len(report.summary)

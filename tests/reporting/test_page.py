@@ -178,8 +178,9 @@ def test_the_page_refers_to_nothing_outside(page):
     assert page.count("plotly.js v") == 1
 
 
-def test_the_page_is_the_same_for_the_same_input(page, make):
-    assert render_html(make()) == page
+def test_the_page_is_the_same_for_the_same_input(make):
+    small = {"patterns": ("rmm",), "rates": (0.0, 0.5), "metrics": ("weighted_f1",)}
+    assert render_html(make(**small)) == render_html(make(**small))
 
 
 def test_tables_on_the_page_have_captions_and_heads(page):

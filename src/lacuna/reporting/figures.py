@@ -58,7 +58,12 @@ def curves(
     figure.update_xaxes(title_text=RATE_AXIS, tickformat=".0%", range=_margin(summary["rate"]))
     figure.update_layout(updatemenus=[menu(buttons, "Metric")], hovermode="closest")
     where = ", ".join(panel_label(*p) for p in shown)
-    return finish(figure, height=360, alt=f"Line chart: a metric against the missing rate, one line a model, for {where}.")
+    return finish(
+        figure,
+        "Metric against missing rate",
+        height=360,
+        alt=f"Line chart: a metric against the missing rate, one line a model, for {where}.",
+    )
 
 
 def _margin(rates: pd.Series[float]) -> list[float]:
@@ -146,7 +151,7 @@ def areas(table: pd.DataFrame, *, only: Panel | None = None, looks: Mapping[str,
     figure.update_yaxes(type="category", autorange="reversed")
     figure.update_layout(updatemenus=[menu(updates, "Measure")], showlegend=False)
     alt = f"Dots with intervals: an area measure for each model, pattern {panel_label(pattern, setting)}."
-    return finish(figure, height=130 + 28 * max(3, len(models)), alt=alt)
+    return finish(figure, capital(plain(panel_label(pattern, setting))), height=130 + 28 * max(3, len(models)), alt=alt)
 
 
 def _dot(model: str, look: Style) -> go.Scatter:
@@ -214,7 +219,12 @@ def recall_by_class(confusion: pd.DataFrame, classes: Sequence[str]) -> go.Figur
     figure.update_xaxes(title_text=RATE_AXIS, tickformat=".0%", range=_margin(confusion["rate"]))
     figure.update_yaxes(title_text="Recognised (recall)", tickformat=".0%", range=[-0.02, 1.02])
     figure.update_layout(updatemenus=[menu(buttons, "Model and pattern")])
-    return finish(figure, height=440, alt="Line chart: share of each class that is recognised against the missing rate.")
+    return finish(
+        figure,
+        "Recognised by class",
+        height=440,
+        alt="Line chart: share of each class that is recognised against the missing rate.",
+    )
 
 
 def choice(model: str, pattern: str, setting: str) -> str:
@@ -270,4 +280,6 @@ def training(
         figure.update_yaxes(title_text=metric_label(quantities[0]))
     figure.update_xaxes(title_text="Epoch", rangemode="tozero")
     figure.update_layout(updatemenus=[menu(buttons, "Quantity")])
-    return finish(figure, height=380, alt="Line chart: losses and validation values by epoch, one line a model and seed.")
+    return finish(
+        figure, "Training", height=380, alt="Line chart: losses and validation values by epoch, one line a model and seed."
+    )

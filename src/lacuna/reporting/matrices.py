@@ -72,6 +72,7 @@ def subsets(summary: pd.DataFrame, *, models: Sequence[str] | None = None, metri
         figure.update_layout({"coloraxis": {"reversescale": buttons[0]["args"][1]["coloraxis.reversescale"], "showscale": False}})
     return finish(
         figure,
+        "By available modalities",
         height=120 + 34 * len(rows),
         scale="sequential",
         alt="Table with coloured cells: a metric for each model and each subset of modalities that was available.",
@@ -131,6 +132,7 @@ def confusion(table: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
     figure.update_layout(updatemenus=[menu(buttons, "Model and pattern")], sliders=[slider] if len(steps) > 1 else [])
     finish(
         figure,
+        "What each class is taken for",
         height=440 + 22 * max(0, len(classes) - 8),
         scale="sequential",
         alt="Confusion matrix: for each true class, the share of utterances that each class was predicted for.",
@@ -203,7 +205,13 @@ def comparisons(table: pd.DataFrame, *, models: Sequence[str] | None = None) -> 
     figure.update_layout(updatemenus=[menu(buttons, "Compared by")])
     limits = buttons[0]["args"][1]
     height = 80 + (34 if len(names) <= 10 else 24) * len(names)
-    finish(figure, height=height, scale="diverging", alt="Matrix of paired differences between models, row minus column.")
+    finish(
+        figure,
+        "Row minus column",
+        height=height,
+        scale="diverging",
+        alt="Matrix of paired differences between models, row minus column.",
+    )
     scale = {"cmin": limits["coloraxis.cmin"], "cmax": limits["coloraxis.cmax"], "showscale": len(names) > 10}
     figure.update_layout({"coloraxis": scale})
     return figure

@@ -128,8 +128,8 @@
   );
   const draw = async (spec, index) => {
     const div = document.getElementById(`plot-${index}`);
-    const title = document.getElementById(`title-${index}`).textContent;
-    const { updatemenus = [], sliders = [], ...layout } = spec.layout;
+    const heading = document.getElementById(`title-${index}`).textContent;
+    const { updatemenus = [], sliders = [], title: _, ...layout } = spec.layout; // the page has its own
     const models = spec.data.some((trace) => trace.legendgroup);
     spec.data.forEach((trace) => { if (trace.legendgroup) trace.visible = shown(trace); });
     Object.assign(layout, { template: content.templates[theme()], margin: { l: 48, r: 12, t: 12, b: 44 }, autosize: true });
@@ -137,7 +137,7 @@
     if (models) layout.showlegend = false;
     if (layout.meta.scale) layout.coloraxis = { ...layout.coloraxis, colorscale: content.scales[theme()][layout.meta.scale] };
     await Plotly.newPlot(div, spec.data, layout, { responsive: true, displayModeBar: false });
-    document.querySelector(`.save[data-plot="${index}"]`).addEventListener("click", () => save(div, title));
+    document.querySelector(`.save[data-plot="${index}"]`).addEventListener("click", () => save(div, heading));
     plots.push({ div, group: content.groups[index], menus: updatemenus, sliders });
   };
   const start = async () => {

@@ -105,19 +105,21 @@ def template(theme: str = "light") -> dict[str, Any]:
     return {"layout": layout}
 
 
-def finish(figure: go.Figure, *, height: int, scale: str | None = None, alt: str = "") -> go.Figure:
+def finish(figure: go.Figure, title: str, *, height: int, alt: str, scale: str | None = None) -> go.Figure:
     """Give a figure the common look.
 
     Args:
         figure: changed in place and returned.
+        title: in words; the page shows its own instead.
         height: in pixels.
-        scale: ``sequential`` or ``diverging`` for figures with a colour axis.
         alt: what the figure shows, for those who cannot see it.
+        scale: ``sequential`` or ``diverging`` for figures with a colour axis.
     """
     figure.update_layout(
         template=go.layout.Template(template("light")),
         height=height,
-        margin={"l": 56, "r": 16, "t": 44, "b": 48},
+        title={"text": title, "x": 0.01, "font": {"size": 15}},
+        margin={"l": 56, "r": 16, "t": 84, "b": 48},
         meta={"alt": alt, "scale": scale},
         legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
     )

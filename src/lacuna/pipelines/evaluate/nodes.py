@@ -44,9 +44,7 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
 
 
 def _config(evaluate: Evaluate) -> EvaluationConfig:
-    specs = [
-        PatternSpec(p) if isinstance(p, str) else PatternSpec(p.name, p.settings, tuple(p.rates)) for p in evaluate.patterns
-    ]
+    specs = [PatternSpec(p) if isinstance(p, str) else PatternSpec(p.name, p.settings, tuple(p.rates)) for p in evaluate.patterns]
     return EvaluationConfig(
         patterns=tuple(specs),
         rates=tuple(evaluate.rates),

@@ -16,15 +16,18 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from lacuna.corpus import Target
 from lacuna.evaluation import primary
 from lacuna.pipelines.parameters import Evaluate, Train
 from lacuna.reporting import ModelFacts, Report, RunFacts, curves, subsets
 from lacuna.training import TrainedRecognizer
+from lacuna.training.device import pick_device
 
 SHOWN = ("lacuna", "torch", "numpy", "pandas", "pyarrow", "kedro", "plotly")
 
 
 def compose_report(
+    *,
     summary: pd.DataFrame,
     areas: pd.DataFrame,
     comparisons: pd.DataFrame,
@@ -37,10 +40,31 @@ def compose_report(
     evaluate: Evaluate,
 ) -> Report:
     """All tables of a run with the facts that a reader needs to trust or repeat it."""
+    by_name: dict[str, list[TrainedRecognizer]] = {}
+    for trained in recognizers:
+        by_name.setdefault(trained.name, []).append(trained)
     target = recognizers[0].schema.target
-    models = {name: ModelFacts.of([r for r in recognizers if r.name == name]) for name in dict.fromkeys(r.name for r in recognizers)}
+    return Report(
+        facts=_run_facts(target, corpus_facts, train, evaluate),
+        summary=summary,
+        primary=primary(target),
+        areas=areas,
+        comparisons=comparisons,
+        confusion=confusion,
+        history=history,
+        scores=scores,
+        models={name: ModelFacts.of(own) for name, own in by_name.items()},
+    )
+
+
+def draw_figures(summary: pd.DataFrame) -> tuple[go.Figure, go.Figure]:
+    """The two main figures by themselves, for Kedro-Viz: metric against rate, and the subsets of modalities."""
+    return curves(summary), subsets(summary)
+
+
+def _run_facts(target: Target, corpus_facts: dict[str, Any], train: Train, evaluate: Evaluate) -> RunFacts:
     settings = json.dumps([train.model_dump(mode="json"), evaluate.model_dump(mode="json")], sort_keys=True)
-    facts = RunFacts(
+    return RunFacts(
         corpus=corpus_facts["name"],
         command=_command(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -51,7 +75,7 @@ def compose_report(
         versions={"python": platform.python_version(), **{name: version(name) for name in SHOWN}},
         cores=os.cpu_count(),
         threads=train.training.get("threads"),
-        device=str(train.training.get("device", "auto")),
+        device=str(pick_device(train.training.get("device", "auto"))),
         seeds=tuple(train.seeds),
         config_digest=hashlib.sha256(settings.encode()).hexdigest()[:12],
         level=evaluate.level,
@@ -63,22 +87,6 @@ def compose_report(
         notes=tuple(corpus_facts["notes"]),
         licence=corpus_facts["licence"],
     )
-    return Report(
-        facts=facts,
-        summary=summary,
-        primary=primary(target),
-        areas=areas,
-        comparisons=comparisons,
-        confusion=confusion,
-        history=history,
-        scores=scores,
-        models=models,
-    )
-
-
-def draw_figures(summary: pd.DataFrame) -> tuple[go.Figure, go.Figure]:
-    """The two main figures by themselves, for Kedro-Viz: metric against rate, and the subsets of modalities."""
-    return curves(summary), subsets(summary)
 
 
 def _command() -> str:

@@ -7,15 +7,11 @@ from lacuna.pipelines.report.nodes import compose_report, draw_figures
 
 def create_pipeline() -> Pipeline:
     """Tables in, report and figures out."""
-    tables = ["summary_scores", "areas_scores", "comparisons_scores", "confusion_scores", "all_scores", "history_scores"]
+    tables = {name: f"{name}_scores" for name in ("summary", "areas", "comparisons", "confusion", "history")}
+    run = {"recognizers": "recognizers", "corpus_facts": "corpus_facts", "train": "params:train", "evaluate": "params:evaluate"}
     return Pipeline(
         [
-            Node(
-                compose_report,
-                [*tables, "recognizers", "corpus_facts", "params:train", "params:evaluate"],
-                "report",
-                name="compose_report",
-            ),
+            Node(compose_report, {**tables, "scores": "all_scores", **run}, "report", name="compose_report"),
             Node(draw_figures, "summary_scores", ["curves_figure", "subsets_figure"], name="draw_figures"),
         ]
     )
