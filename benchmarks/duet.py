@@ -1,8 +1,9 @@
-"""Timings and ceilings of the generated corpus, as JSON: ``python benchmarks/duet.py {speed,ceilings,room} [options]``.
+"""Timings and ceilings of the generated corpus, as JSON: ``python benchmarks/duet.py {speed,ceilings,room,recovery} [options]``.
 
 speed     utterances drawn a second, in memory and to disk; the oracle on 11 rates
 ceilings  accuracy, W-F1 and log-loss of the oracle by pattern, rate, context and belief, in the corpus and its shifted test
 room      simple models next to the oracle, on the same test split
+recovery  error of the best recovery of a modality that is lost altogether, next to the training mean and a ridge regression
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import f1_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -164,10 +165,38 @@ def room(dialogues: int, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
+def recovery(dialogues: int, seed: int) -> list[dict[str, Any]]:
+    """Squared error a column of unobserved frames, in units of the training variance, when a whole modality is lost."""
+    settings = preset("bench", dialogues=dialogues, seed=seed)
+    corpus, oracle = generate(settings), Oracle(settings)
+    train, test, only = corpus.utterances.split == 0, corpus.utterances.split == 2, corpus.only("test")
+    inputs = {m: np.add.reduceat(f.values.astype(np.float64), f.start) / f.count[:, None] for m, f in corpus.frames.items()}
+    reading = oracle.read(only)
+    rows = []
+    for target in MODALITIES:
+        frames = corpus.frames[target]
+        found = oracle.recover(only, keep(reading, tuple(m for m in MODALITIES if m != target)))[target]
+        owner = np.repeat(np.arange(len(corpus)), frames.count)
+        place = (np.cumsum(test) - 1)[owner[test[owner]]]  # row in the test split of each of its frames
+        truth = frames.values.astype(np.float64)
+        mean, scale = truth[train[owner]].mean(axis=0), truth[train[owner]].std(axis=0)
+        x = np.concatenate([v for m, v in inputs.items() if m != target], axis=1)
+        guess = make_pipeline(StandardScaler(), Ridge(10.0)).fit(x[train], inputs[target][train]).predict(x[test])
+        truth = truth[test[owner]]
+        row = {"target": target, "floor": float((found.variance[place] / scale**2).mean())}
+        for name, answer in (("oracle", found.mean[place]), ("ridge", guess[place]), ("mean", mean)):
+            row[name] = float(np.square((truth - answer) / scale).mean())
+        if target != "text":
+            linear = oracle.world.carriers[target].warp.inverse(truth)
+            row["oracle, linear space"] = float(np.square(linear - found.linear_mean[place]).mean() / linear.var(axis=0).mean())
+        rows.append({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})
+    return rows
+
+
 def main() -> None:
     """Print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("speed", "ceilings", "room"), nargs="?", default="speed")
+    parser.add_argument("what", choices=("speed", "ceilings", "room", "recovery"), nargs="?", default="speed")
     parser.add_argument("--dialogues", type=int, default=None)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -176,6 +205,8 @@ def main() -> None:
         results = speed(given.dialogues or 10_000)
     elif given.what == "ceilings":
         results = ceilings(given.dialogues or 10_000, given.seed)
+    elif given.what == "recovery":
+        results = recovery(given.dialogues or 2_000, given.seed)
     else:
         results = room(given.dialogues or 2_000, given.seed)
     print(json.dumps({"what": given.what, "seed": given.seed, "machine": machine(), "results": results}, indent=1))

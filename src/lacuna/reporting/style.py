@@ -119,7 +119,7 @@ def finish(figure: go.Figure, title: str, *, height: int, alt: str, scale: str |
         template=go.layout.Template(template("light")),
         height=height,
         title={"text": title, "x": 0.01, "font": {"size": 15}},
-        margin={"l": 56, "r": 16, "t": 84, "b": 48},
+        margin={"l": 56, "r": 16, "t": 96, "b": 48},
         meta={"alt": alt, "scale": scale},
         legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
     )
@@ -137,6 +137,7 @@ def menu(buttons: list[dict[str, Any]], name: str) -> dict[str, Any]:
         "xanchor": "right",
         "y": 1.02,
         "yanchor": "bottom",
+        "pad": {"b": 24},
         "showactive": True,
         "visible": len(buttons) > 1,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ def validate(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: Abs
         cast: context of the forward passes.
 
     Raises:
-        TrainingError: an answer is not finite.
+        TrainingError: an answer or the loss is not finite.
     """
     model.eval()
     tallies = [Tally(loader.schema.target) for _ in masks]
@@ -127,5 +128,7 @@ def validate(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: Abs
                         f"model '{model.name}' answers validation utterance '{bad}' with NaN or inf; the weights are not kept"
                     )
                 tally.add(logits, complete.label, known)
-    metric = float(np.mean([t.metric for t in tallies]))
-    return metric, float(np.mean([t.loss / max(1, t.labelled) for t in tallies]))
+    loss = float(np.mean([t.loss / max(1, t.labelled) for t in tallies]))
+    if not math.isfinite(loss):
+        raise TrainingError(f"the validation loss of model '{model.name}' is {loss}; lower learning_rate or set clip_norm")
+    return float(np.mean([t.metric for t in tallies])), loss

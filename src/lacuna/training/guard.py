@@ -1,0 +1,63 @@
+"""What training refuses to start with: test data, leaks, nothing to learn from or to select on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.corpus.schema import SPLITS
+from lacuna.errors import ConfigError, DataError
+from lacuna.training.identity import Recipe
+
+
+def check_splits(recipe: Recipe) -> None:
+    """Refuse what would make a result worthless: test data, leaks, nothing to learn from or to select on.
+
+    Raises:
+        ConfigError: an empty or unlabelled split, another target, a negative seed.
+        DataError: a test utterance, or an utterance in both splits.
+    """
+    train, valid, schema, seed = recipe.train, recipe.valid, recipe.schema, recipe.seed
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ConfigError(f"the training seed must be a whole number of at least 0; found {seed!r}")
+    for role, split, hint in (("training", train, "set ingest.split"), ("validation", valid, "set ingest.valid_share")):
+        if len(leaked := np.flatnonzero(split.utterances.split == SPLITS.index("test"))):
+            raise DataError(
+                f"the {role} corpus holds test utterances",
+                corpus=split.name,
+                utterance=split.utterances.id[int(leaked[0])].as_py(),
+                expected="no utterance of the test split",
+                found=f"{len(leaked)} of {len(split)}",
+                hint="pass corpus.only('train') and corpus.only('valid')",
+            )
+        if not len(split):
+            raise ConfigError(f"corpus '{split.name}' has no {role} utterance; {hint}")
+        split.require(schema)
+        if split.target(schema.target.name) != schema.target:
+            raise ConfigError(
+                f"target '{schema.target.name}' of corpus '{split.name}' differs from the one the model is built for"
+            )
+        if not split.labelled(schema.target.name).any():
+            raise ConfigError(
+                f"no {role} utterance of corpus '{split.name}' is labelled for target '{schema.target.name}'; {hint}"
+            )
+    both = _in_both(valid.keys, train.keys)
+    if len(both):
+        raise DataError(
+            "utterances are in the training and in the validation corpus",
+            corpus=valid.name,
+            utterance=valid.utterances.id[int(both[0])].as_py(),
+            found=f"{len(both)} of {len(valid)}",
+            hint="split by dialogue, see lacuna.corpus.splits",
+        )
+
+
+def _in_both(few: NDArray[np.uint64], many: NDArray[np.uint64], block: int = 1 << 16) -> NDArray[np.int64]:
+    """Where keys of one split also occur in another, which is read in blocks to stay small: (K,) int64."""
+    order = np.argsort(few)
+    found = np.zeros(len(few), bool)
+    for low in range(0, len(many), block):
+        part = many[low : low + block]
+        place = np.minimum(np.searchsorted(few, part, sorter=order), len(few) - 1)
+        found[order[place[few[order[place]] == part]]] = True
+    return np.flatnonzero(found)
