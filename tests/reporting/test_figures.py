@@ -4,6 +4,7 @@ import pytest
 
 from lacuna.reporting import areas, comparisons, confusion, curves, recall_by_class, styles, subsets, training
 from lacuna.reporting.style import PALETTE
+from lacuna.reporting.words import metric_label
 
 
 def every(report):
@@ -123,3 +124,36 @@ def test_comparisons_are_antisymmetric_and_blue_means_better(report):
         first = table.iloc[0]
         i, j = (list(trace.y).index(first[c]) for c in ("model_a", "model_b"))
         assert z[i][j] == pytest.approx(sign * first["difference"])
+
+
+def test_lines_bands_and_ticks_are_the_numbers_of_the_table(report):
+    own = report.summary
+    for choice in steps(curves(own, only=("rmm", ""))):
+        metric = next(m for m in report.metrics if metric_label(m) == choice.label)
+        rows = own[(own["pattern"] == "rmm") & (own["metric"] == metric)]
+        x, y = choice.args[0]["x"], choice.args[0]["y"]
+        for i, model in enumerate(sorted(rows["model"].unique())):  # two traces a model, in the order of the legend
+            mine = rows[rows["model"] == model].sort_values("rate")
+            assert list(y[2 * i]) == [*mine["high"], *mine["low"][::-1]]
+            assert list(x[2 * i + 1]) == list(mine["rate"])
+            assert list(y[2 * i + 1]) == list(mine["mean"])
+        assert set(y[-1]) == set(rows["constant"])
+
+
+def test_dots_and_whiskers_are_the_numbers_of_the_table(report):
+    figure = areas(report.areas, only=("rmm", ""))
+    rows = report.areas.query("pattern == 'rmm' and metric == 'weighted_f1' and measure == 'auilc'").set_index("model")
+    dots = [t for t in figure.data if not (t.meta or {}).get("constant")]
+    assert len(dots) == len(rows)
+    for dot in dots:
+        row = rows.loc[dot.legendgroup]
+        assert dot.x[0] == row["mean"]
+        assert dot.x[0] + dot.error_x.array[0] == pytest.approx(row["high"])
+        assert dot.x[0] - dot.error_x.arrayminus[0] == pytest.approx(row["low"])
+
+
+def test_cells_are_the_numbers_of_the_table(report):
+    trace = subsets(report.summary).data[0]
+    row, column = list(trace.y).index("knn"), list(trace.x).index("text +<br>audio")
+    own = report.summary.query("model == 'knn' and setting == 'text+audio' and metric == 'weighted_f1'")
+    assert trace.z[row][column] == own["mean"].item()

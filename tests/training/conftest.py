@@ -48,7 +48,14 @@ def statistics(corpus: Corpus) -> Statistics:
 @pytest.fixture(scope="session")
 def quick() -> dict[str, Any]:
     """Settings of a run of a few milliseconds."""
-    return {"epochs": 3, "batch_size": 16, "rates": (0.0, 0.3, 0.5), "device": "cpu", "learning_rate": 0.01}
+    return {
+        "epochs": 3,
+        "batch_size": 16,
+        "rates": (0.0, 0.3, 0.5),
+        "device": "cpu",
+        "learning_rate": 0.01,
+        "checkpoint_seconds": 0,
+    }
 
 
 @pytest.fixture

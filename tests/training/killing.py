@@ -112,7 +112,7 @@ def main() -> None:
         assert attempts < 1000
         dying = kills < scenario["kills"]
         events = dying and scenario["mode"] == "events"
-        pid = child(scenario, folder, found, attempts if events else None)
+        pid = child(scenario, folder, found, 3 * attempts // 2 if events else None)
         if dying and not events:
             time.sleep(rng.uniform(0.02, 0.4 * length))
             os.kill(pid, signal.SIGKILL)

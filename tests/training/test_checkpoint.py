@@ -177,6 +177,16 @@ def test_a_full_disk_leaves_the_former_checkpoint(train_toy: Train, tmp_path: Pa
     assert same(train_toy(folder=tmp_path, epochs=6), train_toy(epochs=6))
 
 
+def test_quick_epochs_are_not_each_written(train_toy: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, epochs = checkpoint.Checkpoints.save, []
+    monkeypatch.setattr(
+        checkpoint.Checkpoints, "save", lambda self, state: (epochs.append(state.progress.epoch), real(self, state))
+    )
+    first = train_toy(folder=tmp_path, epochs=6, checkpoint_seconds=60)
+    assert epochs == [1]
+    assert same(first, train_toy(epochs=6))
+
+
 def test_disk_space_is_bounded(train_toy: Train, stop_after: Callable[[int], None], tmp_path: Path) -> None:
     half_done(train_toy, stop_after, tmp_path, checkpoint_steps=1)
     assert len(list(tmp_path.glob("state-*"))) == 2

@@ -25,6 +25,7 @@ from lacuna.training import TrainingConfig
         ("learning_rate", float("nan")),
         ("learning_rate", "fast"),
         ("weight_decay", -0.1),
+        ("checkpoint_seconds", -1.0),
         ("clip_norm", -1.0),
         ("clip_norm", float("inf")),
         ("ema", 1.0),
@@ -64,7 +65,7 @@ def test_lists_become_tuples_and_names_become_patterns() -> None:
 
 
 def test_where_it_is_computed_is_no_part_of_the_result() -> None:
-    one = TrainingConfig(device="cpu", threads=1, checkpoint_steps=5, tensorboard=True)
+    one = TrainingConfig(device="cpu", threads=1, checkpoint_steps=5, checkpoint_seconds=9, tensorboard=True)
     assert one.result_settings() == TrainingConfig(device="auto").result_settings()
     assert TrainingConfig(ema=0.9).result_settings() != TrainingConfig().result_settings()
     assert json.loads(json.dumps(one.result_settings())) == one.result_settings()

@@ -136,7 +136,7 @@
     if (layout.xaxis.side === "top") layout.margin = { l: 48, r: 12, t: 36, b: 8 };
     if (models) layout.showlegend = false;
     if (layout.meta.scale) layout.coloraxis = { ...layout.coloraxis, colorscale: content.scales[theme()][layout.meta.scale] };
-    if (index === 3) throw new Error("x"); await Plotly.newPlot(div, spec.data, layout, { responsive: true, displayModeBar: false });
+    await Plotly.newPlot(div, spec.data, layout, { responsive: true, displayModeBar: false });
     document.querySelector(`.save[data-plot="${index}"]`).addEventListener("click", () => save(div, heading));
     plots.push({ div, group: content.groups[index], menus: updatemenus, sliders });
   };

@@ -36,6 +36,7 @@ class TrainingConfig:
         precision: ``float32``, ``bfloat16`` (autocast), or ``auto``: the latter on CUDA only.
         threads: torch's CPU threads while training; ``None`` = as they are.
         checkpoint_steps: updates between two checkpoints inside an epoch; 0 = at the ends of epochs only.
+        checkpoint_seconds: at the end of an epoch, no checkpoint if the last one is younger than that; 0 = after every epoch.
         tensorboard: write TensorBoard events beside the log.
 
     Raises:
@@ -59,6 +60,7 @@ class TrainingConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int | None = None
     checkpoint_steps: int = 0
+    checkpoint_seconds: float = 2.0
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
@@ -94,7 +96,7 @@ class TrainingConfig:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
 
 
-_INCIDENTAL = ("device", "threads", "checkpoint_steps", "tensorboard")
+_INCIDENTAL = ("device", "threads", "checkpoint_steps", "checkpoint_seconds", "tensorboard")
 _WHOLE = {
     "epochs": 1,
     "batch_size": 1,
@@ -108,6 +110,7 @@ _REAL: dict[str, tuple[str, Callable[[float], bool]]] = {
     "learning_rate": ("a number above 0", lambda x: x > 0),
     "weight_decay": ("a number of at least 0", lambda x: x >= 0),
     "clip_norm": ("a number of at least 0 (0 = no clipping)", lambda x: x >= 0),
+    "checkpoint_seconds": ("a number of at least 0 (0 = after every epoch)", lambda x: x >= 0),
     "ema": ("a number in [0, 1) (0 = none)", lambda x: 0 <= x < 1),
     "rates": ("numbers in [0, 1]", lambda x: 0 <= x <= 1),
     "valid_rates": ("numbers in [0, 1]", lambda x: 0 <= x <= 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -115,7 +116,7 @@ class _Run:
         self.masks = selection_masks(Layout.of(valid), config.pattern, config.valid_rates, config.valid_mask_seeds)
         self.metric = metric_name(model.schema.target)
         self.state = RunState(model, stage_steps(model, config), device, config.ema)
-        self.started = time.monotonic()
+        self.started, self.saved = time.monotonic(), -math.inf
 
     def go(self) -> Result:
         """Train until the last epoch or until validation stops getting better."""
@@ -134,11 +135,11 @@ class _Run:
                 row = self.judge(terms, begun)
                 if progress.close_epoch(row[self.metric], row):
                     self.checkpoints.keep(state.weights())
-                progress.seconds = time.monotonic() - self.started
                 over = progress.epoch >= epochs or bool(config.patience and progress.waited >= config.patience)
                 log.epoch(row, progress.best or 0.0, last=over)
-                if not over:
-                    self.checkpoints.save(state)
+                if not over and time.monotonic() - self.saved >= config.checkpoint_seconds:
+                    self.save()
+        progress.seconds = time.monotonic() - self.started
         return self.checkpoints.finish(state)
 
     def learn(self, log: RunLog) -> Row:
@@ -165,9 +166,14 @@ class _Run:
             state.follow()
             log.step(epoch, step + 1, total)
             if config.checkpoint_steps and progress.updates % config.checkpoint_steps == 0 and step + 1 < total:
-                progress.seconds = time.monotonic() - self.started
-                self.checkpoints.save(state)
+                self.save()
         return {name: value / total for name, value in progress.sums.items()} | {"learning_rate": rate}
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        self.state.progress.seconds = time.monotonic() - self.started
+        self.checkpoints.save(self.state)
+        self.saved = time.monotonic()
 
     def pair(self, rows: NDArray[np.int64], masks: TrainingMasks, number: int) -> Pair:
         """A batch, complete and as it is observed."""
