@@ -44,6 +44,7 @@ def test_models_below_the_constant_are_named(report):
     finding = next(f for f in headline(report) if f.caution)
     assert finding.topic == "Below the constant"
     assert "linear under rmfm from 100\u202f% (beyond doubt)" in finding.text
+    assert "(not certain)" in finding.text
     s = report.summary
     fine = s.assign(mean=s["mean"].where(s["metric"] != "weighted_f1", s["constant"] + 0.1), gain_high=0.2)
     assert "No model is worse" in texts(replace(report, summary=fine))["Against the constant"]

@@ -48,7 +48,7 @@ CLICKS = """
   };
   await choose("curves", "Log loss (nats)");
   seen.steps.metric = plots("curves").map((d) => d._fullLayout.yaxis.title.text);
-  seen.steps.values = plots("curves").map((d) => d.data[1].y[0]);
+  seen.steps.values = plots("curves").map((d) => d.data.at(-2).y[0]);
   const slider = document.querySelector('.controls[data-group="confusion"] input');
   const before = plots("confusion")[0].data[0].z[0][0];
   slider.value = slider.max; slider.dispatchEvent(new Event("input")); await settle();

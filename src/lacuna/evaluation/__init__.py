@@ -4,6 +4,7 @@
 :func:`areas`, :func:`compare`.
 """
 
+from lacuna.evaluation.ceiling import CEILINGS, has_ceiling, sweep_ceilings
 from lacuna.evaluation.counts import Counts, constant_counts, count
 from lacuna.evaluation.curves import auilc, effective_robustness, relative_robustness
 from lacuna.evaluation.intervals import Bootstrap, bootstrap
@@ -14,6 +15,7 @@ from lacuna.evaluation.sweep import Sweep, sweep
 from lacuna.evaluation.tables import above_constant, areas, compare, summarise
 
 __all__ = [
+    "CEILINGS",
     "METRICS",
     "Bootstrap",
     "Condition",
@@ -31,6 +33,7 @@ __all__ = [
     "constant_counts",
     "count",
     "effective_robustness",
+    "has_ceiling",
     "metric",
     "metrics_of",
     "predict",
@@ -39,4 +42,5 @@ __all__ = [
     "score",
     "summarise",
     "sweep",
+    "sweep_ceilings",
 ]

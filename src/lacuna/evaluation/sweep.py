@@ -143,7 +143,7 @@ def sweep(
     if not conditions or len({c.key for c in conditions}) < len(conditions):
         raise ConfigError("a sweep needs at least one plan, and every plan once")
     labels = corpus.utterances.labels[target.name]
-    dialogue, total = _groups(corpus, target, groups)
+    dialogue, total = groups_of(corpus, target, groups)
     sums = np.zeros((len(masks), total, width(target)))
     loader = loader_of(trained, corpus, batch_size, device)
     with inference(trained.model, device):
@@ -166,7 +166,7 @@ def sweep(
         conditions=conditions,
         counts=sums,
         constant=constant_counts(target, training_labels, labels, dialogue, total).values,
-        fingerprint=_fingerprint(corpus, dialogue, labels),
+        fingerprint=fingerprint_of(corpus, dialogue, labels),
     )
 
 
@@ -186,7 +186,7 @@ def _target(trained: TrainedRecognizer, corpus: Corpus) -> Target:
     return target
 
 
-def _groups(corpus: Corpus, target: Target, most: int) -> tuple[NDArray[np.int64], int]:
+def groups_of(corpus: Corpus, target: Target, most: int) -> tuple[NDArray[np.int64], int]:
     """(N,) int64 row of each utterance's dialogue among those with labels, and how many rows there are."""
     known = corpus.labelled(target.name)
     codes, at = np.unique(corpus.utterances.dialogue[known], return_inverse=True)
@@ -208,7 +208,8 @@ def _digest(present: dict[str, NDArray[np.bool_]]) -> bytes:
     return digest.digest()
 
 
-def _fingerprint(corpus: Corpus, dialogue: NDArray[np.int64], labels: Labels) -> str:
+def fingerprint_of(corpus: Corpus, dialogue: NDArray[np.int64], labels: Labels) -> str:
+    """A hash of which utterances are scored, in which order and groups, with which labels."""
     digest = hashlib.blake2b(digest_size=16)
     for part in (corpus.keys, dialogue, labels):
         digest.update(np.ascontiguousarray(part).tobytes())

@@ -15,7 +15,9 @@ from lacuna.evaluation.curves import auilc, effective_robustness, relative_robus
 from lacuna.evaluation.intervals import Bootstrap, interval, p_value
 from lacuna.evaluation.metrics import Metric
 
-SUBSETS = "subset_mean"
+SUBSETS, SHARE = "subset_mean", "share_of_ceiling"
+CEILING = "oracle"  # the name under which the ceiling of a generated corpus is scored
+_UNBOUND = ("ece", "mce")
 Row = dict[str, object]
 
 
@@ -51,6 +53,9 @@ def summarise(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
 def areas(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
     """One number a model, pattern and metric, with its interval; :mod:`lacuna.evaluation.curves` defines the measures.
 
+    Where the ceiling was scored too (:mod:`lacuna.evaluation.ceiling`), every pattern has ``share_of_ceiling``: the lead of its
+    area over the constant answer, as a part of the ceiling's own lead.
+
     Patterns with several rates have ``auilc`` and, if rate 0 is among them, ``relative_robustness`` and
     ``effective_robustness``, taken of the curve that is averaged over seeds. Patterns with one rate and several settings,
     such as ``fixed``, have ``subset_mean``, the plain mean over settings.
@@ -81,7 +86,31 @@ def areas(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
                     row |= {"seeds": len(model.seeds), "mask_seeds": drawn.settings[span.at[-1]].mask_seeds}
                     row |= {"n": drawn.utterances, "constant": baseline}
                     rows.append(row)
+        rows += _shares(drawn, span, level)
     return pd.DataFrame(rows)
+
+
+def _shares(drawn: Bootstrap, span: _Span, level: float) -> list[Row]:
+    """Rows of ``share_of_ceiling``; none without a ceiling, and none for calibration, where a constant may be perfect."""
+    rows: list[Row] = []
+    ceiling = drawn.models.get(CEILING)
+    for m, metric in enumerate(drawn.metrics if ceiling is not None else ()):
+        if ceiling is None or metric.name in _UNBOUND:
+            continue
+        constant, replicated = drawn.constant[m], drawn.constant_draws[:, m]
+        best = span.area(ceiling.points.mean(axis=0)[span.at, m]) - constant
+        best_draws = span.area(ceiling.draws[:, span.at, m]) - replicated
+        for name, model in drawn.models.items():
+            draws = (span.area(model.draws[:, span.at, m]) - replicated) / best_draws
+            low, high = interval(draws, level, drawn.dialogues)
+            shares = (span.area(model.points[:, span.at, m]) - constant) / best  # (S,)
+            row: Row = {"corpus": drawn.corpus, "model": name, "pattern": span.pattern, "setting": span.setting}
+            row |= {"metric": metric.name, "measure": SHARE, "mean": float(shares.mean())}
+            row |= {"low": float(low), "high": float(high), "sd_over_seeds": float(_spread(shares))}
+            row |= {"seeds": len(model.seeds), "mask_seeds": drawn.settings[span.at[-1]].mask_seeds}
+            row |= {"n": drawn.utterances, "constant": 0.0}
+            rows.append(row)
+    return rows
 
 
 def compare(

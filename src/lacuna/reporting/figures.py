@@ -73,38 +73,39 @@ def _margin(rates: pd.Series[float]) -> list[float]:
 
 
 def _curve_traces(here: pd.DataFrame, looks: Mapping[str, Style], *, first: bool) -> list[go.Scatter]:
-    """A band and a line for each model, and the constant's line; the data come from :func:`_curve_data`."""
-    traces = []
+    """A band for each model, a line for each, and the constant's; the data come from :func:`_curve_data`."""
+    models = [m for m in looks if m in set(here["model"])]
+    bands, lines = [], []
     hover = "<b>%{fullData.name}</b><br>%{y:.3f}%{customdata[0]}<br>asked %{x:.0%}, measured %{customdata[1]}<extra></extra>"
-    for model in (m for m in looks if m in set(here["model"])):
+    for model in models:
         look = looks[model]
         common = {"name": plain(model), "legendgroup": model, "showlegend": False}
-        traces.append(go.Scatter(common, fill="toself", fillcolor=look.band, line={"width": 0}, mode="lines", hoverinfo="skip"))
+        bands.append(go.Scatter(common, fill="toself", fillcolor=look.band, line={"width": 0}, mode="lines", hoverinfo="skip"))
         line = {"color": look.color, "dash": look.dash, "width": 2}
         marker = {"symbol": look.symbol, "size": 8, "color": look.color}
-        traces.append(
-            go.Scatter(common | {"showlegend": first}, mode="lines+markers", line=line, marker=marker, hovertemplate=hover)
-        )
+        common["showlegend"] = first
+        lines.append(go.Scatter(common, mode="lines+markers", line=line, marker=marker, hovertemplate=hover))
     constant = {"color": GREY, "dash": "dash", "width": 2}
     hover = f"<b>{CONSTANT}</b><br>%{{y:.3f}}<extra></extra>"
     name = {"name": CONSTANT, "legendgroup": CONSTANT, "showlegend": first}
-    return [*traces, go.Scatter(name, mode="lines", line=constant, hovertemplate=hover)]
+    return [*bands, *lines, go.Scatter(name, mode="lines", line=constant, hovertemplate=hover)]
 
 
 def _curve_data(own: pd.DataFrame, models: Sequence[str]) -> list[dict[str, Any]]:
     """What each of the traces shows for one metric, in the order of :func:`_curve_traces`."""
-    data: list[dict[str, Any]] = []
+    bands: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     for model in models:
-        rows = own[own["model"] == model].sort_values("rate")
+        rows = rows_where(own, model=model).sort_values("rate")
         sure = rows.dropna(subset=["low", "high"])
-        band = {"x": [*sure["rate"], *sure["rate"][::-1]], "y": [*sure["high"], *sure["low"][::-1]]}
+        bands.append({"x": [*sure["rate"], *sure["rate"][::-1]], "y": [*sure["high"], *sure["low"][::-1]]})
         text = [
-            ["" if np.isnan(low) else f" [{low:.3f}, {high:.3f}]", f"{measured:.0%}"]
+            [_bracket(low, high), f"{measured:.0%}"]
             for low, high, measured in zip(rows["low"], rows["high"], rows["measured_rate"], strict=True)
         ]
-        data += [band, {"x": list(rows["rate"]), "y": list(rows["mean"]), "customdata": text}]
+        lines.append({"x": list(rows["rate"]), "y": list(rows["mean"]), "customdata": text})
     constant = own.groupby("rate")["constant"].mean()
-    return [*data, {"x": list(constant.index), "y": list(constant)}]
+    return [*bands, *lines, {"x": list(constant.index), "y": list(constant)}]
 
 
 def _span(own: pd.DataFrame) -> list[float] | None:
@@ -184,12 +185,13 @@ def _bracket(low: float, high: float) -> str:
     return "" if np.isnan(low) or np.isnan(high) else f" [{low:.3f}, {high:.3f}]"
 
 
-def recall_by_class(confusion: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
+def recall_by_class(confusion: pd.DataFrame, classes: Sequence[str], *, models: Sequence[str] | None = None) -> go.Figure:
     """Share of each class that is recognised, against the missing rate; the dropdown chooses model and pattern.
 
     Args:
         confusion: counts; fixed subsets are left out, for they have no rate.
         classes: class names in the order of their codes.
+        models: order of the dropdown; default as they come.
     """
     own = confusion.copy()
     own["hit"] = own["count"].where(own["true"].astype(str) == own["predicted"].astype(str), 0)
@@ -207,7 +209,8 @@ def recall_by_class(confusion: pd.DataFrame, classes: Sequence[str]) -> go.Figur
             )
         )
     buttons = []
-    for model in dict.fromkeys(sums["model"]):
+    measured = dict.fromkeys(sums["model"])
+    for model in measured if models is None else [m for m in models if m in measured]:
         for pattern, setting in panels(sums):
             rows = rows_where(sums, model=model, pattern=pattern, setting=setting)
             by_class = [rows[rows["true"].astype(str) == str(name)].sort_values("rate") for name in classes]
@@ -248,7 +251,7 @@ def training(
     looks, chosen = looks or styles(history["model"]), chosen or {}
     quantities = list(dict.fromkeys(history["metric"]))
     runs = distinct(history, "model", "seed")
-    figure, seen = go.Figure(), set()
+    figure, seen = go.Figure(), set[str]()
     data: dict[str, list[tuple[list[Any], list[Any], list[int]]]] = {q: [] for q in quantities}
     for model, seed in runs:
         look = looks[model]

@@ -218,7 +218,7 @@ def _below(report: Report) -> Finding:
     sign = 1 if higher_is_better(report.primary) else -1
     worse = own[sign * (own["mean"] - own["constant"]) < 0]
     sure = worse["gain_high"] < 0 if "gain_high" in worse.columns else worse["mean"].isna()
-    worse = worse.assign(sure=sure)[sure | (worse["rate"] < 1) | (worse["pattern"] == FIXED)]  # with nothing left, all are level
+    worse = worse.assign(sure=sure)
     if worse.empty:
         return Finding("Against the constant", f"No model is worse than the {CONSTANT} anywhere that was measured.")
     parts = []
@@ -227,9 +227,9 @@ def _below(report: Report) -> Finding:
             where = f"with only {subset_label(str(setting))}"
         else:
             where = f"under {pattern}{f' ({setting})' if setting else ''} from {percent(rows['rate'].iloc[0])}"
-        parts.append(f"{model} {where}{' (beyond doubt)' if rows['sure'].any() else ''}")
+        parts.append(f"{model} {where}{' (beyond doubt)' if rows['sure'].any() else ' (not certain)'}")
     text = f"Worse than the {CONSTANT}, in {metric_label(report.primary)}: {listing(parts, 10)}."
-    return Finding("Below the constant", text, caution=True)
+    return Finding("Below the constant", text, caution=bool(sure.any()))
 
 
 def _seeds(report: Report) -> Finding | None:

@@ -113,15 +113,18 @@ def page_plots(report: Report, looks: dict[str, Style]) -> list[Plot]:
             plots.append(Plot("areas", capital(panel_label(*panel)), areas(report.areas, only=panel, looks=looks)))
     if report.comparisons is not None:
         own = rows_where(report.comparisons, metric=report.primary)
-        if len(own):
+        compared = [m for m in report.ranked if m not in report.references and m in {*own["model_a"], *own["model_b"]}]
+        if len(compared) > 1:
             note = "Blue: the row is better. Orange: the column is better. Bold: the interval of the difference excludes 0."
-            plots.append(Plot("comparisons", "Row minus column", comparisons(own, models=report.ranked), note, wide=True))
+            plots.append(Plot("comparisons", "Row minus column", comparisons(own, models=compared), note, wide=True))
     classes = report.facts.classes
     if report.confusion is not None and classes:
-        title = "What each emotion is taken for" if report.facts.target == "emotion" else "What each class is taken for"
-        plots.append(Plot("confusion", title, confusion(report.confusion, classes), "Each row adds up to 100 %."))
+        title = f"What each {'emotion' if report.facts.target == 'emotion' else 'class'} is taken for"
+        figure = confusion(report.confusion, classes, models=report.ranked)
+        plots.append(Plot("confusion", title, figure, "Each row adds up to 100 %."))
         if panels(report.confusion):
-            plots.append(Plot("confusion", "How much of each class is recognised", recall_by_class(report.confusion, classes)))
+            figure = recall_by_class(report.confusion, classes, models=report.ranked)
+            plots.append(Plot("confusion", "How much of each class is recognised", figure))
     if report.history is not None:
         chosen = {(name, seed): epoch for name, about in report.models.items() for seed, epoch in about.chosen.items()}
         figure = training(report.history, looks=looks, chosen=chosen)

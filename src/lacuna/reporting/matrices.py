@@ -88,15 +88,18 @@ def cells(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[list[float | No
     return [[None if np.isnan(v) else float(v) for v in row] for row in values]
 
 
-def confusion(table: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
+def confusion(table: pd.DataFrame, classes: Sequence[str], *, models: Sequence[str] | None = None) -> go.Figure:
     """What each class is taken for: a dropdown for model and pattern, a slider for the missing rate.
 
     Args:
         table: counts, all seeds together; see :data:`lacuna.reporting.facts.COLUMNS`.
         classes: class names in the order of their codes.
+        models: order of the dropdown; default as they come.
     """
     table = pd.concat([table[table["pattern"] != FIXED], subset_rows(table)])
-    groups = sorted(distinct(table, "pattern", "setting", "model"), key=lambda g: g[0] == FIXED)
+    order = {name: i for i, name in enumerate(models or dict.fromkeys(table["model"]))}
+    found = [g for g in distinct(table, "pattern", "setting", "model") if g[2] in order]
+    groups = sorted(found, key=lambda g: (g[0] == FIXED, order[g[2]]))
     rates = sorted(table.loc[table["pattern"] != FIXED, "rate"].unique()) or [0.0]
     counts = {key: _counts(rows, classes) for key, rows in table.groupby(["pattern", "setting", "model", "rate"], sort=False)}
     fixed = {key[:3]: value for key, value in counts.items() if key[0] == FIXED}  # the slider does not change these
@@ -161,10 +164,11 @@ def comparisons(table: pd.DataFrame, *, models: Sequence[str] | None = None) -> 
 
     Args:
         table: see :data:`lacuna.reporting.facts.COLUMNS`; a pair may be given in either order.
-        models: rows and columns, from the top left; default as they come.
+        models: rows and columns, from the top left; others are left out; default all, as they come.
     """
-    names = [m for m in models or () if m in {*table["model_a"], *table["model_b"]}]
-    names = names or list(dict.fromkeys([*table["model_a"], *table["model_b"]]))
+    every = dict.fromkeys([*table["model_a"], *table["model_b"]])
+    names = list(every) if models is None else [m for m in models if m in every]
+    table = table[table["model_a"].isin(names) & table["model_b"].isin(names)]
     place = {name: i for i, name in enumerate(names)}
     buttons = []
     for measure, metric, pattern, setting in distinct(table, "measure", "metric", "pattern", "setting"):

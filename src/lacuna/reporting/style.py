@@ -60,7 +60,7 @@ class Style:
     def band(self) -> str:
         """The colour of the interval, see-through."""
         red, green, blue = (int(self.color[i : i + 2], 16) for i in (1, 3, 5))
-        return f"rgba({red},{green},{blue},0.18)"
+        return f"rgba({red},{green},{blue},0.13)"
 
 
 def styles(models: Iterable[str], references: Sequence[str] = ()) -> dict[str, Style]:

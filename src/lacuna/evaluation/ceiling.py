@@ -1,0 +1,63 @@
+"""The ceiling of a generated corpus in the sweep: the best possible answers, scored like any model's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lacuna.corpus.corpus import Corpus, Labels
+from lacuna.corpus.duet import Oracle, settings_of
+from lacuna.errors import ConfigError
+from lacuna.evaluation.counts import constant_counts, count, width
+from lacuna.evaluation.protocol import condition_of
+from lacuna.evaluation.sweep import MOST_GROUPS, Sweep, fingerprint_of, groups_of
+from lacuna.evaluation.tables import CEILING
+from lacuna.missing import Layout, MaskPlan
+
+CEILINGS = {CEILING: True, f"{CEILING} (one turn)": False}  # name in tables: does it use the whole dialogue?
+_LEAST = 1e-300  # a probability that rounds to 0 is still possible
+
+
+def has_ceiling(corpus: Corpus, target: str) -> bool:
+    """Whether the best possible answer is known: the corpus is a duet, and the target is its emotion."""
+    return settings_of(corpus) is not None and target == corpus.targets[0].name
+
+
+def sweep_ceilings(
+    corpus: Corpus, plans: Sequence[MaskPlan], *, training_labels: Labels, groups: int = MOST_GROUPS
+) -> list[Sweep]:
+    """Score the oracle of a duet under every plan, with the whole dialogue and one turn at a time.
+
+    The first is the ceiling of every model; the second, of models that see one utterance at a time.
+
+    Args:
+        corpus: a view on whole dialogues of a duet.
+        plans: pattern, rate and seed each.
+        training_labels: labels of the training split, for the constant answer.
+        groups: as for :func:`lacuna.evaluation.sweep`; must be the same to compare with its results.
+
+    Returns:
+        Two sweeps, named as in ``CEILINGS``, comparable with those of trained models under the same plans.
+
+    Raises:
+        ConfigError: the corpus is no duet, so nobody knows its ceiling.
+    """
+    target = corpus.targets[0]
+    if not has_ceiling(corpus, target.name):
+        raise ConfigError(f"the ceiling of corpus '{corpus.name}' is not known; only generated corpora have one")
+    oracle = Oracle.of(corpus)
+    reading, layout = oracle.read(corpus), Layout.of(corpus)
+    labels = corpus.utterances.labels[target.name]
+    dialogue, total = groups_of(corpus, target, groups)
+    masks = [plan.over(layout) for plan in plans]
+    sums = {name: np.zeros((len(masks), total, width(target))) for name in CEILINGS}
+    for index, mask in enumerate(masks):
+        present = {m: ~gone for m, gone in mask.missing_flat().items()}
+        for name, context in CEILINGS.items():
+            logits = np.log(np.maximum(oracle.posterior(reading, present, context=context), _LEAST))
+            sums[name][index] = count(target, logits, labels, dialogue, total).values
+    constant = constant_counts(target, training_labels, labels, dialogue, total).values
+    conditions = tuple(condition_of(plan, mask.measured()) for plan, mask in zip(plans, masks, strict=True))
+    fingerprint = fingerprint_of(corpus, dialogue, labels)
+    return [Sweep(corpus.name, name, 0, target, conditions, sums[name], constant, fingerprint) for name in CEILINGS]
