@@ -17,7 +17,7 @@ test: $(INSTALLED)  ## install the pinned set into .venv and run the tests
 
 demo: $(INSTALLED)  ## the main job on a small generated corpus, and where its report is
 	$(RUN)/kedro run
-	@echo "Open data/08_reporting/standin/report.html"
+	@echo "Open data/08_reporting/duet/report.html"
 
 lint: $(INSTALLED)
 	$(RUN)/ruff check src tests benchmarks

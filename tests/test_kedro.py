@@ -13,11 +13,12 @@ import pytest
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
+from lacuna.evaluation import CEILINGS
 from lacuna.pipelines import evaluate, ingest, predict, preprocess, report, train
 
 ROOT = Path(__file__).parents[1]
 SMALL: dict[str, Any] = {
-    "ingest": {"options": {"dialogues": 15, "turns": 6}},
+    "ingest": {"duet": {"preset": "tiny"}},
     "train": {"models": ["prior", "linear", "context_gru"], "seeds": [0, 1], "training": {"epochs": 2}},
     "evaluate": {"rates": [0.0, 0.5, 1.0], "mask_seeds": [0], "replicates": 100},
 }
@@ -41,21 +42,21 @@ def run(project: Path, names: list[str], **changes: dict[str, Any]) -> None:
 
 def test_the_main_job_ends_in_a_report_and_predict_labels_what_is_there(project: Path) -> None:
     run(project, ["__default__"])
-    folder = project / "data/08_reporting/standin"
+    folder = project / "data/08_reporting/duet"
     page = (folder / "report.html").read_text("utf-8")
     assert "context_gru" in page
     assert (folder / "results.md").is_file()
-    scores = pd.read_parquet(project / "data/07_model_output/standin/all.parquet")
-    assert set(scores["model"]) == {"prior", "linear", "context_gru"}
+    scores = pd.read_parquet(project / "data/07_model_output/duet/all.parquet")
+    assert set(scores["model"]) == {"prior", "linear", "context_gru", *CEILINGS}
     assert set(scores["pattern"]) == {"rmm", "fixed", "outage"}
 
     voice_only = project / "voice"
     voice_only.mkdir()
     rows = pd.DataFrame({"id": ["x1", "x2"], "dialogue": ["x", "x"], "turn": [0, 1], "speaker": ["A", "B"]})
     rows.to_csv(voice_only / "utterances.csv", index=False)
-    np.save(voice_only / "audio.npy", np.random.default_rng(0).normal(size=(2, 12)).astype(np.float32))
+    np.save(voice_only / "audio.npy", np.random.default_rng(0).normal(size=(2, 32)).astype(np.float32))
     run(project, ["predict"], predict={"path": str(voice_only)})
-    answers = pd.read_parquet(project / "data/07_model_output/standin/predictions.parquet")
+    answers = pd.read_parquet(project / "data/07_model_output/duet/predictions.parquet")
     assert answers["id"].tolist() == ["x1", "x2"]
     assert answers["absent"].tolist() == ["text+vision"] * 2
     np.testing.assert_allclose(answers.filter(like="p_").sum(axis=1), 1)

@@ -34,6 +34,26 @@ def doctor(path: Path, importer: str | None, options: tuple[str, ...]) -> None:
     sys.exit(0 if diagnosis.usable else 1)
 
 
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--preset", default="demo", show_default=True, help="tiny, demo (300 dialogues) or bench (10,000).")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="A setting, e.g. dialogues=100000; may be repeated.")
+def duet(folder: Path, preset: str, changes: tuple[str, ...]) -> None:
+    """Draw the generated corpus into FOLDER, of any size: it is streamed to disk.
+
+    With --set ood=true it is the shifted test: the same world, other speakers, another meeting of scene and emotion.
+    """
+    from lacuna.corpus.duet import preset as settings_of_preset
+    from lacuna.corpus.duet import write
+    from lacuna.errors import LacunaError
+
+    try:
+        write(settings_of_preset(preset, **parse_options(changes)), folder)
+    except LacunaError as error:
+        raise click.ClickException(str(error)) from None
+    _show(f"written: {folder}\nnext: kedro run --params ingest.path={folder},ingest.name=duet")
+
+
 def parse_options(given: tuple[str, ...]) -> dict[str, Any]:
     """``KEY=VALUE`` pairs as a dict; a value that is JSON is read as such, anything else stays text.
 

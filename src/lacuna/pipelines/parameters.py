@@ -25,6 +25,13 @@ class PatternSpec(Parameters):
     rates: list[Rate] = []
 
 
+class Generated(Parameters):
+    """What duet is drawn from: a preset, and settings of :class:`lacuna.corpus.duet.Duet` that differ from it."""
+
+    preset: str = "demo"
+    changes: dict[str, Any] = {}
+
+
 class Ingest(Parameters):
     """Where the corpus comes from and how it is split."""
 
@@ -32,6 +39,7 @@ class Ingest(Parameters):
     path: Path | None = None
     importer: str | None = None
     options: dict[str, Any] = {}
+    duet: Generated = Generated()
     split: Literal["given", "carve", "fold"] = "given"
     valid_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     folds: Annotated[int, Field(ge=3)] = 5

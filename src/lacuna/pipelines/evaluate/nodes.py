@@ -5,7 +5,18 @@ from __future__ import annotations
 import pandas as pd
 
 from lacuna.corpus import Corpus
-from lacuna.evaluation import EvaluationConfig, PatternSpec, Sweep, areas, bootstrap, compare, summarise, sweep
+from lacuna.evaluation import (
+    EvaluationConfig,
+    PatternSpec,
+    Sweep,
+    areas,
+    bootstrap,
+    compare,
+    has_ceiling,
+    summarise,
+    sweep,
+    sweep_ceilings,
+)
 from lacuna.pipelines.parameters import Evaluate
 from lacuna.training import TrainedRecognizer
 from lacuna.training.device import pick_device, reproducible
@@ -19,7 +30,7 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
     Args:
         corpus: the test split.
         development: whose training labels make the constant answer.
-        recognizers: what to score.
+        recognizers: what to score; on a generated corpus the best possible answers are scored beside them.
         evaluate: the protocol.
 
     Returns:
@@ -33,6 +44,8 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
     device = pick_device(evaluate.device)
     with reproducible(evaluate.threads):
         sweeps = [sweep(trained, corpus, plans, training_labels=labels, device=device) for trained in recognizers]
+    if has_ceiling(corpus, target.name):
+        sweeps += sweep_ceilings(corpus, plans, training_labels=labels)
     drawn = bootstrap(sweeps, config.replicates, config.seed)
     return (
         pd.concat([s.scores() for s in sweeps], ignore_index=True),

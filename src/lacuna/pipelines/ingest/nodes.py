@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from lacuna.corpus import SPLITS, Corpus
+from lacuna.corpus.duet import generate, preset
 from lacuna.corpus.importers import import_corpus
 from lacuna.corpus.splits import carve_valid, fold
-from lacuna.corpus.standin import StandIn, generate
 from lacuna.pipelines.parameters import Ingest
 
 
 def read_source(ingest: Ingest) -> Corpus:
     """Import (or generate) the corpus and give it the splits that the parameters ask for."""
     if ingest.path is None:
-        corpus = generate(StandIn(**ingest.options), name=ingest.name)
+        corpus = generate(preset(ingest.duet.preset, **ingest.duet.changes))
     else:
         corpus = import_corpus(ingest.path, importer=ingest.importer, name=ingest.name, **ingest.options)
     if ingest.split == "carve":

@@ -17,7 +17,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from lacuna.corpus import Target
-from lacuna.evaluation import primary
+from lacuna.evaluation import CEILINGS, primary
 from lacuna.pipelines.parameters import Evaluate, Train
 from lacuna.reporting import ModelFacts, Report, RunFacts, curves, subsets
 from lacuna.training import TrainedRecognizer
@@ -54,6 +54,7 @@ def compose_report(
         history=history,
         scores=scores,
         models={name: ModelFacts.of(own) for name, own in by_name.items()},
+        references=tuple(name for name in CEILINGS if (summary["model"] == name).any()),
     )
 
 
