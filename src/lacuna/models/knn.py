@@ -25,7 +25,7 @@ class KNNConfig(Config):
     """
 
     neighbours: int = 15
-    bank: int = 2048
+    bank: int = 1024
 
 
 @register("knn")
@@ -72,31 +72,35 @@ class KNN(Recognizer):
     def fill(self, batch: Batch) -> Tensor:
         """Frame means of all modalities, the missing ones estimated: (U, sum d)."""
         x, available = pooled(batch), batch.available()
-        filled = x.clone()
+        lacking = torch.nonzero(available.any(dim=1) & ~available.all(dim=1)).squeeze(1)  # (R, 1) -> (R,)
+        if not len(lacking):
+            return x
         n = int(self.size)
-        parts = torch.split(torch.arange(x.shape[1], device=x.device), self._sizes)
-        for pattern in torch.unique(available, dim=0):
-            if pattern.all() or not pattern.any():
-                continue
-            rows = torch.nonzero((available == pattern).all(dim=1)).squeeze(1)  # (R, 1) -> (R,)
-            seen = torch.cat([parts[m] for m in torch.nonzero(pattern).flatten().tolist()])
-            distance = torch.cdist(x[rows][:, seen], self.vectors[:n, seen])  # (R, n)
-            distance = distance.masked_fill(batch.key[rows, None] == self.keys[:n], torch.inf)
-            comparable = self.available[:n][:, pattern].all(dim=1)
-            for m in torch.nonzero(~pattern).flatten().tolist():
-                filled[rows[:, None], parts[m]] = self._mean(distance, comparable & self.available[:n, m], parts[m]).to(x.dtype)
-        return filled
+        seen, bank = available[lacking], self.available[:n]  # (R, M), (n, M)
+        queries, rows = x[lacking].split(self._sizes, dim=1), self.vectors[:n].split(self._sizes, dim=1)
+        distance = torch.stack([s[:, None] * _squared(q, r) for q, r, s in zip(queries, rows, seen.T, strict=True)]).sum(dim=0)
+        unlike = seen.float() @ (~bank).float().T > 0  # (R, n): the row lacks something that is observed here
+        distance = distance.masked_fill(unlike | (batch.key[lacking, None] == self.keys[:n]), torch.inf)
+        filled = list(x.clone().split(self._sizes, dim=1))
+        for m, values in enumerate(rows):
+            need = ~seen[:, m]
+            if need.any():
+                near = distance[need].masked_fill(~bank[:, m], torch.inf)
+                filled[m][lacking[need]] = self._mean(near, values).to(x.dtype)
+        return torch.cat(filled, dim=1)
 
-    def _mean(self, distance: Tensor, eligible: Tensor, columns: Tensor) -> Tensor:
-        """Mean of the nearest eligible rows: (R, n) distances -> (R, d); zeros if no row is eligible."""
-        near, index = distance.masked_fill(~eligible, torch.inf).topk(
-            min(self.config.neighbours, distance.shape[1]), largest=False
-        )
+    def _mean(self, distance: Tensor, values: Tensor) -> Tensor:
+        """Mean of the nearest rows: (R, n) distances and (n, d) values -> (R, d); zeros if no row is eligible."""
+        near, index = distance.topk(min(self.config.neighbours, distance.shape[1]), largest=False)
         weight = torch.isfinite(near).float()  # (R, k)
-        chosen = self.vectors[index][:, :, columns]  # (R, k, d)
-        return (chosen * weight.unsqueeze(-1)).sum(dim=1) / weight.sum(dim=1, keepdim=True).clamp_min(1)
+        return (values[index] * weight.unsqueeze(-1)).sum(dim=1) / weight.sum(dim=1, keepdim=True).clamp_min(1)
 
     def forward(self, batch: Batch) -> Prediction:
         """Logits (U, C) and the estimated frames."""
         vectors = self.fill(batch)
         return Prediction(self.head(vectors), fill_frames(batch, vectors))
+
+
+def _squared(a: Tensor, b: Tensor) -> Tensor:
+    """Squared distances: (R, d) and (n, d) -> (R, n)."""
+    return (a.square().sum(dim=1, keepdim=True) + b.square().sum(dim=1) - 2 * a @ b.T).clamp_min(0)

@@ -12,13 +12,13 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from lacuna.reporting.facts import Panel, Report, distinct, panels, rows_where, subset_rows
+from lacuna.reporting.facts import Report, distinct, panels, rows_where, subset_rows
 from lacuna.reporting.figures import areas, curves, recall_by_class, training
 from lacuna.reporting.headline import headline
 from lacuna.reporting.matrices import comparisons, confusion, subsets
 from lacuna.reporting.results import LIMITS, MISUSE, absence_lines, run_lines
 from lacuna.reporting.style import GREY, SCALES, Style, styles, template
-from lacuna.reporting.tables import all_tables
+from lacuna.reporting.tables import all_tables, reached_rates
 from lacuna.reporting.words import (
     CONSTANT,
     capital,
@@ -28,7 +28,6 @@ from lacuna.reporting.words import (
     metric_note,
     panel_label,
     pattern_note,
-    percent,
 )
 
 MANY = 10  # with more models than this, curves start with the best few
@@ -104,7 +103,7 @@ def page_plots(report: Report, looks: dict[str, Style]) -> list[Plot]:
     plots, summary = [], report.summary
     for panel in panels(summary):
         figure = curves(summary, metrics=report.metrics, only=panel, looks=looks)
-        plots.append(Plot("curves", capital(panel_label(*panel)), figure, _measured(report, panel)))
+        plots.append(Plot("curves", capital(panel_label(*panel)), figure, reached_rates(report, panel)))
     if len(subset_rows(summary)):
         figure = subsets(summary, models=report.ranked, metrics=report.metrics)
         plots.append(Plot("subsets", "What each model makes of the modalities it gets", figure, wide=True))
@@ -131,17 +130,6 @@ def page_plots(report: Report, looks: dict[str, Style]) -> list[Plot]:
         note = "One line a training seed." + (" A ring marks the epoch whose weights were kept." if chosen else "")
         plots.append(Plot("training", "Training", figure, note, wide=True))
     return plots
-
-
-def _measured(report: Report, panel: Panel) -> str:
-    """Where the rate that a pattern reached is not the one asked for."""
-    own = rows_where(report.summary, pattern=panel[0], setting=panel[1]).drop_duplicates("rate")
-    off = own[(own["rate"] - own["measured_rate"]).abs() > 0.02].sort_values("rate")
-    parts = []
-    for reached, rows in off.groupby(off["measured_rate"].round(3), sort=False):
-        low, high = percent(rows["rate"].min()), percent(rows["rate"].max())
-        parts.append(f"asked for {low}{f' to {high}' if low != high else ''}, it removed {percent(float(str(reached)))}")
-    return f"{capital('; '.join(parts))}." if parts else ""
 
 
 def _measures(report: Report) -> list[tuple[str, str]]:

@@ -32,8 +32,21 @@ def rates_table(report: Report, metric: str, panel: Panel) -> Table:
     own = rows_where(report.summary, pattern=panel[0], setting=panel[1], metric=metric)
     rates = sorted(own["rate"].unique())
     caption = f"{metric_label(metric)} on the test split by missing rate, pattern: {panel_label(*panel)}"
+    if reached := reached_rates(report, panel):
+        caption += f" ({reached[0].lower()}{reached[1:].rstrip('.')})"
     labels = (_name("rates", *panel, metric), panel_label(*panel), caption)
     return _wide(report, own, key="rate", heads={r: percent(r) for r in rates}, metric=metric, labels=labels)
+
+
+def reached_rates(report: Report, panel: Panel) -> str:
+    """Where the rate that a pattern reached is not the one asked for."""
+    own = rows_where(report.summary, pattern=panel[0], setting=panel[1]).drop_duplicates("rate")
+    off = own[(own["rate"] - own["measured_rate"]).abs() > 0.02].sort_values("rate")
+    parts = []
+    for reached, rows in off.groupby(off["measured_rate"].round(3), sort=False):
+        low, high = percent(rows["rate"].min()), percent(rows["rate"].max())
+        parts.append(f"asked for {low}{f' to {high}' if low != high else ''}, it removed {percent(float(str(reached)))}")
+    return f"{capital('; '.join(parts))}." if parts else ""
 
 
 def subsets_table(report: Report, metric: str) -> Table:

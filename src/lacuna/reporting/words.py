@@ -41,6 +41,7 @@ MEASURES = {
     "relative_robustness": ("Relative robustness", "the share of the score on complete data that is left on average"),
     "effective_robustness": ("Effective robustness", "the share of the lead over the constant answer that is left on average"),
     "subset_mean": ("Mean over subsets", "the plain mean over the sets of modalities that were kept"),
+    "share_of_ceiling": ("Share of ceiling", "the lead over the constant answer, as a part of that of the best answers possible"),
     "at_rate": ("At the one measured rate", "there is no area, for there is a single rate"),
 }
 PATTERNS = {

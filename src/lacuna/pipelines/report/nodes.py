@@ -54,7 +54,7 @@ def compose_report(
         history=history,
         scores=scores,
         models={name: ModelFacts.of(own) for name, own in by_name.items()},
-        references=tuple(name for name in CEILINGS if (summary["model"] == name).any()),
+        references=tuple(name for name in ("prior", *CEILINGS) if (summary["model"] == name).any()),
     )
 
 
