@@ -30,6 +30,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "conf").symlink_to(ROOT / "conf")
     (tmp_path / "src").mkdir()
     (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text("utf-8"), "utf-8")
+    (tmp_path / ".telemetry").write_text("consent: false\n")
     bootstrap_project(tmp_path)
     return tmp_path
 

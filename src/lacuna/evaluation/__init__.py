@@ -12,7 +12,7 @@ from lacuna.evaluation.metrics import METRICS, Metric, metric, metrics_of, prima
 from lacuna.evaluation.predict import Predictions, predict
 from lacuna.evaluation.protocol import Condition, EvaluationConfig, PatternSpec
 from lacuna.evaluation.sweep import Sweep, sweep
-from lacuna.evaluation.tables import above_constant, areas, compare, summarise
+from lacuna.evaluation.tables import above_ceiling, above_constant, areas, compare, summarise
 
 __all__ = [
     "CEILINGS",
@@ -25,6 +25,7 @@ __all__ = [
     "PatternSpec",
     "Predictions",
     "Sweep",
+    "above_ceiling",
     "above_constant",
     "areas",
     "auilc",

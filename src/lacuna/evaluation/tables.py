@@ -101,9 +101,9 @@ def _shares(drawn: Bootstrap, span: _Span, level: float) -> list[Row]:
         best = span.area(ceiling.points.mean(axis=0)[span.at, m]) - constant
         best_draws = span.area(ceiling.draws[:, span.at, m]) - replicated
         for name, model in drawn.models.items():
-            draws = (span.area(model.draws[:, span.at, m]) - replicated) / best_draws
+            draws = _part(span.area(model.draws[:, span.at, m]) - replicated, best_draws)
             low, high = interval(draws, level, drawn.dialogues)
-            shares = (span.area(model.points[:, span.at, m]) - constant) / best  # (S,)
+            shares = _part(span.area(model.points[:, span.at, m]) - constant, best)  # (S,)
             row: Row = {"corpus": drawn.corpus, "model": name, "pattern": span.pattern, "setting": span.setting}
             row |= {"metric": metric.name, "measure": SHARE, "mean": float(shares.mean())}
             row |= {"low": float(low), "high": float(high), "sd_over_seeds": float(_spread(shares))}
@@ -173,6 +173,18 @@ def above_constant(summary: pd.DataFrame) -> pd.DataFrame:
     return summary.assign(verdict=verdict)
 
 
+def above_ceiling(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
+    """Rows of :func:`compare` in which a model is more accurate than the best possible answers, beyond the paired interval.
+
+    Accuracy is what the most probable class maximises, so there should be none; one tells of a leak, or of a wrong ceiling.
+
+    Raises:
+        ConfigError: the ceiling was not scored.
+    """
+    table = compare(drawn, baseline=CEILING, level=level)
+    return table[(table["metric"] == "accuracy") & (table["low"] > 0)].reset_index(drop=True)
+
+
 @dataclass(frozen=True)
 class _Span:
     """Settings that make one number together.
@@ -215,6 +227,11 @@ def _spans(drawn: Bootstrap) -> list[_Span]:
         robustness = ("relative_robustness", "effective_robustness") if rates[0] == 0 else ()
         spans.append(_Span(pattern, setting, at, rates, ("auilc", *robustness)))
     return spans + [_Span(pattern, "", at, None, (SUBSETS,)) for pattern, at in single.items() if len(at) > 1]
+
+
+def _part(lead: Array, best: Array) -> Array:
+    """``lead / best``; NaN where the best answers have no lead over the constant one themselves."""
+    return np.asarray(np.divide(lead, best, out=np.full(np.shape(lead), np.nan), where=np.abs(best) > 1e-12))
 
 
 def _spread(values: Array) -> Array:
