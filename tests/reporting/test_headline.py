@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from lacuna.reporting import headline
 from lacuna.reporting.words import higher_is_better, interval, listing, metric_label, number, panel_label, percent
@@ -105,3 +106,13 @@ def test_words():
     assert interval(0.1, float("nan")) == ""
     assert listing(["a", "b", "c"]) == "a, b and c"
     assert listing(list("abcdefgh"), 3) == "a, b and 6 more"
+
+
+def test_the_share_of_a_known_ceiling_is_said(report):
+    areas = report.areas[report.areas["measure"] == "auilc"].copy()
+    shares = areas.assign(measure="share_of_ceiling", mean=0.5, low=0.4, high=0.6)
+    with_ceiling = replace(report, areas=pd.concat([report.areas, shares], ignore_index=True))
+    assert "Share of the ceiling" not in {f.topic for f in headline(report)}
+    text = next(f.text for f in headline(with_ceiling) if f.topic == "Share of the ceiling")
+    assert "reach at most 50" in text
+    assert "(40" in text

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lacuna.corpus.columns import Column, Rows
 from lacuna.corpus.schema import SPLITS, Modality, Provenance, Schema, Target
+from lacuna.corpus.tensors import blocks
 from lacuna.errors import ConfigError, DataError
 
 Labels = NDArray[np.int64] | NDArray[np.float32]
@@ -25,6 +28,14 @@ def key_of(text: str) -> int:
 def keys_of(texts: Sequence[str]) -> NDArray[np.uint64]:
     """:func:`key_of` of each text: (N,) uint64."""
     return np.fromiter((key_of(t) for t in texts), dtype=np.uint64, count=len(texts))
+
+
+def known(labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """(N,) bool: a class code that is not -1, a score or every share that is not NaN."""
+    if labels.dtype.kind == "i":
+        return np.asarray(labels >= 0)
+    finite = np.isfinite(labels)
+    return np.asarray(finite.all(axis=1) if finite.ndim == 2 else finite)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +56,18 @@ class Frames:
     observed: NDArray[np.bool_] | None = None
     tokens: NDArray[np.int64] | None = None
 
-    def take(self, rows: NDArray[np.int64]) -> Frames:
-        """The same storage seen through a subset of utterances; nothing is copied but the index."""
+    def take(self, rows: Rows) -> Frames:
+        """The same storage seen through a subset of utterances; nothing is copied but the index, and that not of a slice."""
         return replace(self, start=self.start[rows], count=self.count[rows])
 
     def of(self, row: int) -> NDArray[np.float32]:
         """Frames of one utterance: (count[row], dim) float32, zero copies."""
         return self.values[self.start[row] : self.start[row] + self.count[row]]
+
+    @cached_property
+    def longest(self) -> int:
+        """Frames of the longest utterance."""
+        return max((int(count.max()) for _, (count,) in blocks([self.count])), default=0)
 
     @cached_property
     def any_observed(self) -> NDArray[np.bool_]:
@@ -67,14 +83,14 @@ class Utterances:
     """Who said what and when: one row an utterance, dialogues contiguous, turns ascending.
 
     Attributes:
-        id: (N,) unique utterance ids, arrow strings.
+        id: (N,) unique utterance ids, arrow strings; of a corpus on disk a column that is read when asked for.
         dialogue: (N,) int64 codes into ``dialogue_names``.
         turn: (N,) int64 position in the dialogue; gaps are allowed.
         speaker: (N,) int64 codes into ``speaker_names``.
         split: (N,) int64 codes into ``SPLITS``; -1 = no split (data to be labelled).
         labels: by target name: (N,) int64 with -1 = unlabelled | (N,) float32 | (N, C) float32 with NaN = unlabelled.
-        dialogue_names: (D,) arrow strings.
-        speaker_names: (S,) arrow strings.
+        dialogue_names: (D,) arrow strings, read when asked for like the ids.
+        speaker_names: (S,) arrow strings, read when asked for like the ids.
         text: returns the (N,) transcripts as arrow strings when asked, so that training never holds them; or ``None``.
     """
 
@@ -88,19 +104,33 @@ class Utterances:
     speaker_names: pa.Array
     text: Callable[[], pa.Array] | None = None
 
-    def take(self, rows: NDArray[np.int64]) -> Utterances:
-        """The utterances at ``rows``; codes keep their meaning."""
+    def take(self, rows: Rows) -> Utterances:
+        """The utterances at ``rows``, or in a slice with start and stop; codes keep their meaning."""
         text = self.text
+        if isinstance(text, Column):
+            text = text.view(rows)
+        elif text is not None:
+            text = partial(_said, text, rows)
         return replace(
             self,
-            id=self.id.take(pa.array(rows)),
+            id=_strings(self.id, rows),
             dialogue=self.dialogue[rows],
             turn=self.turn[rows],
             speaker=self.speaker[rows],
             split=self.split[rows],
             labels={name: values[rows] for name, values in self.labels.items()},
-            text=None if text is None else lambda: text().take(pa.array(rows)),
+            text=text,
         )
+
+
+def _strings(column: pa.Array | Column, rows: Rows) -> pa.Array | Column:
+    if isinstance(column, Column):
+        return column.view(rows)
+    return column.slice(rows.start, rows.stop - rows.start) if isinstance(rows, slice) else column.take(pa.array(rows))
+
+
+def _said(text: Callable[[], pa.Array], rows: Rows) -> pa.Array:
+    return _strings(text(), rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +161,11 @@ class Corpus:
     @cached_property
     def keys(self) -> NDArray[np.uint64]:
         """(N,) uint64 stable key of each utterance id; masks are a function of it."""
-        blocks = [keys_of(self.utterances.id.slice(i, 65_536).to_pylist()) for i in range(0, len(self), 65_536)]
-        return np.concatenate([np.zeros(0, np.uint64), *blocks])
+        ids = self.utterances.id
+        if isinstance(ids, Column) and ids.keys is not None:
+            return ids.keys
+        pieces = [keys_of(ids.slice(i, 65_536).to_pylist()) for i in range(0, len(self), 65_536)]
+        return np.concatenate([np.zeros(0, np.uint64), *pieces])
 
     @property
     def transcripts(self) -> list[str | None]:
@@ -159,7 +192,12 @@ class Corpus:
         return Schema(self.modalities, self.target(target))
 
     def take(self, rows: NDArray[np.int64]) -> Corpus:
-        """A view on the utterances at ``rows`` (int64), in that order."""
+        """A view on the utterances at ``rows`` (int64), in that order; of neighbours nothing is copied, not even the index."""
+        if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (rows[1:] - rows[:-1] == 1).all():
+            return self._view(slice(int(rows[0]), int(rows[-1]) + 1))
+        return self._view(rows)
+
+    def _view(self, rows: Rows) -> Corpus:
         return replace(
             self,
             utterances=self.utterances.take(rows),
@@ -167,7 +205,7 @@ class Corpus:
         )
 
     def only(self, *splits: str) -> Corpus:
-        """A view on the named splits.
+        """A view on the named splits; a corpus on disk is ordered by split, so that nothing is copied.
 
         Raises:
             ConfigError: a name is not one of ``train``, ``valid``, ``test``.
@@ -175,16 +213,23 @@ class Corpus:
         if unknown := [s for s in splits if s not in SPLITS]:
             raise ConfigError(f"unknown split {unknown[0]!r}; known: {', '.join(SPLITS)}")
         codes = [SPLITS.index(s) for s in splits]
-        return self.take(np.flatnonzero(np.isin(self.utterances.split, codes)))
+        edges: list[int] = []
+        inside = False
+        for low, (split,) in blocks([self.utterances.split]):
+            wanted = np.isin(split, codes)
+            edges += (low + np.flatnonzero(np.diff(wanted, prepend=inside))).tolist()
+            inside = bool(wanted[-1])
+        edges += [len(self)] if inside else []
+        if len(edges) == 2:
+            return self._view(slice(*edges))
+        runs = [np.arange(low, high) for low, high in zip(edges[::2], edges[1::2], strict=True)]
+        return self._view(np.concatenate([np.zeros(0, np.int64), *runs]))
 
     def labelled(self, target: str | None = None) -> NDArray[np.bool_]:
         """(N,) bool: the utterance carries a label for the target."""
         chosen = self.target(target)
-        values = self.utterances.labels[chosen.name]
-        if chosen.task == "classification":
-            return np.asarray(values >= 0)
-        finite = np.isfinite(values)
-        return np.asarray(finite.all(axis=1) if finite.ndim == 2 else finite)
+        pieces = [known(values) for _, (values,) in blocks([self.utterances.labels[chosen.name]])]
+        return np.concatenate([np.zeros(0, np.bool_), *pieces])
 
     def absences(self) -> Mapping[str, dict[str, int]]:
         """By modality and split name: how many utterances lack the modality altogether."""

@@ -18,6 +18,7 @@ from lacuna.errors import DataError
 _DTYPES = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "I32": np.int32, "U8": np.uint8, "BOOL": np.bool_}
 _CODES = {np.dtype(kind): code for code, kind in _DTYPES.items()}
 Kind = TypeVar("Kind", bound=np.generic)
+SMALL = 1 << 22  # bytes; of a table up to this size pages may fill memory, of a larger one rows are read
 _LONGEST_HEADER = 100_000_000  # bytes, as in the format's own reader
 
 
@@ -80,11 +81,8 @@ def read_rows(array: NDArray[Kind], start: NDArray[np.int64], count: NDArray[np.
     Raises:
         DataError: the file is shorter than when it was opened.
     """
-    base: Any = array
-    while isinstance(base, (np.ndarray, memoryview)):
-        base = base.base if isinstance(base, np.ndarray) else base.obj
-    total = int(count.sum())
-    if not isinstance(base, _Mapped) or not hasattr(os, "pread"):
+    base, total = _mapped(array), int(count.sum())
+    if base is None or not hasattr(os, "pread"):
         first = np.cumsum(count) - count
         return array[np.repeat(start - first, count) + np.arange(total)]
     start, count = start[count > 0], count[count > 0]
@@ -97,6 +95,54 @@ def read_rows(array: NDArray[Kind], start: NDArray[np.int64], count: NDArray[np.
     if len(data) != total * width:
         raise DataError("the features were cut off while in use", expected=f"{total * width} bytes", found=len(data))
     return np.frombuffer(data, array.dtype).reshape(total, *array.shape[1:])
+
+
+def _mapped(array: NDArray[Any]) -> _Mapped | None:
+    """The mapped file that an array is a view of."""
+    base: Any = array
+    while isinstance(base, (np.ndarray, memoryview)):
+        base = base.base if isinstance(base, np.ndarray) else base.obj
+    return base if isinstance(base, _Mapped) else None
+
+
+def gather(columns: Sequence[NDArray[Any]], rows: NDArray[np.int64]) -> list[NDArray[Any]]:
+    """Copies of some rows of several arrays of one length.
+
+    Columns of one mapped table of records are read record by record and not touched: see :func:`read_rows`.
+
+    Raises:
+        DataError: the file is shorter than when it was opened.
+    """
+    first = columns[0]
+    base, stride = _mapped(first), first.strides[0]
+    if base is None or stride * len(first) <= SMALL or not hasattr(os, "preadv") or not len(rows):
+        return [c[rows] for c in columns]
+    low = [c.__array_interface__["data"][0] for c in columns]
+    high = max(at + c.itemsize * int(np.prod(c.shape[1:])) for at, c in zip(low, columns, strict=True))
+    span = high - min(low)
+    if span > stride or any(_mapped(c) is not base or c.strides[0] != stride for c in columns):  # no columns of one table
+        return [c[rows] for c in columns]
+    if rows.min() < 0 or rows.max() >= len(first):
+        raise IndexError(f"rows {rows.min()} to {rows.max()} of {len(first)}")
+    data = np.empty(len(rows) * stride, np.uint8)
+    edges = np.flatnonzero(np.diff(rows, prepend=-2) != 1)  # neighbours are read together
+    size = (np.diff(edges, append=len(rows)) - 1) * stride + span
+    offset = min(low) - np.frombuffer(base, np.uint8).ctypes.data + rows[edges] * stride
+    view, got = memoryview(data), 0
+    for to, n, at in zip((edges * stride).tolist(), size.tolist(), offset.tolist(), strict=True):
+        got += os.preadv(base.descriptor, [view[to : to + n]], at)
+    if got != size.sum():
+        raise DataError("the features were cut off while in use", expected=f"{size.sum()} bytes", found=got)
+    return [
+        np.ndarray((len(rows), *c.shape[1:]), c.dtype, data.data, at - min(low), c.strides).copy()
+        for at, c in zip(low, columns, strict=True)
+    ]
+
+
+def blocks(columns: Sequence[NDArray[Any]], size: int = 1 << 14) -> Iterator[tuple[int, list[NDArray[Any]]]]:
+    """Copies of a few rows of several arrays at a time, with the number of the first one."""
+    for low in range(0, len(columns[0]), size):
+        yield low, gather(columns, np.arange(low, min(low + size, len(columns[0]))))
 
 
 def write_tensors(handle: BinaryIO, tensors: Sequence[tuple[str, np.dtype[Any], tuple[int, ...], Iterator[bytes]]]) -> None:

@@ -42,7 +42,7 @@ class Finding:
 def headline(report: Report) -> list[Finding]:
     """Findings in the order in which a reader wants them; the first one is the summary."""
     each = [_panel(report, p) for p in panels(_primary(report))]
-    found = [_overall(report), _complete(report), *each, _modalities(report), _below(report), _seeds(report)]
+    found = [_overall(report), _complete(report), *each, _modalities(report), _ceiling(report), _below(report), _seeds(report)]
     return [f for f in found if f is not None]
 
 
@@ -128,6 +128,26 @@ def _leaders(report: Report, own: pd.DataFrame, panel: Panel) -> list[Any]:
     if own["rate"].nunique() == 1:
         return _best(report, own)
     return _best(report, own.groupby("model", as_index=False)["mean"].mean().assign(low=math.nan, high=math.nan))
+
+
+def _ceiling(report: Report) -> Finding | None:
+    """How much of what was possible the best model reaches, on corpora whose ceiling is known."""
+    if report.areas is None:
+        return None
+    own = rows_where(report.areas, metric=report.primary, measure="share_of_ceiling")
+    parts = []
+    for panel in panels(own):
+        ranked = _best(
+            report, own[(own["pattern"] == panel[0]) & (own["setting"] == panel[1]) & ~own["model"].isin(report.references)]
+        )
+        if ranked:
+            best = ranked[0]
+            span = f" ({percent(best.low)} to {percent(best.high)})" if math.isfinite(best.low) else ""
+            parts.append(f"{percent(best.mean)}{span} under {panel_label(*panel)}, by {best.model}")
+    if not parts:
+        return None
+    text = f"The best answers possible are known here. Of their lead over the {CONSTANT}, the models reach at most"
+    return Finding("Share of the ceiling", f"{text} {'; '.join(parts)}.")
 
 
 def _fall(start: Any, end: Any, rate: float) -> list[str]:
