@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lacuna.corpus import Channel, CorpusWriter, Target, assemble, open_corpus, save_corpus
+from lacuna.corpus import SPLITS, Channel, CorpusWriter, Target, assemble, open_corpus, save_corpus
+from lacuna.corpus.statistics import frame_rows
 from lacuna.errors import DataError
 
 
@@ -35,6 +36,11 @@ def same(a, b):
                 assert (va is None) == (vb is None)
                 if va is not None:
                     np.testing.assert_array_equal(va[ra], vb[rb])
+
+
+def ordered(corpus):
+    """The corpus as it is stored: train, valid, test, none, each in its own order."""
+    return corpus.take(np.argsort(corpus.utterances.split % 4, kind="stable"))  # -1 % 4 is 3
 
 
 def drawn(sizes, seed, tokens, observed, task):
@@ -86,11 +92,11 @@ def drawn(sizes, seed, tokens, observed, task):
 def test_round_trip_and_streaming(tmp_path_factory, sizes, seed, tokens, observed, task):
     corpus = drawn(sizes, seed, tokens, observed, task)
     folder = tmp_path_factory.mktemp("c")
-    same(corpus, open_corpus(save_corpus(corpus, folder / "one"), verify=True))
+    same(ordered(corpus), open_corpus(save_corpus(corpus, folder / "one"), verify=True))
     with CorpusWriter(folder / "pieces") as writer:
         for code in range(len(sizes)):
             writer.append(corpus.take(np.flatnonzero(corpus.utterances.dialogue == code)))
-    same(corpus, open_corpus(folder / "pieces", verify=True))
+    same(ordered(corpus), open_corpus(folder / "pieces", verify=True))
     one, pieces = (json.loads((folder / f / "corpus.json").read_text())["files"]["features"] for f in ("one", "pieces"))
     assert one == pieces  # the same bytes
 
@@ -108,13 +114,15 @@ def test_flags_of_one_piece_only(make, tmp_path):
             for piece in order:
                 writer.append(piece)
         read = open_corpus(tmp_path / str(number), verify=True).frames["text"].observed
-        expected = np.concatenate([flags if piece is holes else np.ones(len(flags), bool) for piece in order])
+        shown = [(p.only(split).frames["text"], p is holes) for split in SPLITS for p in order]
+        rows = [(flags if here else flags | True)[frame_rows(f.start, f.count)] for f, here in shown]
+        expected = np.concatenate(rows)
         np.testing.assert_array_equal(read, expected)
 
 
 def test_views_are_saved_as_what_they_show(corpus, tmp_path):
     view = corpus.take(np.array([6, 7, 2, 3]))
-    same(view, open_corpus(save_corpus(view, tmp_path / "v"), verify=True))
+    same(corpus.take(np.array([2, 3, 6, 7])), open_corpus(save_corpus(view, tmp_path / "v"), verify=True))
     assert view.frames["text"].values is corpus.frames["text"].values
     assert len(open_corpus(tmp_path / "v").frames["text"].values) == view.frames["text"].count.sum()
     assert corpus.only("test").ids == ["u6", "u7"]
@@ -144,7 +152,7 @@ def failing(monkeypatch, at):
     return calls
 
 
-@pytest.mark.parametrize("at", [1, 2, 3, 4])
+@pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_failed_save_leaves_the_old_corpus(make, corpus, tmp_path, monkeypatch, at):
     save_corpus(corpus, tmp_path)
     with monkeypatch.context() as patch:

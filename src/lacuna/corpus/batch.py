@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lacuna.corpus.corpus import Corpus
-from lacuna.corpus.schema import Schema
+from lacuna.corpus.schema import Schema, Target
 from lacuna.corpus.statistics import Statistics
-from lacuna.corpus.tensors import read_rows
+from lacuna.corpus.tensors import gather, read_rows
 from lacuna.errors import DataError
+
+
+class Ids(Sequence[str]):
+    """The ids of some utterances of a corpus, read when one is asked for: of most batches none ever is."""
+
+    def __init__(self, corpus: Corpus, rows: NDArray[np.int64]) -> None:
+        self._corpus, self._rows = corpus, rows
+
+    @cached_property
+    def _ids(self) -> list[str]:
+        ids: list[str] = self._corpus.utterances.id.take(pa.array(self._rows)).to_pylist()
+        return ids
+
+    def take(self, rows: NDArray[np.int64]) -> Ids:
+        """The ids at ``rows``."""
+        return Ids(self._corpus, self._rows[rows])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, item: Any) -> Any:
+        return self._ids[item]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._ids == list(other)
+
+    __hash__ = None  # type: ignore[assignment] # they equal lists
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +59,7 @@ class Batch:
         speaker: (U,) int64 codes.
         key: (U,) int64 stable key of the utterance id, for anything random that must not depend on the batch.
         label: (U,) int64 | (U,) float32 | (U, C) float32; -1 or NaN = unlabelled.
-        ids: U utterance ids.
+        ids: U utterance ids, read when asked for.
         tokens: by modality (U, T_m) int64 token ids, 0 where absent; only modalities that keep them.
     """
 
@@ -41,7 +70,7 @@ class Batch:
     speaker: Tensor
     key: Tensor
     label: Tensor
-    ids: list[str]
+    ids: Sequence[str]
     tokens: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -75,7 +104,7 @@ class Batch:
 
     def take(self, rows: Tensor) -> Batch:
         """The utterances at ``rows`` ((R,) int64), in that order."""
-        return replace(self._each(lambda x: x[rows]), ids=[self.ids[int(r)] for r in rows])
+        return replace(self._each(lambda x: x[rows]), ids=ids_at(self.ids, rows.cpu().numpy()))
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
@@ -93,6 +122,11 @@ class Batch:
         return replace(self, **changed)
 
 
+def ids_at(ids: Sequence[str], rows: NDArray[np.int64]) -> Sequence[str]:
+    """Some of a batch's ids, unread if they were."""
+    return ids.take(rows) if isinstance(ids, Ids) else [ids[row] for row in rows.tolist()]
+
+
 def collate(corpus: Corpus, rows: NDArray[np.int64], schema: Schema, statistics: Statistics) -> Batch:
     """Read some utterances of a corpus, pad them, and standardise their frames.
 
@@ -108,16 +142,16 @@ def collate(corpus: Corpus, rows: NDArray[np.int64], schema: Schema, statistics:
     Raises:
         DataError: a frame is not finite.
     """
+    index = _index(corpus, rows, schema)
     features, present, tokens = {}, {}, {}
     for modality in schema.modalities:
         name = modality.name
         frames = corpus.frames.get(name)
-        count = frames.count[rows] if frames is not None else np.zeros(len(rows), np.int64)
-        longest = max(1, int(count.max(initial=0)))
-        here = np.arange(longest) < count[:, None]  # (U, T)
+        where = (index[f"{name}.start"], index[f"{name}.count"]) if frames is not None else (np.zeros(len(rows), np.int64),) * 2
+        longest = max(1, int(where[1].max(initial=0)))
+        here = np.arange(longest) < where[1][:, None]  # (U, T)
         values = np.zeros((len(rows), longest, modality.dim), np.float32)
         if frames is not None:
-            where = frames.start[rows], count
             there = None if frames.observed is None else read_rows(frames.observed, *where)  # (frames of the batch,)
             if there is not None:
                 here[here] = there
@@ -132,26 +166,33 @@ def collate(corpus: Corpus, rows: NDArray[np.int64], schema: Schema, statistics:
                 utterance = corpus.utterances.id[int(rows[bad])].as_py()
                 raise DataError("a frame is not finite", corpus=corpus.name, utterance=utterance, modality=name)
         features[name], present[name] = torch.from_numpy(values), torch.from_numpy(here)
-    u = corpus.utterances
     return Batch(
         features=features,
         present=present,
-        dialogue=torch.from_numpy(u.dialogue[rows]),
-        turn=torch.from_numpy(u.turn[rows]),
-        speaker=torch.from_numpy(u.speaker[rows]),
-        key=torch.from_numpy(corpus.keys[rows].view(np.int64)),
-        label=_label(corpus, rows, schema),
-        ids=[corpus.utterances.id[int(r)].as_py() for r in rows],
+        dialogue=torch.from_numpy(index["dialogue"]),
+        turn=torch.from_numpy(index["turn"]),
+        speaker=torch.from_numpy(index["speaker"]),
+        key=torch.from_numpy(index["key"].view(np.int64)),
+        label=torch.from_numpy(index["label"]) if "label" in index else _unlabelled(len(rows), schema.target),
+        ids=Ids(corpus, rows),
         tokens=tokens,
     )
 
 
-def _label(corpus: Corpus, rows: NDArray[np.int64], schema: Schema) -> Tensor:
-    target = schema.target
-    values = corpus.utterances.labels.get(target.name)
-    if values is not None:
-        return torch.from_numpy(values[rows])
+def _index(corpus: Corpus, rows: NDArray[np.int64], schema: Schema) -> dict[str, NDArray[Any]]:
+    """All numbers of some utterances but their frames, in one read."""
+    u = corpus.utterances
+    columns: dict[str, NDArray[Any]] = {"key": corpus.keys, "dialogue": u.dialogue, "turn": u.turn, "speaker": u.speaker}
+    for name in schema.dims:
+        if name in corpus.frames:
+            columns |= {f"{name}.start": corpus.frames[name].start, f"{name}.count": corpus.frames[name].count}
+    if schema.target.name in u.labels:
+        columns["label"] = u.labels[schema.target.name]
+    return dict(zip(columns, gather(list(columns.values()), rows), strict=True))
+
+
+def _unlabelled(number: int, target: Target) -> Tensor:
     if target.task == "classification":
-        return torch.full((len(rows),), -1)
-    shape = (len(rows), target.width) if target.task == "soft" else (len(rows),)
+        return torch.full((number,), -1)
+    shape = (number, target.width) if target.task == "soft" else (number,)
     return torch.full(shape, torch.nan)

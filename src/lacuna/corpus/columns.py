@@ -72,7 +72,7 @@ class Column:
         texts: list[str | None] = self().to_pylist()
         return texts
 
-    def __getitem__(self, item: int | slice) -> Any:
+    def __getitem__(self, item: Any) -> Any:
         if isinstance(item, slice):
             return self.take(np.arange(len(self))[item])
         return self.take([range(len(self))[item]])[0]

@@ -30,9 +30,9 @@ def keys_of(texts: Sequence[str]) -> NDArray[np.uint64]:
     return np.fromiter((key_of(t) for t in texts), dtype=np.uint64, count=len(texts))
 
 
-def known(labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """(N,) bool: a class code that is not -1, a score or every share that is not NaN."""
-    if labels.dtype.kind == "i":
+def known(target: Target, labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """(N,) bool: there is a class code, a score, or every share."""
+    if target.task == "classification":
         return np.asarray(labels >= 0)
     finite = np.isfinite(labels)
     return np.asarray(finite.all(axis=1) if finite.ndim == 2 else finite)
@@ -228,7 +228,7 @@ class Corpus:
     def labelled(self, target: str | None = None) -> NDArray[np.bool_]:
         """(N,) bool: the utterance carries a label for the target."""
         chosen = self.target(target)
-        pieces = [known(values) for _, (values,) in blocks([self.utterances.labels[chosen.name]])]
+        pieces = [known(chosen, values) for _, (values,) in blocks([self.utterances.labels[chosen.name]])]
         return np.concatenate([np.zeros(0, np.bool_), *pieces])
 
     def absences(self) -> Mapping[str, dict[str, int]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus
-from lacuna.corpus.tensors import read_rows
+from lacuna.corpus.tensors import blocks, read_rows
 from lacuna.errors import DataError
 
 
@@ -59,8 +59,7 @@ def fit_statistics(corpus: Corpus, block: int = 4096) -> Statistics:
         frames = train.frames[modality.name]
         count, first, second = 0, np.zeros(modality.dim), np.zeros(modality.dim)
         shift: NDArray[np.float64] | None = None  # the first frames' mean keeps the squares small
-        for low in range(0, len(train), block):
-            rows = frames.start[low : low + block], frames.count[low : low + block]
+        for _, rows in blocks([frames.start, frames.count], block):
             values = read_rows(frames.values, *rows).astype(np.float64)  # (rows, dim)
             if frames.observed is not None:
                 values = values[read_rows(frames.observed, *rows)]

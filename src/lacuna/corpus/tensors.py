@@ -128,7 +128,7 @@ def gather(columns: Sequence[NDArray[Any]], rows: NDArray[np.int64]) -> list[NDA
     edges = np.flatnonzero(np.diff(rows, prepend=-2) != 1)  # neighbours are read together
     size = (np.diff(edges, append=len(rows)) - 1) * stride + span
     offset = min(low) - np.frombuffer(base, np.uint8).ctypes.data + rows[edges] * stride
-    view, got = memoryview(data), 0
+    view, got = data.data, 0
     for to, n, at in zip((edges * stride).tolist(), size.tolist(), offset.tolist(), strict=True):
         got += os.preadv(base.descriptor, [view[to : to + n]], at)
     if got != size.sum():

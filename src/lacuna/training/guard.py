@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.corpus.corpus import known
 from lacuna.corpus.schema import SPLITS
+from lacuna.corpus.tensors import blocks, gather
 from lacuna.errors import ConfigError, DataError
 from lacuna.training.identity import Recipe
 
@@ -21,7 +23,8 @@ def check_splits(recipe: Recipe) -> None:
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"the training seed must be a whole number of at least 0; found {seed!r}")
     for role, split, hint in (("training", train, "set ingest.split"), ("validation", valid, "set ingest.valid_share")):
-        if len(leaked := np.flatnonzero(split.utterances.split == SPLITS.index("test"))):
+        parts = (low + np.flatnonzero(codes == SPLITS.index("test")) for low, (codes,) in blocks([split.utterances.split]))
+        if len(leaked := np.concatenate([np.zeros(0, np.int64), *parts])):
             raise DataError(
                 f"the {role} corpus holds test utterances",
                 corpus=split.name,
@@ -37,7 +40,8 @@ def check_splits(recipe: Recipe) -> None:
             raise ConfigError(
                 f"target '{schema.target.name}' of corpus '{split.name}' differs from the one the model is built for"
             )
-        if not split.labelled(schema.target.name).any():
+        labels = split.utterances.labels[schema.target.name]
+        if not any(known(schema.target, values).any() for _, (values,) in blocks([labels])):
             raise ConfigError(
                 f"no {role} utterance of corpus '{split.name}' is labelled for target '{schema.target.name}'; {hint}"
             )
@@ -54,10 +58,10 @@ def check_splits(recipe: Recipe) -> None:
 
 def _in_both(few: NDArray[np.uint64], many: NDArray[np.uint64], block: int = 1 << 16) -> NDArray[np.int64]:
     """Where keys of one split also occur in another, which is read in blocks to stay small: (K,) int64."""
+    few = gather([few], np.arange(len(few)))[0]
     order = np.argsort(few)
     found = np.zeros(len(few), bool)
-    for low in range(0, len(many), block):
-        part = many[low : low + block]
+    for _, (part,) in blocks([many], block):
         place = np.minimum(np.searchsorted(few, part, sorter=order), len(few) - 1)
         found[order[place[few[order[place]] == part]]] = True
     return np.flatnonzero(found)

@@ -13,7 +13,7 @@ import numpy as np
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
-from lacuna.corpus.tensors import read_rows
+from lacuna.corpus.tensors import blocks, gather, read_rows
 from lacuna.models import configure
 from lacuna.training.config import TrainingConfig
 
@@ -88,16 +88,16 @@ def corpus_digest(corpus: Corpus, schema: Schema) -> str:
     for name in schema.dims:
         if name in corpus.frames:
             frames = corpus.frames[name]
-            parts += [frames.count, read_rows(frames.values, frames.start[sample], frames.count[sample])]
+            parts += [frames.count, read_rows(frames.values, *gather([frames.start, frames.count], sample))]
     return _digest(*parts)
 
 
 def _digest(*arrays: Any) -> str:
     digest = hashlib.blake2b(digest_size=12)
     for array in arrays:
-        values = np.ascontiguousarray(array)
-        digest.update(f"{values.dtype}{values.shape}".encode())
-        digest.update(values.data)
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        for _, (values,) in blocks([array]):
+            digest.update(values.data)
     return digest.hexdigest()
 
 

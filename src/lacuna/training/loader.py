@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lacuna.corpus.batch import Batch, collate
+from lacuna.corpus.batch import Batch, collate, ids_at
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
+from lacuna.corpus.tensors import blocks
 
 SMALL = 64 << 20  # bytes
 
@@ -71,9 +72,12 @@ class Loader:
 
     def _dialogues(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First row and number of rows of each dialogue, which are contiguous in a corpus: (D,) and (D,)."""
-        code = self.corpus.utterances.dialogue
-        edges = np.flatnonzero(np.concatenate([[True], code[1:] != code[:-1]]) if len(code) else np.zeros(0, bool))
-        return edges, np.diff(np.concatenate([edges, [len(code)]]))
+        edges, last = [np.zeros(0, np.int64)], -1
+        for low, (code,) in blocks([self.corpus.utterances.dialogue]):
+            edges.append(low + np.flatnonzero(np.diff(code, prepend=last)))
+            last = int(code[-1])
+        start = np.concatenate(edges)
+        return start, np.diff(start, append=len(self.corpus))
 
     def read(self, rows: NDArray[np.int64]) -> Batch:
         """The complete batch at those rows, on the device."""
@@ -89,7 +93,7 @@ class Loader:
     def _kept(self) -> Batch | None:
         """The whole split as one batch, if it is small."""
         frames = self.corpus.frames
-        longest = {m: int(frames[m].count.max(initial=1)) if m in frames else 1 for m in self.schema.dims}
+        longest = {m: max(1, frames[m].longest) if m in frames else 1 for m in self.schema.dims}
         size = 4 * len(self.corpus) * sum(longest[m] * dim for m, dim in self.schema.dims.items())
         if not 0 < size <= self.keep_bytes:
             return None
@@ -112,6 +116,6 @@ class Loader:
             speaker=whole.speaker[index],
             key=whole.key[index],
             label=whole.label[index],
-            ids=[whole.ids[row] for row in rows.tolist()],
+            ids=ids_at(whole.ids, rows),
             tokens={m: cut(m, x) for m, x in whole.tokens.items()},
         )

@@ -72,7 +72,10 @@ def test_a_dialogue_depends_neither_on_how_many_there_are_nor_on_how_they_are_wr
     assert same(kept, open_corpus(write(settings, tmp_path / "pieces"), verify=True))
     monkeypatch.setattr(import_module("lacuna.corpus.duet.generate"), "_PIECE", 1)
     assert same(kept, open_corpus(write(settings, tmp_path / "small-pieces"), verify=True))
-    assert same(whole, kept)
+    order = np.argsort(whole.utterances.split, kind="stable")  # as it is stored: one split after the other
+    assert kept.ids == whole.take(order).ids
+    for name, frames in kept.frames.items():
+        assert all(np.array_equal(frames.of(i), whole.frames[name].of(j)) for i, j in enumerate(order))
 
 
 def test_sheets_can_be_drawn_in_any_order() -> None:
