@@ -13,6 +13,7 @@ import pytest
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
+from lacuna.errors import DataError
 from lacuna.evaluation import CEILINGS
 from lacuna.pipelines import evaluate, ingest, predict, preprocess, report, train
 
@@ -83,12 +84,28 @@ def test_training_cannot_reach_test_labels(project: Path) -> None:
         ({"evaluate": {"rates": [0.0, 1.5]}}, "rates"),
         ({"ingest": {"valid_share": 2}}, "valid_share"),
         ({"models": {"mlp": {"setings": {}}}}, "setings"),
+        ({"models": {"mlp": {"settings": {"hiden": 3}}}}, "hiden"),
+        ({"models": {"mlpp": {}}}, "mlpp"),
+        ({"train": {"models": ["mlpp"]}}, "mlpp"),
+        ({"train": {"seeds": [0, 0]}}, "may be named once"),
+        ({"train": {"training": {"learning_rate": -1}}}, "learning_rate"),
+        ({"train": {"training": {"pattern": "rmn"}}}, "rmn"),
+        ({"evaluate": {"patterns": ["outagee"]}}, "outagee"),
+        ({"evaluate": {"rates": [0.5, 0.1]}}, "rise strictly"),
     ],
 )
 def test_a_wrong_setting_stops_the_run_before_its_first_node(project: Path, wrong: dict[str, Any], told: str) -> None:
     with pytest.raises(Exception, match=told):
         run(project, ["__default__"], **wrong)
     assert not (project / "data").exists()
+
+
+def test_nothing_is_scored_on_what_it_was_trained_on(project: Path) -> None:
+    """New splits without new training would put training dialogues into the test."""
+    run(project, ["ingest", "preprocess", "train"], ingest={"split": "fold", "test_fold": 0})
+    run(project, ["ingest"], ingest={"split": "fold", "test_fold": 2})
+    with pytest.raises(DataError, match="was trained on what it is to be scored on"):
+        run(project, ["evaluate"])
 
 
 def test_only_training_and_scoring_are_for_the_gpu() -> None:

@@ -1,4 +1,4 @@
-"""What every run does beside its nodes: check the catalog's setting of a run, and tell how long each node took."""
+"""What every run does beside its nodes: tell how long each one took, and where the report is."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -72,9 +73,9 @@ def test_rmm_breaks_ties_by_keys(layouts, rate, n, data):
         one, two = MaskPlan("rmm", rate).over(layout), MaskPlan("rmm", rate).over(shuffled)
         more = MaskPlan("rmm", min(1, rate + 0.1)).over(layout).missing_flat()
         turned = MaskPlan("rmm", rate).over(replace(layout, count=dict(reversed(layout.count.items())))).missing_flat()
-    missing = one.missing_flat()
+        missing, other = one.missing_flat(), two.missing_flat()
     assert one.measured() == min(round(rate * 3 * n), 2 * n) / (3 * n)
-    assert layouts.by_utterance(layout, missing) == layouts.by_utterance(shuffled, two.missing_flat())
+    assert layouts.by_utterance(layout, missing) == layouts.by_utterance(shuffled, other)
     assert all(np.array_equal(missing[m], turned[m]) for m in missing)
     assert not any((missing[m] & ~more[m]).any() for m in missing)
 
@@ -253,3 +254,21 @@ def test_one_modality_is_never_taken_by_rmm(layouts):
     mask = MaskPlan(Rmm(), 1.0).over(layouts.make(30, frames={"a": (1, 5)}))
     assert mask.measured() == 0
     assert not mask.missing_flat()["a"].any()
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5, 0.66, 0.9])
+def test_rmm_in_blocks_is_what_sorting_everything_gives(layouts, rate, monkeypatch):
+    layout = layouts.make(700, absent=0.2, holes=0.9, seed=2)
+    monkeypatch.setattr(sys.modules["lacuna.missing.layout"], "_BLOCK", 64)
+    there = np.stack(list(layout.available.values()), axis=1)
+    keep, order = (
+        np.stack([modalities._scores(layout, 7, use, m) for m in layout.modalities], axis=1) for use in ("keep", "order")
+    )
+    spare = there & (np.where(there, keep, 2**64 - 1).argmin(axis=1)[:, None] != np.arange(there.shape[1]))
+    ranked = np.argwhere(spare)[np.argsort(order[spare])][: round(rate * int(there.sum()))]
+    lost = np.zeros_like(spare)
+    lost[tuple(ranked.T)] = True
+    mask = MaskPlan("rmm", rate, 7).over(layout)
+    removed = mask.draw.lost(layout.at(np.arange(700)))
+    assert np.array_equal(np.stack(list(removed.values()), axis=1), lost)
+    assert mask.measured() == lost.sum() / there.sum()

@@ -13,6 +13,7 @@ from lacuna.corpus.batch import Batch
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.corpus.tensors import read_rows
 from lacuna.errors import DataError
+from lacuna.missing import Layout, MaskPlan, list_patterns
 from lacuna.training import Loader
 
 
@@ -101,3 +102,18 @@ def test_a_file_cut_off_while_in_use_is_an_error(toys: ModuleType, tmp_path: Pat
     last = corpus.frames["vision"]
     with pytest.raises(DataError, match="cut off while in use"):
         read_rows(last.values, last.start, last.count)
+
+
+def test_masks_of_a_mapped_corpus_are_those_of_the_array(
+    toys: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = ragged(toys)
+    mapped = open_corpus(save_corpus(corpus, tmp_path / "corpus"))
+    monkeypatch.setattr("lacuna.corpus.tensors.SMALL", 0)
+    rows = np.array([5, 1, 1, 30])
+    for kind in list_patterns():
+        one, two = (MaskPlan(kind, 0.4, 3).over(Layout.of(c.only("train"))) for c in (corpus, mapped))
+        assert one.measured() == two.measured()
+        for m, present in one.present(rows).items():
+            np.testing.assert_array_equal(present, two.present(rows)[m])
+            np.testing.assert_array_equal(one.missing_flat()[m], two.missing_flat()[m])

@@ -144,7 +144,7 @@ def _index(kind: np.dtype[Any], like: Corpus, shares: list[Share]) -> Iterator[b
     code: dict[int, int] = {}
     for share in shares:
         for block in share.read("index", BLOCK // kind.itemsize * kind.itemsize):
-            records = np.frombuffer(block, kind).copy()
+            records = np.frombuffer(bytearray(block), kind)  # a copy with the bytes between the fields
             records["dialogue"] += dialogues
             here, first, inverse = np.unique(records["speaker"], return_index=True, return_inverse=True)
             for speaker in here[np.argsort(first)].tolist():

@@ -27,10 +27,13 @@ class CorpusDataset(FolderDataset[Corpus]):
     def __init__(self, *, splits: list[str] | None = None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._splits = splits
+        self._verified = ""  # the manifest whose files were found whole by this entry
 
     def read(self, folder: Path) -> Corpus:
-        """Open the corpus and keep the allowed splits."""
-        corpus = open_corpus(folder)
+        """Open the corpus, compare its files with their hashes the first time, and keep the allowed splits."""
+        manifest = (folder / MANIFEST).read_text("utf-8")
+        corpus = open_corpus(folder, verify=manifest != self._verified)
+        self._verified = manifest
         return corpus if self._splits is None else corpus.only(*self._splits)
 
     def write(self, content: Corpus, folder: Path) -> None:

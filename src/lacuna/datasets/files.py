@@ -1,4 +1,4 @@
-"""Single files saved atomically: tables, tensors and JSON."""
+"""Single files saved atomically: tables, tensors, figures and JSON."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
+import plotly.io
 from kedro.io.core import DatasetError
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
@@ -20,7 +22,7 @@ from lacuna.atomic import write_bytes
 from lacuna.datasets.base import PlacedDataset, T
 
 if TYPE_CHECKING:
-    from kedro_datasets._typing import JSONPreview, TablePreview
+    from kedro_datasets._typing import JSONPreview, PlotlyPreview, TablePreview
 
 
 class AtomicFileDataset(PlacedDataset[T]):
@@ -110,3 +112,20 @@ class JSONDataset(AtomicFileDataset[dict[str, Any]]):
     def preview(self) -> JSONPreview:
         """The text, for Kedro-Viz."""
         return json.dumps(self.load())
+
+
+class FigureDataset(AtomicFileDataset[go.Figure]):
+    """A Plotly figure as JSON."""
+
+    def encode(self, data: go.Figure) -> bytes:
+        """UTF-8 JSON."""
+        return str(data.to_json()).encode()
+
+    def decode(self, content: bytes) -> go.Figure:
+        """The figure."""
+        return plotly.io.from_json(content.decode())
+
+    def preview(self) -> PlotlyPreview:
+        """The figure, for Kedro-Viz."""
+        figure: PlotlyPreview = json.loads(self._fs.cat_file(self._path))
+        return figure

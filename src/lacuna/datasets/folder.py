@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from abc import abstractmethod
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from kedro.io.core import DatasetError
 
@@ -20,10 +21,6 @@ class FolderDataset(PlacedDataset[T]):
     """
 
     manifest: str
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._held: tempfile.TemporaryDirectory[str] | None = None  # lives as long as what was loaded from it may
 
     @abstractmethod
     def read(self, folder: Path) -> T:
@@ -43,9 +40,10 @@ class FolderDataset(PlacedDataset[T]):
             raise DatasetError(f"nothing was saved at '{self._filepath}' yet: {self.manifest} is not there")
         if self._protocol == "file":
             return self.read(Path(self._path))
-        self._held = tempfile.TemporaryDirectory(prefix="lacuna-")
-        self._fs.get(f"{self._path.rstrip('/')}/", f"{self._held.name}/", recursive=True)
-        return self.read(Path(self._held.name))
+        copy = Path(tempfile.mkdtemp(prefix="lacuna-"))
+        atexit.register(shutil.rmtree, copy, ignore_errors=True)  # what was loaded may read from it until the very end
+        self._fs.get(f"{self._path.rstrip('/')}/", f"{copy}/", recursive=True)
+        return self.read(copy)
 
     def save(self, data: T) -> None:
         """Save the content; until the manifest is replaced, a reader sees what was there before."""

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lacuna.atomic import write_json
 from lacuna.datasets.folder import FolderDataset
-from lacuna.training.trained import TrainedRecognizer, load_recognizer, save_recognizer
+from lacuna.training.trained import INDEX, TrainedRecognizer, load_recognizers, save_recognizers
+
+if TYPE_CHECKING:
+    from kedro_datasets._typing import TablePreview
 
 
 class RecognizersDataset(FolderDataset[list[TrainedRecognizer]]):
-    """A folder of trained recognisers, ``<model>/seed-<seed>/``, and an index of those that belong to the last run."""
+    """A folder of trained recognisers and an index of those that belong to the last run."""
 
-    manifest = "recognizers.json"
+    manifest = INDEX
 
     def read(self, folder: Path) -> list[TrainedRecognizer]:
         """Load every recogniser of the index, in its order."""
-        return [load_recognizer(folder / name) for name in json.loads((folder / self.manifest).read_text("utf-8"))]
+        return load_recognizers(folder)
 
     def write(self, content: list[TrainedRecognizer], folder: Path) -> None:
         """Save every recogniser, then the index."""
-        names = [f"{trained.name}/seed-{trained.seed}" for trained in content]
-        for name, trained in zip(names, content, strict=True):
-            save_recognizer(trained, folder / name)
-        write_json(folder / self.manifest, names)
+        save_recognizers(content, folder)
+
+    def preview(self) -> TablePreview:
+        """Which recognisers there are and how they were selected, for Kedro-Viz."""
+        columns = ["model", "seed", "metric on validation", "value", "epoch", "parameters"]
+        rows = []
+        for one in self.load():
+            chosen = one.selection
+            rows.append([one.name, one.seed, chosen.metric, round(chosen.value, 4), chosen.epoch, chosen.parameters])
+        table: TablePreview = {"index": list(range(len(rows))), "columns": columns, "data": rows}
+        return table

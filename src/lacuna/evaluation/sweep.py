@@ -134,9 +134,11 @@ def sweep(
 
     Raises:
         ConfigError: no plan, a plan twice, or the corpus lacks the target.
-        DataError: the corpus does not fit the recogniser, nothing is labelled, or an answer is not finite.
+        DataError: the corpus does not fit the recogniser or shares a dialogue with its training, nothing is labelled, or an
+            answer is not finite.
     """
     target = _target(trained, corpus)
+    trained.check_unseen(corpus)
     layout = Layout.of(corpus)
     masks = [plan.over(layout) for plan in plans]
     conditions = tuple(condition_of(plan, mask.measured()) for plan, mask in zip(plans, masks, strict=True))

@@ -91,7 +91,10 @@ def areas(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
 
 
 def _shares(drawn: Bootstrap, span: _Span, level: float) -> list[Row]:
-    """Rows of ``share_of_ceiling``; none without a ceiling, and none for calibration, where a constant may be perfect."""
+    """Rows of ``share_of_ceiling``; none without a ceiling, and none for calibration, where a constant may be perfect.
+
+    The most probable class is the ceiling of accuracy, its probabilities of log-loss; of F1 they are a close reference.
+    """
     rows: list[Row] = []
     ceiling = drawn.models.get(CEILING)
     for m, metric in enumerate(drawn.metrics if ceiling is not None else ()):
@@ -174,15 +177,18 @@ def above_constant(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def above_ceiling(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
-    """Rows of :func:`compare` in which a model is more accurate than the best possible answers, beyond the paired interval.
+    """Areas and subset means in which a model is more accurate than the best possible answers, beyond the paired interval.
 
-    Accuracy is what the most probable class maximises, so there should be none; one tells of a leak, or of a wrong ceiling.
+    Accuracy is what the most probable class maximises, so there should be none; one tells of a leak, or of a wrong ceiling. The
+    level is raised for the number of rows looked at (Bonferroni), or chance alone would raise the alarm.
 
     Raises:
         ConfigError: the ceiling was not scored.
     """
-    table = compare(drawn, baseline=CEILING, level=level)
-    return table[(table["metric"] == "accuracy") & (table["low"] > 0)].reset_index(drop=True)
+    cells = max(1, len(_spans(drawn)) * (len(drawn.models) - 1))
+    table = compare(drawn, baseline=CEILING, level=1 - (1 - level) / cells)
+    own = table[(table["metric"] == "accuracy") & (table["measure"] != "at_rate")]
+    return own[own["low"] > 0].reset_index(drop=True)
 
 
 @dataclass(frozen=True)

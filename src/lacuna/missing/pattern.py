@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.errors import ConfigError
-from lacuna.missing.layout import Layout
+from lacuna.missing.layout import Layout, Part
 
 Unit = Literal["frames", "slots", "utterances", "party channels"]
 
@@ -35,16 +35,34 @@ class Draw(ABC):
         removed = total = 0
         for low in range(0, len(self.layout), 4096):
             rows = np.arange(low, min(low + 4096, len(self.layout)))
+            part = self.layout.at(rows)
             for modality in self.layout.modalities:
-                gone, there = self.frames(modality, rows), self.layout.original(modality, rows)
+                gone, there = self.frames(modality, rows), part.original(modality)
                 removed += int(np.count_nonzero(gone if there is None else gone & there))
                 total += len(gone) if there is None else int(np.count_nonzero(there))
         return removed / max(total, 1)
 
 
 @dataclass(frozen=True, eq=False)
+class WholeDraw(Draw):
+    """A draw that takes whole modalities of whole utterances, by a rule that needs the utterance alone."""
+
+    @abstractmethod
+    def lost(self, part: Part) -> dict[str, NDArray[np.bool_]]:
+        """By modality (U,) bool: it is removed from these utterances."""
+
+    def frames(self, modality: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(sum count[rows],) bool: the frame is removed; utterances end to end."""
+        part = self.layout.at(rows)
+        last = self.__dict__.get("_last")
+        if last is None or last[0] is not part:  # the modalities of a batch are asked for one after the other
+            last = self.__dict__["_last"] = part, self.lost(part)
+        return np.repeat(last[1][modality], part.count[modality])
+
+
+@dataclass(frozen=True, eq=False)
 class SlotDraw(Draw):
-    """A draw that takes whole modalities of whole utterances.
+    """A draw that takes whole modalities of whole utterances, decided for all of the split at once.
 
     Attributes:
         removed: by modality (N,) bool.
@@ -56,7 +74,7 @@ class SlotDraw(Draw):
 
     def frames(self, modality: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(sum count[rows],) bool: the frame is removed; utterances end to end."""
-        return np.repeat(self.removed[modality][rows], self.layout.count[modality][rows])
+        return np.repeat(self.removed[modality][rows], self.layout.at(rows).count[modality])
 
     def measured(self) -> float:
         """Share of the pattern's units originally there that are removed; 0 if there were none."""

@@ -38,12 +38,11 @@ class Mask:
             By modality (U, T_m) bool with T_m = max(1, longest of these rows): True = originally there and not removed.
         """
         rows = np.asarray(rows, np.int64)
-        result = {}
-        for modality in self.layout.modalities:
-            count = self.layout.count[modality][rows]
+        result, part = {}, self.layout.at(rows)
+        for modality, count in part.count.items():
             here = np.arange(max(1, int(count.max(initial=0)))) < count[:, None]  # (U, T_m)
             left = ~self.draw.frames(modality, rows)
-            if (there := self.layout.original(modality, rows)) is not None:
+            if (there := part.original(modality)) is not None:
                 left &= there
             result[modality] = np.zeros_like(here)
             result[modality][here] = left
@@ -55,8 +54,8 @@ class Mask:
         result = {}
         for modality in self.layout.modalities:
             result[modality] = self.draw.frames(modality, rows)
-            if modality in self.layout.observed:
-                result[modality] &= self.layout.observed[modality]
+            if (there := self.layout.original(modality, rows)) is not None:
+                result[modality] &= there
         return result
 
     def measured(self) -> float:
@@ -87,7 +86,7 @@ class MaskPlan:
         object.__setattr__(self, "seed", _seed(seed))
 
     def over(self, layout: Layout) -> Mask:
-        """Bind the plan to a split. What is kept is at most a bool a slot; frames are computed when they are read.
+        """Bind the plan to a split. At most a bool a slot is kept, of most patterns nothing; the rest is computed when read.
 
         Raises:
             ConfigError: a setting of the pattern does not fit the corpus.

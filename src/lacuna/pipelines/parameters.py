@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+if TYPE_CHECKING:
+    from lacuna.evaluation import EvaluationConfig
+    from lacuna.training import TrainingConfig
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
@@ -47,6 +52,34 @@ class Ingest(Parameters):
     seed: Seed = 0
 
 
+def _told(check: Callable[[], object]) -> None:
+    """Turn an error of the library into one that pydantic reports with its place in the parameters."""
+    from lacuna.errors import LacunaError
+
+    try:
+        check()
+    except LacunaError as error:
+        raise ValueError(str(error)) from None
+
+
+def training_config(options: Mapping[str, Any]) -> TrainingConfig:
+    """Training settings from YAML, where a pattern is a name or a name with settings.
+
+    Raises:
+        ConfigError: an unknown setting, or a value out of bounds.
+    """
+    from lacuna.missing import pattern
+    from lacuna.registry import check_settings
+    from lacuna.training import TrainingConfig
+
+    check_settings("train", "training", TrainingConfig, options)
+    chosen = options.get("pattern", TrainingConfig.pattern)
+    if isinstance(chosen, dict):
+        spec = PatternSpec.model_validate(chosen)
+        chosen = pattern(spec.name, **spec.settings)
+    return TrainingConfig(**{**options, "pattern": chosen})
+
+
 class Model(Parameters):
     """One model's file: settings of its config, and training settings of its own."""
 
@@ -63,12 +96,32 @@ class Train(Parameters):
     checkpoints: Path
     training: dict[str, Any] = {}
 
+    @model_validator(mode="after")
+    def _check(self) -> Train:
+        from lacuna.models import model_class
+
+        for name in self.models:
+            _told(lambda name=name: model_class(name))  # type: ignore[misc]
+        if len(set(self.models)) < len(self.models) or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("every model and every seed may be named once")
+        _told(lambda: training_config(self.training))
+        return self
+
 
 class Models(BaseModel):
     """Settings by model name."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, Model] = Field(init=False)
+
+    @model_validator(mode="after")
+    def _check(self) -> Models:
+        from lacuna.models import configure
+
+        for name, own in (self.__pydantic_extra__ or {}).items():
+            _told(lambda name=name, own=own: configure(name, **own.settings))  # type: ignore[misc]
+            _told(lambda own=own: training_config(own.training))  # type: ignore[misc]
+        return self
 
     def of(self, name: str) -> Model:
         """What the model's file says; nothing if there is none."""
@@ -87,11 +140,40 @@ class Evaluate(Parameters):
     device: str = "auto"
     threads: PositiveInt | None = None
 
+    @model_validator(mode="after")
+    def _check(self) -> Evaluate:
+        from lacuna.missing import pattern, pattern_class
+
+        for spec in self.patterns:
+            name, settings = (spec, {}) if isinstance(spec, str) else (spec.name, spec.settings)
+            _told(lambda name=name, settings=settings: pattern(name, **settings) if settings else pattern_class(name))  # type: ignore[misc]
+        _told(self.config)
+        return self
+
+    def config(self) -> EvaluationConfig:
+        """The protocol.
+
+        Raises:
+            ConfigError: rates or seeds that make none.
+        """
+        from lacuna.evaluation import EvaluationConfig
+        from lacuna.evaluation import PatternSpec as Spec
+
+        given = [PatternSpec(name=p) if isinstance(p, str) else p for p in self.patterns]
+        return EvaluationConfig(
+            patterns=tuple(Spec(p.name, p.settings, tuple(p.rates)) for p in given),
+            rates=tuple(self.rates),
+            mask_seeds=tuple(self.mask_seeds),
+            replicates=self.replicates,
+            level=self.level,
+            seed=self.seed,
+        )
+
 
 class Predict(Parameters):
     """Which corpus is labelled, by which model."""
 
-    path: Path | None = None
+    path: Path
     importer: str | None = None
     options: dict[str, Any] = {}
     model: str = "best"

@@ -3,7 +3,14 @@
 from lacuna.training.config import TrainingConfig
 from lacuna.training.fit import Fitted, fit
 from lacuna.training.loader import Loader
-from lacuna.training.trained import Selection, TrainedRecognizer, load_recognizer, save_recognizer
+from lacuna.training.trained import (
+    Selection,
+    TrainedRecognizer,
+    load_recognizer,
+    load_recognizers,
+    save_recognizer,
+    save_recognizers,
+)
 
 __all__ = [
     "Fitted",
@@ -13,5 +20,7 @@ __all__ = [
     "TrainingConfig",
     "fit",
     "load_recognizer",
+    "load_recognizers",
     "save_recognizer",
+    "save_recognizers",
 ]

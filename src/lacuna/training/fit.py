@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lacuna import __version__
 from lacuna.corpus.batch import Batch
-from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.corpus import Corpus, keys_of
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
 from lacuna.missing import Layout, derive_seed
@@ -29,7 +30,7 @@ from lacuna.training.masks import TrainingMasks, selection_masks
 from lacuna.training.selection import metric_name, validate
 from lacuna.training.state import Row, RunState
 from lacuna.training.steps import Pair, learning_rate, stage_steps, update
-from lacuna.training.trained import Selection, TrainedRecognizer
+from lacuna.training.trained import Selection, TrainedRecognizer, dialogue_names
 
 _VALID_BATCH = 256  # utterances; without gradients more of them fit
 
@@ -98,8 +99,13 @@ def fit(  # noqa: PLR0917 - the data, then how
         pattern=config.pattern_text,
         parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         seconds=progress["seconds"],
+        device=str(device),
+        threads=config.threads,
+        versions={"torch": torch.__version__, "lacuna": __version__},
     )
-    return Fitted(TrainedRecognizer(name, seed, train.name, model.cpu().eval(), statistics, selection), progress["history"])
+    seen = np.unique(keys_of(dialogue_names(train, valid)))
+    trained = TrainedRecognizer(name, seed, train.name, model.cpu().eval(), statistics, selection, seen)
+    return Fitted(trained, progress["history"])
 
 
 class _Run:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from lacuna.atomic import Stored, store, sweep_stale, write_json
+from lacuna.atomic import TEMPORARY, Stored, sha256, store, sweep_stale, write_json
+from lacuna.corpus.corpus import Corpus, keys_of
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
 from lacuna.errors import DataError
 from lacuna.models import Recognizer, build
 
-MANIFEST = "recognizer.json"
+MANIFEST, INDEX = "recognizer.json", "recognizers.json"
 VERSION = 1
 
 
@@ -31,6 +39,9 @@ class Selection:
         pattern: missingness pattern of training.
         parameters: number of trainable parameters.
         seconds: wall-clock time of training.
+        device: where it was trained.
+        threads: torch's CPU threads.
+        versions: of torch and of this package.
     """
 
     metric: str
@@ -40,6 +51,13 @@ class Selection:
     pattern: str
     parameters: int
     seconds: float
+    device: str = "cpu"
+    threads: int | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def _nothing() -> NDArray[np.uint64]:
+    return np.zeros(0, np.uint64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +71,7 @@ class TrainedRecognizer:
         model: in evaluation mode, on the CPU.
         statistics: what its input is standardised with.
         selection: how its weights were chosen.
+        dialogues: (D,) uint64 sorted keys of the dialogues of training and validation; it is never scored on one of them.
     """
 
     name: str
@@ -61,11 +80,40 @@ class TrainedRecognizer:
     model: Recognizer
     statistics: Statistics
     selection: Selection
+    dialogues: NDArray[np.uint64] = field(default_factory=_nothing)
 
     @property
     def schema(self) -> Schema:
         """What the model was built for."""
         return self.model.schema
+
+    def check_unseen(self, corpus: Corpus) -> None:
+        """Check that nothing of a corpus was trained on or selected with.
+
+        Raises:
+            DataError: the corpus shares a dialogue with training or validation.
+        """
+        if corpus.name != self.corpus:
+            return
+        names = dialogue_names(corpus)
+        seen = np.isin(keys_of(names), self.dialogues)
+        if seen.any():
+            raise DataError(
+                f"'{self.name}' (seed {self.seed}) was trained on what it is to be scored on",
+                corpus=corpus.name,
+                expected="no dialogue of training or validation",
+                found=f"{int(seen.sum())} of {len(names)} dialogues, first '{names[int(np.argmax(seen))]}'",
+                hint="the splits changed after training: train again",
+            )
+
+
+def dialogue_names(*corpora: Corpus) -> list[str]:
+    """Names of the dialogues that occur in some corpora or views, each once a corpus."""
+    return [
+        name
+        for corpus in corpora
+        for name in corpus.utterances.dialogue_names.take(pa.array(np.unique(corpus.utterances.dialogue))).to_pylist()
+    ]
 
 
 def save_recognizer(trained: TrainedRecognizer, folder: Path) -> Path:
@@ -80,6 +128,7 @@ def save_recognizer(trained: TrainedRecognizer, folder: Path) -> Path:
     """
     tensors = {f"model.{k}": v.detach().to("cpu", copy=True).contiguous() for k, v in trained.model.state_dict().items()}
     tensors |= {f"statistics.{k}": torch.from_numpy(v.copy()) for k, v in trained.statistics.to_tensors().items()}
+    tensors["dialogues"] = torch.from_numpy(trained.dialogues.view(np.int64).copy())
     weights = store(folder, "weights", "safetensors", lambda path: save_file(tensors, path))
     manifest = {
         "format": VERSION,
@@ -105,19 +154,74 @@ def load_recognizer(folder: Path) -> TrainedRecognizer:
     path = folder / MANIFEST
     if not path.is_file():
         raise DataError("no trained recogniser here", corpus=folder.name, expected=f"a folder with {MANIFEST}", hint="train one")
-    manifest = json.loads(path.read_text("utf-8"))
-    if manifest.get("format") != VERSION:
-        raise DataError("the recogniser has another format", corpus=folder.name, expected=VERSION, found=manifest.get("format"))
-    tensors = load_file(Stored(**manifest["weights"]).check(folder))
-    model = build(manifest["name"], Schema.from_json(manifest["schema"]), **manifest["config"])
-    state = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    model.load_state_dict(state)
-    statistics = {k.removeprefix("statistics."): v.numpy() for k, v in tensors.items() if k.startswith("statistics.")}
-    return TrainedRecognizer(
-        name=manifest["name"],
-        seed=manifest["seed"],
-        corpus=manifest["corpus"],
-        model=model.eval(),
-        statistics=Statistics.from_tensors(statistics),
-        selection=Selection(**manifest["selection"]),
-    )
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+        if manifest.get("format") != VERSION:
+            raise DataError(
+                "the recogniser has another format", corpus=folder.name, expected=VERSION, found=manifest.get("format")
+            )
+        tensors = load_file(Stored(**manifest["weights"]).check(folder))
+        model = build(manifest["name"], Schema.from_json(manifest["schema"]), **manifest["config"])
+        model.load_state_dict(_part(tensors, "model."))
+        return TrainedRecognizer(
+            name=manifest["name"],
+            seed=manifest["seed"],
+            corpus=manifest["corpus"],
+            model=model.eval(),
+            statistics=Statistics.from_tensors({k: v.numpy() for k, v in _part(tensors, "statistics.").items()}),
+            selection=Selection(**manifest["selection"]),
+            dialogues=tensors["dialogues"].numpy().view(np.uint64),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise DataError("the recogniser cannot be read", corpus=folder.name, found=found, hint="train it again") from error
+
+
+def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def save_recognizers(recognizers: Sequence[TrainedRecognizer], folder: Path) -> Path:
+    """Keep several recognisers: each in a folder named after its content, then the index that makes them count.
+
+    Until the index is replaced, the ones that were there before are untouched; afterwards they are swept away.
+
+    Args:
+        recognizers: what to write; no model and seed twice.
+        folder: made if needed.
+
+    Returns:
+        The folder.
+    """
+    names = []
+    for trained in recognizers:
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=_made(folder)) as scratch:
+            save_recognizer(trained, Path(scratch))
+            digest = sha256(Path(scratch) / MANIFEST)[:12]
+            names.append(f"{trained.name}/seed-{trained.seed}-{digest}")
+            target = folder / names[-1]
+            if not (target / MANIFEST).is_file():
+                shutil.rmtree(target, ignore_errors=True)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copytree(scratch, target)
+    write_json(folder / INDEX, names)
+    for old in folder.glob("*/seed-*"):
+        if old.relative_to(folder).as_posix() not in names:
+            shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def load_recognizers(folder: Path) -> list[TrainedRecognizer]:
+    """All recognisers of a folder, in the order in which they were saved.
+
+    Raises:
+        DataError: there are none, or one is not what was written.
+    """
+    if not (folder / INDEX).is_file():
+        raise DataError("no trained recognisers here", corpus=folder.name, expected=f"a folder with {INDEX}", hint="train some")
+    return [load_recognizer(folder / name) for name in json.loads((folder / INDEX).read_text("utf-8"))]
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

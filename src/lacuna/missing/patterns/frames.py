@@ -26,7 +26,8 @@ class _FrameDraw(Draw):
 
     def frames(self, modality: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(sum count[rows],) bool: the frame is removed."""
-        key, count = self.layout.utterance[rows], self.layout.count[modality][rows]
+        part = self.layout.at(rows)
+        key, count = part.utterance, part.count[modality]
         probability: float | NDArray[np.float64] = self.rate
         if self.spread and self.rate > 0:
             w = uniform(key, stream_of(self.seed, f"{self.name}.rate", modality))

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lacuna.errors import ConfigError
 from lacuna.missing.hashing import stream_of, uniform
-from lacuna.missing.layout import Layout
-from lacuna.missing.pattern import Draw, Pattern, SlotDraw, Unit, is_number
+from lacuna.missing.layout import Layout, Part
+from lacuna.missing.pattern import Draw, Pattern, Unit, WholeDraw, is_number
 from lacuna.missing.registry import register
+
+
+@dataclass(frozen=True, eq=False)
+class _ImbalancedDraw(WholeDraw):
+    probability: dict[str, float]
+    seed: int
+
+    def lost(self, part: Part) -> dict[str, NDArray[np.bool_]]:
+        """By modality (U,) bool: it is removed."""
+        return {m: uniform(part.utterance, stream_of(self.seed, "imbalanced.hit", m)) < p for m, p in self.probability.items()}
+
+    def measured(self) -> float:
+        """Mean over the modalities of the share of their slots that is removed; 0 if there are none."""
+        gone, slots = Counter[str](), Counter[str]()
+        for _, part in self.layout.parts():
+            for m, lost in self.lost(part).items():
+                gone[m] += int((lost & part.available[m]).sum())
+                slots[m] += int(part.available[m].sum())
+        shares = [gone[m] / slots[m] for m in slots if slots[m]]
+        return sum(shares) / max(len(shares), 1)
 
 
 @register("imbalanced")
@@ -42,12 +66,7 @@ class Imbalanced(Pattern):
         self._known("weights", weights, layout)
         if lacking := [m for m in layout.modalities if m not in weights]:
             raise ConfigError(f"imbalanced.weights has no weight for the modality {lacking[0]!r}")
-        removed, shares = {}, []
-        for m, probability in fill(weights, rate).items():
-            removed[m] = uniform(layout.utterance, stream_of(seed, "imbalanced.hit", m)) < probability
-            if slots := int(layout.available[m].sum()):
-                shares.append(int((removed[m] & layout.available[m]).sum()) / slots)
-        return SlotDraw(layout, removed, sum(shares) / max(len(shares), 1))
+        return _ImbalancedDraw(layout, fill(weights, rate), seed)
 
 
 def fill(weights: Mapping[str, float], rate: float) -> dict[str, float]:

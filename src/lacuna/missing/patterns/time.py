@@ -21,8 +21,9 @@ class _MomentDraw(Draw):
 
     def frames(self, modality: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(sum count[rows],) bool: the frame is removed."""
-        count, grid = self.layout.count[modality][rows], self.layout.grid[rows]
-        key = bits(self.layout.utterance[rows], stream_of(self.seed, "tmfm.cell"))
+        part = self.layout.at(rows)
+        count, grid = part.count[modality], part.grid
+        key = bits(part.utterance, stream_of(self.seed, "tmfm.cell"))
         return below(key, self.rate, count, None if np.array_equal(count, grid) else grid)
 
 
@@ -33,7 +34,8 @@ class _StretchDraw(Draw):
 
     def frames(self, modality: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(sum count[rows],) bool: the frame is removed."""
-        key, count, grid = self.layout.utterance[rows], self.layout.count[modality][rows], self.layout.grid[rows]
+        part = self.layout.at(rows)
+        key, count, grid = part.utterance, part.count[modality], part.grid
         length = np.floor(self.rate * grid + uniform(key, stream_of(self.seed, "stmfm.length"))).astype(np.int64)
         start = np.floor(uniform(key, stream_of(self.seed, "stmfm.start")) * (grid - length + 1)).astype(np.int64)
         low, high = _first_frame(start, count, grid), _first_frame(start + length, count, grid)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import logging
+
 import pandas as pd
 
 from lacuna.corpus import Corpus
 from lacuna.evaluation import (
-    EvaluationConfig,
-    PatternSpec,
+    Bootstrap,
     Sweep,
+    above_ceiling,
+    above_constant,
     areas,
     bootstrap,
     compare,
     has_ceiling,
+    primary,
     summarise,
     sweep,
     sweep_ceilings,
 )
+from lacuna.evaluation.tables import CEILING
 from lacuna.pipelines.parameters import Evaluate
 from lacuna.training import TrainedRecognizer
 from lacuna.training.device import pick_device, reproducible
 
+logger = logging.getLogger(__name__)
 Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 
@@ -37,7 +43,7 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
         Scores (tidy, one row a measurement), summary (means with intervals), areas under the curves, paired comparisons, and
         confusion counts.
     """
-    config = _config(evaluate)
+    config = evaluate.config()
     target = recognizers[0].schema.target
     labels = development.only("train").utterances.labels[target.name]
     plans = config.plans([m.name for m in corpus.modalities])
@@ -47,25 +53,26 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
     if has_ceiling(corpus, target.name):
         sweeps += sweep_ceilings(corpus, plans, training_labels=labels)
     drawn = bootstrap(sweeps, config.replicates, config.seed)
+    summary = summarise(drawn, config.level)
+    _warn(drawn, summary)
     return (
         pd.concat([s.scores() for s in sweeps], ignore_index=True),
-        summarise(drawn, config.level),
+        summary,
         areas(drawn, config.level),
         compare(drawn, level=config.level),
         _confusions(sweeps),
     )
 
 
-def _config(evaluate: Evaluate) -> EvaluationConfig:
-    specs = [PatternSpec(p) if isinstance(p, str) else PatternSpec(p.name, p.settings, tuple(p.rates)) for p in evaluate.patterns]
-    return EvaluationConfig(
-        patterns=tuple(specs),
-        rates=tuple(evaluate.rates),
-        mask_seeds=tuple(evaluate.mask_seeds),
-        replicates=evaluate.replicates,
-        level=evaluate.level,
-        seed=evaluate.seed,
-    )
+def _warn(drawn: Bootstrap, summary: pd.DataFrame) -> None:
+    """Say what should make one stop and think."""
+    below = above_constant(summary[summary["metric"] == primary(drawn.target)])
+    for name, rows in below[below["verdict"] == "below"].groupby("model"):
+        logger.warning("%s is worse than the constant answer in %d of %d conditions", name, len(rows), len(drawn.settings))
+    if CEILING in drawn.models:
+        for row in above_ceiling(drawn).itertuples():
+            where = f"{row.pattern} {row.setting}".strip()
+            logger.warning("%s is more accurate than the best possible answers under %s: is there a leak?", row.model_a, where)
 
 
 def _confusions(sweeps: list[Sweep]) -> pd.DataFrame:

@@ -14,18 +14,17 @@ from lacuna.training import TrainedRecognizer
 from lacuna.training.device import pick_device, reproducible
 
 
-def label_corpus(own_test: Corpus, recognizers: list[TrainedRecognizer], predict: Predict) -> pd.DataFrame:
+def label_corpus(recognizers: list[TrainedRecognizer], predict: Predict) -> pd.DataFrame:
     """Answer every utterance of a corpus folder, labelled or not.
 
     Args:
-        own_test: what is labelled if the parameters name no path.
         recognizers: those of the last training run.
         predict: which corpus and which model.
 
     Returns:
         One row an utterance: id, dialogue, turn, answer, confidence, a probability a class, what was absent, model and seed.
     """
-    corpus = own_test if predict.path is None else _read(predict)
+    corpus = _read(predict)
     trained = _choose(recognizers, predict.model)
     corpus.require(trained.schema)
     with reproducible(predict.threads):
@@ -40,7 +39,6 @@ def label_corpus(own_test: Corpus, recognizers: list[TrainedRecognizer], predict
 
 
 def _read(predict: Predict) -> Corpus:
-    assert predict.path is not None
     if (predict.path / MANIFEST).is_file():
         return open_corpus(predict.path, verify=True)
     return import_corpus(predict.path, importer=predict.importer, **predict.options)

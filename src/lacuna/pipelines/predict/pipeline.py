@@ -6,5 +6,5 @@ from lacuna.pipelines.predict.nodes import label_corpus
 
 
 def create_pipeline() -> Pipeline:
-    """A corpus and the trained recognisers in, a table of answers out."""
-    return Pipeline([Node(label_corpus, ["corpus@test", "recognizers", "params:predict"], "predictions", name="label_corpus")])
+    """The trained recognisers in, answers to the corpus that the parameters name out."""
+    return Pipeline([Node(label_corpus, ["recognizers", "params:predict"], "predictions", name="label_corpus")])

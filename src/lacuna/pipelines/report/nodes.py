@@ -16,12 +16,10 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from lacuna.corpus import Target
 from lacuna.evaluation import CEILINGS, primary
-from lacuna.pipelines.parameters import Evaluate, Train
+from lacuna.pipelines.parameters import Evaluate
 from lacuna.reporting import ModelFacts, Report, RunFacts, curves, subsets
 from lacuna.training import TrainedRecognizer
-from lacuna.training.device import pick_device
 
 SHOWN = ("lacuna", "torch", "numpy", "pandas", "pyarrow", "kedro", "plotly")
 
@@ -36,8 +34,8 @@ def compose_report(
     history: pd.DataFrame,
     recognizers: list[TrainedRecognizer],
     corpus_facts: dict[str, Any],
-    train: Train,
     evaluate: Evaluate,
+    parameters: dict[str, Any],
 ) -> Report:
     """All tables of a run with the facts that a reader needs to trust or repeat it."""
     by_name: dict[str, list[TrainedRecognizer]] = {}
@@ -45,7 +43,7 @@ def compose_report(
         by_name.setdefault(trained.name, []).append(trained)
     target = recognizers[0].schema.target
     return Report(
-        facts=_run_facts(target, corpus_facts, train, evaluate),
+        facts=_run_facts(recognizers, corpus_facts, evaluate, parameters),
         summary=summary,
         primary=primary(target),
         areas=areas,
@@ -63,8 +61,12 @@ def draw_figures(summary: pd.DataFrame) -> tuple[go.Figure, go.Figure]:
     return curves(summary), subsets(summary)
 
 
-def _run_facts(target: Target, corpus_facts: dict[str, Any], train: Train, evaluate: Evaluate) -> RunFacts:
-    settings = json.dumps([train.model_dump(mode="json"), evaluate.model_dump(mode="json")], sort_keys=True)
+def _run_facts(
+    recognizers: list[TrainedRecognizer], corpus_facts: dict[str, Any], evaluate: Evaluate, parameters: dict[str, Any]
+) -> RunFacts:
+    """What was run, as the recognisers and tables tell it; the parameters may have changed since."""
+    target, chosen = recognizers[0].schema.target, [r.selection for r in recognizers]
+    settings = json.dumps(parameters, sort_keys=True, default=str)
     return RunFacts(
         corpus=corpus_facts["name"],
         command=_command(),
@@ -73,11 +75,11 @@ def _run_facts(target: Target, corpus_facts: dict[str, Any], train: Train, evalu
         classes=target.classes,
         git=_git("rev-parse", "HEAD"),
         dirty=bool(_git("status", "--porcelain", "--untracked-files=no")),
-        versions={"python": platform.python_version(), **{name: version(name) for name in SHOWN}},
+        versions={"python": platform.python_version(), **{n: version(n) for n in SHOWN}, **chosen[0].versions},
         cores=os.cpu_count(),
-        threads=train.training.get("threads"),
-        device=str(pick_device(train.training.get("device", "auto"))),
-        seeds=tuple(train.seeds),
+        threads=chosen[0].threads,
+        device=", ".join(dict.fromkeys(s.device for s in chosen)),
+        seeds=tuple(sorted({r.seed for r in recognizers})),
         config_digest=hashlib.sha256(settings.encode()).hexdigest()[:12],
         level=evaluate.level,
         resamples=evaluate.replicates,

@@ -8,7 +8,12 @@ from lacuna.pipelines.report.nodes import compose_report, draw_figures
 def create_pipeline() -> Pipeline:
     """Tables in, report and figures out."""
     tables = {name: f"{name}_scores" for name in ("summary", "areas", "comparisons", "confusion", "history")}
-    run = {"recognizers": "recognizers", "corpus_facts": "corpus_facts", "train": "params:train", "evaluate": "params:evaluate"}
+    run = {
+        "recognizers": "recognizers",
+        "corpus_facts": "corpus_facts",
+        "evaluate": "params:evaluate",
+        "parameters": "parameters",
+    }
     return Pipeline(
         [
             Node(compose_report, {**tables, "scores": "all_scores", **run}, "report", name="compose_report"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import fields
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,10 +10,8 @@ from numpy.typing import NDArray
 
 from lacuna.corpus import Corpus
 from lacuna.corpus.statistics import Statistics
-from lacuna.errors import ConfigError
-from lacuna.missing import pattern
-from lacuna.pipelines.parameters import Models, PatternSpec, Train
-from lacuna.training import TrainedRecognizer, TrainingConfig, fit
+from lacuna.pipelines.parameters import Models, Train, training_config
+from lacuna.training import TrainedRecognizer, fit
 from lacuna.training.identity import Recipe, run_key
 
 logger = logging.getLogger(__name__)
@@ -40,7 +36,7 @@ def train_recognizers(
     trained, histories = [], []
     for name in train.models:
         own = models.of(name)
-        config = _config(train.training | own.training)
+        config = training_config(train.training | own.training)
         for seed in train.seeds:
             key = run_key(Recipe(name, own.settings, schema, learn, choose, standard, config, seed))
             folder = train.checkpoints / name / f"seed-{seed}-{key}"
@@ -50,15 +46,3 @@ def train_recognizers(
             trained.append(fitted.trained)
             histories.append(pd.DataFrame(fitted.history).assign(model=name, seed=seed))
     return trained, pd.concat(histories, ignore_index=True)
-
-
-def _config(options: dict[str, Any]) -> TrainingConfig:
-    """Training settings from YAML, where a pattern is a name or a name with settings."""
-    chosen = options.get("pattern", TrainingConfig.pattern)
-    if isinstance(chosen, dict):
-        spec = PatternSpec.model_validate(chosen)
-        chosen = pattern(spec.name, **spec.settings)
-    if unknown := sorted(set(options) - {f.name for f in fields(TrainingConfig)}):
-        known = ", ".join(f.name for f in fields(TrainingConfig))
-        raise ConfigError(f"training has no setting {unknown[0]!r}; it has: {known}")
-    return TrainingConfig(**options | {"pattern": chosen})

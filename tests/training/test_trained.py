@@ -1,0 +1,81 @@
+"""What is kept of a training run: whole or absent, readable or refused with a reason."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import lacuna.training.trained as module
+from lacuna.corpus import Corpus
+from lacuna.corpus.standin import StandIn, generate
+from lacuna.corpus.statistics import fit_statistics
+from lacuna.errors import DataError
+from lacuna.training import TrainedRecognizer, TrainingConfig, fit, load_recognizers, save_recognizer, save_recognizers
+from lacuna.training.trained import MANIFEST, load_recognizer
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return generate(StandIn(dialogues=10, turns=4))
+
+
+@pytest.fixture(scope="module")
+def trained(corpus: Corpus) -> TrainedRecognizer:
+    parts = corpus.only("train"), corpus.only("valid")
+    return fit("mlp", corpus.schema(), *parts, fit_statistics(corpus), TrainingConfig(epochs=1)).trained
+
+
+def test_comes_back_as_it_was(trained: TrainedRecognizer, tmp_path: Path) -> None:
+    back = load_recognizer(save_recognizer(trained, tmp_path))
+    assert (back.name, back.seed, back.selection, back.schema) == (trained.name, trained.seed, trained.selection, trained.schema)
+    assert all(torch.equal(v, back.model.state_dict()[k]) for k, v in trained.model.state_dict().items())
+    assert back.dialogues.tolist() == trained.dialogues.tolist()
+    assert len(back.dialogues) == 8  # of ten, two are for the test
+
+
+def test_knows_what_it_has_seen(trained: TrainedRecognizer, corpus: Corpus) -> None:
+    trained.check_unseen(corpus.only("test"))
+    for split in ("train", "valid"):
+        with pytest.raises(DataError, match=r"was trained on what it is to be scored on(.|\n)*train again"):
+            trained.check_unseen(corpus.only(split))
+
+
+@pytest.mark.parametrize("damage", ["no json", "wrong format", "weights cut", "key missing", "other model"])
+def test_damage_is_told(trained: TrainedRecognizer, tmp_path: Path, damage: str) -> None:
+    folder = save_recognizer(trained, tmp_path)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    if damage == "weights cut":
+        weights = folder / manifest["weights"]["name"]
+        weights.write_bytes(weights.read_bytes()[:-9])
+    else:
+        changed = {
+            "wrong format": manifest | {"format": 99},
+            "key missing": {k: v for k, v in manifest.items() if k != "schema"},
+            "other model": manifest | {"name": "linear", "config": {}},
+        }
+        (folder / MANIFEST).write_text("{" if damage == "no json" else json.dumps(changed[damage]))
+    with pytest.raises(DataError):
+        load_recognizer(folder)
+
+
+def test_an_interrupted_save_leaves_the_former_set(
+    trained: TrainedRecognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_recognizers([trained, replace(trained, seed=1)], tmp_path)
+    saves = iter([save_recognizer])
+
+    def once(*arguments: object) -> Path:
+        return next(saves)(*arguments)  # type: ignore[arg-type]  # the second save fails
+
+    monkeypatch.setattr(module, "save_recognizer", once)
+    with pytest.raises((StopIteration, RuntimeError)):
+        save_recognizers([replace(trained, seed=7), replace(trained, seed=8)], tmp_path)
+    assert [r.seed for r in load_recognizers(tmp_path)] == [0, 1]
+    monkeypatch.undo()
+    save_recognizers([replace(trained, seed=9)], tmp_path)
+    assert [r.seed for r in load_recognizers(tmp_path)] == [9]
+    assert len(list(tmp_path.glob("*/seed-*"))) == 1
