@@ -58,7 +58,7 @@ def test_the_main_job_ends_in_a_report_and_predict_labels_what_is_there(project:
     rows.to_csv(voice_only / "utterances.csv", index=False)
     np.save(voice_only / "audio.npy", np.random.default_rng(0).normal(size=(2, 32)).astype(np.float32))
     run(project, ["predict"], predict={"path": str(voice_only)})
-    answers = pd.read_parquet(project / "data/07_model_output/duet/predictions.parquet")
+    answers = pd.read_csv(project / "data/07_model_output/duet/predictions.csv")
     assert answers["id"].tolist() == ["x1", "x2"]
     assert answers["absent"].tolist() == ["text+vision"] * 2
     np.testing.assert_allclose(answers.filter(like="p_").sum(axis=1), 1)

@@ -152,17 +152,18 @@ def test_a_table_of_another_length_is_found_at_once(corpus, tmp_path):
         open_corpus(tmp_path)
 
 
-def test_a_folder_without_an_index_is_an_error_that_says_what_to_do(corpus, tmp_path):
+@pytest.mark.parametrize("tensor", ["index", "dialogues"])
+def test_a_folder_without_an_index_is_an_error_that_says_what_to_do(corpus, tmp_path, tensor):
     save_corpus(corpus, tmp_path)
     found = tensors.map_tensors(next(tmp_path.glob("features-*")))
 
     def write(path):
         with path.open("wb") as handle:
-            kept = [(n, a.dtype, a.shape, iter([a.tobytes()])) for n, a in found.items() if n != "index"]
+            kept = [(n, a.dtype, a.shape, iter([a.tobytes()])) for n, a in found.items() if n != tensor]
             tensors.write_tensors(handle, kept)
 
     swap(tmp_path, "features", "safetensors", write)
-    with pytest.raises(DataError, match=r"features lack a tensor(.|\n)*index(.|\n)*make it again"):
+    with pytest.raises(DataError, match=rf"features lack a tensor(.|\n)*expected: {tensor}(.|\n)*make it again"):
         open_corpus(tmp_path)
 
 
@@ -172,3 +173,16 @@ def test_a_dialogue_in_two_splits_is_not_written(corpus, tmp_path):
     leaky = replace(corpus, utterances=replace(corpus.utterances, split=split))
     with pytest.raises(DataError, match=r"a dialogue lies in two splits(.|\n)*found: a"):
         save_corpus(leaky, tmp_path)
+
+
+def test_dialogues_have_their_keys_without_their_names(corpus, opened, monkeypatch):
+    monkeypatch.setattr("lacuna.corpus.format.coded", lambda *_: pytest.fail("the names were read"))
+    for split in ("train", "valid", "test"):
+        np.testing.assert_array_equal(opened.only(split).dialogue_keys, corpus.only(split).dialogue_keys)
+        np.testing.assert_array_equal(Layout.of(opened.only(split)).dialogue, Layout.of(corpus.only(split)).dialogue)
+
+
+def test_rows_in_any_order_keep_their_names(corpus, tmp_path):
+    view = corpus.take(np.array([2, 0, 3, 1]))
+    read = open_corpus(save_corpus(view, tmp_path), verify=True).utterances
+    assert [read.dialogue_names[int(c)].as_py() for c in read.dialogue] == list("baba")

@@ -195,7 +195,7 @@ def test_comparison_finds_the_better_model_and_is_antisymmetric() -> None:
     area = table.query("measure == 'auilc' and metric == 'weighted_f1'").iloc[0]
     assert (area["model_a"], area["model_b"]) == ("good", "bad")
     assert area["low"] > 0
-    assert area["p_value"] == pytest.approx(2 / 201)
+    assert area["p_value"] == pytest.approx(2 / 200)
     assert table.query("measure == 'auilc' and metric == 'log_loss'")["high"].item() < 0
     other = compare(drawn, pairs=[("bad", "good")])
     np.testing.assert_allclose(other["difference"], -table["difference"])
@@ -223,7 +223,7 @@ def test_pairing_is_what_makes_differences_visible() -> None:
 
 def test_p_value() -> None:
     draws = np.array([[1.0, -1, 0, 1, np.nan]] * 99 + [[1.0, -1, 0, -1, 1]])
-    assert p_value(draws, 5).tolist() == pytest.approx([2 / 101, 2 / 101, 1, 4 / 101, np.nan], nan_ok=True)
+    assert p_value(draws, 5).tolist() == pytest.approx([2 / 100, 2 / 100, 1, 2 / 100, np.nan], nan_ok=True)
 
 
 @pytest.mark.parametrize("trials", [200])

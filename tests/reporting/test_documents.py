@@ -8,7 +8,7 @@ import pytest
 from lacuna.corpus.schema import Target
 from lacuna.evaluation import Bootstrap, areas, compare, metrics_of, summarise
 from lacuna.evaluation.intervals import ModelDraws, Setting
-from lacuna.reporting import Report, model_card, results_page, write_report
+from lacuna.reporting import Report, model_card, render_html, results_page, write_report
 from lacuna.reporting.html import script_json
 
 CASES = {
@@ -53,7 +53,9 @@ def test_only_a_summary_is_needed(report, tmp_path):
     text = write_report(tmp_path, bare).read_text("utf-8")
     for section in ("confusion", "training"):
         assert f'<section id="{section}"' not in text
-    assert "In short" not in results_page(bare) or "beyond doubt" in results_page(bare)
+    summary = next(line for line in results_page(bare).splitlines() if "In short" in line)
+    assert "holds up best" in summary
+    assert "Not every lead is borne out by a paired interval" in summary
 
 
 def test_the_results_page_says_what_was_run(report):
@@ -121,3 +123,47 @@ def test_what_evaluation_makes_is_what_a_report_reads(report, tmp_path):
     assert page.stat().st_size > 1e6
     subsets = (tmp_path / "tables" / "subsets-weighted_f1.md").read_text("utf-8")
     assert "Mean over subsets" in subsets
+
+
+def test_a_smaller_run_leaves_nothing_of_the_larger_one(make, tmp_path):
+    small = {"rates": (0.0, 0.5), "metrics": ("weighted_f1",), "subsets": ()}
+    write_report(tmp_path, make(patterns=("rmm", "rmfm"), models=("mlp", "knn"), **small))
+    mine = [tmp_path / "tables" / "notes.txt", tmp_path / "cards" / "own" / "old.md", tmp_path / "old.md"]
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("kept")
+    write_report(tmp_path, replace(make(patterns=("rmm",), models=("mlp",), **small), areas=None))
+    names = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    tables = {f"tables/rates-rmm-weighted_f1.{kind}" for kind in ("csv", "md", "tex")} | {"tables/summary.csv"}
+    kept = {p.relative_to(tmp_path).as_posix() for p in mine}
+    assert names == tables | kept | {"cards/mlp.md", "report.html", "results.md"}
+
+
+def test_models_whose_names_look_alike_get_a_card_each(make, tmp_path):
+    write_report(tmp_path, make(models=("m (a)", "m-a"), rates=(0.0, 0.5), patterns=("rmm",), metrics=("accuracy",), subsets=()))
+    cards = [p.read_text("utf-8").splitlines()[0] for p in sorted((tmp_path / "cards").iterdir())]
+    assert sorted(cards) == ["# m (a) on duet", "# m-a on duet"]
+
+
+def test_training_seeds_are_counted_in_the_summary(report):
+    three = report.summary.assign(seeds=3)
+    own = replace(report, summary=three)
+    page = results_page(own)
+    assert "Mean over 3 training seeds." in page
+    assert "Mean over 5" not in page
+    assert "- training seeds: 3" in model_card(own, "mlp")
+    assert ", 3 training seeds." in render_html(own)
+    mixed = replace(report, summary=three.assign(seeds=three["seeds"].where(three["model"] != "knn", 1)))
+    assert "Mean over 1 to 3 training seeds." in results_page(mixed)
+    assert "knn was trained once" in results_page(mixed)
+    assert "intervals over test dialogues\n" in model_card(mixed, "knn")
+    reference = replace(mixed, references=("knn",))
+    assert "Mean over 3 training seeds." in results_page(reference)
+    assert "training seeds. 95" not in results_page(replace(report, summary=report.summary.drop(columns="seeds")))
+
+
+def test_the_share_of_a_ceiling_is_no_bound_of_f1(report):
+    areas = report.areas.assign(measure="share_of_ceiling").drop_duplicates(["model", "pattern", "metric"])
+    page = render_html(replace(report, areas=areas))
+    assert "best answers possible" not in page
+    assert "a reference for F1 and unweighted accuracy" in page

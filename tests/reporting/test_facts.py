@@ -46,6 +46,16 @@ def test_comparisons_at_single_rates_are_kept_only_where_nothing_else_is(report,
     assert set(make(rates=(0.5,), subsets=()).comparisons["measure"]) == {"at_rate"}
 
 
+def test_single_rates_are_judged_by_pattern_and_setting(report):
+    one = report.comparisons.iloc[[0]]
+    kinds = [("rmm", "a", "auilc"), ("rmm", "a", "at_rate"), ("rmm", "b", "at_rate"), ("rmm", "c", "at_rate")]
+    kinds += [("rmm", "", "subset_mean"), ("fixed", "", "subset_mean"), ("fixed", "text", "at_rate"), ("solo", "", "at_rate")]
+    table = pd.concat([one.assign(pattern=p, setting=s, measure=m) for p, s, m in kinds])
+    kept = replace(report, comparisons=table).comparisons
+    found = list(kept[["pattern", "setting", "measure"]].itertuples(index=False, name=None))
+    assert found == [k for k in kinds if k not in (("rmm", "a", "at_rate"), ("fixed", "text", "at_rate"))]
+
+
 def test_history_as_training_logs_it_becomes_one_row_a_quantity():
     wide = pd.DataFrame(
         {"model": "m", "seed": 0, "epoch": [0, 1], "seconds": 0.1, "task/task": [2.0, 1.0], "weighted_f1": [0.1, 0.2]}

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from lacuna.reporting import headline
+from lacuna.reporting import Report, headline
 from lacuna.reporting.words import higher_is_better, interval, listing, metric_label, number, panel_label, percent
 
 
@@ -30,7 +30,7 @@ def test_pairs_that_cannot_be_told_apart_are_named(report):
     c = report.comparisons
     wide = c.assign(low=c["difference"] - 1, high=c["difference"] + 1)
     found = texts(replace(report, comparisons=wide))
-    assert "Not every lead is beyond doubt" in found["In short"]
+    assert "Not every lead is borne out by a paired interval" in found["In short"]
     assert "knn, linear, ridge and context_gru cannot be told apart from it" in found["Frames, from few to all (rmfm)"]
 
 
@@ -44,16 +44,99 @@ def test_without_pairs_overlap_decides(report):
 def test_models_below_the_constant_are_named(report):
     finding = next(f for f in headline(report) if f.caution)
     assert finding.topic == "Below the constant"
-    assert "linear under rmfm from 100\u202f% (beyond doubt)" in finding.text
+    assert "linear under rmfm at 100\u202f% (by its interval)" in finding.text
+    assert "a 95% one for itself" in finding.text
     assert "(not certain)" in finding.text
     s = report.summary
     fine = s.assign(mean=s["mean"].where(s["metric"] != "weighted_f1", s["constant"] + 0.1), gain_high=0.2)
-    assert "No model is worse" in texts(replace(report, summary=fine))["Against the constant"]
+    text = texts(replace(report, summary=fine))["Against the constant"]
+    assert text == "No model is worse than the constant answer in Weighted F1 anywhere that was measured."
+
+
+def below(report, leads, high):
+    """What is said of one model under one pattern, given its lead over the constant at each rate and the lead's upper end."""
+    s = report.summary
+    own = s[(s["metric"] == "weighted_f1") & (s["model"] == "mlp") & (s["pattern"] == "rmm")].iloc[: len(leads)]
+    own = own.assign(mean=own["constant"] + leads, gain_low=-1.0, gain_high=high)
+    return next(f for f in headline(Report(report.facts, own, "weighted_f1")) if f.topic.endswith("the constant"))
+
+
+def test_the_rates_at_which_a_model_is_below_the_constant_are_named(report):
+    finding = below(report, [0.1, -0.1, -0.1, -0.1, -0.1, -0.1], [0.2, -0.05, 0.05, -0.05, -0.05, -0.05])
+    where = "mlp under rmm at 10\u202f% and 30\u202f% to 50\u202f% (by its interval), at 20\u202f% (not certain)"
+    assert where in finding.text
+    assert finding.caution
+    finding = below(report, [0.1, -0.1], [0.2, np.nan])
+    assert finding.text.endswith("mlp under rmm at 10\u202f% (not certain).")
+    assert not finding.caution
+
+
+def test_rounding_is_not_below_the_constant(report):
+    assert below(report, [0.1, -1e-9], [0.2, -1e-9]).topic == "Against the constant"
+    assert "(not certain)" in below(report, [0.1, -1e-3], [0.2, -1e-9]).text
+
+
+def test_a_model_above_the_ceiling_is_the_first_warning(report):
+    c = report.comparisons
+    names = {"mlp": "oracle"}  # mlp is model_a of all its pairs
+    c = c.assign(model_a=c["model_a"].replace(names), low=np.nan, high=np.nan)
+    accurate = (c["metric"] == "accuracy") & (c["model_a"] == "oracle")
+
+    def said(model, low, high, pattern="rmm", swap=False, metric="accuracy"):
+        row = accurate & (c["model_b"] == model) & (c["pattern"] == pattern)
+        table = c.assign(low=c["low"].where(~row, low), high=c["high"].where(~row, high))
+        table.loc[row, "metric"] = metric
+        if swap:
+            table.loc[row, ["model_a", "model_b"]] = table.loc[row, ["model_b", "model_a"]].to_numpy()
+        return headline(replace(report, comparisons=table, facts=replace(report.facts, seeds=(0,))))
+
+    leak = said("knn", -0.06, -0.04)
+    first = next(f for f in leak if f.caution)
+    assert first.topic == "More accurate than the best possible answers"
+    assert "knn under rmm (by 0.040 to 0.060): a sign of a leak (or of a wrong ceiling)" in first.text
+    assert leak[0].topic == "In short"
+    assert "first read the warning below" in leak[0].text
+    assert leak[1] == first
+    assert "over the subsets of modalities" in said("knn", -0.06, -0.04, pattern="fixed")[1].text
+    assert "knn under rmm (by 0.040" in said("knn", 0.04, 0.06, swap=True)[1].text
+    fine = [said("knn", 0.04, 0.06), said("knn", -0.06, 0.01), said("knn", -0.06, -1e-9), said("knn", -0.06, -0.04, swap=True)]
+    fine += [said("knn", -0.06, -0.04, metric="macro_f1"), headline(report), headline(replace(report, comparisons=None))]
+    for found in fine:
+        assert all("More accurate" not in f.topic and "warning" not in f.text for f in found)
 
 
 def test_without_the_paired_lead_nothing_is_called_certain(report):
     bare = replace(report, summary=report.summary.drop(columns=["gain_low", "gain_high"]))
     assert "beyond doubt" not in " ".join(f.text for f in headline(bare) if f.topic != "In short")
+
+
+def test_a_pair_without_an_interval_is_said_to_have_none(report):
+    c = report.comparisons
+    found = texts(replace(report, comparisons=c.assign(low=np.nan, high=np.nan)))
+    text = found["Frames, from few to all (rmfm)"]
+    assert "the paired difference has no interval" in text
+    assert "contains 0" not in text
+    assert "Not every lead" in found["In short"]
+
+
+def test_models_that_were_never_compared_are_not_certain(report):
+    c = report.comparisons
+    alone = replace(report, comparisons=c[~c["model_b"].isin(["linear"])])
+    found = texts(alone)
+    assert "Not every lead is borne out by a paired interval" in found["In short"]
+    assert "linear, but no pairs were compared" in found["Frames, from few to all (rmfm)"]
+    assert "It leads knn, the next, by" in found["Frames, from few to all (rmfm)"]
+
+
+def test_the_smallest_loss_is_among_those_that_had_something_to_lose(report):
+    text = texts(report)["Frames, from few to all (rmfm)"]
+    assert "Of the models that start above the constant answer (with their whole interval), " in text
+    assert "loses less" in text or "loses least" in text
+    s = report.summary
+    flat = s.assign(mean=s["mean"].where(s["model"] != "mlp", 0.9), low=np.nan, high=np.nan)
+    text = texts(replace(report, summary=flat))["Frames, from few to all (rmfm)"]
+    assert text.endswith("Of the models that start above the constant answer, none loses less.")
+    assert "No model loses less" not in text
 
 
 def test_lower_is_better(report):
@@ -98,6 +181,8 @@ def test_words():
     assert metric_label("my_metric") == "My metric"
     assert not higher_is_better("train_loss")
     assert higher_is_better("log_loss", "effective_robustness")
+    assert higher_is_better("log_loss", "share_of_ceiling")
+    assert not higher_is_better("log_loss", "auilc")
     assert panel_label("rmfm", "protect=text") == "frames, from few to all (rmfm, protect=text)"
     assert panel_label("fixed", "audio+text") == "only audio + text"
     assert percent(0.3) == "30\u202f%"
@@ -112,7 +197,15 @@ def test_the_share_of_a_known_ceiling_is_said(report):
     areas = report.areas[report.areas["measure"] == "auilc"].copy()
     shares = areas.assign(measure="share_of_ceiling", mean=0.5, low=0.4, high=0.6)
     with_ceiling = replace(report, areas=pd.concat([report.areas, shares], ignore_index=True))
-    assert "Share of the ceiling" not in {f.topic for f in headline(report)}
-    text = next(f.text for f in headline(with_ceiling) if f.topic == "Share of the ceiling")
-    assert "reach at most 50" in text
+    topic = "Share of the oracle's lead"
+    assert topic not in {f.topic for f in headline(report)}
+    text = texts(with_ceiling)[topic]
+    assert "in Weighted F1, the models reach at most 50" in text
     assert "(40" in text
+    assert "a reference for Weighted F1, which another decision rule can pass" in text
+    bound = texts(replace(with_ceiling, primary="log_loss"))[topic]
+    assert "No answers are better in it" in bound
+    assert "reference" not in bound
+    best = shares.assign(mean=shares["model"].map({"knn": 0.6}).fillna(0.5))
+    of_losses = replace(report, areas=pd.concat([report.areas, best], ignore_index=True), primary="log_loss")
+    assert "by knn" in texts(of_losses)[topic]

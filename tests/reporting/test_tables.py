@@ -4,10 +4,11 @@ import math
 import re
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
-from lacuna.reporting import Table, Value, all_tables, rates_table, to_csv, to_latex, to_markdown
-from lacuna.reporting.table import marked
+from lacuna.reporting import Table, Value, all_tables, areas_table, rates_table, to_csv, to_latex, to_markdown
+from lacuna.reporting.table import marked, unique
 
 NUMBER = re.compile(r"[\u2212+-]?\d+\.\d{3}\b")
 
@@ -86,3 +87,25 @@ def test_file_names_are_unique_and_safe(report):
     names = [t.name for t in all_tables(report)]
     assert len(names) == len(set(names))
     assert all(re.fullmatch(r"[a-z0-9_-]+", name) for name in names)
+
+
+def test_names_that_look_alike_do_not_share_a_file(report):
+    own = [report.summary.assign(pattern="modalities", setting=s) for s in ("a+b", "a-b", "a b")]
+    names = [t.name for t in all_tables(replace(report, summary=pd.concat(own), areas=None, comparisons=None))]
+    assert names[:3] == [f"rates-modalities-a-b-weighted_f1{end}" for end in ("", "-2", "-3")]
+    assert len(names) == len(set(names))
+
+
+def test_a_number_does_not_make_a_name_that_is_taken():
+    assert unique(["a", "a", "a-2", "a"]) == ["a", "a-2", "a-2-2", "a-3"]
+
+
+def test_more_of_the_ceiling_is_better_whatever_the_metric(report):
+    own = report.areas.query("metric == 'log_loss' and measure == 'auilc' and pattern == 'rmm'")
+    share = own.assign(
+        measure="share_of_ceiling", constant=0.0, mean=own["model"].map({"mlp": 0.9}).fillna(0.2), low=-1, high=0.95
+    )
+    table = areas_table(replace(report, areas=pd.concat([own, share])), "log_loss", ("rmm", ""))
+    best = [row[0] for row in table.rows if row[2].mark == "best"]
+    assert best == ["mlp"]
+    assert "Lower is better, but higher in Share of the oracle's lead." in table.note

@@ -96,10 +96,15 @@ class Column:
 
 
 class Names:
-    """The different strings of a column in the order in which they appear: an arrow array that is read when asked for."""
+    """The different strings of a column in the order in which they appear: an arrow array that is read when asked for.
 
-    def __init__(self, load: Callable[[], pa.Array]) -> None:
+    Attributes:
+        keys: (D,) uint64 stable keys of the strings, if the corpus keeps them.
+    """
+
+    def __init__(self, load: Callable[[], pa.Array], keys: NDArray[np.uint64] | None = None) -> None:
         self._load = load
+        self.keys = keys
 
     @cached_property
     def _array(self) -> pa.Array:

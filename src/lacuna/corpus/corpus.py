@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lacuna.corpus.columns import Column, Rows
+from lacuna.corpus.columns import Column, Names, Rows
 from lacuna.corpus.schema import SPLITS, Modality, Provenance, Schema, Target
 from lacuna.corpus.tensors import blocks
 from lacuna.errors import ConfigError, DataError
@@ -28,6 +28,11 @@ def key_of(text: str) -> int:
 def keys_of(texts: Sequence[str]) -> NDArray[np.uint64]:
     """:func:`key_of` of each text: (N,) uint64."""
     return np.fromiter((key_of(t) for t in texts), dtype=np.uint64, count=len(texts))
+
+
+def name_keys(names: pa.Array | Names) -> NDArray[np.uint64]:
+    """:func:`key_of` of each name; of a corpus on disk they are kept beside the names, which then are not read."""
+    return names.keys if isinstance(names, Names) and names.keys is not None else keys_of(names.to_pylist())
 
 
 def known(target: Target, labels: NDArray[Any]) -> NDArray[np.bool_]:
@@ -166,6 +171,12 @@ class Corpus:
             return ids.keys
         pieces = [keys_of(ids.slice(i, 65_536).to_pylist()) for i in range(0, len(self), 65_536)]
         return np.concatenate([np.zeros(0, np.uint64), *pieces])
+
+    @property
+    def dialogue_keys(self) -> NDArray[np.uint64]:
+        """(D,) uint64 stable keys of the names of the dialogues that occur here, in the order of their codes."""
+        codes = [np.zeros(0, np.int64), *(np.unique(code) for _, (code,) in blocks([self.utterances.dialogue]))]
+        return np.asarray(name_keys(self.utterances.dialogue_names)[np.unique(np.concatenate(codes))])
 
     @property
     def transcripts(self) -> list[str | None]:

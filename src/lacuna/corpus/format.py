@@ -53,7 +53,7 @@ def open_corpus(folder: Path, *, verify: bool = False) -> Corpus:
             name=str(manifest["name"]),
             modalities=modalities,
             targets=targets,
-            utterances=_utterances(source, records, targets),
+            utterances=_utterances(source, records, targets, _dialogues(tensors)),
             frames={m.name: _frames(m.name, tensors, records) for m in modalities},
             provenance=Provenance(**manifest["provenance"]),
         )
@@ -109,11 +109,20 @@ def _lacking(name: str, tensors: dict[str, NDArray[np.generic]]) -> DataError:
     return DataError("the features lack a tensor", expected=name, found=", ".join(tensors), hint=_HINT)
 
 
-def _utterances(source: pa.NativeFile, records: NDArray[Any], targets: tuple[Target, ...]) -> Utterances:
+def _dialogues(tensors: dict[str, NDArray[np.generic]]) -> NDArray[np.uint64]:
+    """Keys of the dialogues' names by their codes; safetensors readers know int64 better than uint64."""
+    if "dialogues" not in tensors:
+        raise _lacking("dialogues", tensors)
+    return tensors["dialogues"].view(np.uint64)
+
+
+def _utterances(
+    source: pa.NativeFile, records: NDArray[Any], targets: tuple[Target, ...], dialogues: NDArray[np.uint64]
+) -> Utterances:
     everything = slice(0, len(records))
 
-    def names(column: str) -> Names:
-        return Names(lambda: coded(source, column).dictionary.cast(pa.large_string()))
+    def names(column: str, keys: NDArray[np.uint64] | None = None) -> Names:
+        return Names(lambda: coded(source, column).dictionary.cast(pa.large_string()), keys)
 
     return Utterances(
         id=Column(source, "id", everything, records["key"]),
@@ -122,7 +131,7 @@ def _utterances(source: pa.NativeFile, records: NDArray[Any], targets: tuple[Tar
         speaker=records["speaker"],
         split=records["split"],
         labels={t.name: records[f"target.{t.name}"] for t in targets},
-        dialogue_names=names("dialogue"),
+        dialogue_names=names("dialogue", dialogues),
         speaker_names=names("speaker"),
         text=Column(source, "text", everything),
     )
@@ -153,6 +162,8 @@ def _disagreements(corpus: Corpus, source: pa.NativeFile) -> Iterator[str]:
 
     if not same(keys_of(column("id").to_pylist()), corpus.keys):
         yield "id"
+    if not np.array_equal(keys_of(u.dialogue_names.to_pylist()), u.dialogue_names.keys):
+        yield "dialogue"
     for name, codes in (("dialogue", u.dialogue), ("speaker", u.speaker)):
         if not same(coded(source, name).indices, codes):
             yield name

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lacuna.corpus.columns import record_type
-from lacuna.corpus.corpus import Corpus, Frames
+from lacuna.corpus.corpus import Corpus, Frames, name_keys
 from lacuna.corpus.schema import SPLITS
 
 BLOCK = 1 << 22  # bytes
@@ -39,7 +39,9 @@ class Share:
         self.table.write_table(table, row_group_size=1 << 16)
         records = np.zeros(len(piece), record_type(piece.modalities, piece.targets))
         records["key"], records["turn"], records["split"] = piece.keys, u.turn, u.split
-        records["dialogue"] = self.dialogues + np.cumsum(np.diff(u.dialogue, prepend=u.dialogue[:1]) != 0)
+        codes, first, place = np.unique(u.dialogue, return_index=True, return_inverse=True)
+        order = np.argsort(first)  # codes by first appearance
+        records["dialogue"] = self.dialogues + np.argsort(order)[place]
         records["speaker"] = speakers[u.speaker]
         for target in piece.targets:
             records[f"target.{target.name}"] = u.labels[target.name]
@@ -48,9 +50,10 @@ class Share:
             records[f"frames.{modality.name}.count"] = frames.count
             records[f"frames.{modality.name}.start"] = self.frames[modality.name] + np.cumsum(frames.count) - frames.count
             self._append_frames(modality.name, frames)
+        self._file("dialogues").write(name_keys(u.dialogue_names)[codes[order]].tobytes())
         self._file("index").write(records.tobytes())
         self.rows += len(piece)
-        self.dialogues = int(records["dialogue"][-1]) + 1 if len(piece) else self.dialogues
+        self.dialogues += len(codes)
 
     def _file(self, key: str) -> IO[bytes]:
         if key not in self.raw:

@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,15 @@ class CorpusWriter:
 def _write_features(path: Path, like: Corpus, shares: list[Share]) -> None:
     kind = record_type(like.modalities, like.targets)
     shape = sum(s.rows for s in shares), kind.itemsize
-    tensors: list[Tensor] = [("index", np.dtype(np.uint8), shape, _index(kind, like, shares))]
+    tensors: list[Tensor] = [
+        ("index", np.dtype(np.uint8), shape, _index(kind, like, shares)),
+        (
+            "dialogues",
+            np.dtype(np.int64),
+            (sum(s.dialogues for s in shares),),
+            chain.from_iterable(s.read("dialogues") for s in shares),
+        ),
+    ]
     for modality in like.modalities:
         rows = sum(s.frames[modality.name] for s in shares)
         for part, number in PARTS:

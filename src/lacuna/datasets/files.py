@@ -46,7 +46,9 @@ class AtomicFileDataset(PlacedDataset[T]):
             DatasetError: it is not there.
         """
         if not self._exists():
-            raise DatasetError(f"nothing was saved at '{self._filepath}' yet")
+            raise DatasetError(
+                f"nothing was saved at '{self._filepath}' yet: run the pipeline that makes it, or all of `kedro run`"
+            )
         return self.decode(self._fs.cat_file(self._path))
 
     def save(self, data: T) -> None:
@@ -66,17 +68,22 @@ class AtomicFileDataset(PlacedDataset[T]):
 
 
 class TableDataset(AtomicFileDataset[pd.DataFrame]):
-    """A pandas table as parquet."""
+    """A pandas table as parquet, or as CSV if the path ends so."""
 
     def encode(self, data: pd.DataFrame) -> bytes:
-        """Parquet bytes."""
+        """Parquet bytes, or UTF-8 CSV."""
+        if self._path.endswith(".csv"):
+            return data.to_csv(index=False, lineterminator="\n").encode()
         buffer = io.BytesIO()
         data.to_parquet(buffer, index=False)
         return buffer.getvalue()
 
     def decode(self, content: bytes) -> pd.DataFrame:
         """The table."""
-        return pd.read_parquet(io.BytesIO(content))
+        source = io.BytesIO(content)
+        return (
+            pd.read_csv(source, keep_default_na=False, na_values=[""]) if self._path.endswith(".csv") else pd.read_parquet(source)
+        )
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """The first rows, for Kedro-Viz."""

@@ -37,7 +37,9 @@ class FolderDataset(PlacedDataset[T]):
             DatasetError: nothing was saved there, or it is damaged.
         """
         if not self._exists():
-            raise DatasetError(f"nothing was saved at '{self._filepath}' yet: {self.manifest} is not there")
+            raise DatasetError(
+                f"nothing was saved at '{self._filepath}' yet: run the pipeline that makes it, or all of `kedro run`"
+            )
         if self._protocol == "file":
             return self.read(Path(self._path))
         copy = Path(tempfile.mkdtemp(prefix="lacuna-"))

@@ -19,6 +19,11 @@ class ReportDataset(FolderDataset[Report]):
 
     manifest = "report.html"
 
+    @property
+    def entry(self) -> str:
+        """The file to open."""
+        return f"{self._path}/{self.manifest}"
+
     def read(self, folder: Path) -> NoReturn:
         """A report is for people."""
         raise DatasetError(f"a report is not read back: open '{folder.name}/{self.manifest}', or load the tables behind it")

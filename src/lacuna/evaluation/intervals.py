@@ -150,14 +150,20 @@ def interval(draws: Array, level: float, dialogues: int) -> tuple[Array, Array]:
     return low, high
 
 
+def mirrored(low: Array, high: Array, point: Array) -> tuple[Array, Array]:
+    """The basic interval of a percentile interval, not below 0: for calibration errors, which every resample makes larger."""
+    return np.maximum(0, 2 * point - high), np.maximum(0, 2 * point - low)
+
+
 def p_value(differences: Array, dialogues: int) -> Array:
     """Two-sided bootstrap p-value of a difference, the smallest level whose percentile interval leaves out 0: (B, ...) -> (...).
 
-    Not below 2 / (B + 1), not corrected for the number of comparisons, NaN where the interval is undefined.
+    Counted as the interval is, so that one excludes 0 where the other is below its level. Not below 2 / B, not corrected for the
+    number of comparisons, NaN where the interval is undefined.
     """
     b = len(differences)
     tail = np.minimum((differences <= 0).sum(axis=0), (differences >= 0).sum(axis=0))
-    p = np.minimum(1, 2 * (tail + 1) / (b + 1))
+    p = np.minimum(1, 2 * np.maximum(tail, 1) / b)
     return np.where(np.isnan(differences).any(axis=0) | (dialogues < 2), np.nan, p)
 
 

@@ -12,12 +12,12 @@ import pandas as pd
 from lacuna.errors import ConfigError
 from lacuna.evaluation.counts import Array
 from lacuna.evaluation.curves import auilc, effective_robustness, relative_robustness
-from lacuna.evaluation.intervals import Bootstrap, interval, p_value
+from lacuna.evaluation.intervals import Bootstrap, interval, mirrored, p_value
 from lacuna.evaluation.metrics import Metric
 
 SUBSETS, SHARE = "subset_mean", "share_of_ceiling"
 CEILING = "oracle"  # the name under which the ceiling of a generated corpus is scored
-_UNBOUND = ("ece", "mce")
+_UNBOUND = ("ece", "mce")  # calibration errors: no ceiling, and biased upwards under resampling
 Row = dict[str, object]
 
 
@@ -39,6 +39,8 @@ def summarise(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
         low, high = interval(model.draws, level, drawn.dialogues)  # (Q, M)
         gain_low, gain_high = interval(signs * (model.draws - drawn.constant_draws[:, None]), level, drawn.dialogues)
         mean, spread = model.points.mean(axis=0), _spread(model.points)
+        biased = np.array([m.name in _UNBOUND for m in drawn.metrics])
+        low[:, biased], high[:, biased] = mirrored(low[:, biased], high[:, biased], mean[:, biased])
         for q, at in enumerate(drawn.settings):
             for m, metric in enumerate(drawn.metrics):
                 row: Row = {"corpus": drawn.corpus, "model": name, "pattern": at.pattern, "setting": at.setting, "rate": at.rate}
@@ -78,9 +80,11 @@ def areas(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
                     curves = model.points[:, span.at, m]  # (S, R)
                     draws = span.value(measure, metric, model.draws[:, span.at, m], replicated)  # (B,)
                     low, high = interval(draws, level, drawn.dialogues)
+                    mean = span.value(measure, metric, curves.mean(axis=0), constant)
+                    if metric.name in _UNBOUND:
+                        low, high = mirrored(low, high, mean)
                     row: Row = {"corpus": drawn.corpus, "model": name, "pattern": span.pattern, "setting": span.setting}
-                    row |= {"metric": metric.name, "measure": measure}
-                    row |= {"mean": float(span.value(measure, metric, curves.mean(axis=0), constant))}
+                    row |= {"metric": metric.name, "measure": measure, "mean": float(mean)}
                     row |= {"low": float(low), "high": float(high)}
                     row |= {"sd_over_seeds": float(_spread(span.value(measure, metric, curves, constant)))}
                     row |= {"seeds": len(model.seeds), "mask_seeds": drawn.settings[span.at[-1]].mask_seeds}
@@ -129,7 +133,7 @@ def compare(
 
     Returns:
         corpus, model_a, model_b, pattern, setting, metric, measure, rate, difference (a - b, so for errors negative = a is
-        better), low, high, p_value (two-sided, uncorrected, at least 2 / (replicates + 1)). Measures are ``auilc`` or
+        better), low, high, p_value (two-sided, uncorrected, at least 2 / replicates). Measures are ``auilc`` or
         ``subset_mean`` (rate NaN), and ``at_rate``.
 
     Raises:

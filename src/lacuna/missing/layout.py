@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.corpus.corpus import Corpus, keys_of
+from lacuna.corpus.corpus import Corpus, name_keys
 from lacuna.corpus.tensors import gather, read_rows
 
 _BLOCK = 1 << 14  # utterances looked at together
@@ -151,8 +151,8 @@ class Layout:
     def of(cls, corpus: Corpus) -> Layout:
         """The layout of a corpus or of a view on one."""
         u, frames = corpus.utterances, corpus.frames
-        dialogue: Callable[[], NDArray[np.uint64]] = lambda: keys_of(u.dialogue_names.to_pylist())[u.dialogue]  # noqa: E731
-        speaker: Callable[[], NDArray[np.uint64]] = lambda: keys_of(u.speaker_names.to_pylist())[u.speaker]  # noqa: E731
+        dialogue: Callable[[], NDArray[np.uint64]] = lambda: name_keys(u.dialogue_names)[u.dialogue]  # noqa: E731
+        speaker: Callable[[], NDArray[np.uint64]] = lambda: name_keys(u.speaker_names)[u.speaker]  # noqa: E731
         holes = {m: f.observed for m, f in frames.items() if f.observed is not None}
         return cls(
             utterance=corpus.keys,

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema, Target
+from lacuna.errors import ConfigError
 from lacuna.registry import Registry, check_settings
 
 
@@ -46,7 +47,27 @@ class Stage:
 
 @dataclass(frozen=True)
 class Config:
-    """Base of every model's frozen settings: one dataclass a model, one YAML a model."""
+    """Base of every model's frozen settings: one dataclass a model, one YAML a model; checked by :func:`check_bounds`."""
+
+
+def check_bounds(model: str, config: Config, **bounds: tuple[float, float]) -> None:
+    """Check settings in the ``__post_init__`` of a config.
+
+    Args:
+        model: its registered name.
+        config: what is checked.
+        bounds: by field, lowest and highest value that make sense. Two integers: whole numbers only.
+
+    Raises:
+        ConfigError: a value is of another kind or out of bounds; the message names model, field, bound and value.
+    """
+    for name, (low, high) in bounds.items():
+        value: object = getattr(config, name)
+        whole = isinstance(low, int) and isinstance(high, int)
+        number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        if not number or not low <= value <= high:  # type: ignore[operator] # NaN is in no bounds
+            kind = "a whole number" if whole else "a number"
+            raise ConfigError(f"model '{model}': setting '{name}' must be {kind} from {low} to {high}; found {value!r}")
 
 
 class Recognizer(nn.Module, ABC):
@@ -131,7 +152,7 @@ def configure(name: str, **settings: Any) -> Config:
     """A model's settings, defaults included.
 
     Raises:
-        ConfigError: unknown model or setting.
+        ConfigError: unknown model or setting, or a value out of bounds.
     """
     cls = model_class(name)
     check_settings("model", name, cls.Config, settings)
@@ -147,6 +168,6 @@ def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
         settings: fields of the model's ``Config`` that differ from their defaults.
 
     Raises:
-        ConfigError: unknown model or setting.
+        ConfigError: unknown model or setting, or a value out of bounds.
     """
     return model_class(name)(schema, configure(name, **settings))

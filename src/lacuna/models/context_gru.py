@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Config, Prediction, Recognizer, register
+from lacuna.models.base import Config, Prediction, Recognizer, check_bounds, register
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.pooling import pooled
 
@@ -27,6 +27,9 @@ class ContextGRUConfig(Config):
 
     hidden: int = 48
     dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_bounds("context_gru", self, hidden=(1, 65536), dropout=(0.0, 1.0))
 
 
 @register("context_gru")

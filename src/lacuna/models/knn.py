@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Config, Prediction, Recognizer, register
-from lacuna.models.layers.pooling import fill_frames, pooled
+from lacuna.models.base import Config, Prediction, Recognizer, check_bounds, register
+from lacuna.models.layers.pooling import fill_frames, full_precision, pooled
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class KNNConfig(Config):
 
     neighbours: int = 15
     bank: int = 1024
+
+    def __post_init__(self) -> None:
+        check_bounds("knn", self, neighbours=(1, 1_000_000), bank=(1, 1_000_000))
 
 
 @register("knn")
@@ -70,18 +73,23 @@ class KNN(Recognizer):
         self.size.fill_(len(keys))
 
     def fill(self, batch: Batch) -> Tensor:
-        """Frame means of all modalities, the missing ones estimated: (U, sum d)."""
-        x, available = pooled(batch), batch.available()
+        """Frame means of all modalities, the missing ones estimated: (U, sum d); not rounded by autocast."""
+        x = pooled(batch)
+        with full_precision(x):
+            return self._fill(batch, x)
+
+    def _fill(self, batch: Batch, x: Tensor) -> Tensor:
+        available = batch.available()
         lacking = torch.nonzero(available.any(dim=1) & ~available.all(dim=1)).squeeze(1)  # (R, 1) -> (R,)
         if not len(lacking):
             return x
         n = int(self.size)
         seen, bank = available[lacking], self.available[:n]  # (R, M), (n, M)
-        queries, rows = x[lacking].split(self._sizes, dim=1), self.vectors[:n].split(self._sizes, dim=1)
+        queries, rows = (torch.split(v, self._sizes, dim=1) for v in (x[lacking], self.vectors[:n].to(x)))
         distance = torch.stack([s[:, None] * _squared(q, r) for q, r, s in zip(queries, rows, seen.T, strict=True)]).sum(dim=0)
         unlike = seen.float() @ (~bank).float().T > 0  # (R, n): the row lacks something that is observed here
         distance = distance.masked_fill(unlike | (batch.key[lacking, None] == self.keys[:n]), torch.inf)
-        filled = list(x.clone().split(self._sizes, dim=1))
+        filled = list(torch.split(x.clone(), self._sizes, dim=1))
         for m, values in enumerate(rows):
             need = ~seen[:, m]
             if need.any():

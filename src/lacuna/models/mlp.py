@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Config, Prediction, Recognizer, register
+from lacuna.models.base import Config, Prediction, Recognizer, check_bounds, register
 from lacuna.models.layers.pooling import pooled
 
 
@@ -28,6 +28,9 @@ class MLPConfig(Config):
     hidden: int = 64
     dropout: float = 0.5
     modality_dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        check_bounds("mlp", self, hidden=(1, 65536), dropout=(0.0, 1.0), modality_dropout=(0.0, 1.0))
 
 
 @register("mlp")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
 
 if TYPE_CHECKING:
     from lacuna.evaluation import EvaluationConfig
@@ -20,6 +20,16 @@ class Parameters(BaseModel):
     """Base: unknown keys are refused, values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _listed(value: Any) -> Any:
+    """A list, as a command line can say it: ``--params train.models=mlp+knn``, ``train.seeds=3``."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split("+")]
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Listed = BeforeValidator(_listed)
 
 
 class PatternSpec(Parameters):
@@ -90,8 +100,8 @@ class Model(Parameters):
 class Train(Parameters):
     """What is trained."""
 
-    models: Annotated[list[str], Field(min_length=1)]
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    models: Annotated[list[str], Field(min_length=1), Listed]
+    seeds: Annotated[list[Seed], Field(min_length=1), Listed]
     target: str | None = None
     checkpoints: Path
     training: dict[str, Any] = {}
@@ -131,9 +141,9 @@ class Models(BaseModel):
 class Evaluate(Parameters):
     """What a trained model is put through."""
 
-    patterns: Annotated[list[str | PatternSpec], Field(min_length=1)]
-    rates: Annotated[list[Rate], Field(min_length=1)]
-    mask_seeds: Annotated[list[Seed], Field(min_length=1)]
+    patterns: Annotated[list[str | PatternSpec], Field(min_length=1), Listed]
+    rates: Annotated[list[Rate], Field(min_length=1), Listed]
+    mask_seeds: Annotated[list[Seed], Field(min_length=1), Listed]
     replicates: Annotated[int, Field(ge=100)] = 500
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     seed: Seed = 0

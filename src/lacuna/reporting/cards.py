@@ -11,7 +11,7 @@ import pandas as pd
 from lacuna.reporting.facts import ModelFacts, Report, panels, records, rows_where, subset_rows
 from lacuna.reporting.matrices import subset_order
 from lacuna.reporting.results import LIMITS, MISUSE, absence_lines
-from lacuna.reporting.table import Table, Value, escape_markdown, slug, to_markdown
+from lacuna.reporting.table import Table, Value, escape_markdown, to_markdown
 from lacuna.reporting.words import (
     CONSTANT,
     capital,
@@ -48,9 +48,10 @@ def model_card(report: Report, model: str) -> str:
         "## Protocol",
         "",
         "- weights selected on the validation split, numbers measured on the test split",
-        f"- in brackets: {facts.level:.0%} intervals over test dialogues" + (" and seeds" if len(facts.seeds) > 1 else ""),
+        f"- in brackets: {facts.level:.0%} intervals over test dialogues"
+        + (" and seeds" if report.trainings.get(model, 1) > 1 else ""),
         f"- constant: the numbers of the {CONSTANT}, on the same utterances",
-        f"- training seeds: {', '.join(map(str, facts.seeds)) or 'unknown'}",
+        f"- training seeds: {_seeds(report, model)}",
         "",
     ]
     lines += ["## Numbers", "", *_numbers(report, model)]
@@ -80,9 +81,13 @@ def model_card(report: Report, model: str) -> str:
     return "\n".join(lines)
 
 
-def card_name(model: str) -> str:
-    """File name of a model's card."""
-    return f"{slug(model)}.md"
+def _seeds(report: Report, model: str) -> str:
+    """The seeds of the run, or only how many if this model has fewer."""
+    if model in report.references:
+        return "none counted, it is a reference"
+    named = report.facts.seeds
+    count = report.trainings.get(model, len(named))
+    return (", ".join(map(str, named)) if count == len(named) else str(count)) or "unknown"
 
 
 def _training(about: ModelFacts) -> list[str]:

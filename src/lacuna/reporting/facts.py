@@ -205,6 +205,23 @@ class Report:
         means = own.groupby("model")["mean"].mean().fillna(-sign * float("inf")) * sign
         return sorted(means.index, key=lambda name: (name in self.references, means[name], name))
 
+    @property
+    def trainings(self) -> dict[str, int]:
+        """How many training runs are behind the means of each model but references; empty if the summary does not say."""
+        if "seeds" not in self.summary.columns:
+            return {}
+        own = self.summary[~self.summary["model"].isin(self.references)].dropna(subset=["seeds"])
+        return {str(name): int(count) for name, count in own.groupby("model", sort=True)["seeds"].min().items()}
+
+    @property
+    def seeds(self) -> str:
+        """Their number in words, such as ``3 training seeds``; empty if the summary does not say."""
+        counts = sorted(set(self.trainings.values()))
+        if not counts:
+            return ""
+        span = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
+        return f"{span} training seed{'s' if counts[-1] != 1 else ''}"
+
 
 def checked(name: str, table: pd.DataFrame, corpus: str) -> pd.DataFrame | None:
     """The table with the columns that the report reads, ``None`` if it has no rows.
@@ -244,9 +261,15 @@ def long_history(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def overall(table: pd.DataFrame) -> pd.DataFrame:
-    """Comparisons of whole curves; those at single rates only where a pattern has no others."""
-    whole = table["measure"] != "at_rate"
-    return table[whole | ~table["pattern"].isin(set(table.loc[whole, "pattern"]))].reset_index(drop=True)
+    """Comparisons of whole curves; those at single rates only where a pattern and setting, or the subsets, have no others."""
+    single = table["measure"] == "at_rate"
+    mean = table["measure"] == "subset_mean"  # has no setting of its own
+    covered = set(distinct(table[~single & ~mean], "pattern", "setting"))
+    pairs = zip(table["pattern"], table["setting"], strict=True)
+    whole = pd.Series([pair in covered for pair in pairs], index=table.index, dtype=bool)
+    if (mean & (table["pattern"] == FIXED)).any():
+        whole |= table["pattern"] == FIXED
+    return table[~(single & whole)].reset_index(drop=True)
 
 
 def panels(table: pd.DataFrame) -> list[Panel]:

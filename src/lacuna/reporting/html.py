@@ -78,6 +78,8 @@ def render_html(report: Report) -> str:
         title=f"{report.facts.corpus}: {report.facts.target} with missing data",
         facts=report.facts,
         findings=headline(report),
+        seeds=report.seeds,
+        several=max(report.trainings.values(), default=1) > 1,
         metrics=[(metric_label(m), metric_note(m)) for m in report.metrics],
         primary=metric_label(report.primary),
         patterns=[(capital(panel_label(p)), pattern_note(p)) for p in dict.fromkeys(report.summary["pattern"])],

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from lacuna.atomic import write_text
-from lacuna.reporting.cards import card_name, model_card
+from lacuna.reporting.cards import model_card
 from lacuna.reporting.facts import Report
 from lacuna.reporting.html import render_html
 from lacuna.reporting.results import results_page
-from lacuna.reporting.table import to_csv, to_latex, to_markdown
+from lacuna.reporting.table import slug, to_csv, to_latex, to_markdown, unique
 from lacuna.reporting.tables import all_tables
 
 LONG = ("summary", "areas", "comparisons", "scores")
 
 
 def write_report(folder: Path, report: Report) -> Path:
-    """Write everything, each file whole or not at all; the page comes last.
+    """Write everything, each file whole or not at all, and sweep the tables and cards of earlier runs; the page comes last.
 
     Args:
         folder: made if needed; gets ``report.html``, ``results.md``, ``tables/`` and ``cards/``.
@@ -25,18 +25,34 @@ def write_report(folder: Path, report: Report) -> Path:
     Returns:
         Path of ``report.html``.
     """
+    written: set[Path] = set()
+
+    def write(path: Path, text: str) -> None:
+        write_text(path, text)
+        written.add(path)
+
     for table in all_tables(report):
         stem = folder / "tables" / table.name
-        write_text(stem.with_name(f"{table.name}.csv"), to_csv(table))
-        write_text(stem.with_name(f"{table.name}.md"), f"{table.caption}. {table.note}\n\n{to_markdown(table)}")
-        write_text(stem.with_name(f"{table.name}.tex"), to_latex(table))
+        write(stem.with_name(f"{table.name}.csv"), to_csv(table))
+        write(stem.with_name(f"{table.name}.md"), f"{table.caption}. {table.note}\n\n{to_markdown(table)}")
+        write(stem.with_name(f"{table.name}.tex"), to_latex(table))
     for name in LONG:
         rows = getattr(report, name)
         if rows is not None:
-            write_text(folder / "tables" / f"{name}.csv", rows.to_csv(index=False, lineterminator="\n"))
-    for model in report.ranked:
-        write_text(folder / "cards" / card_name(model), model_card(report, model))
-    write_text(folder / "results.md", results_page(report))
+            write(folder / "tables" / f"{name}.csv", rows.to_csv(index=False, lineterminator="\n"))
+    for model, name in zip(report.ranked, unique(map(slug, report.ranked)), strict=True):
+        write(folder / "cards" / f"{name}.md", model_card(report, model))
+    write(folder / "results.md", results_page(report))
+    _sweep(folder / "tables", (".csv", ".md", ".tex"), written)
+    _sweep(folder / "cards", (".md",), written)
     page = folder / "report.html"
-    write_text(page, render_html(report))
+    write(page, render_html(report))
     return page
+
+
+def _sweep(folder: Path, suffixes: tuple[str, ...], written: set[Path]) -> None:
+    """Delete what an earlier run left in a folder of ours; other kinds of files and folders inside stay."""
+    kept = {path.name.casefold() for path in written if path.parent == folder}
+    for path in folder.glob("*"):
+        if path.suffix in suffixes and path.name.casefold() not in kept and path.is_file():
+            path.unlink(missing_ok=True)

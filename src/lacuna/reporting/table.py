@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from lacuna.reporting.words import interval, number
@@ -109,6 +109,18 @@ def marked(values: Sequence[Value], *, higher: bool, ranked: Sequence[bool]) -> 
 def slug(text: str) -> str:
     """A file name: letters, digits, ``_`` and ``-``."""
     return re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-") or "unnamed"
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """The names in order; one that was there before gets a number."""
+    seen: list[str] = []
+    for name in names:
+        found, count = name, 1
+        while found in seen:
+            count += 1
+            found = f"{name}-{count}"
+        seen.append(found)
+    return seen
 
 
 def to_csv(table: Table) -> str:

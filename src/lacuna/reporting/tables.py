@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -11,11 +12,12 @@ from lacuna.errors import DataError
 from lacuna.evaluation.protocol import FIXED
 from lacuna.reporting.facts import Panel, Report, distinct, panels, records, rows_where, subset_rows
 from lacuna.reporting.matrices import subset_order
-from lacuna.reporting.table import Table, Value, marked, slug
+from lacuna.reporting.table import Table, Value, marked, slug, unique
 from lacuna.reporting.words import (
     CONSTANT,
     capital,
     higher_is_better,
+    listing,
     measure_label,
     metric_label,
     panel_label,
@@ -69,7 +71,9 @@ def areas_table(report: Report, metric: str, panel: Panel) -> Table:
     heads = {m: measure_label(m) for m in dict.fromkeys(own["measure"])}
     caption = f"Area measures of {metric_label(metric)}, pattern: {panel_label(*panel)}"
     labels = (_name("areas", *panel, metric), panel_label(*panel), caption)
-    return _wide(report, own, key="measure", heads=heads, metric=metric, labels=labels)
+    table = _wide(report, own, key="measure", heads=heads, metric=metric, labels=labels)
+    up = [label for m, label in heads.items() if higher_is_better(metric, m) and not higher_is_better(metric)]
+    return replace(table, note=how(report, metric, up)) if up else table
 
 
 def comparisons_table(report: Report, metric: str, measure: str, panel: Panel) -> Table:
@@ -106,7 +110,7 @@ def all_tables(report: Report, *, metrics: Sequence[str] | None = None) -> list[
             own = rows_where(report.comparisons, metric=metric)
             kinds = distinct(own, "measure", "pattern", "setting")
             tables += [comparisons_table(report, metric, measure, (pattern, setting)) for measure, pattern, setting in kinds]
-    return tables
+    return [replace(table, name=name) for table, name in zip(tables, unique(t.name for t in tables), strict=True)]
 
 
 def _given(table: pd.DataFrame | None) -> pd.DataFrame:
@@ -147,7 +151,14 @@ def _direction(metric: str, measure: str = "auilc") -> str:
     return "Higher is better." if higher_is_better(metric, measure) else "Lower is better."
 
 
-def how(report: Report, metric: str) -> str:
-    """How to read a table of a metric."""
-    seeds = f"Mean over {len(report.facts.seeds)} training seeds. " if len(report.facts.seeds) > 1 else ""
-    return capital(f"{seeds}{_level(report)} {_direction(metric)} {MARKS}")
+def how(report: Report, metric: str, but: Sequence[str] = ()) -> str:
+    """How to read a table of a metric.
+
+    Args:
+        report: what was measured.
+        metric: of the table.
+        but: columns in which more is better although less is better in the metric.
+    """
+    seeds = f"Mean over {report.seeds}. " if max(report.trainings.values(), default=1) > 1 else ""
+    direction = f"Lower is better, but higher in {listing(list(but))}." if but else _direction(metric)
+    return capital(f"{seeds}{_level(report)} {direction} {MARKS}")

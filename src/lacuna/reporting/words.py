@@ -41,7 +41,12 @@ MEASURES = {
     "relative_robustness": ("Relative robustness", "the share of the score on complete data that is left on average"),
     "effective_robustness": ("Effective robustness", "the share of the lead over the constant answer that is left on average"),
     "subset_mean": ("Mean over subsets", "the plain mean over the sets of modalities that were kept"),
-    "share_of_ceiling": ("Share of ceiling", "the lead over the constant answer, as a part of that of the best answers possible"),
+    "share_of_ceiling": (
+        "Share of the oracle's lead",
+        "the lead over the constant answer, as a part of that of the most probable answers under the exact posterior: the "
+        "ceiling of accuracy and log loss, and a reference for F1 and unweighted accuracy, which another decision rule can "
+        "pass by a little",
+    ),
     "at_rate": ("At the one measured rate", "there is no area, for there is a single rate"),
 }
 PATTERNS = {
@@ -54,6 +59,7 @@ PATTERNS = {
     "outage": "outages over several turns",
     "speaker": "channels of one speaker",
 }
+SHARES = ("relative_robustness", "effective_robustness", "share_of_ceiling")  # more is better, whatever the metric
 _LOWER = ("error", "loss", "mae", "mse", "nll", "ece", "distance", "divergence")
 
 
@@ -81,7 +87,7 @@ def metric_note(name: str) -> str:
 
 def higher_is_better(metric: str, measure: str = "auilc") -> bool:
     """Direction of a metric or of an area measure of it; an unknown metric is judged by the words in its name."""
-    if measure in ("relative_robustness", "effective_robustness"):
+    if measure in SHARES:
         return True
     known = next((m.higher for m in METRICS if m.name == metric), None)
     return not any(part in _LOWER for part in metric.lower().split("_")) if known is None else known

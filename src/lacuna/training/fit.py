@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lacuna import __version__
 from lacuna.corpus.batch import Batch
-from lacuna.corpus.corpus import Corpus, keys_of
+from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
 from lacuna.missing import Layout, derive_seed
@@ -30,7 +30,7 @@ from lacuna.training.masks import TrainingMasks, selection_masks
 from lacuna.training.selection import metric_name, validate
 from lacuna.training.state import Row, RunState
 from lacuna.training.steps import Pair, learning_rate, stage_steps, update
-from lacuna.training.trained import Selection, TrainedRecognizer, dialogue_names
+from lacuna.training.trained import Selection, TrainedRecognizer
 
 _VALID_BATCH = 256  # utterances; without gradients more of them fit
 
@@ -103,7 +103,7 @@ def fit(  # noqa: PLR0917 - the data, then how
         threads=config.threads,
         versions={"torch": torch.__version__, "lacuna": __version__},
     )
-    seen = np.unique(keys_of(dialogue_names(train, valid)))
+    seen = np.unique(np.concatenate([train.dialogue_keys, valid.dialogue_keys]))
     trained = TrainedRecognizer(name, seed, train.name, model.cpu().eval(), statistics, selection, seen)
     return Fitted(trained, progress["history"])
 

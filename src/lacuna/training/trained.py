@@ -10,14 +10,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lacuna.atomic import TEMPORARY, Stored, sha256, store, sweep_stale, write_json
-from lacuna.corpus.corpus import Corpus, keys_of
+from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
 from lacuna.errors import DataError
@@ -95,25 +94,17 @@ class TrainedRecognizer:
         """
         if corpus.name != self.corpus:
             return
-        names = dialogue_names(corpus)
-        seen = np.isin(keys_of(names), self.dialogues)
+        seen = np.isin(corpus.dialogue_keys, self.dialogues)
         if seen.any():
+            code = int(np.unique(corpus.utterances.dialogue)[int(np.argmax(seen))])
+            first = corpus.utterances.dialogue_names[code].as_py()
             raise DataError(
                 f"'{self.name}' (seed {self.seed}) was trained on what it is to be scored on",
                 corpus=corpus.name,
                 expected="no dialogue of training or validation",
-                found=f"{int(seen.sum())} of {len(names)} dialogues, first '{names[int(np.argmax(seen))]}'",
+                found=f"{int(seen.sum())} of {len(seen)} dialogues, first '{first}'",
                 hint="the splits changed after training: train again",
             )
-
-
-def dialogue_names(*corpora: Corpus) -> list[str]:
-    """Names of the dialogues that occur in some corpora or views, each once a corpus."""
-    return [
-        name
-        for corpus in corpora
-        for name in corpus.utterances.dialogue_names.take(pa.array(np.unique(corpus.utterances.dialogue))).to_pylist()
-    ]
 
 
 def save_recognizer(trained: TrainedRecognizer, folder: Path) -> Path:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -24,6 +27,11 @@ def masked_mean(features: Tensor, present: Tensor) -> Tensor:
 def pooled(batch: Batch) -> Tensor:
     """The masked means of all modalities side by side: (U, sum of d_m), in the order of ``batch.features``."""
     return torch.cat([masked_mean(x, batch.present[m]) for m, x in batch.features.items()], dim=1)
+
+
+def full_precision(x: Tensor) -> AbstractContextManager[Any]:
+    """Context in which autocast does not round products on the device of ``x``."""
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def fill_frames(batch: Batch, vectors: Tensor) -> dict[str, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pandas as pd
 
 from lacuna.corpus import Corpus, open_corpus
@@ -12,6 +14,8 @@ from lacuna.evaluation import predict as answer
 from lacuna.pipelines.parameters import Predict
 from lacuna.training import TrainedRecognizer
 from lacuna.training.device import pick_device, reproducible
+
+logger = logging.getLogger(__name__)
 
 
 def label_corpus(recognizers: list[TrainedRecognizer], predict: Predict) -> pd.DataFrame:
@@ -27,6 +31,10 @@ def label_corpus(recognizers: list[TrainedRecognizer], predict: Predict) -> pd.D
     corpus = _read(predict)
     trained = _choose(recognizers, predict.model)
     corpus.require(trained.schema)
+    if unknown := [m.name for m in corpus.modalities if m.name not in trained.schema.dims]:
+        logger.warning("%s does not know %s: not looked at", trained.name, ", ".join(unknown))
+    if absent := [name for name in trained.schema.dims if name not in corpus.frames]:
+        logger.info("absent from the whole corpus: %s", ", ".join(absent))
     with reproducible(predict.threads):
         predictions = answer(trained, corpus, batch_size=predict.batch_size, device=pick_device(predict.device))
     table = predictions.to_frame()
