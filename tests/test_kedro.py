@@ -104,8 +104,20 @@ def test_nothing_is_scored_on_what_it_was_trained_on(project: Path) -> None:
     """New splits without new training would put training dialogues into the test."""
     run(project, ["ingest", "preprocess", "train"], ingest={"split": "fold", "test_fold": 0})
     run(project, ["ingest"], ingest={"split": "fold", "test_fold": 2})
-    with pytest.raises(DataError, match="was trained on what it is to be scored on"):
+    with pytest.raises(DataError, match="were trained on another state of the corpus"):
         run(project, ["evaluate"])
+    with pytest.raises(DataError, match="statistics are not those of the training split"):
+        run(project, ["train"])
+
+
+def test_a_report_speaks_of_one_corpus_and_one_set_of_recognisers(project: Path) -> None:
+    run(project, ["__default__"])
+    run(project, ["train"], train={"models": ["prior"], "seeds": [5]})
+    with pytest.raises(DataError, match="scores are not of these recognisers"):
+        run(project, ["report"])
+    run(project, ["ingest"], ingest={"duet": {"preset": "tiny", "changes": {"seed": 1}}})
+    with pytest.raises(DataError, match="another state of the corpus"):
+        run(project, ["report"])
 
 
 def test_only_training_and_scoring_are_for_the_gpu() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 
 class LacunaError(Exception):
     """Base class of every error that Lacuna raises on purpose."""
@@ -12,7 +15,20 @@ class ConfigError(LacunaError):
 
 
 class TrainingError(LacunaError):
-    """Training had to stop: a non-finite loss, or a checkpoint that does not belong to this run."""
+    """Training had to stop: a non-finite loss, or a checkpoint that does not belong to this run.
+
+    Args:
+        what: the message.
+        utterances: ids of all utterances concerned; the message names a few.
+        facts: what else to keep of the moment, by name.
+
+    The last two are kept as attributes of the same names.
+    """
+
+    def __init__(self, what: str, utterances: Iterable[str] = (), facts: Mapping[str, Any] | None = None) -> None:
+        super().__init__(what)
+        self.utterances: tuple[str, ...] = tuple(utterances)
+        self.facts: dict[str, Any] = dict(facts or {})
 
 
 class UnsafePickleError(LacunaError):

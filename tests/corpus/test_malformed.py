@@ -94,7 +94,7 @@ def spoil(name, row, column, value):
 
 MOSI = {
     "label differs": (spoil("audio_train0.csv", 1, 2, 1), r"1 labels .* disagree(.|\n)*audio_train0.csv(.|\n)*v_a_10"),
-    "not a number": (spoil("video_train0.csv", 2, 0, "x"), r"line 3 is malformed(.|\n)*video_train0.csv(.|\n)*'x'"),
+    "not a number": (spoil("video_train0.csv", 2, 0, "x"), r"video_train0.csv: line 3 is malformed(.|\n)*'x'"),
     "index beyond": (spoil("text_train.csv", 0, 0, 99), r"index into the transcripts(.|\n)*index 99"),
     "index twice": (spoil("text_test.csv", 0, 0, 1), r"every transcript once(.|\n)*v_a_10"),
     "an id without turn": (spoil("transcripts.csv", 2, 0, "v_a_x"), r"line 3 is malformed(.|\n)*<video>_<turn>"),

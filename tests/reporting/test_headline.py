@@ -197,7 +197,7 @@ def test_the_share_of_a_known_ceiling_is_said(report):
     areas = report.areas[report.areas["measure"] == "auilc"].copy()
     shares = areas.assign(measure="share_of_ceiling", mean=0.5, low=0.4, high=0.6)
     with_ceiling = replace(report, areas=pd.concat([report.areas, shares], ignore_index=True))
-    topic = "Share of the oracle's lead"
+    topic = "Share of ceiling"
     assert topic not in {f.topic for f in headline(report)}
     text = texts(with_ceiling)[topic]
     assert "in Weighted F1, the models reach at most 50" in text

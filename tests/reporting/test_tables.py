@@ -108,4 +108,4 @@ def test_more_of_the_ceiling_is_better_whatever_the_metric(report):
     table = areas_table(replace(report, areas=pd.concat([own, share])), "log_loss", ("rmm", ""))
     best = [row[0] for row in table.rows if row[2].mark == "best"]
     assert best == ["mlp"]
-    assert "Lower is better, but higher in Share of the oracle's lead." in table.note
+    assert "Lower is better, but higher in Share of ceiling." in table.note

@@ -150,13 +150,41 @@ def test_a_damaged_result_is_made_again(train_toy: Train, tmp_path: Path, caplog
 
 def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint(train_toy: Train, tmp_path: Path) -> None:
     settings = {"bad_after": 12}  # five updates an epoch: the third of the third epoch
-    with pytest.raises(TrainingError, match="epoch 3, update 3 of 5"):
+    with pytest.raises(TrainingError, match="epoch 3, update 3 of 5") as error:
         train_toy(folder=tmp_path, epochs=6, settings=settings)
+    stopped = json.loads((tmp_path / "stopped.json").read_text())
+    assert len(stopped["utterances"]) == 16
+    assert stopped["utterances"] == list(error.value.utterances)
+    assert {k: stopped[k] for k in ("model", "stage", "epoch", "step", "where")} == {
+        "model": "toy",
+        "stage": "task",
+        "epoch": 2,
+        "step": 2,
+        "where": "epoch 3, update 3 of 5",
+    }
+    assert stopped["losses"]["extra"] == "nan"
+    assert stopped["losses"]["task"] > 0
+    assert str(error.value).endswith(f"all 16 utterances and the losses: {tmp_path / 'stopped.json'}")
     kept = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     assert json.loads(kept["last.json"])["progress"]["epoch"] == 2
     assert [json.loads(line)["epoch"] for line in kept["log.jsonl"].decode().splitlines()] == [0, 1]
     with pytest.raises(TrainingError):  # called anew the toy counts from the checkpoint: later, but again
         train_toy(folder=tmp_path, epochs=6, settings=settings | {"bad_after": 12}, accumulate=1)
+
+
+def test_a_stop_without_a_folder_still_names_every_utterance(train_toy: Train) -> None:
+    with pytest.raises(TrainingError, match="and 11 more") as error:
+        train_toy(settings={"bad_after": 0})
+    assert len(set(error.value.utterances)) == 16
+    assert "stopped.json" not in str(error.value)
+
+
+def test_what_a_stop_left_goes_when_the_run_ends_well(train_toy: Train, toys: ModuleType, tmp_path: Path) -> None:
+    settings = {"bad_after": 12}  # started anew the toy counts its calls from the checkpoint after ten, and ends before 12
+    with pytest.raises(TrainingError):
+        train_toy(folder=tmp_path, settings=settings)
+    train_toy(folder=tmp_path, settings=settings)
+    assert sorted(p.name.partition("-")[0] for p in tmp_path.iterdir()) == ["best", "log.jsonl", "result.json"]
 
 
 def test_a_full_disk_leaves_the_former_checkpoint(train_toy: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -161,7 +163,7 @@ class TestSplits:
 
 
 def test_an_answer_that_is_not_finite_in_validation_stops(
-    train_toy: Train, toys: ModuleType, monkeypatch: pytest.MonkeyPatch
+    train_toy: Train, toys: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     forward = toys.Toy.forward
     monkeypatch.setattr(
@@ -169,5 +171,8 @@ def test_an_answer_that_is_not_finite_in_validation_stops(
         "forward",
         lambda self, batch: (p := forward(self, batch), None if self.training else p.logits.mul_(torch.nan))[0],
     )
-    with pytest.raises(TrainingError, match="answers validation utterance 'u80' with NaN or inf"):
-        train_toy()
+    with pytest.raises(TrainingError, match="answers validation utterance 'u80' with NaN or inf, and 34 more") as error:
+        train_toy(folder=tmp_path)
+    assert error.value.utterances == tuple(f"u{i}" for i in range(80, 115))
+    stopped = json.loads((tmp_path / "stopped.json").read_text())
+    assert (stopped["stage"], stopped["epoch"], len(stopped["utterances"])) == ("validation", 0, 35)

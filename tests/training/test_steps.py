@@ -87,6 +87,9 @@ def test_a_loss_that_is_not_finite_stops_with_names(bad: str, corpus: Corpus, st
     text = str(error.value)
     for part in ("'toy'", "epoch 3, update 2 of 9", "stage 'task'", f"extra {bad}", "grad_norm", *pair[0].ids[:5], "and 11 more"):
         assert part in text
+    assert error.value.utterances == tuple(pair[0].ids)
+    assert error.value.facts["stage"] == "task"
+    assert repr(error.value.facts["losses"]["extra"]) == bad
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
 
 
@@ -97,6 +100,7 @@ def test_out_of_memory_says_how_large_the_batch_was(corpus: Corpus, statistics: 
     ) as error:
         step(model, batches(corpus, statistics, 16)[:1])
     assert isinstance(error.value.__cause__, torch.OutOfMemoryError)
+    assert "not quite the same steps" in str(error.value)
 
 
 @pytest.mark.parametrize(

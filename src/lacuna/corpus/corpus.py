@@ -145,6 +145,15 @@ class Corpus:
     Build one with :func:`lacuna.corpus.assemble` or an importer, keep it with :func:`lacuna.corpus.save_corpus`, open it
     memory-mapped with :func:`lacuna.corpus.open_corpus`. A corpus is immutable; :meth:`take` and :meth:`only` give
     views that share the frames.
+
+    Attributes:
+        name: e.g. ``mosi``.
+        modalities: the channels, in order.
+        targets: what can be predicted; the first is the default.
+        utterances: who said what and when.
+        frames: by modality.
+        provenance: where it came from.
+        digest: hash of the files on disk that this is a view on; ``None`` in memory. Whatever changes the content drops it.
     """
 
     name: str
@@ -153,6 +162,7 @@ class Corpus:
     utterances: Utterances
     frames: dict[str, Frames]
     provenance: Provenance = field(default_factory=Provenance)
+    digest: str | None = None
 
     def __len__(self) -> int:
         return len(self.utterances.dialogue)

@@ -56,6 +56,7 @@ def open_corpus(folder: Path, *, verify: bool = False) -> Corpus:
             utterances=_utterances(source, records, targets, _dialogues(tensors)),
             frames={m.name: _frames(m.name, tensors, records) for m in modalities},
             provenance=Provenance(**manifest["provenance"]),
+            digest="-".join(manifest["files"][kind].sha256[:16] for kind in sorted(paths)),
         )
         if verify and (column := next(_disagreements(corpus, source), None)):
             raise DataError("index and table disagree", corpus=folder.name, found=f"column '{column}'", hint=_HINT)

@@ -59,7 +59,7 @@ def repair(corpus: Corpus, policy: Policy) -> Corpus:
             corpus = corpus.take(np.flatnonzero(~bad))
         else:
             mended = _mend(corpus, modality.name, frames, finite, policy)
-            corpus = replace(corpus, frames={**corpus.frames, modality.name: mended})
+            corpus = replace(corpus, frames={**corpus.frames, modality.name: mended}, digest=None)
         corpus = replace(corpus, provenance=corpus.provenance.noting(note))
     return corpus
 

@@ -115,7 +115,7 @@ def _ceiling(report: Report) -> Finding | None:
             f"The oracle is the ceiling of accuracy and log loss, and a reference for {label}, which another decision rule can "
         )
         bound += "pass by a little."
-    return Finding("Share of the oracle's lead", f"{text} {share} {bound}")
+    return Finding("Share of ceiling", f"{text} {share} {bound}")
 
 
 def _fall(start: Any, end: Any, rate: float) -> list[str]:

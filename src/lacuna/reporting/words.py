@@ -42,7 +42,7 @@ MEASURES = {
     "effective_robustness": ("Effective robustness", "the share of the lead over the constant answer that is left on average"),
     "subset_mean": ("Mean over subsets", "the plain mean over the sets of modalities that were kept"),
     "share_of_ceiling": (
-        "Share of the oracle's lead",
+        "Share of ceiling",
         "the lead over the constant answer, as a part of that of the most probable answers under the exact posterior: the "
         "ceiling of accuracy and log loss, and a reference for F1 and unweighted accuracy, which another decision rule can "
         "pass by a little",

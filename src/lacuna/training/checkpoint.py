@@ -1,13 +1,19 @@
 """Checkpoints that are whole or absent: a killed run goes on from the last one, or from the one before if that is damaged.
 
 A checkpoint is a state file, the best weights so far, and ``last.json``, which names both and is replaced last; the former
-``last.json`` becomes ``previous.json``. A finished run keeps ``result.json`` and the best weights only.
+``last.json`` becomes ``previous.json``. A finished run keeps ``result.json`` and the best weights only. While a run is at it,
+the folder is locked; the lock goes with the process, however that ends.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +28,7 @@ from lacuna.training.identity import Identity, differences
 from lacuna.training.state import RunState
 
 VERSION = 1
-LAST, PREVIOUS, RESULT = "last.json", "previous.json", "result.json"
+LAST, PREVIOUS, RESULT, STOPPED, LOCK = "last.json", "previous.json", "result.json", "stopped.json", "lock"
 _log = logging.getLogger(__name__)
 
 
@@ -104,8 +110,7 @@ class Checkpoints:
             _log.warning("the result of a finished run cannot be read and is made again: %s", error)
             return None
         assert self.best is not None
-        self._tidy(self.folder)
-        self._forget(self.folder)
+        self._clear(self.folder)
         return Result(self.best, content["progress"])
 
     def resume(self, state: RunState) -> bool:
@@ -177,6 +182,28 @@ class Checkpoints:
             )
         return content
 
+    def stopped(self, error: TrainingError) -> None:
+        """Write all that a stop knows to ``stopped.json`` and tell so in its message; nothing if it concerns no utterance."""
+        if self.folder is None or not error.utterances:
+            return
+        path = self.folder / STOPPED
+        content = {"model": self.identity.get("model.name"), **error.facts, "utterances": list(error.utterances)}
+        try:
+            write_json(path, _jsonable(content))
+        except OSError as failure:
+            _log.warning("%s could not be written: %s", path, failure)
+            return
+        error.args = (f"{error}\n  all {len(error.utterances)} utterances and the losses: {path}",)
+
+    def _clear(self, folder: Path) -> None:
+        """Delete what a run that was killed at its very end left behind, unless another process is at it."""
+        best = None if self._best is None else self._best.name
+        left = (TEMPORARY, LAST, PREVIOUS, LOCK, STOPPED, "state-", "best-")
+        if any(path.name.startswith(left) and path.name != best for path in folder.iterdir()):
+            with suppress(TrainingError), locked(folder):
+                self._tidy(folder)
+                self._forget(folder)
+
     def _tidy(self, folder: Path) -> None:
         """Delete the temporary files of killed attempts."""
         for path in folder.glob(f"{TEMPORARY}*"):
@@ -184,10 +211,79 @@ class Checkpoints:
 
     def _forget(self, folder: Path) -> None:
         """Delete the checkpoints of a finished run."""
-        for name in (LAST, PREVIOUS):
+        for name in (LAST, PREVIOUS, STOPPED):
             (folder / name).unlink(missing_ok=True)
         sweep_stale(folder, "state", [])
         sweep_stale(folder, "best", [] if self._best is None else [self._best.name])
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Have a run folder to oneself; made if needed. The system lifts the lock when the process ends, even by SIGKILL.
+
+    Raises:
+        TrainingError: another process has it, or the folder cannot be written to.
+    """
+    path = folder / LOCK
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = _lock(path)
+    except OSError as error:
+        raise TrainingError(f"nothing can be written to {folder}\n  found: {error}\n  do: use another folder") from error
+    try:
+        yield
+    finally:
+        if handle is not None:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)  # while it is still held: see _lock
+            os.close(handle)
+
+
+def _lock(path: Path) -> int | None:
+    """The open, locked file; ``None`` where files cannot be locked."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), os.stat(path)):
+                break
+        except FileNotFoundError:
+            pass  # its owner ended and deleted it between the two calls above
+        except BlockingIOError:
+            owner = _owner(handle)
+            os.close(handle)
+            raise TrainingError(
+                f"another process trains in {path.parent}\n  found: {owner}\n"
+                "  do: wait for it or stop it, then run again; the run goes on from its last checkpoint"
+            ) from None
+        except OSError as error:
+            _log.warning("%s cannot be locked (%s): let no other process train in that folder", path, error)
+            return handle
+        os.close(handle)
+    with suppress(OSError):  # on a full disk it holds without a name
+        os.ftruncate(handle, 0)
+        os.write(handle, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+    return handle
+
+
+def _owner(handle: int) -> str:
+    """Who holds a lock, in words."""
+    try:
+        content = json.loads(os.read(handle, 4096))
+        return f"process {content['pid']} on host {content['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "a process that has not said its number yet"
+
+
+def _jsonable(value: Any) -> Any:
+    """Numbers that JSON does not know, as words."""
+    if isinstance(value, dict):
+        return {key: _jsonable(inner) for key, inner in value.items()}
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _load(folder: Path, entry: Any) -> dict[str, Tensor]:

@@ -34,9 +34,12 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
         precision: ``float32``, ``bfloat16`` or ``auto`` (bfloat16 on CUDA only).
         device: where the passes run.
     """
-    if precision == "bfloat16" or (precision == "auto" and device.type == "cuda"):
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16) if bfloat16(precision, device) else nullcontext()
+
+
+def bfloat16(precision: str, device: torch.device) -> bool:
+    """Whether a precision means bfloat16 on a device."""
+    return precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +18,10 @@ from lacuna.corpus.batch import Batch
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
+from lacuna.errors import TrainingError
 from lacuna.missing import Layout, derive_seed
 from lacuna.models import Recognizer, build
-from lacuna.training.checkpoint import Checkpoints, Result
+from lacuna.training.checkpoint import Checkpoints, Result, locked
 from lacuna.training.config import TrainingConfig
 from lacuna.training.device import autocast, own_random_state, pick_device, reproducible
 from lacuna.training.guard import check_splits
@@ -79,7 +81,8 @@ def fit(  # noqa: PLR0917 - the data, then how
     Raises:
         ConfigError: unknown model or setting, an empty or unlabelled split.
         DataError: a test utterance, or one utterance in both splits.
-        TrainingError: a loss is not finite, memory is exhausted, or the folder holds another run.
+        TrainingError: a loss is not finite, memory is exhausted, the folder holds another run, or another process trains
+            in it.
     """
     config = config or TrainingConfig()
     recipe = Recipe(name, settings or {}, schema, train, valid, statistics, config, seed)
@@ -88,7 +91,10 @@ def fit(  # noqa: PLR0917 - the data, then how
     with reproducible(config.threads), own_random_state(device, derive_seed(seed, "run")):
         model = build(name, schema, **recipe.settings).to(device)
         checkpoints = Checkpoints(folder, recipe.identity())
-        result = checkpoints.result() or _Run(recipe, model, device, checkpoints).go()
+        result = checkpoints.result()
+        if result is None:
+            with nullcontext() if folder is None else locked(folder):  # another process may have ended it just now
+                result = checkpoints.result() or _Run(recipe, model, device, checkpoints).go()
     model.load_state_dict(result.weights)
     progress = result.progress
     selection = Selection(
@@ -104,7 +110,7 @@ def fit(  # noqa: PLR0917 - the data, then how
         versions={"torch": torch.__version__, "lacuna": __version__},
     )
     seen = np.unique(np.concatenate([train.dialogue_keys, valid.dialogue_keys]))
-    trained = TrainedRecognizer(name, seed, train.name, model.cpu().eval(), statistics, selection, seen)
+    trained = TrainedRecognizer(name, seed, train.name, model.cpu().eval(), statistics, selection, seen, train.digest or "")
     return Fitted(trained, progress["history"])
 
 
@@ -137,8 +143,13 @@ class _Run:
         with run_log(title, self.metric, epochs, self.checkpoints.folder, progress.history, events=config.tensorboard) as log:
             while progress.epoch < epochs and not (config.patience and progress.waited >= config.patience):
                 begun = time.monotonic()
-                terms = self.learn(log) if state.model.learns else {}
-                row = self.judge(terms, begun)
+                try:
+                    terms = self.learn(log) if state.model.learns else {}
+                    row = self.judge(terms, begun)
+                except TrainingError as error:
+                    error.facts |= {"epoch": progress.epoch, "step": progress.step}  # from 0, as in the log
+                    self.checkpoints.stopped(error)
+                    raise
                 if progress.close_epoch(row[self.metric], row):
                     self.checkpoints.keep(state.weights())
                 over = progress.epoch >= epochs or bool(config.patience and progress.waited >= config.patience)

@@ -6,19 +6,21 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
 
-from lacuna.corpus.corpus import Corpus
+import lacuna
+from lacuna.corpus.corpus import Corpus, keys_of
 from lacuna.corpus.schema import Schema
-from lacuna.corpus.statistics import Statistics
-from lacuna.corpus.tensors import blocks, gather, read_rows
+from lacuna.corpus.statistics import Statistics, frame_rows
+from lacuna.corpus.tensors import blocks
 from lacuna.models import configure
 from lacuna.training.config import TrainingConfig
+from lacuna.training.device import bfloat16, pick_device
 
 Identity = dict[str, Any]
-_SAMPLED = 256  # utterances whose frames are read
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,12 @@ class Recipe:
             "model": {"name": self.name, **asdict(configure(self.name, **self.settings))},
             "training": self.config.result_settings(),
             "seed": self.seed,
+            "made": {
+                "device": (device := pick_device(self.config.device)).type,
+                "bfloat16": bfloat16(self.config.precision, device),
+                "torch": torch.__version__,
+                "code": code_digest(),
+            },
             "schema": self.schema.to_json(),
             "data": {
                 "train": corpus_digest(self.train, self.schema),
@@ -76,20 +84,30 @@ def differences(stored: Identity, here: Identity) -> list[str]:
 
 
 def corpus_digest(corpus: Corpus, schema: Schema) -> str:
-    """Hash of a split: ids, dialogues, labels, frame counts, and the frames of a fixed sample of utterances.
+    """Hash of a split: which utterances, and all that training may read of them.
 
-    Reading every frame of a large corpus to start a run would be too slow; the training statistics cover the rest.
+    Of a corpus on disk the hash of its files stands for the content; one in memory is read through, in blocks.
     """
     u = corpus.utterances
-    parts: list[Any] = [corpus.keys, u.dialogue, u.turn, u.speaker]
+    if corpus.digest is not None:
+        return _digest(corpus.keys) + "-" + corpus.digest
+    parts: list[Any] = [corpus.keys, u.dialogue, u.turn, keys_of(u.speaker_names.to_pylist())[u.speaker], corpus.dialogue_keys]
     if schema.target.name in u.labels:
         parts.append(u.labels[schema.target.name])
-    sample = np.unique(np.linspace(0, max(0, len(corpus) - 1), min(_SAMPLED, len(corpus))).astype(np.int64))
     for name in schema.dims:
         if name in corpus.frames:
             frames = corpus.frames[name]
-            parts += [frames.count, read_rows(frames.values, *gather([frames.start, frames.count], sample))]
+            rows = frame_rows(frames.start, frames.count)
+            parts += [frames.count, *(part[rows] for part in (frames.values, frames.observed, frames.tokens) if part is not None)]
     return _digest(*parts)
+
+
+def code_digest() -> str:
+    """Hash of the modules that a result depends on: a change to them is another run."""
+    package = Path(lacuna.__file__).parent
+    files = [package / "corpus/batch.py", package / "corpus/statistics.py"]
+    files += [f for room in ("models", "missing", "training") for f in sorted((package / room).rglob("*.py"))]
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
 
 
 def _digest(*arrays: Any) -> str:

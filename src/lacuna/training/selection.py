@@ -32,7 +32,7 @@ class Tally:
     Attributes:
         target: what is predicted; of a soft label the largest class counts.
         confusion: (C, C) counts, true class by predicted class.
-        moments: (6,) float64: n, sums of y, p, y*y, p*p, y*p of a regression target.
+        moments: (6,) float64: n, sums of y, p, y*y, p*p, y*p of a regression target, about the middle of its scale.
         loss: sum of the task loss, and ``labelled`` the number of utterances in it.
     """
 
@@ -59,7 +59,9 @@ class Tally:
         self.loss += float(task_loss(self.target, logits, label)) * len(label)
         self.labelled += len(label)
         if self.target.task == "regression":
-            y, p = label.double().cpu().numpy(), logits.squeeze(-1).double().cpu().numpy()
+            low, high = self.target.low, self.target.high
+            middle = 0.0 if low is None or high is None else (low + high) / 2
+            y, p = label.double().cpu().numpy() - middle, logits.squeeze(-1).double().cpu().numpy() - middle
             self.moments += [len(y), y.sum(), p.sum(), y @ y, p @ p, y @ p]
             return
         true = label if self.target.task == "classification" else label.argmax(dim=1)
@@ -87,7 +89,9 @@ def weighted_f1(confusion: NDArray[np.int64]) -> float:
 
 
 def concordance(moments: NDArray[np.float64]) -> float:
-    """Lin's concordance correlation of truth and prediction.
+    """Lin's concordance correlation of truth and prediction, exactly as it is reported later.
+
+    A spread below 1e-5 of the size counts as none, and then nothing is correlated: a constant gets 0, not its rounding error.
 
     Args:
         moments: (6,) n, sums of y, p, y*y, p*p, y*p.
@@ -95,8 +99,11 @@ def concordance(moments: NDArray[np.float64]) -> float:
     n, y, p, yy, pp, yp = (float(m) for m in moments)
     if not n:
         return 0.0
-    spread = (yy - y * y / n) + (pp - p * p / n) + (y - p) ** 2 / n
-    return 2 * (yp - y * p / n) / spread if spread > 0 else 0.0
+    y, p, yy, pp, yp = y / n, p / n, yy / n, pp / n, yp / n
+    var_y, var_p = yy - y * y, pp - p * p
+    if var_y <= 1e-10 * yy or var_p <= 1e-10 * pp:
+        return 0.0
+    return 2 * (yp - y * p) / (var_y + var_p + (y - p) ** 2)
 
 
 def validate(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: AbstractContextManager[Any]) -> tuple[float, float]:
@@ -109,7 +116,7 @@ def validate(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: Abs
         cast: context of the forward passes.
 
     Raises:
-        TrainingError: an answer or the loss is not finite.
+        TrainingError: an answer (it carries the ids of all such utterances of the batch) or the loss is not finite.
     """
     model.eval()
     tallies = [Tally(loader.schema.target) for _ in masks]
@@ -123,9 +130,13 @@ def validate(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: Abs
                     logits = model(complete.observe(present)).logits
                 logits = logits.float()
                 if not bool(torch.isfinite(logits).all()):
-                    bad = complete.ids[int((~torch.isfinite(logits)).any(dim=1).nonzero()[0])]
+                    rows_bad = (~torch.isfinite(logits)).any(dim=1).nonzero().squeeze(1).tolist()  # (K, 1) -> (K,)
+                    bad = [complete.ids[row] for row in rows_bad]
                     raise TrainingError(
-                        f"model '{model.name}' answers validation utterance '{bad}' with NaN or inf; the weights are not kept"
+                        f"model '{model.name}' answers validation utterance '{bad[0]}' with NaN or inf"
+                        f"{f', and {len(bad) - 1} more of its batch' if len(bad) > 1 else ''}; the weights are not kept",
+                        bad,
+                        {"stage": "validation", "losses": {}},
                     )
                 tally.add(logits, complete.label, known)
     loss = float(np.mean([t.loss / max(1, t.labelled) for t in tallies]))

@@ -94,7 +94,8 @@ def update(
         Every loss term as ``stage/term``, and ``stage/grad_norm`` before clipping.
 
     Raises:
-        TrainingError: a loss or gradient is not finite, or CUDA memory is exhausted; nothing of that stage was stepped.
+        TrainingError: a loss or gradient is not finite (the error carries the ids of all utterances), or CUDA memory is
+            exhausted; nothing of that stage was stepped.
     """
     logged: dict[str, float] = {}
     total = sum(len(complete) for complete, _ in pairs)
@@ -117,7 +118,7 @@ def update(
         numbers = torch.stack([norm.float(), *(t.to(norm.device) for t in terms.values())]).tolist()  # one wait for the device
         found = dict(zip(["grad_norm", *terms], numbers, strict=True))
         if not all(map(math.isfinite, numbers)):
-            raise TrainingError(_not_finite(model, name, found, pairs, where))
+            raise _not_finite(model, name, found, pairs, where)
         if clip_norm and found["grad_norm"] > clip_norm:
             clip_grads_with_norm_(step.parameters, clip_norm, norm)
         for group in step.optimizer.param_groups:
@@ -135,15 +136,17 @@ def _backward(losses: Iterable[Tensor], share: float, parameters: list[Parameter
         torch.autograd.backward(share * torch.stack(parts).sum(), inputs=parameters)
 
 
-def _not_finite(model: Recognizer, stage: str, found: dict[str, float], pairs: Sequence[Pair], where: str) -> str:
+def _not_finite(model: Recognizer, stage: str, found: dict[str, float], pairs: Sequence[Pair], where: str) -> TrainingError:
     ids = [i for complete, _ in pairs for i in complete.ids]
     values = ", ".join(f"{term} {value:g}" for term, value in found.items())
-    return (
+    return TrainingError(
         f"training of '{model.name}' stopped: a loss or gradient is not finite\n"
         f"  where: {where}, stage '{stage}'\n"
         f"  found: {values}\n"
         f"  utterances: {', '.join(ids[:5])}{f' and {len(ids) - 5} more' if len(ids) > 5 else ''}\n"
-        "  do: lower learning_rate, set clip_norm, or look at these utterances; the last checkpoint is as it was"
+        "  do: lower learning_rate, set clip_norm, or look at these utterances; the last checkpoint is as it was",
+        ids,
+        {"where": where, "stage": stage, "losses": found},
     )
 
 
@@ -155,5 +158,6 @@ def _too_large(model: Recognizer, pairs: Sequence[Pair], where: str) -> str:
         f"training of '{model.name}' stopped: the device is out of memory\n"
         f"  where: {where}\n"
         f"  found: a batch of {len(batch)} utterances ({shapes}), longest dialogue {turns} turns\n"
-        "  do: halve batch_size and double accumulate, which gives the same steps in less memory"
+        "  do: halve batch_size and double accumulate: as many utterances a step in less memory; but not quite the same steps,\n"
+        "      since each of the smaller batches draws its own missing rate and takes the mean over its own labelled utterances"
     )

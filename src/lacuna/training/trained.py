@@ -71,6 +71,7 @@ class TrainedRecognizer:
         statistics: what its input is standardised with.
         selection: how its weights were chosen.
         dialogues: (D,) uint64 sorted keys of the dialogues of training and validation; it is never scored on one of them.
+        data: digest of the training corpus on disk, empty if it was in memory.
     """
 
     name: str
@@ -80,6 +81,7 @@ class TrainedRecognizer:
     statistics: Statistics
     selection: Selection
     dialogues: NDArray[np.uint64] = field(default_factory=_nothing)
+    data: str = ""
 
     @property
     def schema(self) -> Schema:
@@ -126,6 +128,7 @@ def save_recognizer(trained: TrainedRecognizer, folder: Path) -> Path:
         "name": trained.name,
         "seed": trained.seed,
         "corpus": trained.corpus,
+        "data": trained.data,
         "schema": trained.schema.to_json(),
         "config": asdict(trained.model.config),
         "selection": asdict(trained.selection),
@@ -162,6 +165,7 @@ def load_recognizer(folder: Path) -> TrainedRecognizer:
             statistics=Statistics.from_tensors({k: v.numpy() for k, v in _part(tensors, "statistics.").items()}),
             selection=Selection(**manifest["selection"]),
             dialogues=tensors["dialogues"].numpy().view(np.uint64),
+            data=manifest["data"],
         )
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         found = f"{type(error).__name__}: {error}"

@@ -66,6 +66,10 @@ class Importer(ABC, Generic[O]):
         A file of another format is never an error here.
         """
 
+    def resembles(self, path: Path) -> bool:
+        """It is meant for this importer, also where it cannot be read as it is: then this importer's error is the one to show."""
+        return False
+
     @abstractmethod
     def load(self, path: Path, *, name: str, options: O) -> Corpus:
         """Read it into a corpus through :func:`lacuna.corpus.assemble.assemble`.
@@ -120,6 +124,36 @@ def recognise(path: Path) -> dict[str, Recognition]:
     return seen
 
 
+def meant(path: Path) -> str | None:
+    """The importer that a path is meant for although none reads it as it is; ``None`` if nothing tells."""
+    return next((name for name in _REGISTRY.names() if importer_class(name)().resembles(path)), None)
+
+
+def elsewhere(path: Path) -> str | None:
+    """What beside or inside an unreadable path can be read, as advice in words; ``None`` if nothing can.
+
+    Args:
+        path: a file of a corpus that is a folder, or a folder around files that are corpora.
+    """
+    if not path.is_dir():
+        folder = path.absolute().parent
+        return f"name the folder: {path.parent if path.parent.name else folder}" if _readable(folder) or meant(folder) else None
+    inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    if len(inside) > _LOOKS:
+        return None
+    found = [entry.name for entry in inside if _readable(entry) or meant(entry)]
+    if len(found) == 1:
+        return f"read {found[0]}? Then name it: {path / found[0]}"
+    return f"name one of the {len(found)} inside that can be read: {', '.join(found)}" if found else None
+
+
+_LOOKS = 50  # entries of a folder that are looked at one by one
+
+
+def _readable(path: Path) -> bool:
+    return (path / MANIFEST).is_file() or bool(recognise(path))
+
+
 def import_corpus(path: str | Path, /, *, importer: str | None = None, name: str | None = None, **options: Any) -> Corpus:
     """Read a foreign file or folder into a corpus.
 
@@ -138,7 +172,7 @@ def import_corpus(path: str | Path, /, *, importer: str | None = None, name: str
     """
     path = Path(path)
     if not path.exists():
-        raise DataError("nothing to import", corpus=path.name, expected="a file or a folder", found="no such path")
+        raise missing(path)
     if importer is None and (path / MANIFEST).is_file() and not options:
         corpus = open_corpus(path, verify=True)
         return replace(corpus, name=check_name("corpus", name)) if name else corpus
@@ -158,6 +192,16 @@ def import_corpus(path: str | Path, /, *, importer: str | None = None, name: str
             found=f"{type(error).__name__}: {error}",
             hint="see `python -m lacuna doctor` on it",
         ) from error
+
+
+def missing(path: Path) -> DataError:
+    """The error for a path with nothing there."""
+    return DataError(
+        "nothing to import",
+        expected="a file or a folder",
+        found=f"no such path: {path.absolute()}",
+        hint="check the path, or set LACUNA_SHARED_DATA / ingest.path",
+    )
 
 
 def make_options(importer: str, cls: type[O], given: Mapping[str, Any]) -> O:
@@ -200,6 +244,10 @@ def _the_one(path: Path) -> str:
     if seen:
         told = "; ".join(f"'{name}' sees {r.what}" for name, r in seen.items())
         raise ConfigError(f"several importers recognise {path.name}: {told}. Say which one with `importer`")
+    if name := meant(path):
+        return name
+    if advice := elsewhere(path):
+        raise DataError(f"no importer recognises {path.name}", hint=advice)
     told = "".join(f"\n    {name}: {reads}" for name, reads in list_importers().items())
     raise DataError(
         "no importer recognises this",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import pickletools
 import zipfile
 from collections.abc import Iterable
@@ -138,10 +139,7 @@ def npz_shapes(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
                 if not entry.endswith(".npy"):
                     return {}
                 with archive.open(entry) as handle:
-                    version = npy.read_magic(handle)
-                    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-                    shape, _, kind = read(handle)
-                shapes[entry.removesuffix(".npy")] = (tuple(shape), kind)
+                    shapes[entry.removesuffix(".npy")] = _declared(handle)
     except Exception:  # not a zip, or not of arrays
         return {}
     return shapes
@@ -153,11 +151,21 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     Raises:
         DataError: truncated, not an archive of arrays, or an array of objects.
     """
+    arrays: dict[str, NDArray[Any]] = {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise DataError("not a readable .npz of numbers", corpus=path.name, found=str(error)) from None
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.namelist():
+                key = entry.removesuffix(".npy")
+                with archive.open(entry) as handle:
+                    if _declared(handle)[1].hasobject:
+                        raise _unreadable(path, ".npz", f"objects of Python in '{key}'", _AS_NUMBERS)
+                with archive.open(entry) as handle:
+                    arrays[key] = npy.read_array(handle, allow_pickle=False)
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # a damaged archive breaks the zip reader, the decompressor or the header's parser
+        raise _unreadable(path, ".npz", _outside(path, b"PK", "zip archive") or f"damaged arrays: {_short(error)}") from None
+    return arrays
 
 
 def read_npy(path: Path) -> NDArray[Any]:
@@ -167,12 +175,62 @@ def read_npy(path: Path) -> NDArray[Any]:
         DataError: truncated, not an array, or an array of objects.
     """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            raise ValueError("an archive, not one array")
-        return array
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError("not a readable .npy of numbers", corpus=path.name, found=str(error)) from None
+        with path.open("rb") as handle:
+            shape, kind = _declared(handle)
+            start = handle.tell()
+        if kind.hasobject:
+            raise _unreadable(path, ".npy", "objects of Python", _AS_NUMBERS)
+        whole, size = start + math.prod(shape) * kind.itemsize, path.stat().st_size
+        if size < whole:
+            raise _unreadable(path, ".npy", f"{size:,} of the {whole:,} bytes that its header announces")
+        array: NDArray[Any] = np.load(path, mmap_mode="r" if math.prod(shape) else None, allow_pickle=False)
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # a damaged header breaks its parser anywhere
+        raise _unreadable(path, ".npy", _outside(path, npy.MAGIC_PREFIX, "numpy array") or _short(error)) from None
+    return array
+
+
+_AGAIN = "write it again from its source; the file is cut off or no numpy file"
+_AS_NUMBERS = "write it again as numbers: np.asarray(rows, np.float32)"
+
+
+def _declared(handle: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype in the header of an ``.npy``."""
+    read = npy.read_array_header_1_0 if npy.read_magic(handle) == (1, 0) else npy.read_array_header_2_0
+    shape, _, kind = read(handle)
+    return tuple(shape), kind
+
+
+def _unreadable(path: Path, suffix: str, found: str, hint: str = _AGAIN) -> DataError:
+    expected = "one array of numbers, as np.save writes it" if suffix == ".npy" else "arrays of numbers, as np.savez writes them"
+    return DataError(f"{path.name} is not a readable {suffix} of numbers", expected=expected, found=found, hint=hint)
+
+
+def _outside(path: Path, magic: bytes, kind: str) -> str:
+    """What is wrong with a file at first sight; empty if it begins and, being a zip archive, ends as it should."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as handle:
+            head = handle.read(len(magic))
+    except OSError as error:
+        return _short(error)
+    if head != magic:
+        return f"{many(size, 'byte')} that do not begin as a {kind} does" if size else "an empty file"
+    whole = zipfile.is_zipfile(path) if magic == b"PK" else size >= 128
+    return "" if whole else f"a {kind} that is cut off after {many(size, 'byte')}"
+
+
+def _short(error: Exception) -> str:
+    """An error of a parser in one line, without what it advises: numpy's would have pickles run."""
+    told = (str(error).splitlines() or [""])[0][:200]
+    return type(error).__name__ if not told or "pickle" in told else told
+
+
+def many(count: int, noun: str) -> str:
+    """A count and its noun: ``1 dialogue``, ``2 dialogues``, ``1,000 entries``."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
 
 
 def read_numbers(path: Path) -> NDArray[np.float64]:
@@ -187,13 +245,13 @@ def read_numbers(path: Path) -> NDArray[np.float64]:
     try:
         numbers = pd.read_csv(path, header=None, dtype=np.float64, encoding="utf-8-sig").to_numpy()
     except pd.errors.EmptyDataError:
-        raise DataError("the file is empty", corpus=path.name, expected="rows of numbers", found="nothing") from None
+        raise DataError(f"{path.name}: the file is empty", expected="rows of numbers", found="nothing") from None
     except (ValueError, pd.errors.ParserError):
         pass  # the line is found below
     if numbers is None or np.isnan(numbers).any():  # pandas fills short lines with NaN
         _check_lines(path)
     if numbers is None:
-        raise DataError("not a CSV of numbers", corpus=path.name)
+        raise DataError(f"{path.name} is not a CSV of numbers")
     return numbers
 
 
@@ -205,7 +263,7 @@ def _check_lines(path: Path) -> None:
             wrong = next((c for c in cells if not _is_number(c)), None)
             if len(cells) != width or wrong is not None:
                 found = f"{len(cells)} fields" if wrong is None else repr(wrong[:_SHORT])
-                raise DataError(f"line {number} is malformed", corpus=path.name, expected=f"{width} numbers", found=found)
+                raise DataError(f"{path.name}: line {number} is malformed", expected=f"{width} numbers", found=found)
 
 
 def content_bounds(frames: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

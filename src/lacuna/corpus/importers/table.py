@@ -1,6 +1,6 @@
 """Your own corpus: a folder with one table of utterances and one file of features a modality.
 
-``utterances.csv`` (with a header, UTF-8) or ``utterances.parquet``::
+``utterances.csv`` (with a header, UTF-8, separated by commas, semicolons or tabs) or ``utterances.parquet``::
 
     id        one name an utterance, unique                                     (needed)
     dialogue  which conversation or video it belongs to                         (default: the id, every utterance alone)
@@ -27,6 +27,7 @@ One file a modality, named after it (``audio.npy``, ``text.safetensors``, ...):
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,7 @@ from numpy.typing import NDArray
 from lacuna.corpus.assemble import Channel, assemble
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.importers.base import Importer, Options, Recognition, register, slug
-from lacuna.corpus.importers.sources import Zeros, first_line, folder_files, provenance, read_npy, read_npz
+from lacuna.corpus.importers.sources import Zeros, first_line, folder_files, many, provenance, read_npy, read_npz
 from lacuna.corpus.repair import Policy
 from lacuna.corpus.schema import SPLITS, Target
 from lacuna.corpus.tensors import map_tensors
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
 
 _TABLES = ("utterances.csv", "utterances.parquet")
 _FEATURES = (".npy", ".npz", ".safetensors")
+_SEPARATORS = {",": "','", ";": "';'", "\t": "tabs"}
+_COMMA, _PLAIN = r"[+-]?\d+,\d+", r"[+-]?\d+"  # numbers as a German Excel writes them
+_RATERS = 100  # more votes than that are no votes
 _COLUMNS = ("id", "dialogue", "turn", "speaker", "split", "text")
 
 
@@ -85,9 +89,13 @@ class Table(Importer[TableOptions]):
         files = folder_files(path)
         features = sorted({f.stem for f in files.values() if f.suffix in _FEATURES})
         table = next((files[t] for t in _TABLES if t in files), None)
-        if table is None or not features or (table.suffix == ".csv" and "id" not in _cells(first_line(table))):
+        if table is None or not features or (table.suffix == ".csv" and "id" not in _header(first_line(table))[1]):
             return None
         return Recognition(f"a table of utterances ({table.name}) with features: {', '.join(features)}")
+
+    def resembles(self, path: Path) -> bool:
+        """A table of that name is there."""
+        return any(name in folder_files(path) for name in _TABLES)
 
     def load(self, path: Path, *, name: str, options: TableOptions) -> Corpus:
         """Read the table, then the features."""
@@ -97,16 +105,8 @@ class Table(Importer[TableOptions]):
             raise DataError(
                 "no table of utterances", corpus=name, expected=" or ".join(_TABLES), found=", ".join(files) or "nothing"
             )
-        table = _read(table_file)
-        ids = _strings(table, "id")
-        if ids is None or None in ids:
-            line = None if ids is None else ids.index(None) + 2
-            what = "the table has no column 'id'" if ids is None else f"line {line} has no id"
-            raise DataError(what, corpus=table_file.name, expected="an id in every row", found=", ".join(map(str, table.columns)))
-        names = [str(i) for i in ids]
-        if len(set(names)) != len(names):
-            twin = next(i for i in names if names.count(i) > 1)
-            raise DataError("an id comes twice", corpus=table_file.name, utterance=twin, found=f"{names.count(twin)} rows")
+        table, read = _read(table_file)
+        names = _ids(table_file.name, table)
         features = _features(name, files, options.modalities)
         targets, labels, notes = _targets(table_file.name, table, options)
         dialogues = _strings(table, "dialogue")
@@ -122,45 +122,106 @@ class Table(Importer[TableOptions]):
             splits=None if splits is None else [_split(s) for s in splits],
             speakers=None if "speaker" not in table else [s or "unknown" for s in _strings(table, "speaker") or []],
             texts=_strings(table, "text"),
-            provenance=provenance(self.name, path, [table_file, *features.values()], notes=notes),
+            provenance=provenance(self.name, path, [table_file, *features.values()], notes=[*read, *notes]),
             nonfinite=options.nonfinite,
         )
 
 
-def _cells(line: str) -> list[str]:
-    return [cell.strip().strip('"') for cell in line.split(",")]
+def _header(line: str) -> tuple[str, list[str]]:
+    """Separator and cells of the first line: the separator that makes a cell ``id``, or the one that makes most cells."""
+    cells = {separator: [c.strip() for c in next(csv.reader([line], delimiter=separator), [])] for separator in _SEPARATORS}
+    best = max(_SEPARATORS, key=lambda s: ("id" in cells[s], len(cells[s])))  # the first one of equals
+    return best, cells[best]
 
 
-def _read(file: Path) -> pd.DataFrame:
+def _ids(file: str, table: pd.DataFrame) -> list[str]:
+    """The id of every row."""
+    ids, columns = _strings(table, "id"), [str(c) for c in table.columns]
+    if ids is None:
+        unique = [c for c in columns if table[c].notna().all() and table[c].is_unique]
+        like = next((c for c in columns if c.strip().lower() in ("id", "name", "utterance", "utterance_id")), None)
+        candidate = like or next(iter(unique), None)
+        raise DataError(
+            f"{file} has no column 'id'",
+            expected="a column 'id' with one name an utterance",
+            found=", ".join(columns),
+            hint="add one" if candidate is None else f"rename the column that names the utterances to 'id' ('{candidate}'?)",
+        )
+    if None in ids:
+        raise DataError(f"{file}: line {ids.index(None) + 2} has no id", expected="an id in every row", found="an empty cell")
+    names = [str(i) for i in ids]
+    if len(set(names)) != len(names):
+        twin = next(i for i in names if names.count(i) > 1)
+        raise DataError(f"{file}: an id comes twice", utterance=twin, found=f"{names.count(twin)} rows")
+    return names
+
+
+def _read(file: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The table, and what a person should know of how it was read."""
     import pandas as pd  # here: slow to import
     import pyarrow as pa
 
+    hint = None
     try:
-        return pd.read_parquet(file) if file.suffix == ".parquet" else _read_csv(file)
+        return (pd.read_parquet(file), []) if file.suffix == ".parquet" else _read_csv(file)
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        found, hint = f"byte 0x{error.object[error.start]:02x} in line {line}", "save it as UTF-8 (in Excel: 'CSV UTF-8')"
     except (ValueError, OSError, csv.Error, pa.ArrowException) as error:
-        raise DataError("not a readable table", corpus=file.name, expected="a header and rows", found=str(error)) from None
+        found = str(error)
+    expected = "a header and rows" + (", as UTF-8" if hint else "")
+    raise DataError(f"{file.name} is not a readable table", expected=expected, found=found, hint=hint)
 
 
-def _read_csv(file: Path) -> pd.DataFrame:
+def _read_csv(file: Path) -> tuple[pd.DataFrame, list[str]]:
     """Every cell as text, empty ones as None; label columns as numbers where all of them are. Strict: pandas pads short lines."""
     import pandas as pd
 
-    with file.open(encoding="utf-8-sig", newline="") as handle:
-        reader = csv.reader(handle, strict=True)
-        header = [h.strip() for h in next(reader, [])]
-        rows = []
-        for row in reader:
-            if row and len(row) != len(header):
-                raise DataError(f"line {reader.line_num} is malformed", corpus=file.name, expected=len(header), found=len(row))
-            rows += [row] if row else []
+    text = file.read_bytes().decode("utf-8-sig")
+    if not text.strip():
+        raise ValueError("an empty file")
+    separator = _header(text.lstrip("\r\n").partition("\n")[0].rstrip("\r"))[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    header = [h.strip() for h in next((row for row in reader if row), [])]
+    rows = []
+    for row in reader:
+        if row and len(row) != len(header):
+            told = f"{file.name}: line {reader.line_num} is malformed"
+            raise DataError(told, expected=f"{many(len(header), 'field')}, as in the header", found=len(row))
+        rows += [row] if row else []
     if len(set(header)) != len(header) or not rows:
         raise ValueError("column names repeat" if rows else "no rows")
     table = pd.DataFrame([[cell if cell != "" else None for cell in row] for row in rows], columns=header, dtype=object)
-    for column in set(header) - set(_COLUMNS):
-        numbers = pd.to_numeric(table[column], errors="coerce")
+    commas = []
+    for column in [c for c in header if c not in _COLUMNS]:
+        cells = table[column]
+        if separator != "," and cells.str.fullmatch(_COMMA).any() and cells.dropna().str.fullmatch(f"{_COMMA}|{_PLAIN}").all():
+            cells = cells.str.replace(",", ".", regex=False)
+            commas.append(column)
+        numbers = pd.to_numeric(cells, errors="coerce")
         if (numbers.isna() == table[column].isna()).all() and not numbers.isna().all():
             table[column] = numbers
-    return table
+    told = [f"{file.name} is separated by {_SEPARATORS[separator]}"] if separator != "," else []
+    return table, [*told, *([f"decimal commas read in: {', '.join(commas)}"] if commas else [])]
+
+
+def likely_votes(path: Path) -> list[str]:
+    """Columns of a table that look like votes of raters: small counts, not all of them 0 in any row; empty if there are no two.
+
+    Args:
+        path: a folder that this importer reads.
+    """
+    files = folder_files(path)
+    table, _ = _read(next(files[t] for t in _TABLES if t in files))
+    columns = []
+    for column in [c for c in table.columns if c not in _COLUMNS]:
+        numbers = table[column].to_numpy()
+        if numbers.dtype.kind in "iuf" and ((numbers >= 0) & (numbers <= _RATERS) & (numbers == np.floor(numbers))).all():
+            columns.append(str(column))
+    if len(columns) < 2:
+        return []
+    votes = table[columns].to_numpy(np.float64)
+    return columns if (votes == 0).any(axis=0).all() and (votes.sum(axis=1) > 0).all() else []
 
 
 def _strings(table: pd.DataFrame, column: str) -> list[str | None] | None:
@@ -192,7 +253,11 @@ def _features(name: str, files: dict[str, Path], chosen: tuple[str, ...] | None)
         )
     if not found:
         raise DataError(
-            "no features", corpus=name, expected="at least one .npy, .npz or .safetensors beside the table", found="none"
+            "no features",
+            corpus=name,
+            expected="at least one .npy, .npz or .safetensors beside the table",
+            found=", ".join(files),
+            hint="write one file a modality, named after it: e.g. text.npy of shape (utterances, width), rows as in the table",
         )
     return found
 
@@ -207,8 +272,7 @@ def _channel(modality: str, file: Path, ids: list[str], zeros: Zeros) -> Channel
         else:
             if foreign := sorted(set(arrays) - set(ids)):
                 raise DataError(
-                    f"{len(foreign)} keys are no utterance of the table",
-                    corpus=file.name,
+                    f"{file.name}: {many(len(foreign), 'key')} {'is' if len(foreign) == 1 else 'are'} no utterance of the table",
                     modality=modality,
                     expected="utterance ids as keys, or 'frames' and 'lengths'",
                     found=f"'{foreign[0]}'",
@@ -226,8 +290,7 @@ def _dense(file: Path, modality: str, total: int) -> tuple[list[Any], list[Any] 
     array = read_npy(file)
     if array.ndim not in (2, 3) or len(array) != total or array.dtype.kind not in "fiub":
         raise DataError(
-            "the features do not match the table",
-            corpus=file.name,
+            f"{file.name}: the features do not match the table",
             modality=modality,
             expected=f"numbers of shape ({total}, width) or ({total}, frames, width)",
             found=f"{array.dtype} of shape {array.shape}",
@@ -249,8 +312,7 @@ def _ragged(file: Path, modality: str, arrays: dict[str, NDArray[Any]], total: i
     fits = lengths.shape == (total,) and lengths.dtype.kind in "iu" and (lengths >= 0).all() and frames.ndim == 2
     if not fits or int(lengths.sum()) != len(frames):
         raise DataError(
-            "frames and lengths do not match the table",
-            corpus=file.name,
+            f"{file.name}: frames and lengths do not match the table",
             modality=modality,
             expected=f"{total} lengths that sum to the number of frames",
             found=f"{lengths.size} lengths that sum to {lengths.sum()}, frames of shape {frames.shape}",
@@ -275,7 +337,7 @@ def _targets(file: str, table: pd.DataFrame, options: TableOptions) -> tuple[lis
         total = votes.sum(axis=1, keepdims=True)
         if (row := next(iter(np.flatnonzero((votes < 0).any(axis=1) | (total[:, 0] == 0))), None)) is not None:
             raise DataError(
-                f"line {row + 2} holds no shares", corpus=file, expected="shares or counts, some above 0", found=votes[row]
+                f"{file}: line {row + 2} holds no shares", expected="shares or counts, some above 0", found=votes[row]
             )
         targets.append(Target("votes", "soft", options.soft))
         labels["votes"] = votes / total
@@ -296,11 +358,10 @@ def _target(file: str, values: pd.Series[Any], column: str, classes: bool) -> tu
     given = values.dropna()
     names = sorted(set(given), key=lambda v: (isinstance(v, str), v)) if classes else sorted({str(v) for v in given})
     if not names:
-        raise DataError(f"column '{column}' is empty", corpus=file, hint="leave it out of `targets`")
+        raise DataError(f"{file}: column '{column}' is empty", hint="leave it out of `targets`")
     if len(names) > 1000:
         raise DataError(
-            f"column '{column}' has {len(names)} different texts",
-            corpus=file,
+            f"{file}: column '{column}' has {len(names)} different texts",
             expected="class names or numbers",
             found=repr(names[0]),
             hint="name the label columns by `targets`",

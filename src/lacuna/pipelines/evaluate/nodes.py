@@ -7,6 +7,7 @@ import logging
 import pandas as pd
 
 from lacuna.corpus import Corpus
+from lacuna.errors import DataError
 from lacuna.evaluation import (
     Bootstrap,
     Sweep,
@@ -44,6 +45,7 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
         confusion counts.
     """
     config = evaluate.config()
+    check_same_corpus(recognizers, corpus.digest or "", corpus.name)
     target = recognizers[0].schema.target
     labels = development.only("train").utterances.labels[target.name]
     plans = config.plans([m.name for m in corpus.modalities])
@@ -62,6 +64,23 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
         compare(drawn, level=config.level),
         _confusions(sweeps),
     )
+
+
+def check_same_corpus(recognizers: list[TrainedRecognizer], digest: str, name: str) -> None:
+    """Refuse recognisers that were trained on another state of the corpus.
+
+    Raises:
+        DataError: the corpus was ingested again, and differently, since they were trained.
+    """
+    other = [r for r in recognizers if r.data != digest]
+    if other:
+        raise DataError(
+            f"{len(other)} recognisers, first '{other[0].name}', were trained on another state of the corpus",
+            corpus=name,
+            expected=digest,
+            found=other[0].data or "no digest",
+            hint="it was ingested again since: kedro run --pipelines preprocess,train,evaluate,report",
+        )
 
 
 def _warn(drawn: Bootstrap, summary: pd.DataFrame) -> None:

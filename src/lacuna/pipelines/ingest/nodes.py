@@ -40,6 +40,7 @@ def tell_facts(corpus: Corpus) -> dict[str, Any]:
     }
     return {
         "name": corpus.name,
+        "digest": corpus.digest or "",
         "utterances": {name: int((u.split == code).sum()) for name, code in splits.items()},
         "dialogues": {name: len(np.unique(u.dialogue[u.split == code])) for name, code in splits.items()},
         "modalities": {m.name: {"dim": m.dim, "extractor": m.extractor} for m in corpus.modalities},
