@@ -209,3 +209,16 @@ def test_the_share_of_a_known_ceiling_is_said(report):
     best = shares.assign(mean=shares["model"].map({"knn": 0.6}).fillna(0.5))
     of_losses = replace(report, areas=pd.concat([report.areas, best], ignore_index=True), primary="log_loss")
     assert "by knn" in texts(of_losses)[topic]
+
+
+def test_probabilities_that_tell_less_than_the_class_shares_are_named(report):
+    own = report.summary[report.summary["metric"] == report.primary].assign(metric="log_loss", constant=1.0, mean=2.0)
+    sure = own.assign(gain_low=-1.5, gain_high=-0.5).where(
+        own["model"] == "mlp", own.assign(mean=0.5, gain_low=0.1, gain_high=0.9)
+    )
+    rest = report.summary[report.summary["metric"] != "log_loss"]
+    found = texts(replace(report, summary=pd.concat([rest, sure], ignore_index=True)))
+    count = (own["model"] == "mlp").sum()
+    assert f": mlp in {count} of {count} conditions." in found["Too sure"]
+    better = replace(report, summary=pd.concat([rest, sure[sure["model"] != "mlp"]], ignore_index=True))
+    assert "Too sure" not in texts(better)

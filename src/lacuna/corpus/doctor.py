@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import json
+import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.format import MANIFEST, open_corpus
-from lacuna.corpus.importers.base import import_corpus, list_importers, recognise, slug
-from lacuna.corpus.importers.sources import outline
+from lacuna.corpus.importers.base import (
+    elsewhere,
+    import_corpus,
+    importer_class,
+    list_importers,
+    make_options,
+    meant,
+    missing,
+    recognise,
+    slug,
+)
+from lacuna.corpus.importers.sources import many, npz_shapes, outline, read_npy, read_npz
+from lacuna.corpus.importers.table import likely_votes
 from lacuna.corpus.pickles import read_pickle
 from lacuna.corpus.schema import SPLITS, Target
 from lacuna.corpus.validate import validate
-from lacuna.errors import ConfigError, LacunaError
+from lacuna.errors import ConfigError, DataError, LacunaError
 
+_FEW = 5  # labelled utterances of a class below which a person is warned
+_LEAST_FOLDS = 3
+_SPLITLESS = {f"there is no {split} split" for split in SPLITS}
 _LIMIT = 4 << 30  # bytes that the doctor reads without being told which importer
 _MAGIC = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
@@ -79,14 +97,15 @@ def examine(path: str | Path, *, importer: str | None = None, **options: Any) ->
 def _examine(path: Path, importer: str | None, options: dict[str, Any]) -> Diagnosis:
     kind = _kind(path)
     if kind is None:
-        return Diagnosis(path.name, "nothing", errors=("no such file or folder",), advice="check the path")
+        error = missing(path)
+        return Diagnosis(path.name, "nothing", errors=(str(error.found),), advice=str(error.hint))
     if importer is None and (path / MANIFEST).is_file():
         return _own(path)
     seen = {} if importer else recognise(path)
     told = {name: r.what for name, r in seen.items()}
-    if importer is None and len(seen) != 1:
+    chosen = importer or (next(iter(seen)) if len(seen) == 1 else None if seen else meant(path))
+    if chosen is None:
         return _unclear(path, kind, told)
-    chosen = importer or next(iter(seen))
     size = _size(path)
     if importer is None and size > _LIMIT:
         advice = f"say `--importer {chosen}` to read it all"
@@ -100,9 +119,8 @@ def _examine(path: Path, importer: str | None, options: dict[str, Any]) -> Diagn
         )
         return Diagnosis(path.name, kind, False, chosen, told, errors=(str(error),), advice=advice)
     warnings, errors = _findings(corpus)
-    return Diagnosis(
-        path.name, kind, not errors, chosen, told, _summary(corpus), warnings, errors, _advice(corpus, str(path), chosen, given)
-    )
+    advice = _advice(corpus, path, chosen, given)
+    return Diagnosis(path.name, kind, not errors, chosen, told, _summary(corpus), warnings, errors, advice)
 
 
 def _kind(path: Path) -> str | None:
@@ -110,7 +128,7 @@ def _kind(path: Path) -> str | None:
     if not path.exists():
         return None
     if path.is_dir():
-        return f"a folder of {sum(1 for _ in path.iterdir())} entries"
+        return f"a folder of {many(sum(1 for _ in path.iterdir()), 'entry')}"
     if not path.is_file():
         return "no regular file"
     with path.open("rb") as handle:
@@ -123,7 +141,7 @@ def _kind(path: Path) -> str | None:
         known = "a pickle"
     if known is None:
         known = "a binary file" if b"\x00" in head else "a text file"
-    return f"{known} of {size:,} bytes"
+    return f"{known} of {many(size, 'byte')}"
 
 
 def _size(path: Path) -> int:
@@ -145,7 +163,7 @@ def _own(path: Path) -> Diagnosis:
         summary=_summary(corpus),
         warnings=warnings,
         errors=errors,
-        advice="use it as it is: lacuna.corpus.open_corpus",
+        advice=_own_advice(corpus, path),
     )
 
 
@@ -156,7 +174,8 @@ def _unclear(path: Path, kind: str, told: dict[str, str]) -> Diagnosis:
     else:
         errors = ["no importer recognises it"]
         known = "\n".join(f"  {name}: {reads}" for name, reads in list_importers().items())
-        advice = f"bring it into one of these forms (your own data: the form that importer 'table' describes)\n{known}"
+        forms = f"bring it into one of these forms (your own data: the form that importer 'table' describes)\n{known}"
+        advice = elsewhere(path) or forms
         if kind.startswith("a pickle"):
             try:
                 content = read_pickle(path, _LIMIT)
@@ -164,13 +183,74 @@ def _unclear(path: Path, kind: str, told: dict[str, str]) -> Diagnosis:
                 errors.append(f"the pickle holds a {type(content).__name__} {keys[:300]}".rstrip())
             except LacunaError as error:
                 errors.append(str(error))
+        errors += _damage(path)
     return Diagnosis(path.name, kind, False, None, told, errors=tuple(errors), advice=advice)
 
 
+def _damage(path: Path) -> list[str]:
+    """What is wrong with a file of arrays that nobody recognises; empty if it is whole, or of another kind."""
+    try:
+        if path.suffix == ".npy" and path.is_file():
+            read_npy(path)
+        elif path.suffix == ".npz" and path.is_file() and not npz_shapes(path):
+            read_npz(path)
+    except LacunaError as error:
+        return [str(error)]
+    return []
+
+
 def _findings(corpus: Corpus) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Warnings and errors of validation; a corpus without training data is a warning that is worded for a person."""
+    """Warnings and errors of validation, and what stands in the way of training, worded for a person."""
     found = list(validate(corpus))
-    return tuple(str(f.error) for f in found if not f.fatal), tuple(str(f.error) for f in found if f.fatal)
+    warnings = [f.error for f in found if not f.fatal]
+    cut, why = _splitting(corpus)
+    if cut != "carve":  # a split that nobody can carve
+        warnings = [DataError(e.what) if e.what in _SPLITLESS else e for e in warnings]
+    told = [*map(str, warnings), *([why] if why else []), *_scarce(corpus)]
+    if len(corpus) == 1:
+        told.append("one utterance is too few to train on")
+    return tuple(told), tuple(str(f.error) for f in found if f.fatal)
+
+
+def _splitting(corpus: Corpus) -> tuple[str, str]:
+    """Which way of splitting gives the splits that are missing (``fold``, ``carve`` or none), and why there is none."""
+    u = corpus.utterances
+    present = {SPLITS[c] for c in np.unique(u.split) if c >= 0}
+    total, training = len(np.unique(u.dialogue)), len(np.unique(u.dialogue[u.split == 0]))
+    if present == set(SPLITS):
+        return "", ""
+    if {"train", "test"} <= present and training >= 2:
+        return "carve", ""
+    if total >= _LEAST_FOLDS:
+        return "fold", ""
+    needed = f"at least {_LEAST_FOLDS} dialogues are needed to make the splits, one each for train, valid and test"
+    return "", f"{needed}; there {'is' if total == 1 else 'are'} {total}"
+
+
+def _scarce(corpus: Corpus) -> list[str]:
+    """Classes with few utterances, and those that a split lacks; the training split's are told by validation."""
+    split, told = corpus.utterances.split, []
+    for target in corpus.targets:
+        given = corpus.labelled(target.name)
+        if target.task != "classification" or not given.any():
+            continue
+        codes = corpus.utterances.labels[target.name]
+
+        def count(rows: NDArray[np.bool_], codes: NDArray[Any] = codes, target: Target = target) -> NDArray[np.int64]:
+            return np.bincount(codes[rows].astype(np.int64), minlength=len(target.classes))
+
+        total = count(given)
+        if few := [f"{c} {n}" for c, n in zip(target.classes, total.tolist(), strict=False) if n < _FEW]:
+            told.append(f"target '{target.name}': fewer than {_FEW} labelled utterances of class {_some(few)}")
+        for code, name in enumerate(SPLITS[1:], 1):
+            here = count(given & (split == code))
+            if here.any() and (lacking := [c for c, n in zip(target.classes, here.tolist(), strict=False) if not n]):
+                told.append(f"target '{target.name}': no {name} utterance of class {_some(lacking)}")
+    return told
+
+
+def _some(names: list[str], limit: int = 12) -> str:
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 def _summary(corpus: Corpus) -> dict[str, str]:
@@ -178,15 +258,15 @@ def _summary(corpus: Corpus) -> dict[str, str]:
     names = (*SPLITS, "none")
     split = {n: u.split == c for n, c in zip(names, (0, 1, 2, -1), strict=True) if (u.split == c).any()}
     facts = {
-        "utterances": f"{len(corpus)} in {len(np.unique(u.dialogue))} dialogues, {len(np.unique(u.speaker))} speaker(s)",
-        "splits": ", ".join(f"{n} {int(m.sum())} in {len(np.unique(u.dialogue[m]))} dialogues" for n, m in split.items()),
+        "utterances": f"{len(corpus)} in {_distinct(u.dialogue, 'dialogue')}, {_distinct(u.speaker, 'speaker')}",
+        "splits": ", ".join(f"{n} {int(m.sum())} in {_distinct(u.dialogue[m], 'dialogue')}" for n, m in split.items()),
         "transcripts": f"{sum(bool(t) for t in corpus.transcripts)} of {len(corpus)}",
     }
     absences = corpus.absences()
     for modality in corpus.modalities:
         count = corpus.frames[modality.name].count
         lacking = ", ".join(f"{n} {a}" for n, a in absences[modality.name].items() if a)
-        frames = f"{count.max(initial=0)} frame(s) at most, {int(count.sum())} in all"
+        frames = f"{many(int(count.max(initial=0)), 'frame')} at most, {int(count.sum())} in all"
         facts[f"modality {modality.name}"] = f"{modality.dim} wide, {frames}; absent: {lacking or 'never'}"
     for target in corpus.targets:
         facts[f"target {target.name}"] = _told(corpus, target, split)
@@ -197,9 +277,13 @@ def _summary(corpus: Corpus) -> dict[str, str]:
     return facts
 
 
+def _distinct(codes: NDArray[Any], noun: str) -> str:
+    return many(len(np.unique(codes)), noun)
+
+
 def _told(corpus: Corpus, target: Target, split: Mapping[str, Any]) -> str:
     values, given = corpus.utterances.labels[target.name], corpus.labelled(target.name)
-    parts = []
+    parts = [] if given.all() else [f"{int((~given).sum())} of {len(corpus)} utterances unlabelled"]
     for name, mask in split.items():
         here = values[mask & given]
         if not len(here):
@@ -214,26 +298,74 @@ def _told(corpus: Corpus, target: Target, split: Mapping[str, Any]) -> str:
     return f"{target.task}; {'; '.join(parts)}"
 
 
-def _yaml(name: str, path: str, importer: str, options: Mapping[str, Any]) -> list[str]:
-    lines = ["ingest:", f"  name: {name}", f"  path: {path}", f"  importer: {importer}"]
-    shown = {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()}
-    return [*lines, *(["  options:", *(f"    {k}: {v}" for k, v in shown.items())] if shown else [])]
+def _yaml(name: str, path: Path, importer: str, options: Mapping[str, Any]) -> list[str]:
+    lines = ["ingest:", f"  name: {_flow(name)}", f"  path: {_flow(str(path))}", f"  importer: {_flow(importer)}"]
+    typed = make_options(importer, importer_class(importer).Options, options)
+    return [*lines, *(["  options:", *(f"    {k}: {_flow(getattr(typed, k))}" for k in options)] if options else [])]
 
 
-def _advice(corpus: Corpus, path: str, importer: str, options: Mapping[str, Any]) -> str:
+def _flow(value: Any) -> str:
+    """A value as YAML in one line."""
+    import yaml  # type: ignore[import-untyped]  # here: the command's help does not need it
+
+    plain = json.loads(json.dumps(value))  # tuples become lists
+    text: str = yaml.safe_dump(plain, default_flow_style=True, width=math.inf, allow_unicode=True)
+    return text.removesuffix("...\n").strip()
+
+
+def _advice(corpus: Corpus, path: Path, importer: str, options: Mapping[str, Any]) -> str:
+    if _only_predicted(corpus):
+        return _predicted(path)
     lines = _yaml(corpus.name, path, importer, options)
-    present = {SPLITS[c] for c in np.unique(corpus.utterances.split) if c >= 0}
-    if not {"train", "test"} <= present:
-        lines += ["  split: fold  # splits are missing: cut the dialogues into folds", "  folds: 5"]
-    elif "valid" not in present:
+    cut, why = _splitting(corpus)
+    if cut == "fold":
+        lines += ["  split: fold  # splits are missing: cut the dialogues into folds", f"  folds: {_folds(corpus)}"]
+    elif cut == "carve":
         lines += ["  split: carve  # there is no validation split: take one from train, whole dialogues", "  valid_share: 0.15"]
+    elif why:
+        lines += ["  # add dialogues before you train: see the warning on splits"]
+    lines += _other_targets(corpus)
+    if importer == "table" and not options.get("soft") and (votes := likely_votes(path)):
+        soft = _flow({"soft": votes, "targets": []})
+        lines += [f"# are {', '.join(votes)} votes? As one soft target, under `ingest`:", f"#   options: {soft}"]
     return "\n".join(lines)
+
+
+def _own_advice(corpus: Corpus, path: Path) -> str:
+    if _only_predicted(corpus):
+        return _predicted(path)
+    cut, why = _splitting(corpus)
+    if why:
+        return "add dialogues before you train: see the warning on splits"
+    given = f"ingest.path={path},ingest.name={corpus.name}"
+    given += {"fold": f",ingest.split=fold,ingest.folds={_folds(corpus)}", "carve": ",ingest.split=carve"}.get(cut, "")
+    return "\n".join([f"kedro run --params {shlex.quote(given)}", *_other_targets(corpus)])
+
+
+def _only_predicted(corpus: Corpus) -> bool:
+    return len(corpus) == 1 or not any(corpus.labelled(t.name).any() for t in corpus.targets)
+
+
+def _predicted(path: Path) -> str:
+    given = shlex.quote(f"predict.path={path}")
+    return f"it can be labelled by a model that was trained on another corpus: kedro run --pipelines predict --params {given}"
+
+
+def _folds(corpus: Corpus) -> int:
+    return min(5, len(np.unique(corpus.utterances.dialogue)))
+
+
+def _other_targets(corpus: Corpus) -> list[str]:
+    first, *others = corpus.targets
+    return [f"# trained on: {first.name}; another target: --params train.target={t.name}" for t in others[:1]] + (
+        [f"#   others: {_some([t.name for t in others[1:]])}"] if others[1:] else []
+    )
 
 
 def _repair_advice(path: Path, importer: str, options: Mapping[str, Any], error: str) -> str:
     if "NaN or inf" not in error:
         return "mend what the error names, then ask again"
-    snippet = "\n".join(_yaml(slug(path.stem), str(path), importer, {**options, "nonfinite": "absent"}))
+    snippet = "\n".join(_yaml(slug(path.stem), path, importer, {**options, "nonfinite": "absent"}))
     return f"mend the features; or declare what to do with such frames: absent, zero, mean or drop\n{snippet}"
 
 

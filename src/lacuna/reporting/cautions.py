@@ -74,6 +74,22 @@ def _rates(rates: list[float], keep: list[bool]) -> str:
     return listing(parts, 8)
 
 
+def too_sure(report: Report) -> Finding | None:
+    """Models whose probabilities tell less than the class shares of training, by the paired interval of log loss."""
+    own = rows_where(report.summary, metric="log_loss")
+    own = own[~own["model"].isin(report.references)]
+    if own.empty or "gain_high" not in own.columns:
+        return None
+    worse = own[above_constant(own)["verdict"] == "below"]
+    parts = [f"{model} in {len(rows)} of {(own['model'] == model).sum()}" for model, rows in worse.groupby("model", sort=True)]
+    if not parts:
+        return None
+    text = f"Measured by log loss, probabilities are worse than those of the {CONSTANT}: {enough(parts)} conditions."
+    return Finding(
+        "Too sure", f"{text} Their answers may be good; do not read their confidence as a chance to be right.", caution=True
+    )
+
+
 def few_seeds(report: Report) -> Finding | None:
     """What the intervals do not cover."""
     counts = report.trainings

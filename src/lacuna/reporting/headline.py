@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from lacuna.evaluation.protocol import FIXED
-from lacuna.reporting.cautions import below_constant, few_seeds, too_good
+from lacuna.reporting.cautions import below_constant, few_seeds, too_good, too_sure
 from lacuna.reporting.facts import Panel, Report, panels, records, rows_where, subset_rows
 from lacuna.reporting.finding import Finding, best_first, bracketed, primary_rows
 from lacuna.reporting.rivals import leaders, rival_lines, rivals_of
@@ -33,7 +33,7 @@ def headline(report: Report) -> list[Finding]:
         overall = replace(overall, text=f"{overall.text} But first read the warning below: some numbers are too good.")
     each = [_panel(report, p) for p in panels(primary_rows(report))]
     found = [overall, leak, _complete(report), *each, _modalities(report), _ceiling(report)]
-    found += [below_constant(report), few_seeds(report)]
+    found += [below_constant(report), too_sure(report), few_seeds(report)]
     return [f for f in found if f is not None]
 
 

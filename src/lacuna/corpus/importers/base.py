@@ -138,7 +138,10 @@ def elsewhere(path: Path) -> str | None:
     if not path.is_dir():
         folder = path.absolute().parent
         return f"name the folder: {path.parent if path.parent.name else folder}" if _readable(folder) or meant(folder) else None
-    inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    try:
+        inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    except OSError:
+        return None
     if len(inside) > _LOOKS:
         return None
     found = [entry.name for entry in inside if _readable(entry) or meant(entry)]
@@ -147,7 +150,7 @@ def elsewhere(path: Path) -> str | None:
     return f"name one of the {len(found)} inside that can be read: {', '.join(found)}" if found else None
 
 
-_LOOKS = 50  # entries of a folder that are looked at one by one
+_LOOKS = 20  # entries of a folder that are looked at one by one
 
 
 def _readable(path: Path) -> bool:

@@ -201,8 +201,8 @@ def _read_csv(file: Path) -> tuple[pd.DataFrame, list[str]]:
         numbers = pd.to_numeric(cells, errors="coerce")
         if (numbers.isna() == table[column].isna()).all() and not numbers.isna().all():
             table[column] = numbers
-    told = [f"{file.name} is separated by {_SEPARATORS[separator]}"] if separator != "," else []
-    return table, [*told, *([f"decimal commas read in: {', '.join(commas)}"] if commas else [])]
+    notes = [f"{file.name} is separated by {_SEPARATORS[separator]}"] if separator != "," else []
+    return table, [*notes, *([f"decimal commas read in: {', '.join(commas)}"] if commas else [])]
 
 
 def likely_votes(path: Path) -> list[str]:
