@@ -25,7 +25,8 @@ def main() -> None:
 def doctor(path: Path, importer: str | None, options: tuple[str, ...]) -> None:
     """Say what a path is and what to do with it.
 
-    A file or a folder: which importer reads it, whether it can be used, what is wrong with it, and what comes next. The exit code is 0 if it can be used as it is, and 1 otherwise.
+    It may be a file or a folder: who reads it, whether it can be used, what is wrong with it, and what comes next.
+    The exit code is 0 if it can be used as it is, and 1 otherwise.
     """
     from lacuna.corpus.doctor import examine, render
 
@@ -42,7 +43,8 @@ def doctor(path: Path, importer: str | None, options: tuple[str, ...]) -> None:
 def duet(folder: Path, preset: str, changes: tuple[str, ...], overwrite: bool) -> None:
     """Draw the generated corpus into FOLDER.
 
-    It may be of any size: it is streamed to disk. With --set ood=true it is the shifted test: the same world, other speakers, another meeting of scene and emotion.
+    It may be of any size: it is streamed to disk. With --set ood=true it is the shifted test: the same world, other
+    speakers, another meeting of scene and emotion.
     """
     from lacuna.corpus.duet import preset as settings_of_preset
     from lacuna.corpus.duet import write

@@ -5,12 +5,15 @@ import sys
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from lacuna.__main__ import main
 from lacuna.corpus import save_corpus
 from lacuna.corpus.doctor import examine, render
-from lacuna.corpus.importers import importer_class
+from lacuna.corpus.importers import import_corpus, importer_class
+from lacuna.corpus.splits import carve_valid, fold
+from lacuna.errors import DataError
 
 
 class Evil:
@@ -54,7 +57,10 @@ def test_hostile_pickle_is_named(tmp_path):
 
 
 def test_what_cannot_be_looked_at(tmp_path, monkeypatch):
-    assert examine(tmp_path / "nope").kind == "nothing"
+    nothing = examine(tmp_path / "nope")
+    assert nothing.kind == "nothing"
+    assert str(tmp_path / "nope") in nothing.errors[0]
+    assert "LACUNA_SHARED_DATA" in nothing.advice
     assert examine("\0").errors
     os.mkfifo(tmp_path / "pipe")
     assert examine(tmp_path / "pipe").kind == "no regular file"
@@ -88,14 +94,152 @@ def test_usable_data_get_facts_and_a_snippet(make, tmp_path):
     for told in (
         "importer: mosi-csv",
         "4 in 2 dialogues",
-        "train 3 in 1 dialogues, test 1",
+        "train 3 in 1 dialogue, test 1 in 1 dialogue",
         "transcripts: 4 of 4",
         "modality audio: 2 wide",
         "train: negative 1, non-negative 2; test: negative 1, non-negative 0",
         "warning: there is no valid split",
-        f"path: {folder}\n    importer: mosi-csv\n    split: carve",
+        f"path: {folder}\n    importer: mosi-csv\n    # add dialogues before you train",
+        "at least 3 dialogues are needed to make the splits, one each for train, valid and test; there are 2",
     ):
         assert told in text
+
+
+ROWS = [[f"u{i}", f"d{i // 2}", ("train", "test")[i >= 12], ("joy", "anger")[i % 2], i % 3, 2 - i % 3] for i in range(16)]
+
+
+def table(folder, rows=ROWS, header=("id", "dialogue", "split", "emotion", "v_a", "v_b"), separator=","):
+    folder.mkdir()
+    text = "\n".join(separator.join(map(str, row)) for row in [header, *rows])
+    (folder / "utterances.csv").write_text(text, encoding="utf-8")
+    np.save(folder / "text.npy", np.random.default_rng(0).normal(size=(len(rows), 3)))
+    return folder
+
+
+def columns(*chosen):
+    return {
+        "rows": [[row[c] for c in chosen] for row in ROWS],
+        "header": [("id", "dialogue", "split", "emotion")[c] for c in chosen],
+    }
+
+
+def test_advice_is_yaml_that_the_importer_takes(tmp_path):
+    folder = table(tmp_path / "it's: mine #1")
+    advice = examine(folder, importer="table", soft="v_a,v_b", targets=["emotion"], nonfinite="zero").advice
+    ingest = yaml.safe_load(advice)["ingest"]
+    assert ingest["options"] == {"soft": ["v_a", "v_b"], "targets": ["emotion"], "nonfinite": "zero"}
+    assert (ingest["path"], ingest["split"], ingest["valid_share"]) == (str(folder), "carve", 0.15)
+    assert "another target: --params train.target=votes" in advice
+    assert "are v_a" not in advice
+    assert [t.name for t in import_corpus(folder, **ingest["options"]).targets] == ["emotion", "votes"]
+    assert yaml.safe_load(examine(folder, importer="table", targets=[]).advice.partition(":")[0]) == (
+        "it can be labelled by a model that was trained on another corpus"
+    )
+
+
+def test_votes_are_seen_and_targets_named(tmp_path):
+    advice = examine(table(tmp_path / "own")).advice
+    assert "# trained on: emotion; another target: --params train.target=v_a\n#   others: v_b" in advice
+    assert "# are v_a, v_b votes?" in advice
+    options = yaml.safe_load(advice.rpartition("#   options: ")[2])
+    assert [t.task for t in import_corpus(tmp_path / "own", **options).targets] == ["soft"]
+    scores = [[*row[:4], 1 + row[4], 7] for row in ROWS]
+    assert " votes?" not in examine(table(tmp_path / "scores", scores)).advice
+
+
+@pytest.mark.parametrize(
+    ("rows", "splits", "cut", "folds"),
+    [(2, False, None, None), (6, False, "fold", 3), (16, False, "fold", 5), (16, True, "carve", None)],
+)
+def test_splits_that_are_advised_can_be_made(rows, splits, cut, folds, tmp_path):
+    given = columns(0, 1, 2, 3) if splits else columns(0, 1, 3)
+    folder = table(tmp_path / "own", given["rows"][:rows], given["header"])
+    diagnosis = examine(folder)
+    ingest = yaml.safe_load(diagnosis.advice)["ingest"]
+    assert (ingest.get("split"), ingest.get("folds")) == (cut, folds)
+    corpus = import_corpus(folder)
+    if cut == "fold":
+        fold(corpus, folds, 0, 0)
+    elif cut == "carve":
+        carve_valid(corpus, ingest["valid_share"], 0)
+    else:
+        assert "at least 3 dialogues are needed to make the splits" in diagnosis.warnings[-2]
+        assert "there is 1" in diagnosis.warnings[-2]
+    save_corpus(corpus, tmp_path / "ours")
+    ours = examine(tmp_path / "ours").advice
+    if cut:
+        assert f"kedro run --params ingest.path={tmp_path / 'ours'},ingest.name=own,ingest.split={cut}" in ours
+    else:
+        assert "add dialogues" in ours
+
+
+def test_one_dialogue_with_a_split_is_not_told_to_carve(tmp_path):
+    folder = table(tmp_path / "own", [["a", "d", "train", "x"], ["b", "d", "train", "y"]], ["id", "dialogue", "split", "emotion"])
+    text = render(examine(folder))
+    assert "there is no valid split" in text
+    for wrong in ("carve", "split: fold", "folds:"):
+        assert wrong not in text
+
+
+def test_scarce_classes_and_unlabelled_rows_are_told(tmp_path):
+    rows = [[*row[:3], "fear" if i == 0 else "" if i == 1 else row[3]] for i, row in enumerate(ROWS)]
+    rows[2][3] = "joy"
+    text = render(examine(table(tmp_path / "own", rows, ["id", "dialogue", "split", "emotion"])))
+    assert "warning: target 'emotion': fewer than 5 labelled utterances of class fear 1" in text
+    assert "warning: target 'emotion': no test utterance of class fear" in text
+    assert "target emotion: classification; 1 of 16 utterances unlabelled; train: anger" in text
+
+
+def test_one_utterance(tmp_path):
+    diagnosis = examine(table(tmp_path / "own", [["a", "joy"]], ["id", "emotion"]))
+    assert diagnosis.summary["utterances"] == "1 in 1 dialogue, 1 speaker"
+    assert "one utterance is too few to train on" in diagnosis.warnings
+    assert "--pipelines predict" in diagnosis.advice
+
+
+TABLES = {
+    "latin-1": (lambda f: (f / "utterances.csv").write_bytes("id,text\na,grün\n".encode("latin-1")), "save it as UTF-8"),
+    "another name": (lambda f: (f / "utterances.csv").write_text("name,text\na,b\n"), "to 'id' ('name'?)"),
+    "empty": (lambda f: (f / "utterances.csv").write_text(""), "an empty file"),
+    "no features": (lambda f: (f / "text.npy").unlink(), "write one file a modality"),
+    "cut array": (lambda f: (f / "text.npy").write_bytes(b"\x93NUM"), "write it again from its source"),
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_a_table_that_cannot_be_read_tells_its_own_error(case, tmp_path):
+    change, told = TABLES[case]
+    change(table(tmp_path / "own"))
+    diagnosis = examine(tmp_path / "own")
+    assert (diagnosis.usable, diagnosis.importer) == (False, "table")
+    assert told in diagnosis.errors[0]
+    assert "no importer" not in render(diagnosis)
+    with pytest.raises(DataError) as caught:
+        import_corpus(tmp_path / "own")
+    assert told in str(caught.value)
+
+
+def test_a_file_of_a_folder_and_a_folder_of_one_file(tmp_path):
+    folder = table(tmp_path / "own")
+    for name in ("utterances.csv", "text.npy"):
+        assert examine(folder / name).advice == f"name the folder: {folder}"
+    inner = tmp_path / "around"
+    inner.mkdir()
+    (inner / "LICENSE").write_text("free")
+    np.savez(inner / "train_data.npz", language=np.ones((3, 2)), acoustic=np.ones((3, 2)), labels=np.ones(3))
+    assert examine(inner).advice == f"read train_data.npz? Then name it: {inner / 'train_data.npz'}"
+    with pytest.raises(DataError, match=r"do: read train_data\.npz\?"):
+        import_corpus(inner)
+    np.savez(inner / "more.npz", language=np.ones((3, 2)), acoustic=np.ones((3, 2)), labels=np.ones(3))
+    assert examine(inner).advice == "name one of the 2 inside that can be read: more.npz, train_data.npz"
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_a_damaged_array_that_nobody_reads_is_explained(name, tmp_path):
+    (tmp_path / name).write_bytes(b"PK\x03\x04" + bytes(500) if name == "a.npz" else b"hello")
+    text = render(examine(tmp_path / name))
+    assert "cut off" in text
+    assert "allow_pickle" not in text
 
 
 def test_nonfinite_is_refused_with_the_way_out(tmp_path):
@@ -131,6 +275,28 @@ def test_command(make, tmp_path):
     assert run(main, ["doctor", folder, "--option", "x"]).exit_code == 2
     assert run(main, ["doctor", folder, "--importer", "mosi-csv", "--option", "nonfinite=absent"]).exit_code == 0
     assert run(main, ["doctor", str(tmp_path / "nope")]).exit_code == 1
+
+
+def test_duet_command(tmp_path):
+    def run(*arguments):
+        return CliRunner().invoke(main, ["duet", *map(str, arguments), "--preset", "tiny"])
+
+    (tmp_path / "file").write_text("in the way")
+    for place in (tmp_path / "file", tmp_path / "file" / "inside"):
+        refused = run(place)
+        assert refused.exit_code == 1
+        assert f"Error: cannot write to {place}: " in refused.output
+    assert run(tmp_path / "new").exit_code == 0
+    before = (tmp_path / "new" / "corpus.json").read_bytes()
+    again = run(tmp_path / "new", "--set", "seed=1")
+    assert (again.exit_code, (tmp_path / "new" / "corpus.json").read_bytes()) == (1, before)
+    assert "--overwrite" in again.output
+    assert run(tmp_path / "new", "--set", "seed=1", "--overwrite").exit_code == 0
+    assert (tmp_path / "new" / "corpus.json").read_bytes() != before
+
+
+def test_help_is_not_cut():
+    assert "..." not in CliRunner().invoke(main, ["--help"], terminal_width=80).output.partition("Commands:")[2]
 
 
 def test_help_imports_nothing_heavy():

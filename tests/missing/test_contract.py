@@ -134,12 +134,10 @@ def test_a_mask_does_not_depend_on_the_order_of_the_rows(layouts, kind, shape, r
     assert one.measured() == pytest.approx(two.measured(), abs=1e-12)
 
 
-@every
+@pytest.mark.parametrize("kind", [k for k in CASES if k != Imbalanced()], ids=str)  # its default weights follow the order
 @quick
 @given(shape=shapes, rate=rates, seed=seeds)
 def test_a_mask_does_not_depend_on_the_order_of_the_modalities(layouts, kind, shape, rate, seed):
-    if kind == Imbalanced():
-        pytest.skip("its default weights follow the corpus's order")
     layout = layouts.make(**shape)
     turned = replace(layout, count=dict(reversed(layout.count.items())))
     one, two = (MaskPlan(kind, rate, seed).over(x).missing_flat() for x in (layout, turned))
@@ -160,12 +158,10 @@ def test_a_mask_does_not_depend_on_the_batches(layouts, kind, shape, rate, seed,
         assert not whole[m][batch][:, longest:].any()
 
 
-@every
+@pytest.mark.parametrize("kind", [k for k in CASES if not k.exact], ids=str)  # an exact rate is a property of the split
 @quick
 @given(shape=shapes, rate=rates, seed=seeds, data=st.data())
 def test_a_mask_does_not_depend_on_other_utterances_or_dialogues(layouts, kind, shape, rate, seed, data):
-    if kind.exact:
-        pytest.skip("an exact rate is a property of the split")
     layout = layouts.make(**shape)
     if kind.name in ("outage", "speaker"):
         kept = data.draw(st.sets(st.sampled_from(sorted(set(layout.dialogue.tolist()))), min_size=1))
@@ -265,13 +261,17 @@ def test_nothing_is_mutated_and_nothing_global_is_drawn(layouts, kind):
     assert np.array_equal(state, np.random.get_state()[1])  # noqa: NPY002
 
 
-@every
-@pytest.mark.parametrize("frames", [{"text": (1, 5)}, {"text": 1, "audio": 1, "vision": 1}, {"text": 0, "audio": 0, "vision": 0}])
+def named(kind):
+    """Modalities that the settings of a pattern name."""
+    return {n for s in kind.settings().values() if isinstance(s, tuple) for n in (x if isinstance(x, str) else x[0] for x in s)}
+
+
+SMALL = [{"text": (1, 5)}, {"text": 1, "audio": 1, "vision": 1}, {"text": 0, "audio": 0, "vision": 0}]
+
+
+@pytest.mark.parametrize(("kind", "frames"), [(k, f) for k in CASES for f in SMALL if named(k) <= set(f)], ids=str)
 @pytest.mark.parametrize(("utterances", "turns"), [(1, 1), (7, 1), (7, 7)])
 def test_small_splits(layouts, kind, frames, utterances, turns):
-    names = {n for s in kind.settings().values() if isinstance(s, tuple) for n in (x if isinstance(x, str) else x[0] for x in s)}
-    if not names <= set(frames):
-        pytest.skip("a setting names a modality that is not here")
     layout = layouts.make(utterances, turns=turns, frames=frames)
     for rate in (0, 0.3, 1):
         mask = MaskPlan(kind, rate).over(layout)

@@ -234,19 +234,19 @@ def _scarce(corpus: Corpus) -> list[str]:
         given = corpus.labelled(target.name)
         if target.task != "classification" or not given.any():
             continue
-        codes = corpus.utterances.labels[target.name]
-
-        def count(rows: NDArray[np.bool_], codes: NDArray[Any] = codes, target: Target = target) -> NDArray[np.int64]:
-            return np.bincount(codes[rows].astype(np.int64), minlength=len(target.classes))
-
-        total = count(given)
-        if few := [f"{c} {n}" for c, n in zip(target.classes, total.tolist(), strict=False) if n < _FEW]:
+        if few := [f"{c} {n}" for c, n in _counts(corpus, target, given).items() if n < _FEW]:
             told.append(f"target '{target.name}': fewer than {_FEW} labelled utterances of class {_some(few)}")
         for code, name in enumerate(SPLITS[1:], 1):
-            here = count(given & (split == code))
-            if here.any() and (lacking := [c for c, n in zip(target.classes, here.tolist(), strict=False) if not n]):
+            here = _counts(corpus, target, given & (split == code))
+            if any(here.values()) and (lacking := [c for c, n in here.items() if not n]):
                 told.append(f"target '{target.name}': no {name} utterance of class {_some(lacking)}")
     return told
+
+
+def _counts(corpus: Corpus, target: Target, rows: NDArray[np.bool_]) -> dict[str, int]:
+    """Utterances a class, among labelled rows."""
+    count = np.bincount(corpus.utterances.labels[target.name][rows].astype(np.int64), minlength=len(target.classes))
+    return dict(zip(target.classes, count.tolist(), strict=False))
 
 
 def _some(names: list[str], limit: int = 12) -> str:

@@ -21,7 +21,7 @@ def test_every_importer_is_described_and_takes_no_fright(tmp_path):
 
 
 def test_nothing_and_unknown(tmp_path):
-    with pytest.raises(DataError, match="no such path"):
+    with pytest.raises(DataError, match=r"no such path: /.*/nope\n  do: check the path, or set LACUNA_SHARED_DATA / ingest.path"):
         import_corpus(tmp_path / "nope")
     (tmp_path / "a.txt").write_text("hello")
     with pytest.raises(DataError, match=r"no importer recognises this(.|\n)*mosi-csv: CMU-MOSI"):

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
-from lacuna.corpus.importers import import_corpus
+from lacuna.corpus.importers import import_corpus, recognise
+from lacuna.corpus.importers.table import likely_votes
 from lacuna.errors import ConfigError
 
 
@@ -59,3 +60,25 @@ def test_options_choose_columns(make, tmp_path):
         import_corpus(folder, targets=["anger"])
     with pytest.raises(ConfigError, match="no file for modality 'smell'"):
         import_corpus(folder, modalities=["smell"])
+
+
+@pytest.mark.parametrize(("separator", "told"), [(";", "';'"), ("\t", "tabs")])
+def test_other_separators_are_read_and_noted(separator, told, tmp_path):
+    rows = [["id", "score", "words, said", "emotion"], ["a", "1,5", "2", '"x, y"'], ["b", "-2", "3", "z"]]
+    text = "\r\n".join(separator.join(row) for row in rows)
+    (tmp_path / "utterances.csv").write_text(text, encoding="utf-8-sig", newline="")  # as Excel writes it
+    np.save(tmp_path / "audio.npy", np.ones((2, 2)))
+    assert "table" in recognise(tmp_path)
+    corpus = import_corpus(tmp_path)
+    assert corpus.utterances.labels["score"].tolist() == [1.5, -2]
+    assert corpus.targets[2].classes == ("x, y", "z")
+    assert corpus.provenance.notes[:2] == (f"utterances.csv is separated by {told}", "decimal commas read in: score")
+
+
+def test_likely_votes(make, tmp_path):
+    folder = make.own(tmp_path / "own")
+    assert likely_votes(folder) == []
+    make.csv(folder / "utterances.csv", [["id", "joy", "fear", "age", "rate"], [1, 2, 0, 40, 0.5], [2, 0, 1, 30, -1]])
+    assert likely_votes(folder) == ["joy", "fear"]
+    make.csv(folder / "utterances.csv", [["id", "joy", "fear"], [1, 2, 0], [2, 0, 0]])
+    assert likely_votes(folder) == []

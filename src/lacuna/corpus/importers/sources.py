@@ -228,9 +228,9 @@ def _short(error: Exception) -> str:
 
 
 def many(count: int, noun: str) -> str:
-    """A count and its noun: ``1 dialogue``, ``2 dialogues``, ``1,000 entries``."""
+    """A count and its noun: ``1 dialogue``, ``2 dialogues``, ``3 entries``."""
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{count:,} {noun if count == 1 else plural}"
+    return f"{count} {noun if count == 1 else plural}"
 
 
 def read_numbers(path: Path) -> NDArray[np.float64]:

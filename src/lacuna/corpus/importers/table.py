@@ -206,22 +206,22 @@ def _read_csv(file: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def likely_votes(path: Path) -> list[str]:
-    """Columns of a table that look like votes of raters: small counts, not all of them 0 in any row; empty if there are no two.
+    """Columns of a table that look like votes of raters: small counts, 0 in some rows, not all of them 0 in any row.
 
     Args:
         path: a folder that this importer reads.
+
+    Returns:
+        Their names; none if there are no two.
     """
     files = folder_files(path)
     table, _ = _read(next(files[t] for t in _TABLES if t in files))
     columns = []
     for column in [c for c in table.columns if c not in _COLUMNS]:
-        numbers = table[column].to_numpy()
-        if numbers.dtype.kind in "iuf" and ((numbers >= 0) & (numbers <= _RATERS) & (numbers == np.floor(numbers))).all():
+        votes = table[column].to_numpy()
+        if votes.dtype.kind in "iuf" and ((votes >= 0) & (votes <= _RATERS) & (votes % 1 == 0)).all() and not votes.all():
             columns.append(str(column))
-    if len(columns) < 2:
-        return []
-    votes = table[columns].to_numpy(np.float64)
-    return columns if (votes == 0).any(axis=0).all() and (votes.sum(axis=1) > 0).all() else []
+    return columns if len(columns) > 1 and (table[columns].sum(axis=1) > 0).all() else []
 
 
 def _strings(table: pd.DataFrame, column: str) -> list[str | None] | None:
