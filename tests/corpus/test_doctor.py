@@ -143,6 +143,7 @@ def test_votes_are_seen_and_targets_named(tmp_path):
     assert "# are v_a, v_b votes?" in advice
     options = yaml.safe_load(advice.rpartition("#   options: ")[2])
     assert [t.task for t in import_corpus(tmp_path / "own", **options).targets] == ["soft"]
+    assert " votes?" not in examine(tmp_path / "own", classes=["v_a"]).advice
     scores = [[*row[:4], 1 + row[4], 7] for row in ROWS]
     assert " votes?" not in examine(table(tmp_path / "scores", scores)).advice
 
@@ -219,19 +220,19 @@ def test_a_table_that_cannot_be_read_tells_its_own_error(case, tmp_path):
     assert told in str(caught.value)
 
 
-def test_a_file_of_a_folder_and_a_folder_of_one_file(tmp_path):
+def test_a_file_of_a_folder_and_a_folder_of_one_file(make, tmp_path):
     folder = table(tmp_path / "own")
     for name in ("utterances.csv", "text.npy"):
         assert examine(folder / name).advice == f"name the folder: {folder}"
     inner = tmp_path / "around"
     inner.mkdir()
     (inner / "LICENSE").write_text("free")
-    np.savez(inner / "train_data.npz", language=np.ones((3, 2)), acoustic=np.ones((3, 2)), labels=np.ones(3))
-    assert examine(inner).advice == f"read train_data.npz? Then name it: {inner / 'train_data.npz'}"
-    with pytest.raises(DataError, match=r"do: read train_data\.npz\?"):
+    make.dump(inner / "a.pkl", make.mmsa())
+    assert examine(inner).advice == f"read a.pkl? Then name it: {inner / 'a.pkl'}"
+    with pytest.raises(DataError, match=r"do: read a\.pkl\?"):
         import_corpus(inner)
-    np.savez(inner / "more.npz", language=np.ones((3, 2)), acoustic=np.ones((3, 2)), labels=np.ones(3))
-    assert examine(inner).advice == "name one of the 2 inside that can be read: more.npz, train_data.npz"
+    make.dump(inner / "b.pkl", make.mmsa())
+    assert examine(inner).advice == "name one of the 2 inside that can be read: a.pkl, b.pkl"
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz"])

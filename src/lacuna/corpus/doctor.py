@@ -325,7 +325,7 @@ def _advice(corpus: Corpus, path: Path, importer: str, options: Mapping[str, Any
     elif why:
         lines += ["  # add dialogues before you train: see the warning on splits"]
     lines += _other_targets(corpus)
-    if importer == "table" and not options.get("soft") and (votes := likely_votes(path)):
+    if importer == "table" and not options.keys() & {"soft", "targets", "classes"} and (votes := likely_votes(path)):
         soft = _flow({"soft": votes, "targets": []})
         lines += [f"# are {', '.join(votes)} votes? As one soft target, under `ingest`:", f"#   options: {soft}"]
     return "\n".join(lines)
