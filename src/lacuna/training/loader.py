@@ -16,7 +16,7 @@ from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
 from lacuna.corpus.tensors import blocks
 
-SMALL = 16 << 20  # bytes; what is kept counts against the promise that memory is flat in the size of the corpus
+SMALL = 24 << 20  # bytes; what is kept counts against the promise that memory is flat in the size of the corpus
 
 
 @dataclass(frozen=True, eq=False)
