@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test demo lint results-duet bench clean
+.PHONY: test demo lint results-duet results-benchmarks bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,19 @@ results-duet: $(INSTALLED)  ## the generated corpus is what plain `kedro run` us
 	$(RUN)/kedro run
 	mkdir -p docs/results
 	cp data/08_reporting/duet/results.md docs/results/duet.md
+
+BENCHMARKS := masks.py memory.py "duet.py speed"
+
+results-benchmarks: $(INSTALLED)  ## what the benchmarks print on this machine
+	mkdir -p docs/results
+	@echo "# Benchmarks" > docs/results/.benchmarks
+	@echo "Made by \`make results-benchmarks\`; cores and threads are in the output. Compare ratios: machines differ." >> docs/results/.benchmarks
+	@for each in $(BENCHMARKS); do \
+		printf '\n## `python benchmarks/%s`\n\n```json\n' "$$each" >> docs/results/.benchmarks; \
+		OMP_NUM_THREADS=1 $(RUN)/python benchmarks/$$each >> docs/results/.benchmarks || exit 1; \
+		printf '```\n' >> docs/results/.benchmarks; \
+	done
+	mv docs/results/.benchmarks docs/results/benchmarks.md
 
 results-%: $(INSTALLED)  ## e.g. results-mosi: run an environment and put its tables into docs/results/
 	$(RUN)/kedro run --env $*

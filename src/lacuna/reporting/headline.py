@@ -50,7 +50,8 @@ def _overall(report: Report) -> Finding | None:
     if own["model"].nunique() < 2 or not count:
         return None
     if len(leads) == 1:
-        text = f"{next(iter(leads))} holds up best" + (f", under all {count} patterns that were measured" if count > 1 else "")
+        every = "both patterns" if count == 2 else f"all {count} patterns"
+        text = f"{next(iter(leads))} holds up best" + (f", under {every} that were measured" if count > 1 else "")
     else:
         order = sorted(leads, key=lambda name: (-len(leads[name]), name))
         text = "No model is best throughout: " + "; ".join(f"{name} under {listing(leads[name])}" for name in order)
