@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
+from lacuna.corpus.duet import Duet
 from lacuna.errors import DataError
 from lacuna.evaluation import CEILINGS
 from lacuna.pipelines import evaluate, ingest, predict, preprocess, report, train
@@ -118,6 +121,13 @@ def test_a_report_speaks_of_one_corpus_and_one_set_of_recognisers(project: Path)
     run(project, ["ingest"], ingest={"duet": {"preset": "tiny", "changes": {"seed": 1}}})
     with pytest.raises(DataError, match="another state of the corpus"):
         run(project, ["report"])
+
+
+def test_the_settings_of_duet_in_conf_are_its_defaults() -> None:
+    written = yaml.safe_load((ROOT / "conf/base/parameters_duet.yml").read_text("utf-8"))["_duet"]
+    assert Duet.from_json(written) == Duet()
+    simple = {f.name for f in fields(Duet)} - {"dialogues", "turns", "ood", "text", "audio", "vision"}  # set by the preset
+    assert set(written) == simple
 
 
 def test_only_training_and_scoring_are_for_the_gpu() -> None:

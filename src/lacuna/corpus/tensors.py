@@ -91,10 +91,18 @@ def read_rows(array: NDArray[Kind], start: NDArray[np.int64], count: NDArray[np.
     width = array.itemsize * int(np.prod(array.shape[1:], dtype=np.int64))
     offset = array.ctypes.data - np.frombuffer(base, np.uint8).ctypes.data + start[edges] * width
     size = np.add.reduceat(count, edges) * width if len(start) else edges
-    data = b"".join([os.pread(base.descriptor, n, at) for n, at in zip(size.tolist(), offset.tolist(), strict=True)])
+    data = b"".join([_pread(base.descriptor, n, at) for n, at in zip(size.tolist(), offset.tolist(), strict=True)])
     if len(data) != total * width:
         raise DataError("the features were cut off while in use", expected=f"{total * width} bytes", found=len(data))
     return np.frombuffer(data, array.dtype).reshape(total, *array.shape[1:])
+
+
+def _pread(descriptor: int, size: int, offset: int) -> bytes:
+    """``os.pread`` to the end: one call gives at most about 2 GiB."""
+    data = os.pread(descriptor, size, offset)
+    while len(data) < size and (more := os.pread(descriptor, size - len(data), offset + len(data))):
+        data += more
+    return data
 
 
 def _mapped(array: NDArray[Any]) -> _Mapped | None:

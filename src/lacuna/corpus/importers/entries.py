@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.corpus.importers.sources import PICKLES, folder_files
+from lacuna.corpus.importers.outlines import PICKLES
+from lacuna.corpus.importers.sources import folder_files
 from lacuna.corpus.pickles import read_pickle
 from lacuna.errors import DataError, LacunaError
 

@@ -20,7 +20,8 @@ from lacuna.corpus.assemble import Channel, assemble
 from lacuna.corpus.corpus import Corpus, key_of
 from lacuna.corpus.importers.base import Importer, Options, Recognition, register
 from lacuna.corpus.importers.conversations import MELD
-from lacuna.corpus.importers.sources import PICKLES, first_line, folder_files, provenance, read_npy
+from lacuna.corpus.importers.outlines import PICKLES
+from lacuna.corpus.importers.sources import first_line, folder_files, provenance, read_npy
 from lacuna.corpus.pickles import read_pickle
 from lacuna.corpus.repair import Policy
 from lacuna.corpus.schema import Target

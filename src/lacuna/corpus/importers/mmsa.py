@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from lacuna.corpus.assemble import Channel, assemble
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.importers.base import Importer, Options, Recognition, register
-from lacuna.corpus.importers.sources import Zeros, content_bounds, outline, provenance
+from lacuna.corpus.importers.outlines import outline
+from lacuna.corpus.importers.sources import Zeros, content_bounds, provenance
 from lacuna.corpus.pickles import read_pickle
 from lacuna.corpus.repair import Policy
 from lacuna.corpus.schema import SPLITS, Target

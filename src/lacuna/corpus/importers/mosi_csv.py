@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from lacuna.corpus.assemble import Channel, assemble
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.importers.base import Importer, Options, Recognition, register
-from lacuna.corpus.importers.sources import PICKLES, first_line, folder_files, peek_pickle, provenance, read_numbers
+from lacuna.corpus.importers.outlines import PICKLES, peek_pickle
+from lacuna.corpus.importers.sources import first_line, folder_files, provenance, read_numbers
 from lacuna.corpus.repair import Policy
 from lacuna.corpus.schema import Target
 from lacuna.errors import DataError

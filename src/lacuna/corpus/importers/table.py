@@ -26,8 +26,6 @@ One file a modality, named after it (``audio.npy``, ``text.safetensors``, ...):
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,13 +33,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.corpus.assemble import Channel, assemble
+from lacuna.corpus.assemble import assemble
 from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.importers.arrays import read_channel
 from lacuna.corpus.importers.base import Importer, Options, Recognition, register, slug
-from lacuna.corpus.importers.sources import Zeros, first_line, folder_files, many, provenance, read_npy, read_npz
+from lacuna.corpus.importers.sheets import STANDARD, header_of, ids_of, read_sheet, strings
+from lacuna.corpus.importers.sources import Zeros, first_line, folder_files, provenance
 from lacuna.corpus.repair import Policy
 from lacuna.corpus.schema import SPLITS, Target
-from lacuna.corpus.tensors import map_tensors
 from lacuna.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -49,10 +48,7 @@ if TYPE_CHECKING:
 
 _TABLES = ("utterances.csv", "utterances.parquet")
 _FEATURES = (".npy", ".npz", ".safetensors")
-_SEPARATORS = {",": "','", ";": "';'", "\t": "tabs"}
-_COMMA, _PLAIN = r"[+-]?\d+,\d+", r"[+-]?\d+"  # numbers as a German Excel writes them
 _RATERS = 100  # more votes than that are no votes
-_COLUMNS = ("id", "dialogue", "turn", "speaker", "split", "text")
 
 
 @dataclass(frozen=True)
@@ -89,7 +85,7 @@ class Table(Importer[TableOptions]):
         files = folder_files(path)
         features = sorted({f.stem for f in files.values() if f.suffix in _FEATURES})
         table = next((files[t] for t in _TABLES if t in files), None)
-        if table is None or not features or (table.suffix == ".csv" and "id" not in _header(first_line(table))[1]):
+        if table is None or not features or (table.suffix == ".csv" and "id" not in header_of(first_line(table))[1]):
             return None
         return Recognition(f"a table of utterances ({table.name}) with features: {', '.join(features)}")
 
@@ -105,104 +101,26 @@ class Table(Importer[TableOptions]):
             raise DataError(
                 "no table of utterances", corpus=name, expected=" or ".join(_TABLES), found=", ".join(files) or "nothing"
             )
-        table, read = _read(table_file)
-        names = _ids(table_file.name, table)
+        table, read = read_sheet(table_file)
+        names = ids_of(table_file.name, table)
         features = _features(name, files, options.modalities)
         targets, labels, notes = _targets(table_file.name, table, options)
-        dialogues = _strings(table, "dialogue")
-        splits = _strings(table, "split")
+        dialogues = strings(table, "dialogue")
+        splits = strings(table, "split")
         return assemble(
             name,
             ids=names,
             dialogues=names if dialogues is None else [i if d is None else d for d, i in zip(dialogues, names, strict=True)],
             turns=table["turn"].tolist() if "turn" in table else list(range(len(names))),
-            channels={m: _channel(m, file, names, options.zeros) for m, file in features.items()},
+            channels={m: read_channel(m, file, names, options.zeros) for m, file in features.items()},
             targets=targets,
             labels=dict(labels),
             splits=None if splits is None else [_split(s) for s in splits],
-            speakers=None if "speaker" not in table else [s or "unknown" for s in _strings(table, "speaker") or []],
-            texts=_strings(table, "text"),
+            speakers=None if "speaker" not in table else [s or "unknown" for s in strings(table, "speaker") or []],
+            texts=strings(table, "text"),
             provenance=provenance(self.name, path, [table_file, *features.values()], notes=[*read, *notes]),
             nonfinite=options.nonfinite,
         )
-
-
-def _header(line: str) -> tuple[str, list[str]]:
-    """Separator and cells of the first line: the separator that makes a cell ``id``, or the one that makes most cells."""
-    cells = {separator: [c.strip() for c in next(csv.reader([line], delimiter=separator), [])] for separator in _SEPARATORS}
-    best = max(_SEPARATORS, key=lambda s: ("id" in cells[s], len(cells[s])))  # the first one of equals
-    return best, cells[best]
-
-
-def _ids(file: str, table: pd.DataFrame) -> list[str]:
-    """The id of every row."""
-    ids, columns = _strings(table, "id"), [str(c) for c in table.columns]
-    if ids is None:
-        unique = [c for c in columns if table[c].notna().all() and table[c].is_unique]
-        like = next((c for c in columns if c.strip().lower() in ("id", "name", "utterance", "utterance_id")), None)
-        candidate = like or next(iter(unique), None)
-        raise DataError(
-            f"{file} has no column 'id'",
-            expected="a column 'id' with one name an utterance",
-            found=", ".join(columns),
-            hint="add one" if candidate is None else f"rename the column that names the utterances to 'id' ('{candidate}'?)",
-        )
-    if None in ids:
-        raise DataError(f"{file}: line {ids.index(None) + 2} has no id", expected="an id in every row", found="an empty cell")
-    names = [str(i) for i in ids]
-    if len(set(names)) != len(names):
-        twin = next(i for i in names if names.count(i) > 1)
-        raise DataError(f"{file}: an id comes twice", utterance=twin, found=f"{names.count(twin)} rows")
-    return names
-
-
-def _read(file: Path) -> tuple[pd.DataFrame, list[str]]:
-    """The table, and what a person should know of how it was read."""
-    import pandas as pd  # here: slow to import
-    import pyarrow as pa
-
-    hint = None
-    try:
-        return (pd.read_parquet(file), []) if file.suffix == ".parquet" else _read_csv(file)
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        found, hint = f"byte 0x{error.object[error.start]:02x} in line {line}", "save it as UTF-8 (in Excel: 'CSV UTF-8')"
-    except (ValueError, OSError, csv.Error, pa.ArrowException) as error:
-        found = str(error)
-    expected = "a header and rows" + (", as UTF-8" if hint else "")
-    raise DataError(f"{file.name} is not a readable table", expected=expected, found=found, hint=hint)
-
-
-def _read_csv(file: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Every cell as text, empty ones as None; label columns as numbers where all of them are. Strict: pandas pads short lines."""
-    import pandas as pd
-
-    text = file.read_bytes().decode("utf-8-sig")
-    if not text.strip():
-        raise ValueError("an empty file")
-    separator = _header(text.lstrip("\r\n").partition("\n")[0].rstrip("\r"))[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    header = [h.strip() for h in next((row for row in reader if row), [])]
-    rows = []
-    for row in reader:
-        if row and len(row) != len(header):
-            told = f"{file.name}: line {reader.line_num} is malformed"
-            raise DataError(told, expected=f"{many(len(header), 'field')}, as in the header", found=len(row))
-        rows += [row] if row else []
-    if len(set(header)) != len(header) or not rows:
-        raise ValueError("column names repeat" if rows else "no rows")
-    table = pd.DataFrame([[cell if cell != "" else None for cell in row] for row in rows], columns=header, dtype=object)
-    commas = []
-    for column in [c for c in header if c not in _COLUMNS]:
-        cells = table[column]
-        if separator != "," and cells.str.fullmatch(_COMMA).any() and cells.dropna().str.fullmatch(f"{_COMMA}|{_PLAIN}").all():
-            cells = cells.str.replace(",", ".", regex=False)
-            commas.append(column)
-        numbers = pd.to_numeric(cells, errors="coerce")
-        if (numbers.isna() == table[column].isna()).all() and not numbers.isna().all():
-            table[column] = numbers
-    notes = [f"{file.name} is separated by {_SEPARATORS[separator]}"] if separator != "," else []
-    return table, [*notes, *([f"decimal commas read in: {', '.join(commas)}"] if commas else [])]
 
 
 def likely_votes(path: Path) -> list[str]:
@@ -215,19 +133,13 @@ def likely_votes(path: Path) -> list[str]:
         Their names; none if there are no two.
     """
     files = folder_files(path)
-    table, _ = _read(next(files[t] for t in _TABLES if t in files))
+    table, _ = read_sheet(next(files[t] for t in _TABLES if t in files))
     columns = []
-    for column in [c for c in table.columns if c not in _COLUMNS]:
+    for column in [c for c in table.columns if c not in STANDARD]:
         votes = table[column].to_numpy()
         if votes.dtype.kind in "iuf" and ((votes >= 0) & (votes <= _RATERS) & (votes % 1 == 0)).all() and not votes.all():
             columns.append(str(column))
     return columns if len(columns) > 1 and (table[columns].sum(axis=1) > 0).all() else []
-
-
-def _strings(table: pd.DataFrame, column: str) -> list[str | None] | None:
-    if column not in table:
-        return None
-    return [None if missing else str(value) for value, missing in zip(table[column], table[column].isna(), strict=True)]
 
 
 def _split(value: str | None) -> str | None:
@@ -262,69 +174,11 @@ def _features(name: str, files: dict[str, Path], chosen: tuple[str, ...] | None)
     return found
 
 
-def _channel(modality: str, file: Path, ids: list[str], zeros: Zeros) -> Channel:
-    if file.suffix == ".npy":
-        frames, observed = _dense(file, modality, len(ids))
-    else:
-        arrays = map_tensors(file) if file.suffix == ".safetensors" else read_npz(file)
-        if set(arrays) == {"frames", "lengths"}:
-            frames = _ragged(file, modality, arrays, len(ids))
-        else:
-            if foreign := sorted(set(arrays) - set(ids)):
-                raise DataError(
-                    f"{file.name}: {many(len(foreign), 'key')} {'is' if len(foreign) == 1 else 'are'} no utterance of the table",
-                    modality=modality,
-                    expected="utterance ids as keys, or 'frames' and 'lengths'",
-                    found=f"'{foreign[0]}'",
-                )
-            frames = [arrays.get(i) for i in ids]
-        observed = None
-    if zeros == "absent":
-        frames = [None if f is None or not np.any(f) else f for f in frames]
-        observed = None if observed is None else [None if f is None else o for f, o in zip(frames, observed, strict=True)]
-    return Channel(frames, f"{file.name} of the owner", observed=observed)
-
-
-def _dense(file: Path, modality: str, total: int) -> tuple[list[Any], list[Any] | None]:
-    """(N, d) or (N, T, d), NaN rows being absent: the frames and which of them were observed."""
-    array = read_npy(file)
-    if array.ndim not in (2, 3) or len(array) != total or array.dtype.kind not in "fiub":
-        raise DataError(
-            f"{file.name}: the features do not match the table",
-            modality=modality,
-            expected=f"numbers of shape ({total}, width) or ({total}, frames, width)",
-            found=f"{array.dtype} of shape {array.shape}",
-        )
-    frames: list[Any] = []
-    observed: list[Any] = []
-    for sample in array:
-        sequence = np.atleast_2d(sample)
-        there = ~np.isnan(sequence).all(axis=1) if array.dtype.kind == "f" else np.ones(len(sequence), bool)
-        end = len(there) - int(there[::-1].argmax()) if there.any() else 0
-        seen = there[:end]
-        frames.append(np.where(seen[:, None], sequence[:end], 0) if end else None)
-        observed.append(seen if end else None)
-    return frames, observed
-
-
-def _ragged(file: Path, modality: str, arrays: dict[str, NDArray[Any]], total: int) -> list[Any]:
-    frames, lengths = arrays["frames"], arrays["lengths"]
-    fits = lengths.shape == (total,) and lengths.dtype.kind in "iu" and (lengths >= 0).all() and frames.ndim == 2
-    if not fits or int(lengths.sum()) != len(frames):
-        raise DataError(
-            f"{file.name}: frames and lengths do not match the table",
-            modality=modality,
-            expected=f"{total} lengths that sum to the number of frames",
-            found=f"{lengths.size} lengths that sum to {lengths.sum()}, frames of shape {frames.shape}",
-        )
-    return np.split(frames, np.cumsum(lengths)[:-1])
-
-
 def _targets(file: str, table: pd.DataFrame, options: TableOptions) -> tuple[list[Target], dict[str, Any], list[str]]:
     named = [*(options.targets or ()), *options.classes, *options.soft]
     if unknown := [c for c in named if c not in table]:
         raise ConfigError(f"{file} has no column {unknown[0]!r}; it has: {', '.join(map(str, table.columns))}")
-    free = [c for c in table.columns if c not in _COLUMNS and c not in options.soft]
+    free = [c for c in table.columns if c not in STANDARD and c not in options.soft]
     chosen = list(options.targets) if options.targets is not None else free
     targets: list[Target] = []
     labels: dict[str, Any] = {}

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from lacuna.corpus.assemble import Channel, assemble
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.importers.base import Importer, Options, Recognition, register
-from lacuna.corpus.importers.sources import PICKLES, Zeros, folder_files, npz_shapes, outline, provenance, read_npz
+from lacuna.corpus.importers.outlines import PICKLES, outline
+from lacuna.corpus.importers.sources import Zeros, folder_files, npz_shapes, provenance, read_npz
 from lacuna.corpus.pickles import read_pickle
 from lacuna.corpus.repair import Policy
 from lacuna.corpus.schema import SPLITS, Target

@@ -1,0 +1,86 @@
+"""Reading one file of features of importer ``table``: ``.npy``, ``.npz`` or ``.safetensors``, rows or ids as in the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.corpus.assemble import Channel
+from lacuna.corpus.importers.sources import Zeros, many, read_npy, read_npz
+from lacuna.corpus.tensors import map_tensors
+from lacuna.errors import DataError
+
+
+def read_channel(modality: str, file: Path, ids: list[str], zeros: Zeros) -> Channel:
+    """Read one modality.
+
+    Args:
+        modality: its name.
+        file: an ``.npy``, ``.npz`` or ``.safetensors``.
+        ids: of the utterances, in the order of the table.
+        zeros: what a recording of nothing but zeros is.
+
+    Returns:
+        Its frames, an utterance each.
+
+    Raises:
+        DataError: the file is damaged, or does not match the table.
+    """
+    if file.suffix == ".npy":
+        frames, observed = _dense(file, modality, len(ids))
+    else:
+        arrays = map_tensors(file) if file.suffix == ".safetensors" else read_npz(file)
+        if set(arrays) == {"frames", "lengths"}:
+            frames = _ragged(file, modality, arrays, len(ids))
+        else:
+            if foreign := sorted(set(arrays) - set(ids)):
+                raise DataError(
+                    f"{file.name}: {many(len(foreign), 'key')} {'is' if len(foreign) == 1 else 'are'} no utterance of the table",
+                    modality=modality,
+                    expected="utterance ids as keys, or 'frames' and 'lengths'",
+                    found=f"'{foreign[0]}'",
+                )
+            frames = [arrays.get(i) for i in ids]
+        observed = None
+    if zeros == "absent":
+        frames = [None if f is None or not np.any(f) else f for f in frames]
+        observed = None if observed is None else [None if f is None else o for f, o in zip(frames, observed, strict=True)]
+    return Channel(frames, f"{file.name} of the owner", observed=observed)
+
+
+def _dense(file: Path, modality: str, total: int) -> tuple[list[Any], list[Any] | None]:
+    """(N, d) or (N, T, d), NaN rows being absent: the frames and which of them were observed."""
+    array = read_npy(file)
+    if array.ndim not in (2, 3) or len(array) != total or array.dtype.kind not in "fiub":
+        raise DataError(
+            f"{file.name}: the features do not match the table",
+            modality=modality,
+            expected=f"numbers of shape ({total}, width) or ({total}, frames, width)",
+            found=f"{array.dtype} of shape {array.shape}",
+        )
+    frames: list[Any] = []
+    observed: list[Any] = []
+    for sample in array:
+        sequence = np.atleast_2d(sample)
+        there = ~np.isnan(sequence).all(axis=1) if array.dtype.kind == "f" else np.ones(len(sequence), bool)
+        end = len(there) - int(there[::-1].argmax()) if there.any() else 0
+        seen = there[:end]
+        frames.append(np.where(seen[:, None], sequence[:end], 0) if end else None)
+        observed.append(seen if end else None)
+    return frames, observed
+
+
+def _ragged(file: Path, modality: str, arrays: dict[str, NDArray[Any]], total: int) -> list[Any]:
+    frames, lengths = arrays["frames"], arrays["lengths"]
+    fits = lengths.shape == (total,) and lengths.dtype.kind in "iu" and (lengths >= 0).all() and frames.ndim == 2
+    if not fits or int(lengths.sum()) != len(frames):
+        raise DataError(
+            f"{file.name}: frames and lengths do not match the table",
+            modality=modality,
+            expected=f"{total} lengths that sum to the number of frames",
+            found=f"{lengths.size} lengths that sum to {lengths.sum()}, frames of shape {frames.shape}",
+        )
+    return np.split(frames, np.cumsum(lengths)[:-1])

@@ -1,0 +1,103 @@
+"""Reading the table of utterances of importer ``table``: CSV as people's programs write it, or parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lacuna.corpus.importers.sources import many
+from lacuna.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STANDARD = ("id", "dialogue", "turn", "speaker", "split", "text")  # every other column is a label
+_SEPARATORS = {",": "','", ";": "';'", "\t": "tabs"}
+_COMMA, _PLAIN = r"[+-]?\d+,\d+", r"[+-]?\d+"  # numbers as a German Excel writes them
+
+
+def header_of(line: str) -> tuple[str, list[str]]:
+    """Separator and cells of the first line: the separator that makes a cell ``id``, or the one that makes most cells."""
+    cells = {separator: [c.strip() for c in next(csv.reader([line], delimiter=separator), [])] for separator in _SEPARATORS}
+    best = max(_SEPARATORS, key=lambda s: ("id" in cells[s], len(cells[s])))  # the first one of equals
+    return best, cells[best]
+
+
+def ids_of(file: str, table: pd.DataFrame) -> list[str]:
+    """The id of every row."""
+    ids, columns = strings(table, "id"), [str(c) for c in table.columns]
+    if ids is None:
+        unique = [c for c in columns if table[c].notna().all() and table[c].is_unique]
+        like = next((c for c in columns if c.strip().lower() in ("id", "name", "utterance", "utterance_id")), None)
+        candidate = like or next(iter(unique), None)
+        raise DataError(
+            f"{file} has no column 'id'",
+            expected="a column 'id' with one name an utterance",
+            found=", ".join(columns),
+            hint="add one" if candidate is None else f"rename the column that names the utterances to 'id' ('{candidate}'?)",
+        )
+    if None in ids:
+        raise DataError(f"{file}: line {ids.index(None) + 2} has no id", expected="an id in every row", found="an empty cell")
+    names = [str(i) for i in ids]
+    if len(set(names)) != len(names):
+        twin = next(i for i in names if names.count(i) > 1)
+        raise DataError(f"{file}: an id comes twice", utterance=twin, found=f"{names.count(twin)} rows")
+    return names
+
+
+def read_sheet(file: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The table, and what a person should know of how it was read."""
+    import pandas as pd  # here: slow to import
+    import pyarrow as pa
+
+    hint = None
+    try:
+        return (pd.read_parquet(file), []) if file.suffix == ".parquet" else _read_csv(file)
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        found, hint = f"byte 0x{error.object[error.start]:02x} in line {line}", "save it as UTF-8 (in Excel: 'CSV UTF-8')"
+    except (ValueError, OSError, csv.Error, pa.ArrowException) as error:
+        found = str(error)
+    expected = "a header and rows" + (", as UTF-8" if hint else "")
+    raise DataError(f"{file.name} is not a readable table", expected=expected, found=found, hint=hint)
+
+
+def _read_csv(file: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Every cell as text, empty ones as None; label columns as numbers where all of them are. Strict: pandas pads short lines."""
+    import pandas as pd
+
+    text = file.read_bytes().decode("utf-8-sig")
+    if not text.strip():
+        raise ValueError("an empty file")
+    separator = header_of(text.lstrip("\r\n").partition("\n")[0].rstrip("\r"))[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    header = [h.strip() for h in next((row for row in reader if row), [])]
+    rows = []
+    for row in reader:
+        if row and len(row) != len(header):
+            told = f"{file.name}: line {reader.line_num} is malformed"
+            raise DataError(told, expected=f"{many(len(header), 'field')}, as in the header", found=len(row))
+        rows += [row] if row else []
+    if len(set(header)) != len(header) or not rows:
+        raise ValueError("column names repeat" if rows else "no rows")
+    table = pd.DataFrame([[cell if cell != "" else None for cell in row] for row in rows], columns=header, dtype=object)
+    commas = []
+    for column in [c for c in header if c not in STANDARD]:
+        cells = table[column]
+        if separator != "," and cells.str.fullmatch(_COMMA).any() and cells.dropna().str.fullmatch(f"{_COMMA}|{_PLAIN}").all():
+            cells = cells.str.replace(",", ".", regex=False)
+            commas.append(column)
+        numbers = pd.to_numeric(cells, errors="coerce")
+        if (numbers.isna() == table[column].isna()).all() and not numbers.isna().all():
+            table[column] = numbers
+    notes = [f"{file.name} is separated by {_SEPARATORS[separator]}"] if separator != "," else []
+    return table, [*notes, *([f"decimal commas read in: {', '.join(commas)}"] if commas else [])]
+
+
+def strings(table: pd.DataFrame, column: str) -> list[str | None] | None:
+    """A column as text, empty cells as ``None``; ``None`` if there is no such column."""
+    if column not in table:
+        return None
+    return [None if missing else str(value) for value, missing in zip(table[column], table[column].isna(), strict=True)]
