@@ -84,7 +84,7 @@ def _run_facts(
 ) -> RunFacts:
     """What was run, as the recognisers and tables tell it; the parameters may have changed since."""
     target, chosen = recognizers[0].schema.target, [r.selection for r in recognizers]
-    settings = json.dumps(parameters, sort_keys=True, default=str)
+    settings = json.dumps(_placeless(parameters), sort_keys=True, default=str)
     return RunFacts(
         corpus=corpus_facts["name"],
         command=_command(),
@@ -108,6 +108,13 @@ def _run_facts(
         notes=tuple(corpus_facts["notes"]),
         licence=corpus_facts["licence"],
     )
+
+
+def _placeless(value: Any) -> Any:
+    """Parameters without the places of files, which differ from machine to machine and change no result."""
+    if isinstance(value, dict):
+        return {k: _placeless(v) for k, v in value.items() if k not in ("path", "checkpoints")}
+    return value
 
 
 def _command() -> str:
