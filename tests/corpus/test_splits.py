@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lacuna.corpus.splits import carve_valid, fold
-from lacuna.corpus.standin import StandIn, generate
 from lacuna.errors import ConfigError
+from standin import StandIn, generate
 
 
 def without_valid(seed=0, dialogues=30):

@@ -13,10 +13,10 @@ import pytest
 from kedro.io import DatasetError
 
 from lacuna.corpus import Corpus
-from lacuna.corpus.standin import StandIn, generate
 from lacuna.datasets.corpus import CorpusDataset, CorpusValidator
 from lacuna.datasets.files import AtomicFileDataset, JSONDataset, TableDataset, TensorsDataset
 from lacuna.errors import DataError
+from standin import StandIn, generate
 
 FILES: list[tuple[type[AtomicFileDataset[Any]], Any]] = [
     (TableDataset, pd.DataFrame({"rate": [0.0, 0.5], "model": ["a", "b"]})),

@@ -9,8 +9,6 @@ import pytest
 
 from lacuna.corpus import Corpus
 from lacuna.corpus.duet import generate, preset
-from lacuna.corpus.standin import StandIn
-from lacuna.corpus.standin import generate as other
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError
 from lacuna.evaluation import (
@@ -28,6 +26,8 @@ from lacuna.evaluation import (
 )
 from lacuna.missing import MaskPlan
 from lacuna.training import TrainingConfig, fit
+from standin import StandIn
+from standin import generate as other
 
 CONFIG = EvaluationConfig(
     (PatternSpec("rmm"), PatternSpec("outage"), PatternSpec("fixed")), rates=(0.0, 0.5, 1.0), mask_seeds=(0,)

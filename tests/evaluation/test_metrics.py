@@ -13,6 +13,7 @@ from lacuna.corpus import Target
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation import METRICS, Counts, constant_counts, count, metric, metrics_of, primary, score
 from lacuna.evaluation.counts import BINS, columns, width
+from lacuna.training import selection
 
 SENTIMENT = Target("sentiment", "regression", low=-3, high=3)
 POLARITY = Target("polarity", "classification", ("negative", "neutral", "positive"))
@@ -263,7 +264,6 @@ def test_the_registry_is_complete() -> None:
 
 
 def test_selection_in_training_uses_the_same_definitions() -> None:
-    selection = pytest.importorskip("lacuna.training.selection")
     r = np.random.default_rng(0)
     truth, predicted = r.integers(4, size=50), r.integers(3, size=50)
     counts = total(emotion(4), one_hot(predicted, 4), truth)

@@ -12,7 +12,6 @@ import torch
 
 from lacuna.corpus import Corpus, Target
 from lacuna.corpus.batch import Batch
-from lacuna.corpus.standin import StandIn, generate
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation import (
@@ -31,6 +30,7 @@ from lacuna.missing import Layout, MaskPlan
 from lacuna.models import Prediction, build
 from lacuna.training.loader import Loader
 from lacuna.training.trained import Selection, TrainedRecognizer
+from standin import StandIn, generate
 
 RATES = (0.0, 0.5, 1.0)
 PATTERNS = (PatternSpec("rmfm"), PatternSpec("rmm"), PatternSpec("fixed"))

@@ -10,10 +10,10 @@ import torch
 
 from lacuna.corpus import Corpus
 from lacuna.corpus.batch import Batch, collate
-from lacuna.corpus.standin import StandIn, generate
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.models import Recognizer, build, list_models, model_class
 from lacuna.training.loader import Loader
+from standin import StandIn, generate
 
 MODELS = list_models()
 THREE = (("text", 6), ("audio", 5), ("vision", 4))

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lacuna.corpus import Schema
-from lacuna.corpus.standin import StandIn, generate
 from lacuna.errors import ConfigError
 from lacuna.models import build, configure, list_models, model_class
+from standin import StandIn, generate
 
 WRONG: list[tuple[str, str, Any]] = [
     ("mlp", "hidden", -1),

@@ -18,7 +18,7 @@ import torch
 
 from lacuna.errors import TrainingError
 from lacuna.training import Fitted
-from lacuna.training.checkpoint import LOCK, locked
+from lacuna.training.lock import LOCK, locked
 
 Train = Callable[..., Fitted]
 pytest.importorskip("fcntl")
@@ -26,7 +26,7 @@ pytest.importorskip("fcntl")
 HOLD = """
 import sys, time
 from pathlib import Path
-from lacuna.training.checkpoint import locked
+from lacuna.training.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -11,11 +11,11 @@ import torch
 
 import lacuna.training.trained as module
 from lacuna.corpus import Corpus
-from lacuna.corpus.standin import StandIn, generate
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import DataError
 from lacuna.training import TrainedRecognizer, TrainingConfig, fit, load_recognizers, save_recognizer, save_recognizers
 from lacuna.training.trained import MANIFEST, load_recognizer
+from standin import StandIn, generate
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +22,11 @@ from torch import Tensor
 from lacuna.atomic import TEMPORARY, Stored, store, sweep_stale, write_json
 from lacuna.errors import DataError, TrainingError
 from lacuna.training.identity import Identity, differences
+from lacuna.training.lock import LOCK, locked
 from lacuna.training.state import RunState
 
 VERSION = 1
-LAST, PREVIOUS, RESULT, STOPPED, LOCK = "last.json", "previous.json", "result.json", "stopped.json", "lock"
+LAST, PREVIOUS, RESULT, STOPPED = "last.json", "previous.json", "result.json", "stopped.json"
 _log = logging.getLogger(__name__)
 
 
@@ -215,68 +213,6 @@ class Checkpoints:
             (folder / name).unlink(missing_ok=True)
         sweep_stale(folder, "state", [])
         sweep_stale(folder, "best", [] if self._best is None else [self._best.name])
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Have a run folder to oneself; made if needed. The system lifts the lock when the process ends, even by SIGKILL.
-
-    Raises:
-        TrainingError: another process has it, or the folder cannot be written to.
-    """
-    path = folder / LOCK
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = _lock(path)
-    except OSError as error:
-        raise TrainingError(f"nothing can be written to {folder}\n  found: {error}\n  do: use another folder") from error
-    try:
-        yield
-    finally:
-        if handle is not None:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)  # while it is still held: see _lock
-            os.close(handle)
-
-
-def _lock(path: Path) -> int | None:
-    """The open, locked file; ``None`` where files cannot be locked."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return None
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(handle), os.stat(path)):
-                break
-        except FileNotFoundError:
-            pass  # its owner ended and deleted it between the two calls above
-        except BlockingIOError:
-            owner = _owner(handle)
-            os.close(handle)
-            raise TrainingError(
-                f"another process trains in {path.parent}\n  found: {owner}\n"
-                "  do: wait for it or stop it, then run again; the run goes on from its last checkpoint"
-            ) from None
-        except OSError as error:
-            _log.warning("%s cannot be locked (%s): let no other process train in that folder", path, error)
-            return handle
-        os.close(handle)
-    with suppress(OSError):  # on a full disk it holds without a name
-        os.ftruncate(handle, 0)
-        os.write(handle, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
-    return handle
-
-
-def _owner(handle: int) -> str:
-    """Who holds a lock, in words."""
-    try:
-        content = json.loads(os.read(handle, 4096))
-        return f"process {content['pid']} on host {content['host']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "a process that has not said its number yet"
 
 
 def _jsonable(value: Any) -> Any:

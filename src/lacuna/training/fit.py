@@ -21,12 +21,13 @@ from lacuna.corpus.statistics import Statistics
 from lacuna.errors import TrainingError
 from lacuna.missing import Layout, derive_seed
 from lacuna.models import Recognizer, build
-from lacuna.training.checkpoint import Checkpoints, Result, locked
+from lacuna.training.checkpoint import Checkpoints, Result
 from lacuna.training.config import TrainingConfig
 from lacuna.training.device import autocast, own_random_state, pick_device, reproducible
 from lacuna.training.guard import check_splits
 from lacuna.training.identity import Recipe
 from lacuna.training.loader import Loader
+from lacuna.training.lock import locked
 from lacuna.training.logs import RunLog, run_log
 from lacuna.training.masks import TrainingMasks, selection_masks
 from lacuna.training.selection import metric_name, validate

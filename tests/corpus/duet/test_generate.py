@@ -13,8 +13,8 @@ from lacuna.corpus import Corpus, check, open_corpus, save_corpus
 from lacuna.corpus.duet import Duet, draw_world, generate, preset, settings_of, write
 from lacuna.corpus.duet.sheets import SHEET, draw, draw_sheet
 from lacuna.corpus.duet.words import CAST, UNSEEN
-from lacuna.corpus.standin import StandIn
-from lacuna.corpus.standin import generate as stand_in
+from standin import StandIn
+from standin import generate as stand_in
 
 
 def same(left: Corpus, right: Corpus) -> bool:

@@ -11,9 +11,9 @@ from scipy.stats import multivariate_normal
 from lacuna.corpus import Corpus
 from lacuna.corpus.duet import Oracle, World, generate, posterior, preset
 from lacuna.corpus.duet.oracle import Belief
-from lacuna.corpus.standin import StandIn
-from lacuna.corpus.standin import generate as stand_in
 from lacuna.errors import ConfigError, DataError
+from standin import StandIn
+from standin import generate as stand_in
 
 Mask = dict[str, np.ndarray]
 THREE = preset("tiny", dialogues=8, turns=(3, 3), alternate=0.6)

@@ -7,7 +7,6 @@ import logging
 import pandas as pd
 
 from lacuna.corpus import Corpus
-from lacuna.errors import DataError
 from lacuna.evaluation import (
     Bootstrap,
     Sweep,
@@ -23,6 +22,7 @@ from lacuna.evaluation import (
     sweep_ceilings,
 )
 from lacuna.evaluation.tables import CEILING
+from lacuna.pipelines.checks import check_same_corpus
 from lacuna.pipelines.parameters import Evaluate
 from lacuna.training import TrainedRecognizer
 from lacuna.training.device import pick_device, reproducible
@@ -64,23 +64,6 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
         compare(drawn, level=config.level),
         _confusions(sweeps),
     )
-
-
-def check_same_corpus(recognizers: list[TrainedRecognizer], digest: str, name: str) -> None:
-    """Refuse recognisers that were trained on another state of the corpus.
-
-    Raises:
-        DataError: the corpus was ingested again, and differently, since they were trained.
-    """
-    other = [r for r in recognizers if r.data != digest]
-    if other:
-        raise DataError(
-            f"{len(other)} recognisers, first '{other[0].name}', were trained on another state of the corpus",
-            corpus=name,
-            expected=digest,
-            found=other[0].data or "no digest",
-            hint="it was ingested again since: kedro run --pipelines preprocess,train,evaluate,report",
-        )
 
 
 def _warn(drawn: Bootstrap, summary: pd.DataFrame) -> None:

@@ -16,9 +16,8 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from lacuna.errors import DataError
 from lacuna.evaluation import CEILINGS, primary
-from lacuna.pipelines.evaluate.nodes import check_same_corpus
+from lacuna.pipelines.checks import check_same_corpus, check_scores
 from lacuna.pipelines.parameters import Evaluate
 from lacuna.reporting import ModelFacts, Report, RunFacts, curves, subsets
 from lacuna.training import TrainedRecognizer
@@ -41,7 +40,7 @@ def compose_report(
 ) -> Report:
     """All tables of a run with the facts that a reader needs to trust or repeat it."""
     check_same_corpus(recognizers, corpus_facts["digest"], corpus_facts["name"])
-    _check_scores(scores, recognizers, corpus_facts)
+    check_scores(scores, recognizers, corpus_facts)
     by_name: dict[str, list[TrainedRecognizer]] = {}
     for trained in recognizers:
         by_name.setdefault(trained.name, []).append(trained)
@@ -58,20 +57,6 @@ def compose_report(
         models={name: ModelFacts.of(own) for name, own in by_name.items()},
         references=tuple(name for name in ("prior", *CEILINGS) if (summary["model"] == name).any()),
     )
-
-
-def _check_scores(scores: pd.DataFrame, recognizers: list[TrainedRecognizer], corpus_facts: dict[str, Any]) -> None:
-    """Refuse tables of other recognisers or of another test split than the report speaks of."""
-    own = scores[~scores["model"].isin(CEILINGS)]
-    found, expected = set(zip(own["model"], own["seed"], strict=True)), {(r.name, r.seed) for r in recognizers}
-    if found != expected or own["n"].max() > corpus_facts["utterances"].get("test", 0):
-        raise DataError(
-            "the scores are not of these recognisers and this test split",
-            corpus=corpus_facts["name"],
-            expected=", ".join(f"{m} {s}" for m, s in sorted(expected)),
-            found=", ".join(f"{m} {s}" for m, s in sorted(found)),
-            hint="score them again: kedro run --pipelines evaluate,report",
-        )
 
 
 def draw_figures(summary: pd.DataFrame) -> tuple[go.Figure, go.Figure]:

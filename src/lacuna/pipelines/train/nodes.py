@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lacuna.corpus import Corpus
-from lacuna.corpus.statistics import Statistics, fit_statistics
-from lacuna.errors import DataError
+from lacuna.corpus.statistics import Statistics
+from lacuna.pipelines.checks import check_statistics
 from lacuna.pipelines.parameters import Models, Train, training_config
 from lacuna.training import TrainedRecognizer, fit
 from lacuna.training.identity import Recipe, run_key
@@ -34,7 +34,7 @@ def train_recognizers(
     """
     schema, learn, choose = corpus.schema(train.target), corpus.only("train"), corpus.only("valid")
     standard = Statistics.from_tensors(statistics)
-    _check_statistics(standard, corpus)
+    check_statistics(standard, corpus)
     trained, histories = [], []
     for name in train.models:
         own = models.of(name)
@@ -48,14 +48,3 @@ def train_recognizers(
             trained.append(fitted.trained)
             histories.append(pd.DataFrame(fitted.history).assign(model=name, seed=seed))
     return trained, pd.concat(histories, ignore_index=True)
-
-
-def _check_statistics(given: Statistics, corpus: Corpus) -> None:
-    """Refuse statistics that were taken of another corpus, or of other splits."""
-    here, there = fit_statistics(corpus).to_tensors(), given.to_tensors()
-    if here.keys() != there.keys() or any(not np.array_equal(here[name], there[name]) for name in here):
-        raise DataError(
-            "the statistics are not those of the training split",
-            corpus=corpus.name,
-            hint="run `preprocess` before `train`: kedro run --pipelines preprocess,train",
-        )

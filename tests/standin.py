@@ -1,4 +1,4 @@
-"""A small generated corpus: conversations in which emotions persist, with words, a voice and a face of unequal worth."""
+"""A tiny corpus of any task and shape for tests; what users generate is duet, whose ceiling is known."""
 
 from __future__ import annotations
 

@@ -1,0 +1,64 @@
+"""Pipelines may be run one by one: what they hand on must be of one corpus, one state of it, and one set of recognisers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lacuna.corpus import Corpus
+from lacuna.corpus.statistics import Statistics, fit_statistics
+from lacuna.errors import DataError
+from lacuna.evaluation import CEILINGS
+from lacuna.training import TrainedRecognizer
+
+
+def check_statistics(given: Statistics, corpus: Corpus) -> None:
+    """Refuse statistics that were taken of another corpus, or of other splits.
+
+    Raises:
+        DataError: they are not those of the training split.
+    """
+    here, there = fit_statistics(corpus).to_tensors(), given.to_tensors()
+    if here.keys() != there.keys() or any(not np.array_equal(here[name], there[name]) for name in here):
+        raise DataError(
+            "the statistics are not those of the training split",
+            corpus=corpus.name,
+            hint="run `preprocess` before `train`: kedro run --pipelines preprocess,train",
+        )
+
+
+def check_same_corpus(recognizers: list[TrainedRecognizer], digest: str, name: str) -> None:
+    """Refuse recognisers that were trained on another state of the corpus.
+
+    Raises:
+        DataError: the corpus was ingested again, and differently, since they were trained.
+    """
+    other = [r for r in recognizers if r.data != digest]
+    if other:
+        raise DataError(
+            f"{len(other)} recognisers, first '{other[0].name}', were trained on another state of the corpus",
+            corpus=name,
+            expected=digest,
+            found=other[0].data or "no digest",
+            hint="it was ingested again since: kedro run --pipelines preprocess,train,evaluate,report",
+        )
+
+
+def check_scores(scores: pd.DataFrame, recognizers: list[TrainedRecognizer], corpus_facts: dict[str, Any]) -> None:
+    """Refuse tables of other recognisers or of another test split than the report speaks of.
+
+    Raises:
+        DataError: models, seeds or the number of test utterances differ.
+    """
+    own = scores[~scores["model"].isin(CEILINGS)]
+    found, expected = set(zip(own["model"], own["seed"], strict=True)), {(r.name, r.seed) for r in recognizers}
+    if found != expected or own["n"].max() > corpus_facts["utterances"].get("test", 0):
+        raise DataError(
+            "the scores are not of these recognisers and this test split",
+            corpus=corpus_facts["name"],
+            expected=", ".join(f"{m} {s}" for m, s in sorted(expected)),
+            found=", ".join(f"{m} {s}" for m, s in sorted(found)),
+            hint="score them again: kedro run --pipelines evaluate,report",
+        )
