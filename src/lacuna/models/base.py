@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema, Target
-from lacuna.errors import ConfigError
-from lacuna.registry import Registry, check_settings
+from lacuna.models.config import Config
+from lacuna.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -39,35 +39,14 @@ class Stage:
     Attributes:
         name: what :meth:`Recognizer.losses` is called with.
         parameters: prefixes of the parameter names that this stage steps; the others stay bit-identical. Empty = all.
+        optimizer: stages that name the same optimiser share it with its moments; by default each stage has its own.
+        keeps_gradient: the next stage adds its gradient to this one's, instead of starting from zero.
     """
 
     name: str = "task"
     parameters: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Config:
-    """Base of every model's frozen settings: one dataclass a model, one YAML a model; checked by :func:`check_bounds`."""
-
-
-def check_bounds(model: str, config: Config, **bounds: tuple[float, float]) -> None:
-    """Check settings in the ``__post_init__`` of a config.
-
-    Args:
-        model: its registered name.
-        config: what is checked.
-        bounds: by field, lowest and highest value that make sense. Two integers: whole numbers only.
-
-    Raises:
-        ConfigError: a value is of another kind or out of bounds; the message names model, field, bound and value.
-    """
-    for name, (low, high) in bounds.items():
-        value: object = getattr(config, name)
-        whole = isinstance(low, int) and isinstance(high, int)
-        number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-        if not number or not low <= value <= high:  # type: ignore[operator] # NaN is in no bounds
-            kind = "a whole number" if whole else "a number"
-            raise ConfigError(f"model '{model}': setting '{name}' must be {kind} from {low} to {high}; found {value!r}")
+    optimizer: str | None = None
+    keeps_gradient: bool = False
 
 
 class Recognizer(nn.Module, ABC):
@@ -81,11 +60,11 @@ class Recognizer(nn.Module, ABC):
         config: an instance of the class's ``Config``.
     """
 
-    name: ClassVar[str]
+    name: str
     Config: ClassVar[type[Config]] = Config
-    needs_dialogue: ClassVar[bool] = False  # reads other turns: batches must hold whole dialogues
-    recovers: ClassVar[bool] = False  # returns recovered frames
-    learns: ClassVar[bool] = True  # has parameters that gradient descent steps
+    needs_dialogue: bool = False  # reads other turns: batches must hold whole dialogues
+    recovers: bool = False  # returns recovered frames
+    learns: bool = True  # has parameters that gradient descent steps
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__()
@@ -102,6 +81,14 @@ class Recognizer(nn.Module, ABC):
 
         Args:
             batches: each call iterates once over the complete training batches.
+        """
+
+    def settle(self, batches: Callable[[], Iterable[Batch]], metric: Callable[[Iterable[Tensor]], float]) -> None:
+        """Choose on validation what gradient descent does not, once, after the best weights are known.
+
+        Args:
+            batches: each call iterates once over the validation batches under the selection masks.
+            metric: the validation metric of logits, one (U, C) or (U, 1) a batch in that order; larger is better.
         """
 
     @abstractmethod
@@ -146,28 +133,3 @@ _REGISTRY: Registry[Recognizer] = Registry("model", "lacuna.models")
 register = _REGISTRY.register
 list_models = _REGISTRY.names
 model_class = _REGISTRY.get
-
-
-def configure(name: str, **settings: Any) -> Config:
-    """A model's settings, defaults included.
-
-    Raises:
-        ConfigError: unknown model or setting, or a value out of bounds.
-    """
-    cls = model_class(name)
-    check_settings("model", name, cls.Config, settings)
-    return cls.Config(**settings)
-
-
-def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
-    """Make an untrained recogniser.
-
-    Args:
-        name: as registered.
-        schema: what it is built for.
-        settings: fields of the model's ``Config`` that differ from their defaults.
-
-    Raises:
-        ConfigError: unknown model or setting, or a value out of bounds.
-    """
-    return model_class(name)(schema, configure(name, **settings))

@@ -11,7 +11,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Config, Prediction, Recognizer, check_bounds, register
+from lacuna.models.base import Prediction, Recognizer, register
+from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.pooling import pooled
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Config, Prediction, Recognizer, check_bounds, register
+from lacuna.models.base import Prediction, Recognizer, register
+from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.pooling import pooled
 
 

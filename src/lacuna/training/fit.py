@@ -30,8 +30,8 @@ from lacuna.training.loader import Loader
 from lacuna.training.lock import locked
 from lacuna.training.logs import RunLog, run_log
 from lacuna.training.masks import TrainingMasks, selection_masks
-from lacuna.training.selection import metric_name, validate
-from lacuna.training.state import Row, RunState
+from lacuna.training.selection import metric_name, settle, validate
+from lacuna.training.state import Row, RunState, copied
 from lacuna.training.steps import Pair, learning_rate, stage_steps, update
 from lacuna.training.trained import Selection, TrainedRecognizer
 
@@ -157,8 +157,18 @@ class _Run:
                 log.epoch(row, progress.best or 0.0, last=over)
                 if not over and time.monotonic() - self.saved >= config.checkpoint_seconds:
                     self.save()
+        self.settle()
         progress.seconds = time.monotonic() - self.started
         return self.checkpoints.finish(state)
+
+    def settle(self) -> None:
+        """Let the model with its best weights choose on validation what is not learned."""
+        model, best = self.state.model, self.checkpoints.best
+        assert best is not None
+        model.load_state_dict(best)
+        with own_random_state(self.device, derive_seed(self.seed, "validation")):
+            settle(model, self.valid, self.masks, autocast(self.config.precision, self.device))
+        self.checkpoints.keep(copied(model.state_dict()))
 
     def learn(self, log: RunLog) -> Row:
         """The rest of the running epoch: mean of each loss term over its updates."""

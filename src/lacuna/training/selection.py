@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Target
 from lacuna.errors import TrainingError
 from lacuna.missing import Mask
@@ -106,6 +107,15 @@ def concordance(moments: NDArray[np.float64]) -> float:
     return 2 * (yp - y * p) / (var_y + var_p + (y - p) ** 2)
 
 
+def observed(loader: Loader, masks: Sequence[Mask]) -> Iterator[tuple[Batch, int]]:
+    """Every validation batch under every mask, with the number of the mask; each batch is read once."""
+    for rows in loader.rows():
+        complete = loader.read(rows)
+        for number, mask in enumerate(masks):
+            present = {m: torch.from_numpy(p).to(loader.device) for m, p in mask.present(rows).items()}
+            yield complete.observe(present), number
+
+
 def validate(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: AbstractContextManager[Any]) -> tuple[float, float]:
     """Metric and task loss on the validation split, each averaged over the fixed masks.
 
@@ -121,25 +131,43 @@ def validate(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: Abs
     model.eval()
     tallies = [Tally(loader.schema.target) for _ in masks]
     with torch.no_grad():
-        for rows in loader.rows():
-            complete = loader.read(rows)
-            known = complete.labelled
-            for mask, tally in zip(masks, tallies, strict=True):
-                present = {m: torch.from_numpy(p).to(loader.device) for m, p in mask.present(rows).items()}
-                with cast:
-                    logits = model(complete.observe(present)).logits
-                logits = logits.float()
-                if not bool(torch.isfinite(logits).all()):
-                    rows_bad = (~torch.isfinite(logits)).any(dim=1).nonzero().squeeze(1).tolist()  # (K, 1) -> (K,)
-                    bad = [complete.ids[row] for row in rows_bad]
-                    raise TrainingError(
-                        f"model '{model.name}' answers validation utterance '{bad[0]}' with NaN or inf"
-                        f"{f', and {len(bad) - 1} more of its batch' if len(bad) > 1 else ''}; the weights are not kept",
-                        bad,
-                        {"stage": "validation", "losses": {}},
-                    )
-                tally.add(logits, complete.label, known)
+        for batch, number in observed(loader, masks):
+            with cast:
+                logits = model(batch).logits
+            logits = logits.float()
+            if not bool(torch.isfinite(logits).all()):
+                rows_bad = (~torch.isfinite(logits)).any(dim=1).nonzero().squeeze(1).tolist()  # (K, 1) -> (K,)
+                bad = [batch.ids[row] for row in rows_bad]
+                raise TrainingError(
+                    f"model '{model.name}' answers validation utterance '{bad[0]}' with NaN or inf"
+                    f"{f', and {len(bad) - 1} more of its batch' if len(bad) > 1 else ''}; the weights are not kept",
+                    bad,
+                    {"stage": "validation", "losses": {}},
+                )
+            tallies[number].add(logits, batch.label, batch.labelled)
     loss = float(np.mean([t.loss / max(1, t.labelled) for t in tallies]))
     if not math.isfinite(loss):
         raise TrainingError(f"the validation loss of model '{model.name}' is {loss}; lower learning_rate or set clip_norm")
     return float(np.mean([t.metric for t in tallies])), loss
+
+
+def settle(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: AbstractContextManager[Any]) -> None:
+    """Let a model choose on validation what gradient descent does not.
+
+    Args:
+        model: with its best weights; put into evaluation mode.
+        loader: of the validation split.
+        masks: bound to that split.
+        cast: context of the forward passes.
+    """
+
+    def metric(logits: Iterable[Tensor]) -> float:
+        tallies = [Tally(loader.schema.target) for _ in masks]
+        for (number, label, known), answers in zip(labels, logits, strict=True):
+            tallies[number].add(answers.float(), label, known)
+        return float(np.mean([t.metric for t in tallies]))
+
+    model.eval()
+    with torch.no_grad(), cast:
+        labels = [(number, batch.label, batch.labelled) for batch, number in observed(loader, masks)]
+        model.settle(lambda: (batch for batch, _ in observed(loader, masks)), metric)

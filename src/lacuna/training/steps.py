@@ -30,7 +30,7 @@ class StageStep:
         stage: as the model names it.
         names: names of its parameters, in the model's order.
         parameters: the parameters themselves.
-        optimizer: AdamW over them and nothing else.
+        optimizer: AdamW over them and nothing else; stages may share one.
     """
 
     stage: Stage
@@ -43,9 +43,10 @@ def stage_steps(model: Recognizer, config: TrainingConfig) -> list[StageStep]:
     """An optimiser for each stage of the model; none for a model that does not learn.
 
     Raises:
-        ConfigError: two stages share a name, or a stage has no parameters.
+        ConfigError: two stages share a name, a stage has no parameters, or stages that share an optimiser step other ones.
     """
     steps: list[StageStep] = []
+    shared: dict[str, StageStep] = {}
     for stage in model.stages if model.learns else ():
         chosen = {
             name: p
@@ -57,8 +58,19 @@ def stage_steps(model: Recognizer, config: TrainingConfig) -> list[StageStep]:
                 f"model '{model.name}', stage '{stage.name}': "
                 + ("another stage has that name" if chosen else f"no parameter starts with {' or '.join(stage.parameters)}")
             )
-        optimizer = AdamW(chosen.values(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+        known = shared.get(stage.optimizer or "")
+        if known is not None and known.names != list(chosen):
+            raise ConfigError(
+                f"model '{model.name}': stages '{known.stage.name}' and '{stage.name}' share an optimiser, "
+                "but not their parameters"
+            )
+        if known is None:
+            optimizer = AdamW(chosen.values(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+        else:
+            optimizer = known.optimizer
         steps.append(StageStep(stage, list(chosen), list(chosen.values()), optimizer))
+        if stage.optimizer is not None:
+            shared.setdefault(stage.optimizer, steps[-1])
     return steps
 
 
@@ -99,9 +111,11 @@ def update(
     """
     logged: dict[str, float] = {}
     total = sum(len(complete) for complete, _ in pairs)
+    added = False
     for step in steps:
         name = step.stage.name
-        step.optimizer.zero_grad(set_to_none=True)
+        if not added:
+            _forget(step.parameters)
         terms: dict[str, Tensor] = {}
         try:
             for complete, observed in pairs:
@@ -124,9 +138,17 @@ def update(
         for group in step.optimizer.param_groups:
             group["lr"] = rate
         step.optimizer.step()
-        step.optimizer.zero_grad(set_to_none=True)
+        added = step.stage.keeps_gradient
+        if not added:
+            _forget(step.parameters)
         logged |= {f"{name}/{term}": value for term, value in found.items()}
     return logged
+
+
+def _forget(parameters: list[Parameter]) -> None:
+    """Drop gradients."""
+    for parameter in parameters:
+        parameter.grad = None
 
 
 def _backward(losses: Iterable[Tensor], share: float, parameters: list[Parameter]) -> None:

@@ -1,0 +1,77 @@
+"""Settings that every recogniser has, and the check that all settings go through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lacuna.errors import ConfigError
+
+
+def check_bounds(model: str, config: object, **bounds: tuple[float, float]) -> None:
+    """Check settings in the ``__post_init__`` of a config.
+
+    Args:
+        model: its registered name.
+        config: what is checked.
+        bounds: by field, lowest and highest value that make sense. Two integers: whole numbers only. Two truth values: a switch.
+
+    Raises:
+        ConfigError: a value is of another kind or out of bounds; the message names model, field, bound and value.
+    """
+    for name, (low, high) in bounds.items():
+        value: object = getattr(config, name)
+        if isinstance(low, bool):
+            if not isinstance(value, bool):
+                raise ConfigError(f"model '{model}': setting '{name}' must be true or false; found {value!r}")
+            continue
+        whole = isinstance(low, int) and isinstance(high, int)
+        number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        if not number or not low <= value <= high:  # type: ignore[operator] # NaN is in no bounds
+            kind = "a whole number" if whole else "a number"
+            raise ConfigError(f"model '{model}': setting '{name}' must be {kind} from {low} to {high}; found {value!r}")
+
+
+@dataclass(frozen=True)
+class Maci:
+    """Model-agnostic causal inference (CIDer, arXiv 2506.10452), done by :mod:`lacuna.models.parts.causal`.
+
+    Attributes:
+        backdoor: adjust for the class-related confounder in the head, with class prototypes and priors of the training split.
+        counterfactual: subtract what the bias words alone would have said; ``tau`` is chosen once on validation.
+        text: the modality whose words are looked at.
+        words: at most so many bias words.
+        least_count: a word that occurs in fewer training utterances is never one.
+        false_discovery: share of false ones among the bias words that is accepted (Benjamini-Hochberg).
+        prior_strength: of the Dirichlet prior of the log-odds, in words.
+        most_tau: the largest ``tau`` that is tried.
+    """
+
+    backdoor: bool = True
+    counterfactual: bool = True
+    text: str = "text"
+    words: int = 100
+    least_count: int = 10
+    false_discovery: float = 0.05
+    prior_strength: float = 100.0
+    most_tau: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_bounds("maci", self, backdoor=(False, True), counterfactual=(False, True), words=(1, 10**6))
+        check_bounds("maci", self, least_count=(1, 10**9), false_discovery=(0.0, 1.0), prior_strength=(1e-6, 1e9))
+        check_bounds("maci", self, most_tau=(0.0, 100.0))
+        if not isinstance(self.text, str):
+            raise ConfigError(f"model 'maci': setting 'text' must be the name of a modality; found {self.text!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Base of every model's frozen settings: one dataclass a model, one YAML a model; see :func:`check_bounds`.
+
+    Attributes:
+        window: neighbouring turns on either side that are laid beside an utterance's own frames as further frames, so that a
+            model of single utterances sees context; see :mod:`lacuna.models.parts.window`. 0 = none.
+        maci: corrections for bias, ``None`` = none.
+    """
+
+    window: int = 0
+    maci: Maci | None = None

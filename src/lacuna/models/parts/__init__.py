@@ -1,0 +1,1 @@
+"""Parts that any recogniser can switch on by a setting."""

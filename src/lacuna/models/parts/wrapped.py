@@ -1,0 +1,47 @@
+"""A recogniser around another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from torch import Tensor
+
+from lacuna.corpus.batch import Batch
+from lacuna.models.base import Prediction, Recognizer, Stage
+
+
+class Wrapped(Recognizer):
+    """Passes everything on to the recogniser inside; a part overrides what it changes.
+
+    Args:
+        inner: what is wrapped; its name, settings and abilities become those of the whole.
+    """
+
+    def __init__(self, inner: Recognizer) -> None:
+        super().__init__(inner.schema, inner.config)
+        self.inner = inner
+        self.name, self.learns = inner.name, inner.learns
+        self.needs_dialogue, self.recovers = inner.needs_dialogue, inner.recovers
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The inner stages; an empty prefix still means all parameters."""
+        return tuple(replace(s, parameters=tuple(f"inner.{p}" for p in s.parameters)) for s in self.inner.stages)
+
+    def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
+        """Prepare what is inside."""
+        self.inner.prepare(batches)
+
+    def settle(self, batches: Callable[[], Iterable[Batch]], metric: Callable[[Iterable[Tensor]], float]) -> None:
+        """Settle what is inside."""
+        self.inner.settle(batches, metric)
+
+    def forward(self, batch: Batch) -> Prediction:
+        """The inner answer."""
+        prediction: Prediction = self.inner(batch)
+        return prediction
+
+    def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
+        """The inner losses."""
+        return self.inner.losses(complete, observed, stage)
