@@ -123,7 +123,7 @@ def sweep(
         plans: pattern, rate and seed each.
         training_labels: labels of the training split for the target, of which the constant answer is made; required, because
             no table is complete without it.
-        name: of the recogniser in tables; its registered name by default.
+        name: of the recogniser in tables; its label by default.
         batch_size: utterances in a forward pass.
         device: where to compute.
         groups: with more dialogues than this, whole dialogues are pooled into so many groups of about equal size, which the
@@ -162,7 +162,7 @@ def sweep(
                 sums[index] += answered[key]
     return Sweep(
         corpus=corpus.name,
-        model=name or trained.name,
+        model=name or trained.label,
         seed=trained.seed,
         target=target,
         conditions=conditions,
