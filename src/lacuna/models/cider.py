@@ -30,7 +30,8 @@ class CIDerConfig(Config):
         width: d, of every position.
         layers: of composite attention.
         heads: of each layer.
-        alignment: read voice and face at the positions of the text; without it, as they come.
+        alignment: read voice and face at the positions of the text; without it, as they come. The published values, chosen among
+            300 on test, are 3 layers, 8 heads and alignment; these were chosen on duet's validation split.
         text: the modality that the others are aligned to.
         attention_dropout: share of attention weights dropped.
         embed_dropout: share of units dropped before the first layer.
@@ -45,8 +46,8 @@ class CIDerConfig(Config):
     """
 
     width: int = 32
-    layers: int = 3
-    heads: int = 8
+    layers: int = 1
+    heads: int = 4
     alignment: bool = False
     text: str = "text"
     attention_dropout: float = 0.0
@@ -206,24 +207,35 @@ class CIDer(Recognizer):
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """Task loss of both views, and the distances of the masked view from the complete one."""
-        target, label, config = self.schema.target, observed.label, self.config
-        whole, seen = self.encoder(complete), self.encoder(observed)
-        answer = self._answer(observed, seen)
-        taught = whole
-        if self.teacher is not None:
+        whole = self.encoder(complete)
+        if self.teacher is None:
+            taught = whole
+        else:
             if self.training:
                 self._follow()
             with torch.no_grad():
                 taught = self.teacher(complete)
+        learned = {"complete": task_loss(self.schema.target, self.head(whole.joint), observed.label)}
+        return learned | self.distil(complete, observed, taught)
+
+    def distil(self, complete: Batch, observed: Batch, taught: View, *, summed: bool = False) -> dict[str, Tensor]:
+        """The losses of the student.
+
+        Args:
+            complete: targets of reconstruction.
+            observed: what the student sees.
+            taught: the teacher's view of the complete batch; no gradient reaches it.
+            summed: the attention term is a sum over positions, not a mean.
+        """
+        config, seen = self.config, self.encoder(observed)
+        answer = self._answer(observed, seen)
         missing = {m: complete.present[m] & ~observed.present[m] for m in complete.present}
+        theirs = (taught.attention[0].detach(), taught.attention[1].detach())
+        divergence = attention_divergence(seen.attention, theirs, seen.keys & taught.keys, taught.keys, summed)
         return {
-            "task": task_loss(target, answer.logits, label),
-            "complete": task_loss(target, self.head(whole.joint), label),
+            "task": task_loss(self.schema.target, answer.logits, observed.label),
             "joint": config.joint * feature_distance(seen.joint, taught.joint.detach()),
-            "attention": config.attention
-            * attention_divergence(
-                seen.attention, (taught.attention[0].detach(), taught.attention[1].detach()), seen.keys & taught.keys, taught.keys
-            ),
+            "attention": config.attention * divergence,
             "reconstruction": config.reconstruction * missing_error(answer.recovered, complete.features, missing),
         }
 

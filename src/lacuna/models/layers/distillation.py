@@ -17,7 +17,7 @@ def feature_distance(student: Tensor, teacher: Tensor) -> Tensor:
     return (1 - functional.cosine_similarity(student, teacher, dim=1)).mean()
 
 
-def attention_divergence(student: Heads, teacher: Heads, keys: Tensor, rows: Tensor) -> Tensor:
+def attention_divergence(student: Heads, teacher: Heads, keys: Tensor, rows: Tensor, summed: bool = False) -> Tensor:
     """KL divergence of the student's attention from the teacher's, mean over heads and rows.
 
     Both are compared on the keys that the student can see too, the teacher's weights renormalised: the mass that the teacher
@@ -29,6 +29,7 @@ def attention_divergence(student: Heads, teacher: Heads, keys: Tensor, rows: Ten
         teacher: queries and keys, without gradient.
         keys: (U, N) bool, keys that both could read.
         rows: (U, N) bool, positions whose attention counts.
+        summed: sum over the rows of an utterance, as published, instead of the mean.
 
     Returns:
         A scalar.
@@ -41,7 +42,7 @@ def attention_divergence(student: Heads, teacher: Heads, keys: Tensor, rows: Ten
 
     q = student[0]
     each = in_parts(divergence, (*student, *teacher, keys), q.shape[1] * q.shape[2] ** 2, _PART)
-    return (each * rows).sum() / rows.sum().clamp_min(1)
+    return (each * rows).sum() / (len(rows) if summed else rows.sum().clamp_min(1))
 
 
 def missing_error(recovered: dict[str, Tensor], true: dict[str, Tensor], missing: dict[str, Tensor]) -> Tensor:
