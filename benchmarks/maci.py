@@ -1,7 +1,7 @@
 """What causal inference is worth when the data shifts: recognisers of the environment ``cider`` on duet's shifted test.
 
-There the scene, a spurious cue in words, voices and faces, no longer goes with the emotion. Every recogniser with MACI is scored
-as it is (tau chosen on validation), with tau = 0 (back-door head only), with the class prototypes kept in use, and with every tau,
+There the scene, a spurious cue in words, voices and faces, no longer goes with the emotion. Each recogniser with MACI is scored
+as it is (tau chosen on validation), with tau = 0 (back-door head only), with class prototypes kept in use, and with every tau,
 which shows what choosing it on the shifted test itself would claim. Prints Markdown.
 Usage: ``kedro run --env cider && python benchmarks/maci.py [--recognizers data/06_models/cider/recognizers]``.
 """
@@ -145,8 +145,8 @@ def main() -> None:
     parts = [
         "# Causal inference under shift",
         f"Made by `python benchmarks/maci.py` after `kedro run --env cider`; {os.cpu_count()} cores, 1 thread, torch "
-        f"{torch.__version__}. Weighted F1, mean over missing rates (`rmfm`, AUILC), {len({t.seed for t in recognizers})} training "
-        "seeds, 3 mask seeds, 95% intervals over dialogues and seeds.",
+        f"{torch.__version__}. Weighted F1, mean over missing rates (`rmfm`, AUILC), {len({t.seed for t in recognizers})} "
+        "training seeds, 3 mask seeds, 95% intervals over dialogues and seeds.",
         "\n".join(area_table(iid, ood)),
         "Paired differences, first less second:",
         "\n".join(pair_table(iid_pairs, ood_pairs)),
