@@ -29,10 +29,10 @@ class AEConfig(Config):
         recovery_weight: of the error of what is missing, beside the task.
     """
 
-    embedding: int = 64
-    hidden: int = 128
-    bottleneck: int = 64
-    dropout: float = 0.3
+    embedding: int = 32
+    hidden: int = 64
+    bottleneck: int = 32
+    dropout: float = 0.5
     recovery_weight: float = 0.2
 
     def __post_init__(self) -> None:

@@ -31,11 +31,11 @@ class MMINConfig(Config):
         cycle_weight: of the error of the way back.
     """
 
-    embedding: int = 64
-    hidden: int = 128
-    bottleneck: int = 64
+    embedding: int = 32
+    hidden: int = 64
+    bottleneck: int = 32
     blocks: int = 5
-    dropout: float = 0.3
+    dropout: float = 0.5
     imagination_weight: float = 4.0
     cycle_weight: float = 2.0
 

@@ -55,7 +55,7 @@ class Decoders(nn.Module):
 class Autoencoder(nn.Module):
     """Embeddings of all modalities through a bottleneck, told which of them are there.
 
-    The first layer is normalised: in a cascade the input grows with every block, and without it large steps silence units for good.
+    The first layer is normalised: the input of a cascade grows with every block, and large steps would silence units for good.
 
     Args:
         modalities: M.
