@@ -179,8 +179,9 @@ def test_the_teacher_sees_everything_and_is_never_moved_by_the_task(corpus: Corp
     assert gradients(model, losses) == {"encoders", "imagine", "recall", "decoders", "head"}
     assert gradients(model, {"decoding": model.losses(complete, observed, "task")["decoding"]}) == {"decoders"}
     with torch.no_grad():
-        for parameter in model.recall.parameters():
-            parameter.add_(0.1)  # it starts as the identity, which says nothing of other slots
+        generator = torch.Generator().manual_seed(0)
+        for parameter in (*model.imagine.parameters(), *model.recall.parameters()):  # the identity says nothing of other slots
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     assert gradients(model, {"cycle": model.losses(complete, observed, "task")["cycle"]}) == {"recall", "imagine", "encoders"}
     seen = model.losses(complete, observed, "teacher")["task"]
     assert torch.equal(seen, model.losses(complete, complete, "teacher")["task"])
