@@ -32,7 +32,7 @@ class AEConfig(Config):
     embedding: int = 32
     hidden: int = 64
     bottleneck: int = 32
-    dropout: float = 0.5
+    dropout: float = 0.3
     recovery_weight: float = 0.2
 
     def __post_init__(self) -> None:

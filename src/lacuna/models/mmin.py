@@ -35,7 +35,7 @@ class MMINConfig(Config):
     hidden: int = 64
     bottleneck: int = 32
     blocks: int = 5
-    dropout: float = 0.5
+    dropout: float = 0.3
     imagination_weight: float = 4.0
     cycle_weight: float = 2.0
 
