@@ -56,6 +56,8 @@ def test_the_main_job_ends_in_a_report_and_predict_labels_what_is_there(project:
     scores = pd.read_parquet(project / "data/07_model_output/duet/all.parquet")
     assert set(scores["model"]) == {"prior", "linear", "context_gru", *CEILINGS}
     assert set(scores["pattern"]) == {"rmm", "fixed", "outage"}
+    recovery = pd.read_parquet(project / "data/07_model_output/duet/recovery.parquet")
+    assert set(recovery["model"]) == {"linear", "mean fill", "oracle"}  # the others recover nothing
 
     voice_only = project / "voice"
     voice_only.mkdir()
@@ -183,7 +185,7 @@ def test_the_settings_of_duet_in_conf_are_its_defaults() -> None:
 def test_only_training_and_scoring_are_for_the_gpu() -> None:
     everything = (ingest, preprocess, train, evaluate, report, predict)
     tagged = {node.name for part in everything for node in part.create_pipeline().nodes if "gpu" in node.tags}
-    assert tagged == {"train_recognizers", "score_recognizers"}
+    assert tagged == {"train_recognizers", "score_recognizers", "score_recoveries"}
 
 
 def test_help_imports_neither_torch_nor_the_library() -> None:

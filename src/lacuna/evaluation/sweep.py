@@ -188,9 +188,9 @@ def _target(trained: TrainedRecognizer, corpus: Corpus) -> Target:
     return target
 
 
-def groups_of(corpus: Corpus, target: Target, most: int) -> tuple[NDArray[np.int64], int]:
-    """(N,) int64 row of each utterance's dialogue among those with labels, and how many rows there are."""
-    known = corpus.labelled(target.name)
+def groups_of(corpus: Corpus, target: Target | None, most: int) -> tuple[NDArray[np.int64], int]:
+    """(N,) int64 row of each utterance's dialogue among those with labels (of all without a target), and how many rows."""
+    known = np.ones(len(corpus), np.bool_) if target is None else corpus.labelled(target.name)
     codes, at = np.unique(corpus.utterances.dialogue[known], return_inverse=True)
     if len(codes) > most:
         names = corpus.utterances.dialogue_names.to_pylist()

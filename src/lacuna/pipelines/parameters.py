@@ -180,6 +180,7 @@ class Evaluate(Parameters):
     patterns: Annotated[list[str | PatternSpec], Field(min_length=1), Listed]
     rates: Annotated[list[Rate], Field(min_length=1), Listed]
     mask_seeds: Annotated[list[Seed], Field(min_length=1), Listed]
+    recovery_rates: Annotated[list[Rate], Listed] = [0.5]
     replicates: Annotated[int, Field(ge=100)] = 500
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     seed: Seed = 0
