@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.errors import ConfigError
 from lacuna.models.base import Prediction, Recognizer, register, task_loss
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers import graph
@@ -18,7 +17,7 @@ from lacuna.models.layers.attention import Matching
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.pooling import fill_frames
 from lacuna.models.layers.recovery import recovery_loss, with_presence
-from lacuna.models.layers.recurrent import CELLS, TwoWay
+from lacuna.models.layers.recurrent import TwoWayLSTM
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,6 @@ class GCNetConfig(Config):
         hidden: h, width of each direction of the first recurrent network; everything else follows from it.
         past: turns back that a turn hears in the graphs.
         future: turns ahead.
-        cell: of the recurrent networks, ``lstm`` or ``gru``.
         attention: each branch ends in matching attention between the turns.
         dropout: share of units dropped in training: of the input, in the recurrent networks, and before the heads.
         recovery: weight of the recovery loss.
@@ -38,7 +36,6 @@ class GCNetConfig(Config):
     hidden: int = 100
     past: int = 2
     future: int = 2
-    cell: str = "lstm"
     attention: bool = False
     dropout: float = 0.5
     recovery: float = 1.0
@@ -46,8 +43,6 @@ class GCNetConfig(Config):
     def __post_init__(self) -> None:
         check_bounds("gcnet", self, hidden=(2, 8192), past=(0, 1024), future=(0, 1024), dropout=(0.0, 1.0))
         check_bounds("gcnet", self, attention=(False, True), recovery=(0.0, 1e6))
-        if self.cell not in tuple(CELLS):
-            raise ConfigError(f"model 'gcnet': setting 'cell' must be one of {', '.join(CELLS)}; found {self.cell!r}")
 
 
 class Branch(nn.Module):
@@ -66,7 +61,7 @@ class Branch(nn.Module):
         inner, wide = config.hidden // 2, width + config.hidden // 2
         self.by_relation = RGCNConv(width, inner, relations, aggr="mean")
         self.around = GraphConv(inner, inner)
-        self.read = TwoWay(wide, wide, 2, config.dropout, config.cell)
+        self.read = TwoWayLSTM(wide, wide, 2, config.dropout)
         self.match = Matching(2 * wide) if config.attention else None
         self.narrow = nn.Sequential(nn.Linear(2 * wide, wide), nn.ReLU(), nn.Dropout(config.dropout))
 
@@ -101,7 +96,7 @@ class GCNet(Recognizer):
         c, features = self.config, sum(schema.dims.values())
         wide = 2 * c.hidden + c.hidden // 2
         self.drop = nn.Dropout(c.dropout)
-        self.context = TwoWay(features + len(schema.dims), c.hidden, 2, c.dropout, c.cell)
+        self.context = TwoWayLSTM(features + len(schema.dims), c.hidden, 2, c.dropout)
         self.temporal = Branch(2 * c.hidden, graph.TEMPORAL, c)
         self.speakers = Branch(2 * c.hidden, graph.SPEAKER, c)
         self.head = nn.Linear(wide, schema.target.width)

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.errors import ConfigError
 from lacuna.models.base import Prediction, Recognizer, register, task_loss
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers import graph
@@ -18,7 +17,7 @@ from lacuna.models.layers.attention import TurnAttention
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.pooling import fill_frames
 from lacuna.models.layers.recovery import recovery_loss, with_presence
-from lacuna.models.layers.recurrent import CELLS, TwoWay
+from lacuna.models.layers.recurrent import TwoWayLSTM
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,6 @@ class SDRGNNConfig(Config):
         hidden: h, width of each direction of the first recurrent network; everything else follows from it.
         past: turns back that a turn hears in the graphs.
         future: turns ahead.
-        cell: of the recurrent networks, ``lstm`` or ``gru`` (published; slower on a CPU).
         heads: of the attention before the recovery head.
         dropout: share of units dropped in training: of the input, in the recurrent networks, and before the heads.
         balance: share of the recovery loss in the whole; the task has the rest.
@@ -38,7 +36,6 @@ class SDRGNNConfig(Config):
     hidden: int = 100
     past: int = 3
     future: int = 3
-    cell: str = "lstm"
     heads: int = 4
     dropout: float = 0.5
     balance: float = 0.5
@@ -46,8 +43,6 @@ class SDRGNNConfig(Config):
     def __post_init__(self) -> None:
         check_bounds("sdr_gnn", self, hidden=(2, 8192), past=(0, 1024), future=(0, 1024), dropout=(0.0, 1.0))
         check_bounds("sdr_gnn", self, heads=(1, 1024), balance=(0.0, 1.0))
-        if self.cell not in tuple(CELLS):
-            raise ConfigError(f"model 'sdr_gnn': setting 'cell' must be one of {', '.join(CELLS)}; found {self.cell!r}")
 
 
 class Branch(nn.Module):
@@ -68,7 +63,7 @@ class Branch(nn.Module):
         inner, wide = config.hidden // 2, width + config.hidden // 2
         self.shared = HypergraphConv(width, inner)
         self.gate = FAConv(inner)
-        self.read = TwoWay(wide, wide, 2, config.dropout, config.cell)
+        self.read = TwoWayLSTM(wide, wide, 2, config.dropout)
         self.narrow = nn.Sequential(nn.Linear(2 * wide, wide), nn.ReLU(), nn.Dropout(config.dropout))
 
     def forward(self, context: Tensor, groups: graph.Hypergraph, edges: graph.Graph, dialogues: Dialogues) -> Tensor:
@@ -83,12 +78,12 @@ class Branch(nn.Module):
 class SDRGNN(Recognizer):
     """Fu, Ai, Yang, Shou, Meng and Li: SDR-GNN, spectral domain reconstruction for incomplete multimodal recognition, 2024.
 
-    GCNet whose graphs are hypergraphs: the turns around a turn are one hyperedge in the temporal branch, and one a kind of speaker
-    (same, other) in the speaker branch, whose gate hears the same speaker only. Its loss weighs both tasks by ``balance``.
+    GCNet whose graphs are hypergraphs: the turns around a turn are one hyperedge in the temporal branch, and one for each kind of
+    speaker (same, other) in the speaker branch, whose gate hears the same speaker only. ``balance`` weighs its two losses.
 
-    Other than in the published code, the speaker branch reaches the loss (there it is dropped from the sum), attention runs
-    over the turns of a dialogue (there over the dialogues of the batch) and at any width, and what is said of :class:`GCNet` holds
-    here too.
+    Other than in the published code, the speaker branch reaches the loss (there it is dropped from the sum), attention runs over
+    the turns of a dialogue (there over the dialogues of the batch) and at any width, the recurrent networks are LSTMs (GRUs
+    there; LSTMs are the faster ones on a CPU), and what is said of :class:`GCNet` holds here too.
     """
 
     Config = SDRGNNConfig
@@ -101,7 +96,7 @@ class SDRGNN(Recognizer):
         c, features = self.config, sum(schema.dims.values())
         wide = 2 * c.hidden + c.hidden // 2
         self.drop = nn.Dropout(c.dropout)
-        self.context = TwoWay(features + len(schema.dims), c.hidden, 2, c.dropout, c.cell)
+        self.context = TwoWayLSTM(features + len(schema.dims), c.hidden, 2, c.dropout)
         self.temporal = Branch(2 * c.hidden, c)
         self.speakers = Branch(2 * c.hidden, c)
         self.head = nn.Linear(wide, schema.target.width)
@@ -115,9 +110,7 @@ class SDRGNN(Recognizer):
         by_time = graph.temporal(dialogues, c.past, c.future)
         by_speaker = graph.speakers(dialogues, batch.speaker, c.past, c.future)
         seen = self.temporal(context, graph.hyperwindows(by_time), by_time, dialogues)
-        seen = seen + self.speakers(
-            context, graph.hyperwindows(by_speaker, split=True), by_speaker.only(graph.SAME), dialogues
-        )
+        seen = seen + self.speakers(context, graph.hyperwindows(by_speaker, split=True), by_speaker.only(graph.SAME), dialogues)
         return self.head(seen), self.restore(self.attend(seen, dialogues))
 
     def forward(self, batch: Batch) -> Prediction:

@@ -25,7 +25,8 @@ class Matching(nn.Module):
         padded = dialogues.pad(x)  # (D, L, width)
         score = torch.tanh(self.asks(padded) @ padded.mT)  # (D, L, L)
         there = _there(dialogues, padded)
-        return dialogues.flat(score.masked_fill(~there[:, None], -torch.inf).softmax(dim=2) @ padded)
+        share = score.masked_fill(~there[:, None], -torch.inf).softmax(dim=2)
+        return dialogues.flat(share @ padded)
 
 
 class TurnAttention(nn.Module):
@@ -51,7 +52,8 @@ class TurnAttention(nn.Module):
         there = _there(dialogues, padded)
         found = functional.scaled_dot_product_attention(q, k, v, attn_mask=there[:, None, None])
         found = found.transpose(1, 2).reshape(d, length, -1)  # (D, heads, L, size) -> (D, L, heads size)
-        return x + self.write(dialogues.flat(found))
+        added: Tensor = self.write(dialogues.flat(found))
+        return x + added
 
 
 def _there(dialogues: Dialogues, padded: Tensor) -> Tensor:

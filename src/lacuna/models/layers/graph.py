@@ -1,8 +1,8 @@
 """Conversation graphs over a flat batch: which turn hears which, and how.
 
-Every builder is a pure function of where the turns sit (:class:`Dialogues`) and, for the speaker graph, of who speaks. An edge goes
-from the turn that is heard (``source``) to the turn that hears (``target``) and carries a relation id that is written down here,
-not found in the data, so that a weight means the same in every batch:
+Every builder is a pure function of where the turns sit (:class:`Dialogues`) and, for the speaker graph, of who speaks. An edge
+goes from the turn that is heard (``source``) to the turn that hears (``target``) and carries a relation id that is written down
+here, not found in the data, so that a weight means the same in every batch:
 
 ========== == =======================================================================
 graph      id relation of the source, as the target sees it
@@ -167,5 +167,6 @@ def hyperwindows(graph: Graph, *, split: bool = False) -> Hypergraph:
         split: a hyperedge for each relation of a turn, numbered ``turn * relations + relation``.
     """
     if split:
-        return Hypergraph(graph.nodes, graph.nodes * graph.relations, graph.source, graph.target * graph.relations + graph.relation)
+        edge = graph.target * graph.relations + graph.relation
+        return Hypergraph(graph.nodes, graph.nodes * graph.relations, graph.source, edge)
     return Hypergraph(graph.nodes, graph.nodes, graph.source, graph.target)

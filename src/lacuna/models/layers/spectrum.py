@@ -51,7 +51,7 @@ def adjacency(graph: Graph, dialogues: Dialogues, weight: Tensor | None = None) 
     dense = torch.maximum(dense, dense.mT)
     dense[row, column, column] = 1
     root = dense.sum(dim=2).clamp_min(torch.finfo(dense.dtype).tiny).rsqrt()  # an empty row stays empty
-    return root[:, :, None] * dense * root[:, None, :]
+    return dense * (root[:, :, None] * root[:, None, :])  # in this order exactly symmetric
 
 
 @dataclass(eq=False)
