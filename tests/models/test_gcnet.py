@@ -49,8 +49,6 @@ def mixed(lengths: list[int] = LENGTHS) -> Dialogues:
 def test_published_widths_and_a_tenth_of_them(name: str) -> None:
     target = Target("t", "classification", ("a", "b"))
     mosi = Schema((Modality("text", 100), Modality("audio", 73), Modality("vision", 100)), target)
-        (Modality("text", 100), Modality("audio", 73), Modality("vision", 100)), Target("t", "classification", ("a", "b"))
-    )
     large, small = (
         sum(p.numel() for p in build(name, mosi, **settings).parameters()) for settings in ({"hidden": 100}, {"hidden": 25})
     )
