@@ -63,7 +63,7 @@ class Branch(nn.Module):
         self.around = GraphConv(inner, inner)
         self.read = TwoWayLSTM(wide, wide, 2, config.dropout)
         self.match = Matching(2 * wide) if config.attention else None
-        self.narrow = nn.Sequential(nn.Linear(2 * wide, wide), nn.ReLU(), nn.Dropout(config.dropout))
+        self.narrow = nn.Sequential(nn.Linear(2 * wide, wide), nn.LeakyReLU(0.1), nn.Dropout(config.dropout))
 
     def forward(self, context: Tensor, edges: graph.Graph, dialogues: Dialogues) -> Tensor:
         """(U, width) -> (U, width + h / 2)."""
@@ -82,8 +82,8 @@ class GCNet(Recognizer):
     recognition learn from each other.
 
     Other than in the published code, missing is told from zero by presence bits, the recovery loss is taken at the missing slots
-    of real turns (there it met padding), the input is standardised, no recurrent network is built and left unused, and any number
-    of speakers is allowed: relations are same and other.
+    of real turns (there it met padding), the input is standardised, no recurrent network is built and left unused, units cannot
+    die (leaky ReLU), and any number of speakers is allowed: relations are same and other.
     """
 
     Config = GCNetConfig

@@ -64,7 +64,7 @@ class Branch(nn.Module):
         self.shared = HypergraphConv(width, inner)
         self.gate = FAConv(inner)
         self.read = TwoWayLSTM(wide, wide, 2, config.dropout)
-        self.narrow = nn.Sequential(nn.Linear(2 * wide, wide), nn.ReLU(), nn.Dropout(config.dropout))
+        self.narrow = nn.Sequential(nn.Linear(2 * wide, wide), nn.LeakyReLU(0.1), nn.Dropout(config.dropout))
 
     def forward(self, context: Tensor, groups: graph.Hypergraph, edges: graph.Graph, dialogues: Dialogues) -> Tensor:
         """(U, width) -> (U, width + h / 2)."""
