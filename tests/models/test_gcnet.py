@@ -14,7 +14,7 @@ from lacuna.corpus import Modality, Schema, Target
 from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.models import Recognizer, build
-from lacuna.models.layers.attention import Matching
+from lacuna.models.layers.turn_attention import Matching
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.recovery import recovery_loss
 from lacuna.models.layers.recurrent import TwoWayLSTM, end_to_end
