@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -60,16 +60,19 @@ class CIDerConfig(Config):
     teacher: Literal["same", "ema"] = "same"
     teacher_decay: float = 0.99
     maci: Maci | None = field(default_factory=Maci)
+    model: ClassVar[str] = "cider"
 
     def __post_init__(self) -> None:
-        check_bounds("cider", self, width=(1, 65536), layers=(1, 64), heads=(1, 1024), alignment=(False, True))
+        check_bounds(self.model, self, width=(1, 65536), layers=(1, 64), heads=(1, 1024), alignment=(False, True))
         shares = {f"{part}_dropout": (0.0, 1.0) for part in ("attention", "embed", "residual", "out")}
-        check_bounds("cider", self, **shares, teacher_decay=(0.0, 1.0))
-        check_bounds("cider", self, joint=(0.0, 1e6), attention=(0.0, 1e6), reconstruction=(0.0, 1e6))
+        check_bounds(self.model, self, **shares, teacher_decay=(0.0, 1.0))
+        check_bounds(self.model, self, joint=(0.0, 1e6), attention=(0.0, 1e6), reconstruction=(0.0, 1e6))
         if self.width % self.heads:
-            raise ConfigError(f"model 'cider': setting 'width' must be a multiple of heads ({self.heads}); found {self.width}")
+            raise ConfigError(
+                f"model '{self.model}': setting 'width' must be a multiple of heads ({self.heads}); found {self.width}"
+            )
         if self.teacher not in ("same", "ema"):
-            raise ConfigError(f"model 'cider': setting 'teacher' must be 'same' or 'ema'; found {self.teacher!r}")
+            raise ConfigError(f"model '{self.model}': setting 'teacher' must be 'same' or 'ema'; found {self.teacher!r}")
 
 
 class View(NamedTuple):
@@ -195,12 +198,12 @@ class CIDer(Recognizer):
     def _recovered(self, batch: Batch, view: View) -> dict[str, Tensor]:
         """What was observed, and the decoded rest."""
         embedded = self.encoder.embed(batch)[0] if self.place else {}
+        readable = torch.split(view.keys, [x.shape[1] for x in view.positions.values()], dim=1)
         found = {}
-        for name, frames in batch.features.items():
+        for (name, frames), keys in zip(batch.features.items(), readable, strict=True):
             x = view.positions[name]
             if name in self.place:  # from the words' positions back to the frames'
-                everywhere = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
-                x = self.place[name](embedded[name], x, everywhere)
+                x = self.place[name](embedded[name], x, keys)
             guess = self.decode[name](x[:, 1:]).to(frames.dtype)  # (U, T, d_m)
             found[name] = torch.where(batch.present[name].unsqueeze(-1), frames, guess)
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -27,6 +27,7 @@ class CIDerAsPublishedConfig(CIDerConfig):
     layers: int = 3
     heads: int = 8
     alignment: bool = True
+    model: ClassVar[str] = "cider_as_published"
 
     def __post_init__(self) -> None:
         super().__post_init__()
