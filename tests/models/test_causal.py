@@ -13,10 +13,9 @@ from torch import Tensor
 
 from lacuna.corpus import Corpus, duet
 from lacuna.corpus.batch import Batch, collate
-from lacuna.corpus.schema import Modality, Schema
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError
-from lacuna.models import Config, Maci, Recognizer, build, list_models
+from lacuna.models import Config, Maci, build, list_models
 from lacuna.models.layers.head import BackdoorHead, classifier
 from lacuna.models.layers.pooling import masked_mean
 from lacuna.models.parts.causal import Causal
@@ -357,16 +356,12 @@ def test_a_model_without_a_head_keeps_its_counterfactual_only(name: str) -> None
     assert torch.isfinite(bent(model, 0.5)(batch).logits).all()
 
 
-def test_text_must_be_a_modality_where_it_is_needed() -> None:
-    target = generate(PLAIN).schema().target
-    silent = Schema((Modality("audio", 5), Modality("vision", 4)), target)
-    with pytest.raises(
-        ConfigError, match=r"model 'mlp': setting 'maci.text' must be .*\(audio, vision\); found 'text'; set maci"
-    ):
-        build("mlp", silent, maci={})
-    model: Recognizer = build("mlp", silent, maci={"counterfactual": False})
-    assert isinstance(model, Causal)
-    build("mlp", silent, maci={"text": "audio"})
+def test_a_corpus_without_text_has_nothing_to_subtract_and_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
+    corpus = generate(StandIn(dialogues=6, turns=4, dims=(("audio", 5), ("vision", 4)), signal=(0.9, 0.6)))
+    model, batch, _ = make("mlp", corpus)
+    assert "no modality 'text' among audio, vision" in caplog.text
+    assert torch.equal(bent(model, 1.0)(batch).logits, model.inner(batch).logits)
+    assert len(model.curve) == 1
 
 
 @pytest.mark.parametrize("maci", [{"inference": "both"}, {"text": 3}, {"most_tau": -1}, {"backdoor": 1}])

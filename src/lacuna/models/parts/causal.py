@@ -36,7 +36,7 @@ class Causal(Wrapped):
         maci: settings.
 
     Raises:
-        ConfigError: the model has no head to adjust, or the schema has no such text.
+        ConfigError: the model has no head to adjust.
 
     Its buffers: ``tau`` and ``curve``, the validation metric of every ``tau`` that was tried (0, 0.1, ...); and of the training
     split ``bias`` (V,) bool, the bias words, ``frame`` (d_text,), the mean text frame, and ``centre``, the mean score.
@@ -55,11 +55,10 @@ class Causal(Wrapped):
             raise ConfigError(f"model '{inner.name}' has no head to adjust; set maci.backdoor: false")
         text = next((m for m in self.schema.modalities if m.name == maci.text), None)
         if maci.counterfactual and text is None:
-            raise ConfigError(
-                f"model '{inner.name}': setting 'maci.text' must be a modality of the corpus ({', '.join(self.schema.dims)}); "
-                f"found {maci.text!r}; set maci.text, or maci.counterfactual: false"
-            )
-        tried = 1 + int(maci.most_tau * STEPS + 1e-9) if maci.counterfactual else 1
+            told = "maci of '%s': there is no modality '%s' among %s, so nothing is subtracted; see maci.text"
+            _log.warning(told, inner.name, maci.text, ", ".join(self.schema.dims))
+        self.subtracts = maci.counterfactual and text is not None
+        tried = 1 + int(maci.most_tau * STEPS + 1e-9) if self.subtracts else 1
         self.register_buffer("tau", torch.zeros(()))
         self.register_buffer("curve", torch.zeros(tried))
         self.register_buffer("bias", torch.zeros((text and text.vocabulary) or 0, dtype=torch.bool))
@@ -73,7 +72,7 @@ class Causal(Wrapped):
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """Learn from the complete training split what is typical of a class, and which words are biased."""
-        if self.maci.backdoor or self.maci.counterfactual:
+        if self.maci.backdoor or self.subtracts:
             self._read(batches)
         self.inner.prepare(batches)
 
@@ -84,7 +83,7 @@ class Causal(Wrapped):
         for batch in batches():
             weights = strata.weights(batch)  # (U, S)
             typical.add(batch, weights)
-            if self.maci.counterfactual:
+            if self.subtracts:
                 present = batch.present[name]
                 total += batch.features[name].sum(dim=(0, 1)).cpu().double()
                 frames += int(present.sum())
@@ -95,7 +94,7 @@ class Causal(Wrapped):
             head.adjust(typical.prototypes, typical.priors)
         self.centre.fill_(typical.centre)
         self.frame.copy_(total / max(1, frames))
-        if self.maci.counterfactual and len(self.bias):
+        if self.subtracts and len(self.bias):
             found = bias_words(words, spoken, self.maci)
             self.bias.copy_(found)
             if not found.any():
@@ -123,7 +122,7 @@ class Causal(Wrapped):
     def forward(self, batch: Batch) -> Prediction:
         """Unnormalised logits (U, C) or values (U, 1); while training, and while ``tau`` is 0, those of the model itself."""
         prediction = super().forward(batch)
-        tau = 0.0 if self.training or not self.maci.counterfactual else float(self.tau)
+        tau = 0.0 if self.training or not self.subtracts else float(self.tau)
         if not tau:
             return prediction
         other = super().forward(self.counterfactual(batch))
@@ -142,7 +141,7 @@ class Causal(Wrapped):
     def settle(self, batches: Callable[[], Iterable[Batch]], metric: Callable[[Iterable[Tensor]], float]) -> None:
         """Choose ``tau``, of equally good ones the smallest; each batch is answered once and once more counterfactually."""
         super().settle(batches, metric)
-        if not self.maci.counterfactual:
+        if not self.subtracts:
             return
         answers = [(self.inner(b).logits, self.inner(self.counterfactual(b)).logits, self._share(b, 1.0)) for b in batches()]
         grid = torch.arange(len(self.curve)) / STEPS
