@@ -14,7 +14,7 @@ from torch import Tensor
 from lacuna.corpus import Corpus, duet
 from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.statistics import fit_statistics
-from lacuna.errors import ConfigError
+from lacuna.errors import ConfigError, DataError
 from lacuna.models import Config, Maci, build, list_models
 from lacuna.models.layers.head import BackdoorHead, classifier
 from lacuna.models.layers.pooling import masked_mean
@@ -270,6 +270,34 @@ def test_the_answer_is_the_factual_one_less_tau_times_the_counterfactual_one(nam
     else:
         expected = factual.log_softmax(1) - share * other.log_softmax(1)
     torch.testing.assert_close(model(batch).logits, expected)
+
+
+def test_where_every_word_is_a_bias_word_nothing_is_subtracted() -> None:
+    """Both passes agree there; with a tau above 1 the least likely class would win."""
+    model, batch, _ = make("mlp", TALK)
+    bent(model, 1.5).bias.fill_(True)
+    known = (batch.tokens["text"] > 0) | ~batch.present["text"]
+    whole = known.all(dim=1)
+    assert whole.any()
+    assert torch.equal(model(batch).logits.argmax(1)[whole], model.inner(batch).logits.argmax(1)[whole])
+
+
+def test_bias_words_need_token_ids_to_be_known_by() -> None:
+    model, batch, _ = make("mlp", TALK)
+    with pytest.raises(DataError, match="these frames have no token ids"):
+        bent(model, 0.5)(replace(batch, tokens={}))
+
+
+def test_without_a_bias_word_there_is_nothing_to_choose() -> None:
+    model, batch, _ = make("mlp", TALK)
+    model.bias.fill_(False)
+    model.settle(lambda: [batch], lambda logits: -float(sum(x.abs().sum() for x in logits)))
+    assert float(model.tau) == 0
+
+
+def test_a_text_that_was_named_must_be_there() -> None:
+    with pytest.raises(ConfigError, match=r"'maci.text' must be a modality of the corpus \(.*\); found 'txet'"):
+        build("mlp", generate(PLAIN).schema(), maci={"text": "txet"})
 
 
 def test_training_sees_no_counterfactual() -> None:

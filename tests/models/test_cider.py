@@ -177,9 +177,38 @@ def test_no_gradient_reaches_the_teacher(complete: Batch) -> None:
     model = made()
     taught = model.encoder(complete)
     terms = model.distil(complete, holes(complete), taught)
-    gradients = torch.autograd.grad(sum(terms.values(), torch.zeros(())), taught.joint, allow_unused=True)
-    assert gradients == (None,)
+    tensors = (taught.joint, *taught.attention)
+    gradients = torch.autograd.grad(sum(terms.values(), torch.zeros(())), tensors, allow_unused=True)
+    assert gradients == (None, None, None)
     assert float(feature_distance(taught.joint, taught.joint).detach()) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_student_is_compared_on_the_keys_that_it_has(complete: Batch) -> None:
+    """A divergence over all of the teacher's keys would ask the student to look where nothing is left."""
+    model, observed = made(attention=1.0), holes(complete)
+    taught, seen = model.encoder(complete), model.encoder(observed)
+    expected = attention_divergence(seen.attention, taught.attention, seen.keys & taught.keys, taught.keys)
+    torch.testing.assert_close(model.distil(complete, observed, taught)["attention"], expected)
+    assert (taught.keys & ~seen.keys).any()
+
+
+def test_each_frame_is_decoded_from_its_own_place(complete: Batch) -> None:
+    """With the attention shut, what is decoded at a frame follows that frame alone: a shift by one would show."""
+    model = made(layers=1)
+    with torch.no_grad():
+        for out in model.encoder.layers[0].attention.out:  # type: ignore[union-attr, operator]
+            out.weight.zero_()
+        for gru in model.encoder.recurrent.values():
+            for p in gru.parameters():
+                p.zero_()
+    view = model.encoder(complete)
+    nothing = complete.observe({m: torch.zeros_like(p) for m, p in complete.present.items()})
+    decoded = model._recovered(nothing, view)
+    changed = {m: x.clone() for m, x in complete.features.items()}
+    changed["text"][:, 2] += 1.0
+    again = model._recovered(nothing, model.encoder(replace(complete, features=changed)))
+    moved = (decoded["text"] != again["text"]).any(dim=-1).any(dim=0)
+    assert moved.tolist() == [t == 2 for t in range(len(moved))]
 
 
 def test_an_averaged_teacher_follows_in_training_only(complete: Batch) -> None:
@@ -204,13 +233,27 @@ def test_as_published_the_second_step_learns_from_before_the_first(complete: Bat
     assert first.keeps_gradient
     assert first.optimizer == second.optimizer
     model.losses(complete, holes(complete), first.name)
-    kept = model._taught[0].joint.clone()
+    _, kept = model._taught[0]
+    expected = model.distil(complete, holes(complete), kept)["joint"]
+    assert torch.equal(model.losses(complete, holes(complete), second.name)["joint"], expected)
+    assert not model._taught
+    model.losses(complete, holes(complete), first.name)
     with torch.no_grad():
         for p in model.parameters():
-            p.add_(0.1)
-    assert torch.equal(model._taught[0].joint, kept)
-    model.losses(complete, holes(complete), second.name)
-    assert not model._taught
+            p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(0)))
+    stale = model.distil(complete, holes(complete), kept)["joint"]
+    assert torch.equal(model.losses(complete, holes(complete), second.name)["joint"], stale)
+
+
+def test_as_published_every_batch_has_its_own_teacher_even_after_a_broken_update(complete: Batch) -> None:
+    model = made("cider_as_published")
+    halves = [complete.take(torch.arange(0, 10)), complete.take(torch.arange(10, 30))]
+    expected = [model.distil(h, holes(h), model.encoder(h))["joint"] for h in halves]
+    model.losses(complete, holes(complete), "teacher")  # an update that never came to its second step
+    for h in halves:
+        model.losses(h, holes(h), "teacher")
+    for h, joint in zip(halves, expected, strict=True):
+        assert torch.equal(model.losses(h, holes(h), "student")["joint"], joint)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from lacuna.corpus import Corpus
 from lacuna.corpus.batch import collate
 from lacuna.corpus.statistics import Statistics
 from lacuna.errors import ConfigError, DataError, TrainingError
+from lacuna.models.parts.causal import Causal
 from lacuna.training import Fitted, TrainingConfig, fit, load_recognizer, save_recognizer
 from lacuna.training.state import Progress
 
@@ -176,3 +177,19 @@ def test_an_answer_that_is_not_finite_in_validation_stops(
     assert error.value.utterances == tuple(f"u{i}" for i in range(80, 115))
     stopped = json.loads((tmp_path / "stopped.json").read_text())
     assert (stopped["stage"], stopped["epoch"], len(stopped["utterances"])) == ("validation", 0, 35)
+
+
+def test_what_validation_settles_is_kept(corpus: Corpus, statistics: Statistics, tmp_path: Any) -> None:
+    """The tau of a corrected model is chosen after the weights, on validation, and comes back from the disk and from a result."""
+    settings = {"maci": {"backdoor": False, "most_tau": 2.0}}
+    config = TrainingConfig(epochs=3, threads=1, device="cpu")
+    args = ("mlp", corpus.schema(), corpus.only("train"), corpus.only("valid"), statistics, config)
+    fitted = fit(*args, settings=settings, folder=tmp_path)
+    model = fitted.trained.model
+    assert isinstance(model, Causal)
+    assert len(model.curve) == 21
+    assert float(model.curve.max()) > 0
+    assert float(model.tau) == pytest.approx(float(model.curve.argmax()) / 10)
+    again = fit(*args, settings=settings, folder=tmp_path).trained.model
+    assert isinstance(again, Causal)
+    assert torch.equal(again.curve, model.curve)

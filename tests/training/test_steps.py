@@ -122,3 +122,45 @@ def test_schedules() -> None:
     cosine = TrainingConfig(schedule="cosine", learning_rate=1.0)
     assert [round(learning_rate(cosine, x), 6) for x in (0, 0.5, 1, 2)] == [1, 0.5, 0, 0]
     assert learning_rate(TrainingConfig(learning_rate=0.5), 0.9) == 0.5
+
+
+def test_stages_may_share_an_optimiser_and_let_their_gradient_leak(corpus: Corpus, statistics: Statistics) -> None:
+    """As CIDer's published loop: two steps of one Adam, the second with the sum of both gradients."""
+
+    class Twice(Recognizer):
+        def __init__(self, leak: bool) -> None:
+            super().__init__(corpus.schema())
+            self.name, self.leak = "twice", leak
+            self.w = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+
+        @property
+        def stages(self) -> tuple[Stage, ...]:
+            return Stage("one", optimizer="both", keeps_gradient=self.leak), Stage("two", optimizer="both")
+
+        def forward(self, batch: Batch) -> Any:
+            raise NotImplementedError
+
+        def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, torch.Tensor]:
+            return {"loss": self.w.square().sum() if stage == "one" else (self.w - 3).square().sum()}
+
+    pair = batches(corpus, statistics, 16)[0]
+    config = TrainingConfig(weight_decay=0.0)
+    for leak in (True, False):
+        model = Twice(leak)
+        step(model, [pair], config)
+        expected = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+        adam = torch.optim.AdamW([expected], lr=0.01, weight_decay=0.0)
+        expected.grad = first = 2 * expected.detach()
+        adam.step()
+        expected.grad = 2 * (expected.detach() - 3) + (first if leak else 0)
+        adam.step()
+        torch.testing.assert_close(model.w, expected)
+
+
+def test_stages_that_share_an_optimiser_must_step_the_same(corpus: Corpus) -> None:
+    model = build("staged", corpus.schema())
+    stages = tuple(Stage(s.name, s.parameters, optimizer="both") for s in model.stages)
+    type_of = type("Shared", (type(model),), {"stages": property(lambda _: stages)})
+    model.__class__ = type_of
+    with pytest.raises(ConfigError, match="share an optimiser, but not their parameters"):
+        stage_steps(model, TrainingConfig())

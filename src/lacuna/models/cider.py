@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -20,6 +21,8 @@ from lacuna.models.layers.attention import MOST_MODALITIES, AttentionPooling, Co
 from lacuna.models.layers.distillation import Heads, attention_divergence, feature_distance, missing_error
 from lacuna.models.layers.head import classifier
 from lacuna.models.layers.positions import sinusoids
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,8 @@ class Encoder(nn.Module):
         super().__init__()
         self.names, self.text, width = tuple(schema.dims), config.text, config.width
         self.aligned = tuple(m for m in self.names if m != self.text) if config.alignment and self.text in self.names else ()
+        if config.alignment and not self.aligned:
+            _log.warning("alignment of '%s': there is no modality '%s' to align to; see text", config.model, self.text)
         self.project = nn.ModuleDict({m: nn.Linear(dim, width, bias=False) for m, dim in schema.dims.items()})
         # Rows: summary, absent frame, modality; one table a modality.
         self.learned = nn.ParameterDict({m: nn.Parameter(0.02 * torch.randn(3, width)) for m in self.names})
@@ -234,17 +239,19 @@ class CIDer(Recognizer):
         answer = self._answer(observed, seen)
         missing = {m: complete.present[m] & ~observed.present[m] for m in complete.present}
         theirs = (taught.attention[0].detach(), taught.attention[1].detach())
-        divergence = attention_divergence(seen.attention, theirs, seen.keys & taught.keys, taught.keys, summed)
-        return {
-            "task": task_loss(self.schema.target, answer.logits, observed.label),
-            "joint": config.joint * feature_distance(seen.joint, taught.joint.detach()),
-            "attention": config.attention * divergence,
-            "reconstruction": config.reconstruction * missing_error(answer.recovered, complete.features, missing),
-        }
+        terms = {"task": task_loss(self.schema.target, answer.logits, observed.label)}
+        if config.joint:
+            terms["joint"] = config.joint * feature_distance(seen.joint, taught.joint.detach())
+        if config.attention:
+            common = seen.keys & taught.keys
+            terms["attention"] = config.attention * attention_divergence(seen.attention, theirs, common, taught.keys, summed)
+        if config.reconstruction:
+            terms["reconstruction"] = config.reconstruction * missing_error(answer.recovered, complete.features, missing)
+        return terms
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """Move the teacher towards the student."""
+        """Move the teacher towards the student, once a batch."""
         assert self.teacher is not None
         own: list[Tensor] = list(self.encoder.parameters())
         theirs: list[Tensor] = list(self.teacher.parameters())

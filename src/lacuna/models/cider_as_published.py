@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from lacuna.corpus.batch import Batch
@@ -53,7 +54,7 @@ class CIDerAsPublished(CIDer):
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
-        self._taught: list[View] = []  # what the first step saw, for the second; empty between updates
+        self._taught: list[tuple[Tensor, View]] = []  # keys and views of the first step, for the second; empty between updates
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -64,8 +65,20 @@ class CIDerAsPublished(CIDer):
         """The task loss of the complete view, then the student's losses."""
         if stage == "teacher":
             whole = self.encoder(complete)
-            self._taught.append(View(whole.joint.detach(), {}, tuple(x.detach() for x in whole.attention), whole.keys))
+            kept = View(whole.joint.detach(), {}, tuple(x.detach() for x in whole.attention), whole.keys)
+            self._taught.append((complete.key, kept))
             return {"complete": task_loss(self.schema.target, self.head(whole.joint), observed.label)}
-        taught = self._taught.pop(0) if self._taught else self.encoder(complete)
+        taught = self._before(complete)
         terms = self.distil(complete, observed, taught, summed=True)
-        return terms | {"reconstruction": len(complete.features) * terms["reconstruction"]}  # a sum over modalities
+        if "reconstruction" in terms:  # a sum over modalities, not a mean
+            terms["reconstruction"] = len(complete.features) * terms["reconstruction"]
+        return terms
+
+    def _before(self, complete: Batch) -> View:
+        """What the first step made of the batch; leftovers of an update that was broken off are dropped."""
+        while self._taught:
+            keys, view = self._taught.pop(0)
+            if torch.equal(keys, complete.key):
+                return view
+        whole: View = self.encoder(complete)
+        return whole

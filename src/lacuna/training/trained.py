@@ -35,7 +35,7 @@ class Selection:
 
     Attributes:
         metric: name of the validation metric, averaged over the fixed masks of the training pattern.
-        value: its best value.
+        value: its best value, of the epochs as they were; what a model settles afterwards (a tau) is not in it.
         epoch: the epoch of the kept weights, from 0.
         epochs: how many epochs ran.
         pattern: missingness pattern of training.

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
-from lacuna.errors import ConfigError
+from lacuna.errors import ConfigError, DataError
 from lacuna.models.base import Prediction, Recognizer
 from lacuna.models.config import Maci
 from lacuna.models.layers.head import BackdoorHead, strata_count
@@ -36,7 +36,7 @@ class Causal(Wrapped):
         maci: settings.
 
     Raises:
-        ConfigError: the model has no head to adjust.
+        ConfigError: the model has no head to adjust, or the corpus lacks a modality that was named as its text.
 
     Its buffers: ``tau`` and ``curve``, the validation metric of every ``tau`` that was tried (0, 0.1, ...); and of the training
     split ``bias`` (V,) bool, the bias words, ``frame`` (d_text,), the mean text frame, and ``centre``, the mean score.
@@ -55,6 +55,11 @@ class Causal(Wrapped):
             raise ConfigError(f"model '{inner.name}' has no head to adjust; set maci.backdoor: false")
         text = next((m for m in self.schema.modalities if m.name == maci.text), None)
         if maci.counterfactual and text is None:
+            if maci.text != Maci.text:
+                raise ConfigError(
+                    f"model '{inner.name}': setting 'maci.text' must be a modality of the corpus "
+                    f"({', '.join(self.schema.dims)}); found {maci.text!r}"
+                )
             told = "maci of '%s': there is no modality '%s' among %s, so nothing is subtracted; see maci.text"
             _log.warning(told, inner.name, maci.text, ", ".join(self.schema.dims))
         self.subtracts = maci.counterfactual and text is not None
@@ -120,17 +125,35 @@ class Causal(Wrapped):
         return replace(batch, features={**batch.features, name: features * keep.unsqueeze(-1) + mean}, tokens=changed)
 
     def forward(self, batch: Batch) -> Prediction:
-        """Unnormalised logits (U, C) or values (U, 1); while training, and while ``tau`` is 0, those of the model itself."""
+        """Unnormalised logits (U, C) or values (U, 1); while training, and while ``tau`` is 0, those of the model itself.
+
+        Raises:
+            DataError: bias words were learned, and this corpus has no token ids to know them by.
+        """
         prediction = super().forward(batch)
         tau = 0.0 if self.training or not self.subtracts else float(self.tau)
         if not tau:
             return prediction
-        other = super().forward(self.counterfactual(batch))
-        return replace(prediction, logits=self._difference(prediction.logits, other.logits, self._share(batch, tau)))
+        if self.bias.any() and self.maci.text not in batch.tokens:
+            raise DataError(
+                f"'{self.name}' corrects for bias words, but these frames have no token ids",
+                modality=self.maci.text,
+                expected=f"token ids of a vocabulary of {len(self.bias)}",
+                hint="import the text with the tokens of the training corpus, or train with maci.counterfactual: false",
+            )
+        other = self.counterfactual(batch)
+        return replace(
+            prediction, logits=self._difference(prediction.logits, super().forward(other).logits, self._share(batch, other, tau))
+        )
 
-    def _share(self, batch: Batch, tau: float) -> Tensor:
-        """``tau`` where there was text, else 0: (U, 1); without words both passes agree, and a tau above 1 would invert them."""
-        return tau * batch.present[self.maci.text].any(dim=1, keepdim=True)
+    def _share(self, batch: Batch, other: Batch, tau: float) -> Tensor:
+        """``tau`` where the counterfactual changed the utterance's own text, else 0: (U, 1).
+
+        Where it changed nothing, both passes agree and their difference is (1 - tau) log p: the same answer, or, with a tau
+        above 1, the opposite one.
+        """
+        changed = batch.features[self.maci.text] != other.features[self.maci.text]
+        return tau * changed.flatten(1).any(dim=1, keepdim=True)  # (U, T, d) -> (U, T d) -> (U, 1)
 
     def _difference(self, factual: Tensor, counterfactual: Tensor, tau: Tensor) -> Tensor:
         factual, counterfactual = factual.float(), counterfactual.float()
@@ -139,11 +162,17 @@ class Causal(Wrapped):
         return functional.log_softmax(factual, dim=-1) - tau * functional.log_softmax(counterfactual, dim=-1)
 
     def settle(self, batches: Callable[[], Iterable[Batch]], metric: Callable[[Iterable[Tensor]], float]) -> None:
-        """Choose ``tau``, of equally good ones the smallest; each batch is answered once and once more counterfactually."""
+        """Choose ``tau``, of equally good ones the smallest; each batch is answered once and once more counterfactually.
+
+        Where the words of training are known and none goes with a class, there is no bias to subtract: ``tau`` stays 0.
+        """
         super().settle(batches, metric)
-        if not self.subtracts:
+        if not self.subtracts or (len(self.bias) and not self.bias.any()):
             return
-        answers = [(self.inner(b).logits, self.inner(self.counterfactual(b)).logits, self._share(b, 1.0)) for b in batches()]
+        answers = []
+        for batch in batches():
+            other = self.counterfactual(batch)
+            answers.append((self.inner(batch).logits, self.inner(other).logits, self._share(batch, other, 1.0)))
         grid = torch.arange(len(self.curve)) / STEPS
         found = [metric(self._difference(own, other, tau * there) for own, other, there in answers) for tau in grid.tolist()]
         self.curve.copy_(torch.tensor(found))
