@@ -131,15 +131,15 @@ def _check(recognizers: Sequence[TrainedRecognizer], corpus: Corpus) -> None:
     for trained in recognizers:
         trained.check_unseen(corpus)
         if not trained.model.recovers:
-            raise ConfigError(f"model '{trained.name}' recovers nothing that could be judged")
-        if (trained.name, trained.seed) in seen:
-            raise ConfigError(f"model '{trained.name}' with seed {trained.seed} is there twice")
-        seen.add((trained.name, trained.seed))
+            raise ConfigError(f"model '{trained.label}' recovers nothing that could be judged")
+        if (trained.label, trained.seed) in seen:
+            raise ConfigError(f"model '{trained.label}' with seed {trained.seed} is there twice")
+        seen.add((trained.label, trained.seed))
         if (
             not _alike(trained.statistics, recognizers[0].statistics)
             or trained.schema.modalities != recognizers[0].schema.modalities
         ):
-            raise ConfigError(f"'{trained.name}' and '{recognizers[0].name}' see other units or modalities: score them apart")
+            raise ConfigError(f"'{trained.label}' and '{recognizers[0].label}' see other units or modalities: score them apart")
 
 
 def _alike(a: Statistics, b: Statistics) -> bool:
@@ -172,9 +172,9 @@ class _Run:
             loader = self.loaders[trained.model.needs_dialogue]
             with inference(trained.model, self.device):
                 cells = self.collect(loader, mask, lambda observed, _, model=trained.model: model(observed).recovered)  # type: ignore[misc]
-                rows += self.rows(trained.name, trained.seed, condition, cells, floor, ceiling)
+                rows += self.rows(trained.label, trained.seed, condition, cells, floor, ceiling)
                 if trained.model.samples:
-                    rows += self.rows(trained.name, trained.seed, condition, self.draw(trained, mask))
+                    rows += self.rows(trained.label, trained.seed, condition, self.draw(trained, mask))
         return rows
 
     def best(self, oracle: Oracle, mask: Mask) -> Guesses:
