@@ -89,8 +89,8 @@ def clouds(points: pd.DataFrame, *, models: Sequence[str] | None = None, looks: 
     for i, name in enumerate(names):
         look, place = looks.get(name, Style(GREY, "circle-open", "dot")), {"row": i // across + 1, "col": i % across + 1}
         common = {"name": plain(name), "legendgroup": name, "mode": "markers", "showlegend": False}
-        true = {"symbol": "circle", "size": 5, "color": GREY, "opacity": 0.4}
-        found = {"symbol": look.symbol, "size": 5, "color": look.color, "opacity": 0.75}
+        true = {"symbol": "circle", "size": 4, "color": GREY, "opacity": 0.3}
+        found = {"symbol": look.symbol, "size": 5, "color": look.color, "opacity": 0.8}
         figure.add_trace(go.Scatter(common, marker=true, hoverinfo="skip"), **place)
         figure.add_trace(go.Scatter(common, marker=found, hovertemplate="<b>%{fullData.name}</b><extra></extra>"), **place)
         corner = {"x": 0.02, "y": 0.98, "xref": "x domain", "yref": "y domain", "xanchor": "left", "yanchor": "top"}

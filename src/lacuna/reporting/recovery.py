@@ -97,7 +97,7 @@ def _table(report: Report, kind: Kind, place: Place, own: pd.DataFrame) -> Table
     name = "-".join(slug(p) for p in ("recovery", kind.name, *place[:2], percent(place[2]), place[3]) if p)
     title = f"{kind.label}, {place_label(place)}"
     caption = f"{kind.label} on the test split by modality, pattern: {place_label(place)}"
-    return Table(name, title, caption, ("Model", *heads), tuple(rows), _note(report, kind, own))
+    return Table(name, title, caption, ("Model", *heads), tuple(rows), _note(report, kind, own), kind.digits)
 
 
 def _note(report: Report, kind: Kind, own: pd.DataFrame) -> str:

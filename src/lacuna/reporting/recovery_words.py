@@ -21,6 +21,7 @@ class Kind:
         note: what it says; sentences.
         measures: what stands beside the modality in the head, by measure; nothing if there is one measure only.
         higher: more is better, or ``None`` where neither is.
+        digits: decimals.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Kind:
     note: str
     measures: dict[str, str]
     higher: bool | None
+    digits: int = 3
 
 
 KINDS = (
@@ -56,6 +58,7 @@ KINDS = (
         "conditional mean varies less than the truth, and is told apart by that.",
         {"mmd": "", "mmd_null": "by chance", "mmd_p": "p"},
         False,
+        digits=4,
     ),
     Kind(
         "moments",
