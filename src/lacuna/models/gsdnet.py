@@ -22,7 +22,7 @@ from lacuna.models.layers.noise import normals
 from lacuna.models.layers.pooling import fill_frames, full_precision, pooled
 from lacuna.models.layers.recurrent import TwoWayLSTM
 from lacuna.models.layers.semantic import AdjacencyState, EigenvalueState, SemanticGraph, Structure
-from lacuna.models.layers.spectrum import Decomposition, adjacency, closeness
+from lacuna.models.layers.spectrum import Decomposition, Spectrum, adjacency, closeness
 from lacuna.models.layers.whitening import Whitening
 
 OTHER_SPEAKER = 0.5  # weight of an edge between turns of two speakers, relative to one speaker
@@ -42,7 +42,6 @@ class GSDNetConfig(Config):
         dropout: share of units dropped in training, in the head; a fifth of it in the denoiser.
         diffusion: weight of the loss of the node denoiser.
         spectrum: weight of the loss of the state denoiser, relative to that of the nodes.
-        pure: share of training dialogues that are denoised from pure noise, as all are when it answers.
         solver: ``ddim`` or ``dpm++``.
         steps: of the solver.
         samples: recovered signals are the mean of so many.
@@ -62,7 +61,6 @@ class GSDNetConfig(Config):
     dropout: float = 0.5
     diffusion: float = 0.5
     spectrum: float = 0.1
-    pure: float = 0.5
     solver: Solver = "ddim"
     steps: int = 5
     samples: int = 1
@@ -75,7 +73,7 @@ class GSDNetConfig(Config):
     def __post_init__(self) -> None:
         check_bounds("gsdnet", self, width=(1, 8192), hidden=(2, 8192), layers=(1, 64), context=(1, 8192))
         check_bounds("gsdnet", self, past=(0, 1024), future=(0, 1024), dropout=(0.0, 1.0), diffusion=(0.0, 1e6))
-        check_bounds("gsdnet", self, spectrum=(0.0, 1e6), pure=(0.0, 1.0), steps=(1, 1000), samples=(1, 1024))
+        check_bounds("gsdnet", self, spectrum=(0.0, 1e6), steps=(1, 1000), samples=(1, 1024))
         check_bounds("gsdnet", self, noise_seed=(0, 2**63 - 1), graph=(False, True), spectral=(False, True))
         choices = {"solver": SOLVERS, "noise": ("spectrum", "adjacency"), "generator": ("diffusion", "regression")}
         for name, known in choices.items():
@@ -102,6 +100,21 @@ class Scene:
     structure: Structure
     graphs: list[Tensor]
     state: Tensor
+
+    def twice(self) -> Scene:
+        """Every dialogue a second time, after all the others."""
+        structure, spectrum = self.structure, self.structure.spectrum
+        both = Structure(
+            _twice(structure.dense),
+            Spectrum(_twice(spectrum.values), _twice(spectrum.vectors)),
+            _twice(structure.lengths),
+        )
+        graphs = [_twice(g) for g in self.graphs]
+        return Scene(self.dialogues, _twice(self.signal), _twice(self.here), both, graphs, _twice(self.state))
+
+
+def _twice(x: Tensor) -> Tensor:
+    return torch.cat([x, x])
 
 
 @register("gsdnet")
@@ -228,8 +241,9 @@ class GSDNet(Recognizer):
         heard = [own, context]
         if seen.graphs:
             padded = seen.dialogues.pad(context)
-            pairs = zip(self.around, seen.graphs, strict=True)
-            heard.append(seen.dialogues.flat(sum((f(padded, g.to(padded)) for f, g in pairs), torch.zeros(()).to(padded))))
+            graphs = [g[: len(padded)].to(padded) for g in seen.graphs]
+            by_time, by_speaker = (convolve(padded, g) for convolve, g in zip(self.around, graphs, strict=True))
+            heard.append(seen.dialogues.flat(by_time + by_speaker))
         return self.head(torch.cat(heard, dim=1)), vectors
 
     def forward(self, batch: Batch) -> Prediction:
@@ -239,20 +253,26 @@ class GSDNet(Recognizer):
         return Prediction(logits, fill_frames(batch, vectors))
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
-        """Task loss on signals that are recovered in one step, and the losses of both denoisers."""
+        """Task loss, and the losses of both denoisers.
+
+        One call of the denoisers does two things: each dialogue is denoised from pure noise, which is what the head learns from
+        since that is what it will see, and once more from a random level. At low levels the noisy signal gives away what is
+        missing, and a head that learned from those would trust what is recovered too much.
+        """
         c, seen, full = self.config, self.scene(observed), self.scene(complete)
+        number = len(full.structure.lengths)
+        level = torch.full_like(full.structure.lengths, HIGHEST)
         if c.generator == "diffusion":
-            level = random_levels(len(full.structure.lengths), c.pure, full.signal.device)
+            level = torch.cat([level, random_levels(number, level.device)])
+            seen, full = seen.twice(), full.twice()
             signal = self.noising(full.signal, torch.randn_like(full.signal), level)
-            noise = self.semantic.randn(full.structure) if self.spectral else full.state
-            state = self.noising(full.state, noise, level) if self.spectral else full.state
+            state = self.noising(full.state, self.semantic.randn(full.structure), level) if self.spectral else full.state
         else:
-            level = torch.full_like(full.structure.lengths, HIGHEST)
             signal, state = torch.zeros_like(full.signal), torch.zeros_like(full.state)
         clean, clean_state = self.denoise(seen, signal, state, level)
-        logits, _ = self.classify(observed, seen, clean)
-        hidden = self.code.columns(full.here & ~seen.here)  # (D, L, W)
-        error = ((clean - full.signal).square() * hidden).sum() / hidden.sum().clamp_min(1)
+        logits, _ = self.classify(observed, seen, clean[:number])
+        hidden = full.here & ~seen.here  # (D, L, M)
+        error = ((clean - full.signal).square() * self.code.columns(hidden) * self.code.share).sum() / hidden.sum().clamp_min(1)
         losses = {"task": task_loss(self.schema.target, logits, observed.label), "nodes": c.diffusion * error}
         if self.spectral:
             asked = ~self._whole(seen) & self.semantic.real(seen.structure)[:, None]

@@ -48,14 +48,9 @@ class Noising(nn.Module):
         return self.signal[level].view(shape) * clean + self.noise[level].view(shape) * noise
 
 
-def random_levels(number: int, pure: float, device: torch.device) -> Tensor:
-    """(number,) int64 levels for training, uniform but for a share that is the highest one.
-
-    At low levels the noisy signal gives away what is missing, which no model sees when it answers: a recogniser behind the
-    denoiser that is trained there alone trusts what is recovered too much. ``pure`` says how often it sees what it will see.
-    """
-    level = torch.randint(LEVELS, (number,), device=device)
-    return torch.where(torch.rand(number, device=device) < pure, HIGHEST, level)
+def random_levels(number: int, device: torch.device) -> Tensor:
+    """(number,) int64 uniform levels, for training."""
+    return torch.randint(LEVELS, (number,), device=device)
 
 
 class TimeEmbedding(nn.Module):

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from lacuna.models.layers.diffusion import TimeEmbedding
 
+SMALL = 0.01  # of the usual weights: a new denoiser answers the mean, not noise, and who reads it is not misled meanwhile
+
 
 class NodeLayer(nn.Module):
     """h + MLP of what a node hears through each graph, with the level of noise.
@@ -55,7 +57,11 @@ class NodeDenoiser(nn.Module):
         self.time = TimeEmbedding(hidden)
         self.enter = nn.Linear(2 * width + modalities, hidden)
         self.layers = nn.ModuleList(NodeLayer(hidden, graphs, dropout) for _ in range(layers))
-        self.leave = nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, width))
+        last = nn.Linear(hidden, width)
+        with torch.no_grad():
+            last.weight.mul_(SMALL)
+            last.bias.zero_()
+        self.leave = nn.Sequential(nn.LayerNorm(hidden), last)
 
     def forward(self, noisy: Tensor, condition: Tensor, graphs: list[Tensor], level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Clean signals, hidden nodes and embedded time.

@@ -20,9 +20,15 @@ class Whitening(nn.Module):
     Args:
         schema: its modalities.
         width: most directions a modality.
+
+    Attributes:
+        owner: (sum of widths,) int64 the modality of each number.
+        share: (sum of widths,) its share of what is kept of the variance of its modality: squared errors that are weighted by it
+            are those of the frame means themselves, not of directions that hold next to nothing and are blown up.
     """
 
     owner: Tensor
+    share: Tensor
 
     def __init__(self, schema: Schema, width: int) -> None:
         super().__init__()
@@ -34,6 +40,7 @@ class Whitening(nn.Module):
             self.register_buffer(f"scale{m}", torch.ones(own))
         sizes = torch.tensor(self.widths)
         self.register_buffer("owner", torch.repeat_interleave(torch.arange(len(sizes)), sizes), persistent=False)
+        self.register_buffer("share", (1 / sizes)[self.owner])
 
     def fit(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """One pass over the complete training batches; an utterance counts for the modalities that it has."""
@@ -55,6 +62,7 @@ class Whitening(nn.Module):
             vectors = vectors * vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True)).sign()
             for buffer, found in (("mean", mean), ("basis", vectors), ("scale", values.sqrt())):
                 getattr(self, f"{buffer}{m}").copy_(found)
+            self.share[self.owner == m] = (values / values.sum()).to(self.share)
 
     def forward(self, batch: Batch) -> Tensor:
         """(U, sum of widths), zeros for modalities that are not observed."""
