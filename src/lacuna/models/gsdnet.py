@@ -53,7 +53,7 @@ class GSDNetConfig(Config):
     """
 
     width: int = 48
-    hidden: int = 96
+    hidden: int = 64
     layers: int = 2
     context: int = 64
     past: int = 2
@@ -147,7 +147,8 @@ class GSDNet(Recognizer):
             self.state_denoiser = StateDenoiser(modalities, c.hidden)
         self.decompose = Decomposition()
         self.denoiser = NodeDenoiser(width, modalities, c.hidden, c.layers, heard, c.dropout / 5)
-        self.enter = nn.Sequential(nn.Linear(features + modalities, c.context), nn.GELU(), nn.Dropout(c.dropout))
+        self.forget = nn.Dropout(c.dropout)
+        self.enter = nn.Sequential(nn.Linear(2 * features + modalities, c.context), nn.GELU(), nn.Dropout(c.dropout))
         self.read = TwoWayLSTM(c.context, c.context)
         self.around = nn.ModuleList()
         if c.graph:
@@ -224,7 +225,8 @@ class GSDNet(Recognizer):
 
         for number in range(c.samples):
             names = "gsdnet", str(number)
-            drawn = [normals(batch.key, w, c.noise_seed, *names, m) for m, w in zip(self.schema.dims, self.code.widths, strict=True)]
+            each = zip(self.schema.dims, self.code.widths, strict=True)
+            drawn = [normals(batch.key, width, c.noise_seed, *names, m) for m, width in each]
             start = [seen.dialogues.pad(torch.cat(drawn, dim=1)).flatten()]
             if self.spectral:
                 start.append(self.semantic.draw(seen.structure, first, c.noise_seed, *names).flatten())
@@ -232,11 +234,16 @@ class GSDNet(Recognizer):
         return total / c.samples
 
     def classify(self, batch: Batch, seen: Scene, signal: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (U, C) and frame means of all modalities (U, sum of d_m), recovered where they were missing."""
+        """Logits (U, C) and frame means of all modalities (U, sum of d_m), recovered where they were missing.
+
+        What was seen and what is guessed come in by different weights, the latter through dropout of its own: on training
+        dialogues guesses are better than on any others, and the head would learn to rely on them.
+        """
         available = batch.available()
         observed = torch.cat([available[:, [m]].expand(-1, d) for m, d in enumerate(self.schema.dims.values())], dim=1)
         vectors = torch.where(observed, pooled(batch), self.code.back(seen.dialogues.flat(signal)))
-        own = self.enter(torch.cat([vectors, available.to(vectors)], dim=1))
+        guessed = self.forget(vectors.masked_fill(observed, 0))
+        own = self.enter(torch.cat([vectors.masked_fill(~observed, 0), guessed, available.to(vectors)], dim=1))
         context = self.read(own, seen.dialogues)
         heard = [own, context]
         if seen.graphs:
@@ -286,4 +293,4 @@ class GSDNet(Recognizer):
         return (seen.here | ~inside[:, :, None]).all(dim=1)[:, :, None]
 
     def _parts(self, signal: Tensor) -> list[Tensor]:
-        return list(signal.split(self.code.widths, dim=2))
+        return list(torch.split(signal, self.code.widths, dim=2))

@@ -100,7 +100,7 @@ class StateDenoiser(nn.Module):
         self.slots = nn.Sequential(nn.GELU(), nn.Linear(hidden, hidden))
         self.leave = nn.Sequential(nn.GELU(), nn.Linear(hidden, 1))
 
-    def forward(self, noisy: Tensor, seen: Tensor, structure: Tensor, real: Tensor, around: Tensor) -> Tensor:  # noqa: PLR0917
+    def forward(self, noisy: Tensor, seen: Tensor, structure: Tensor, real: Tensor, around: Tensor) -> Tensor:
         """What is seen, plus a guess of the rest.
 
         Args:

@@ -31,7 +31,8 @@ def normals(keys: Tensor, count: int, seed: int, *names: str) -> Tensor:
         (N, count) float32 on the device of ``keys``.
     """
     hashed = bits(keys.detach().cpu().numpy().view(np.uint64), stream_of(seed, *names))  # (N,)
-    low, high = (torch.from_numpy(half.astype(np.int64)).to(keys.device) for half in (hashed & np.uint64(_LOW), hashed >> np.uint64(32)))
+    halves = hashed & np.uint64(_LOW), hashed >> np.uint64(32)
+    low, high = (torch.from_numpy(half.astype(np.int64)).to(keys.device) for half in halves)
     place = torch.arange(2 * count, device=keys.device) * _GOLDEN
     x = _mix((low[:, None] + place) & _LOW)  # (N, 2 count)
     x = _mix(x ^ high[:, None])

@@ -3,8 +3,9 @@
 The structural graph S of a dialogue (who is near whom, who speaks) is always known. A modality m weighs its edges by how alike
 their ends are: A = S * c, c = 1 - arccos(cos(z_i, z_j)) / pi (MMGCN, Hu et al., ACL 2021). Its state is what it adds to the
 structure, A - r S with r the mean of c in training, off the diagonal and where both ends are there; so what is not known adds
-nothing. GSDM (Luo et al., TPAMI 2023) and GSDNet (Shou et al., IJCAI 2025) noise eigenvalues alone; the eigenvectors must then come
-from somewhere, and those of A are not known when m is missing. Those of S are: the state is diag(U^T (A - r S) U), S = U L U^T.
+nothing. GSDM (Luo et al., TPAMI 2023) and GSDNet (Shou et al., IJCAI 2025) noise eigenvalues alone; the eigenvectors must come
+from somewhere then, and those of A are not known when m is missing. Those of S are: with S = U L U^T the state is the diagonal of
+U^T (A - r S) U.
 """
 
 from __future__ import annotations
@@ -172,7 +173,8 @@ class AdjacencyState(SemanticGraph):
     def operator(self, structure: Structure, state: Tensor) -> Tensor:
         """S + state / sqrt(n)."""
         dense = structure.dense[:, None]
-        return dense + state.unflatten(2, dense.shape[2:]) / self._root(structure)  # (D, M, L L) -> (D, M, L, L)
+        added: Tensor = state.view(*state.shape[:2], *dense.shape[2:]) / self._root(structure)  # (D, M, L L) -> (D, M, L, L)
+        return dense + added
 
     def draw(self, structure: Structure, keys: Tensor, seed: int, *names: str) -> Tensor:
         """One number a pair; pairs are counted row by row below the diagonal, which no padding changes."""

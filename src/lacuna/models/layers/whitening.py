@@ -66,14 +66,15 @@ class Whitening(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """(U, sum of widths), zeros for modalities that are not observed."""
-        parts = pooled(batch).split(self._dims, dim=1)
+        parts = torch.split(pooled(batch), self._dims, dim=1)
         coded = [(x - self._of("mean", m)) @ self._of("basis", m) / self._of("scale", m) for m, x in enumerate(parts)]
         return torch.cat(coded, dim=1) * self.columns(batch.available())
 
     def back(self, coded: Tensor) -> Tensor:
         """(U, sum of widths) -> (U, sum of d_m): standardised frame means again, less the directions that were dropped."""
-        parts = coded.split(self.widths, dim=1)
-        return torch.cat([(z * self._of("scale", m)) @ self._of("basis", m).T + self._of("mean", m) for m, z in enumerate(parts)], dim=1)
+        parts = torch.split(coded, self.widths, dim=1)
+        whole = [(z * self._of("scale", m)) @ self._of("basis", m).T + self._of("mean", m) for m, z in enumerate(parts)]
+        return torch.cat(whole, dim=1)
 
     def columns(self, modalities: Tensor) -> Tensor:
         """(..., M) -> (..., sum of widths): what is said of a modality said of each of its numbers."""
