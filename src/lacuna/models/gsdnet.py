@@ -61,7 +61,7 @@ class GSDNetConfig(Config):
     dropout: float = 0.5
     diffusion: float = 0.5
     spectrum: float = 0.1
-    solver: Solver = "ddim"
+    solver: Solver = "dpm++"
     steps: int = 5
     samples: int = 1
     noise_seed: int = 0
@@ -122,8 +122,8 @@ class GSDNet(Recognizer):
     """Shou, Yao, Meng, Ai, Chen and Li: GSDNet, IJCAI 2025; as far as its abstract goes, for there is no public code.
 
     Missing modalities of a turn are recovered by diffusion on the conversation's graph: noise comes on their signals and on the
-    eigenvalues of the modality's graph, never on its eigenvectors nor on what is observed. What we decided where the paper is
-    silent is in ``docs/models/gsdnet.md``.
+    eigenvalues of the modality's graph, never on its eigenvectors nor on what is observed. What the abstract does not say and we
+    decided is in ``docs/models/gsdnet.md``.
 
     What is recovered is a fixed code, PCA-whitened frame means, and no learned embedding: a target that is learned together with
     its denoiser shrinks until it is easy, and noise of variance 1 is made for signals of variance 1. Of all fixed linear codes of
