@@ -58,6 +58,10 @@ def test_the_main_job_ends_in_a_report_and_predict_labels_what_is_there(project:
     assert set(scores["pattern"]) == {"rmm", "fixed", "outage"}
     recovery = pd.read_parquet(project / "data/07_model_output/duet/recovery.parquet")
     assert set(recovery["model"]) == {"linear", "mean fill", "oracle"}  # the others recover nothing
+    points = pd.read_parquet(project / "data/07_model_output/duet/recovered_points.parquet")
+    assert set(points["model"]) == {"linear", "oracle"}
+    assert '<section id="recovery"' in page
+    assert (folder / "tables/recovery-mse-rmm-50-utterance.csv").is_file()
 
     voice_only = project / "voice"
     voice_only.mkdir()
@@ -83,7 +87,9 @@ def test_variants_of_a_model_lie_side_by_side(project: Path) -> None:
     confusions = pd.read_parquet(project / "data/07_model_output/duet/confusion.parquet")
     assert set(labels) <= set(confusions["model"])
 
+    assert pd.read_parquet(project / "data/07_model_output/duet/recovery.parquet").empty  # none of them recovers
     report = project / "data/08_reporting/duet"
+    assert '<section id="recovery"' not in (report / "report.html").read_text("utf-8")
     told = "mlp_small: mlp with hidden 8; mlp_again: mlp with its default settings; flat: prior with its default settings"
     assert told in (report / "report.html").read_text("utf-8")
     assert told in (report / "results.md").read_text("utf-8").replace("\\_", "_")
@@ -169,6 +175,11 @@ def test_a_report_speaks_of_one_corpus_and_one_set_of_recognisers(project: Path)
     run(project, ["__default__"])
     run(project, ["train"], train={"models": ["prior"], "seeds": [5]})
     with pytest.raises(DataError, match="scores are not of these recognisers"):
+        run(project, ["report"])
+    run(project, ["train", "evaluate", "report"])
+    path = project / "data/07_model_output/duet/recovery.parquet"
+    pd.read_parquet(path).replace({"model": {"linear": "ridge"}}).to_parquet(path)
+    with pytest.raises(DataError, match="what was recovered is not of these recognisers"):
         run(project, ["report"])
     run(project, ["ingest"], ingest={"duet": {"preset": "tiny", "changes": {"seed": 1}}})
     with pytest.raises(DataError, match="another state of the corpus"):

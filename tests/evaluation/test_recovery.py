@@ -339,6 +339,15 @@ def test_what_was_absent_from_the_start_is_not_judged() -> None:
     assert table.groupby("modality")["n"].max().to_dict() == had
 
 
+def test_variants_of_a_model_are_judged_side_by_side(corpus: Corpus) -> None:
+    one, two = (
+        replace(trained(corpus, Knowing(corpus, answer)), label=label) for label, answer in (("a", perfect), ("b", noisy))
+    )
+    table = score_recovery([one, two], corpus.only("test"), [WHOLE], QUICK)
+    assert set(table["model"]) == {"a", "b", MEAN_FILL}
+    assert (of(table, "mse", "a") < of(table, "mse", "b")).all()
+
+
 def test_mistakes_are_named(corpus: Corpus) -> None:
     test = corpus.only("test")
     with pytest.raises(ConfigError, match="'mlp' recovers nothing"):

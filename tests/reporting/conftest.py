@@ -144,6 +144,40 @@ class Fake:
                     )  # fmt: skip
         return pd.DataFrame(rows)
 
+    def recovery(self, patterns: Sequence[str], oracle: bool) -> pd.DataFrame:
+        """What some models recover, one of them a sampler."""
+        rows = []
+        able = [m for m in ("ridge", "knn") if m in self.models]
+        known = {"mse": 0.5, "gain": 0.5, "cosine": 0.6, "mmd": 0.03, "mmd_null": 0.0, "mmd_p": 0.005, "variance_ratio": 0.4}
+        known |= {"mean_error": 0.1, "std_error": 0.4, "covariance_error": 0.6} | ({"share_of_oracle": 0.7} if oracle else {})
+        draws = {f"sample_{m}": v for m, v in known.items() if m not in ("gain", "share_of_oracle")}
+        draws |= {"crps": 0.3, "sharpness": 0.8, "coverage@0.5": 0.45, "coverage@0.9": 0.86, "rank@0": 0.05}
+        spread = 0.01 if self.intervals else NAN
+        models = {m: known | (draws if m == "knn" else {}) for m in able} | {"mean fill": known}
+        for model, measures in (models | ({"oracle": known} if oracle else {}) if able else {}).items():
+            for pattern in (*patterns, "fixed"):
+                for unit in ("utterance", "frame") if pattern == "rmfm" else ("utterance",):
+                    key = {"corpus": self.corpus, "model": model, "pattern": pattern, "rate": 0.5, "unit": unit}
+                    key |= {"setting": "text" if pattern == "fixed" else "", "measured_rate": 0.5}
+                    for i, modality in enumerate(("audio", "vision")):
+                        for measure, value in measures.items():
+                            mean = value + 0.01 * self.rng.normal() - 0.05 * i
+                            ends = {"mean": mean, "low": mean - spread, "high": mean + spread}
+                            ends |= {"low": NAN, "high": NAN} if measure.endswith("mmd_p") else {}
+                            ends |= {"modality": modality, "measure": measure, "seeds": len(self.seeds), "n": 90}
+                            rows.append(key | ends)
+        return pd.DataFrame(rows)
+
+    def points(self, recovery: pd.DataFrame) -> pd.DataFrame:
+        tables = []
+        for modality in ("audio", "vision"):
+            true = self.rng.normal(size=(40, 2))
+            for model in dict.fromkeys(recovery.get("model", ())):
+                x = {"true_x": true[:, 0], "true_y": true[:, 1], "x": true[:, 0] / 2, "y": true[:, 1] / 2}
+                key = {"model": model, "pattern": "rmm", "setting": "", "rate": 0.5, "modality": modality, "unit": "utterance"}
+                tables.append(pd.DataFrame(key | {"seed": 0, "pair": range(40), "explained": 0.4} | x))
+        return pd.concat([t[t["model"] != "mean fill"] for t in tables]) if tables else pd.DataFrame()
+
 
 def make_report(
     models: Sequence[str] = MODELS,
@@ -156,9 +190,11 @@ def make_report(
     metrics: Sequence[str] = tuple(METRICS),
     corpus: str = "duet",
     seed: int = 0,
+    oracle: bool = True,
 ) -> Report:
     fake, primary = Fake(models, corpus, intervals, seeds, seed), metrics[0]
     summary = fake.summary(patterns, rates, subsets, metrics)
+    recovery = fake.recovery(patterns, oracle)
     facts = RunFacts(
         corpus=corpus,
         command="kedro run --env demo",
@@ -204,6 +240,8 @@ def make_report(
         comparisons=fake.comparisons(summary),
         confusion=fake.confusion(patterns, rates, classes),
         history=fake.history(primary),
+        recovery=recovery,
+        points=fake.points(recovery),
         models=about,
     )
 

@@ -147,7 +147,7 @@ def test_models_whose_names_look_alike_get_a_card_each(make, tmp_path):
 
 def test_training_seeds_are_counted_in_the_summary(report):
     three = report.summary.assign(seeds=3)
-    own = replace(report, summary=three)
+    own = replace(report, summary=three, recovery=report.recovery.assign(seeds=3))
     page = results_page(own)
     assert "Mean over 3 training seeds." in page
     assert "Mean over 5" not in page

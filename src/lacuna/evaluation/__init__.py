@@ -1,7 +1,8 @@
 """Scores under missingness: metrics as functions of additive counts, the sweep, intervals, paired comparisons.
 
 ``EvaluationConfig().plans(modalities)`` -> :func:`sweep` a model and seed -> :func:`bootstrap` all of them -> :func:`summarise`,
-:func:`areas`, :func:`compare`. :func:`score_recovery` judges what was filled in.
+:func:`areas`, :func:`compare`. :func:`score_recovery` judges what was filled in, and
+:func:`summarise_recovery` takes means over training seeds.
 """
 
 from lacuna.evaluation.ceiling import CEILINGS, has_ceiling, sweep_ceilings
@@ -9,9 +10,11 @@ from lacuna.evaluation.counts import Counts, constant_counts, count
 from lacuna.evaluation.curves import auilc, effective_robustness, relative_robustness
 from lacuna.evaluation.intervals import Bootstrap, bootstrap
 from lacuna.evaluation.metrics import METRICS, Metric, metric, metrics_of, primary, score
+from lacuna.evaluation.points import recovered_points
 from lacuna.evaluation.predict import Predictions, predict
 from lacuna.evaluation.protocol import Condition, EvaluationConfig, PatternSpec
 from lacuna.evaluation.recovery import RecoveryConfig, score_recovery
+from lacuna.evaluation.seeds import summarise_recovery
 from lacuna.evaluation.sweep import Sweep, sweep
 from lacuna.evaluation.tables import above_ceiling, above_constant, areas, compare, summarise
 
@@ -41,10 +44,12 @@ __all__ = [
     "metrics_of",
     "predict",
     "primary",
+    "recovered_points",
     "relative_robustness",
     "score",
     "score_recovery",
     "summarise",
+    "summarise_recovery",
     "sweep",
     "sweep_ceilings",
 ]

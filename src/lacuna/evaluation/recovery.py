@@ -21,6 +21,7 @@ from lacuna.corpus.duet import Oracle, settings_of
 from lacuna.corpus.statistics import Statistics
 from lacuna.errors import ConfigError
 from lacuna.evaluation.calibration import Ranks
+from lacuna.evaluation.counts import Array
 from lacuna.evaluation.intervals import interval, mirrored, resampled
 from lacuna.evaluation.judged import Judged, Place, pairs_of
 from lacuna.evaluation.mmd import Sample, discrepancy
@@ -105,8 +106,9 @@ def score_recovery(
 
         Measures are those of :meth:`Moments.measures`; ``mmd`` (squared, unbiased, so it may be negative), ``mmd_null``
         (low to high is where ``mmd`` lies if recovered and true vectors are of one distribution) and ``mmd_p``; for
-        samplers those of :meth:`Ranks.measures`, and all of the former for one draw, as ``sample_mse`` and so on; and on a
-        generated corpus ``share_of_oracle``: (MSE of mean fill - MSE) / (MSE of mean fill - MSE of the oracle), NaN where the
+        samplers those of :meth:`Ranks.measures`, and all of the former for one draw, as ``sample_mse`` and so on; ``gain``, the
+        share of the mean fill's squared error that is gone: 1 - MSE / MSE of mean fill; and on a generated corpus
+        ``share_of_oracle``: (MSE of mean fill - MSE) / (MSE of mean fill - MSE of the oracle), NaN where the
         oracle itself has no certain lead over the mean fill, or one of less than 2%.
 
     Raises:
@@ -114,11 +116,11 @@ def score_recovery(
         DataError: the corpus does not fit or shares a dialogue with training, or a recovery is not finite.
     """
     config = config or RecoveryConfig()
-    _check(recognizers, corpus)
+    check_judged(recognizers, corpus)
     if not recognizers or not len(corpus):
         return pd.DataFrame(columns=COLUMNS + _NUMBERS)
     layout, oracle = Layout.of(corpus), Oracle.of(corpus) if settings_of(corpus) is not None else None
-    run = _Run(recognizers, corpus, config, device)
+    run = Run(recognizers, corpus, config, device)
     rows: list[Row] = []
     for plan in plans:
         mask = plan.over(layout)
@@ -126,20 +128,26 @@ def score_recovery(
     return pd.DataFrame(rows, columns=COLUMNS + _NUMBERS)
 
 
-def _check(recognizers: Sequence[TrainedRecognizer], corpus: Corpus) -> None:
+def check_judged(recognizers: Sequence[TrainedRecognizer], corpus: Corpus) -> None:
+    """Refuse recognisers whose recoveries cannot be judged together.
+
+    Raises:
+        ConfigError: one recovers nothing or is there twice, or their statistics differ.
+        DataError: the corpus does not fit, or shares a dialogue with training.
+    """
     seen = set()
     for trained in recognizers:
         trained.check_unseen(corpus)
         if not trained.model.recovers:
-            raise ConfigError(f"model '{trained.name}' recovers nothing that could be judged")
-        if (trained.name, trained.seed) in seen:
-            raise ConfigError(f"model '{trained.name}' with seed {trained.seed} is there twice")
-        seen.add((trained.name, trained.seed))
+            raise ConfigError(f"model '{trained.label}' recovers nothing that could be judged")
+        if (trained.label, trained.seed) in seen:
+            raise ConfigError(f"model '{trained.label}' with seed {trained.seed} is there twice")
+        seen.add((trained.label, trained.seed))
         if (
             not _alike(trained.statistics, recognizers[0].statistics)
             or trained.schema.modalities != recognizers[0].schema.modalities
         ):
-            raise ConfigError(f"'{trained.name}' and '{recognizers[0].name}' see other units or modalities: score them apart")
+            raise ConfigError(f"'{trained.label}' and '{recognizers[0].label}' see other units or modalities: score them apart")
 
 
 def _alike(a: Statistics, b: Statistics) -> bool:
@@ -147,7 +155,7 @@ def _alike(a: Statistics, b: Statistics) -> bool:
     return first.keys() == second.keys() and all(np.array_equal(v, second[k]) for k, v in first.items())
 
 
-class _Run:
+class Run:
     """What every plan needs: loaders, groups of dialogues, and their weights in the bootstrap."""
 
     def __init__(
@@ -163,19 +171,21 @@ class _Run:
     def judge(self, mask: Mask, condition: Condition, oracle: Oracle | None) -> list[Row]:
         """Rows of one plan: the mean fill, the oracle, the recognisers."""
         floor = self.collect(self.loader, mask, lambda observed, _: observed.features)  # absent frames are zeros
-        rows = self.rows(MEAN_FILL, 0, condition, floor)
-        ceiling: dict[Place, _Cell] | None = None
-        if oracle is not None and floor:
-            ceiling = self.collect(self.loader, mask, self.best(oracle, mask))
+        ceiling = self.collect(self.loader, mask, self.best(oracle, mask)) if oracle is not None and floor else None
+        rows = self.rows(MEAN_FILL, 0, condition, floor, floor, ceiling)
+        if ceiling is not None:
             rows += self.rows(CEILING, 0, condition, ceiling, floor, ceiling)
         for trained in self.recognizers:
-            loader = self.loaders[trained.model.needs_dialogue]
             with inference(trained.model, self.device):
-                cells = self.collect(loader, mask, lambda observed, _, model=trained.model: model(observed).recovered)  # type: ignore[misc]
-                rows += self.rows(trained.name, trained.seed, condition, cells, floor, ceiling)
+                rows += self.rows(trained.label, trained.seed, condition, self.filled(trained, mask), floor, ceiling)
                 if trained.model.samples:
-                    rows += self.rows(trained.name, trained.seed, condition, self.draw(trained, mask))
+                    rows += self.rows(trained.label, trained.seed, condition, self.draw(trained, mask))
         return rows
+
+    def filled(self, trained: TrainedRecognizer, mask: Mask) -> dict[Place, Cell]:
+        """What a recogniser fills in, inside :func:`inference`."""
+        loader, model = self.loaders[trained.model.needs_dialogue], trained.model
+        return self.collect(loader, mask, lambda observed, _: model(observed).recovered)
 
     def best(self, oracle: Oracle, mask: Mask) -> Guesses:
         """The oracle's recovery, standardised."""
@@ -196,25 +206,25 @@ class _Run:
 
         return guesses
 
-    def collect(self, loader: Loader, mask: Mask, guesses: Guesses) -> dict[Place, _Cell]:
+    def collect(self, loader: Loader, mask: Mask, guesses: Guesses) -> dict[Place, Cell]:
         """Sums over the split."""
-        cells: dict[Place, _Cell] = {}
+        cells: dict[Place, Cell] = {}
         for place, pairs in self.pairs(loader, mask, guesses):
-            cell = cells.setdefault(place, _Cell(Moments(self.groups, pairs.truth.shape[1]), self._sample(pairs)))
+            cell = cells.setdefault(place, Cell(Moments(self.groups, pairs.truth.shape[1]), self._sample(pairs)))
             cell.moments.add(pairs.guess, pairs.truth, self.group[pairs.rows])
             cell.sample.add(pairs.keys, pairs.guess, pairs.truth, self.group[pairs.rows])
         return cells
 
-    def draw(self, trained: TrainedRecognizer, mask: Mask) -> dict[Place, _Cell]:
+    def draw(self, trained: TrainedRecognizer, mask: Mask) -> dict[Place, Cell]:
         """Sums over draws of a sampler; the first draw is judged like a recovery too."""
         number, seed = self.config.samples, derive_seed(self.config.seed, "samples")
         sampler = cast(Sampler, trained.model)
         loader = loader_of(trained, self.corpus, max(1, self.config.batch_size // number), self.device)
-        cells: dict[Place, _Cell] = {}
+        cells: dict[Place, Cell] = {}
         for place, pairs in self.pairs(loader, mask, lambda observed, _: sampler.sample(observed, number, seed)):
             if place not in cells:
                 moments = Moments(self.groups, pairs.truth.shape[1])
-                cells[place] = _Cell(moments, self._sample(pairs), Ranks(self.groups, number))
+                cells[place] = Cell(moments, self._sample(pairs), Ranks(self.groups, number))
             cell, group = cells[place], self.group[pairs.rows]
             assert cell.ranks is not None
             cell.ranks.add(pairs.guess, pairs.truth, group)
@@ -238,15 +248,17 @@ class _Run:
         model: str,
         seed: int,
         condition: Condition,
-        cells: dict[Place, _Cell],
-        floor: dict[Place, _Cell] | None = None,
-        ceiling: dict[Place, _Cell] | None = None,
+        cells: dict[Place, Cell],
+        floor: dict[Place, Cell] | None = None,
+        ceiling: dict[Place, Cell] | None = None,
     ) -> list[Row]:
         """The table's rows of some cells."""
         head = [self.corpus.name, model, seed, *condition.key, condition.measured]
         rows: list[Row] = []
         for place, cell in sorted(cells.items()):
             measured = self.measures(cell)
+            if floor:
+                measured["gain"] = self.gain(floor[place].moments, cell.moments)
             if floor and ceiling:
                 measured["share_of_oracle"] = self.share(*(c[place].moments for c in (floor, cells, ceiling)))
             n = int(cell.moments.per_group.sum())
@@ -254,7 +266,7 @@ class _Run:
                 rows.append(dict(zip(COLUMNS + _NUMBERS, [*head, *place, name, *map(float, numbers), n], strict=True)))
         return rows
 
-    def measures(self, cell: _Cell) -> dict[str, tuple[Any, Any, Any]]:
+    def measures(self, cell: Cell) -> dict[str, tuple[Any, Any, Any]]:
         """Value, low and high of each measure."""
         one, level = np.ones(self.groups), self.config.level
         held = int((cell.moments.per_group > 0).sum())
@@ -274,6 +286,12 @@ class _Run:
             found |= {name: (value, *interval(draws[name], level, held)) for name, value in point.items()}
         return found
 
+    def gain(self, floor: Moments, own: Moments) -> tuple[Any, Any, Any]:
+        """Share of the mean fill's error that is gone, with the same replicates for both."""
+        one, held = np.ones(self.groups), int((own.per_group > 0).sum())
+        point, draws = (1 - _ratio(own.squared(w), floor.squared(w)) for w in (one, self.weights))
+        return point, *interval(draws, self.config.level, held)
+
     def share(self, floor: Moments, own: Moments, ceiling: Moments) -> tuple[Any, Any, Any]:
         """Share of the oracle's recovery, with the same replicates for all three."""
         one, held = np.ones(self.groups), int((own.per_group > 0).sum())
@@ -282,12 +300,17 @@ class _Run:
         certain = interval(whole[0], self.config.level, held)[0] > 0 if held > 1 else whole[1] > 1e-12
         if not certain or whole[1] < LEAST_LEAD * floor.squared(one):
             return np.nan, np.nan, np.nan
-        draws = np.divide(lead[0], whole[0], out=np.full(len(whole[0]), np.nan), where=whole[0] > 0)
-        return lead[1] / whole[1], *interval(draws, self.config.level, held)
+        return lead[1] / whole[1], *interval(_ratio(lead[0], whole[0]), self.config.level, held)
+
+
+def _ratio(a: Array, b: Array) -> Array:
+    """``a / b``, NaN where there is nothing to divide by."""
+    a, b = np.asarray(a), np.asarray(b)
+    return np.asarray(np.divide(a, b, out=np.full(b.shape, np.nan), where=b > 0))
 
 
 @dataclass(frozen=True, eq=False)
-class _Cell:
+class Cell:
     """Sums of one modality and unit.
 
     Attributes:

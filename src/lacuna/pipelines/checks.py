@@ -11,6 +11,8 @@ from lacuna.corpus import Corpus
 from lacuna.corpus.statistics import Statistics, fit_statistics
 from lacuna.errors import DataError
 from lacuna.evaluation import CEILINGS
+from lacuna.evaluation.recovery import MEAN_FILL
+from lacuna.evaluation.tables import CEILING
 from lacuna.training import TrainedRecognizer
 
 
@@ -46,6 +48,28 @@ def check_same_corpus(recognizers: list[TrainedRecognizer], digest: str, name: s
         )
 
 
+def check_recovery(recovery: pd.DataFrame, points: pd.DataFrame, recognizers: list[TrainedRecognizer]) -> None:
+    """Refuse recoveries of other recognisers than the report speaks of.
+
+    Raises:
+        DataError: models or seeds differ.
+    """
+    own = recovery[~recovery["model"].isin([MEAN_FILL, CEILING])]
+    found, expected = _runs(own), {(r.label, r.seed) for r in recognizers if r.model.recovers}
+    shown = _runs(points[points["model"] != CEILING])
+    if (len(recovery) and found != expected) or not shown <= expected:
+        raise DataError(
+            "what was recovered is not of these recognisers",
+            expected=", ".join(f"{m} {s}" for m, s in sorted(expected)),
+            found=", ".join(f"{m} {s}" for m, s in sorted(found | shown)),
+            hint="score them again: kedro run --pipelines evaluate,report",
+        )
+
+
+def _runs(table: pd.DataFrame) -> set[tuple[str, int]]:
+    return set(zip(table["model"], table["seed"], strict=True))
+
+
 def check_scores(scores: pd.DataFrame, recognizers: list[TrainedRecognizer], corpus_facts: dict[str, Any]) -> None:
     """Refuse tables of other recognisers or of another test split than the report speaks of.
 
@@ -53,7 +77,7 @@ def check_scores(scores: pd.DataFrame, recognizers: list[TrainedRecognizer], cor
         DataError: models, seeds or the number of test utterances differ.
     """
     own = scores[~scores["model"].isin(CEILINGS)]
-    found, expected = set(zip(own["model"], own["seed"], strict=True)), {(r.label, r.seed) for r in recognizers}
+    found, expected = _runs(own), {(r.label, r.seed) for r in recognizers}
     if found != expected or own["n"].max() > corpus_facts["utterances"].get("test", 0):
         raise DataError(
             "the scores are not of these recognisers and this test split",

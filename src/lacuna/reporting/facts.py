@@ -23,6 +23,8 @@ COLUMNS = {
     "confusion": ("model", "pattern", "setting", "rate", "true", "predicted", "count"),
     "history": ("model", "seed", "epoch", "metric", "value"),
     "scores": ("model", "seed", "pattern", "setting", "rate", "metric", "value"),
+    "recovery": ("model", "pattern", "setting", "rate", "modality", "unit", "measure", "mean", "low", "high", "seeds"),
+    "points": ("model", "pattern", "setting", "rate", "modality", "unit", "pair", "true_x", "true_y", "x", "y", "explained"),
 }
 
 
@@ -174,6 +176,8 @@ class Report:
         confusion: counts; seeds are added up.
         history: one row an epoch (as training logs them) or one row a quantity.
         scores: one row a single measurement; kept beside the tables.
+        recovery: one row a model, condition, modality, unit and measure of what was filled in.
+        points: some recovered vectors beside the true ones, in two dimensions.
         models: facts by label.
         references: models shown in grey and never ranked, such as a known ceiling.
     """
@@ -186,6 +190,8 @@ class Report:
     confusion: pd.DataFrame | None = None
     history: pd.DataFrame | None = None
     scores: pd.DataFrame | None = None
+    recovery: pd.DataFrame | None = None
+    points: pd.DataFrame | None = None
     models: Mapping[str, ModelFacts] = field(default_factory=dict)
     references: tuple[str, ...] = ()
 

@@ -100,7 +100,7 @@ def _curve_data(own: pd.DataFrame, models: Sequence[str]) -> list[dict[str, Any]
         sure = rows.dropna(subset=["low", "high"])
         bands.append({"x": [*sure["rate"], *sure["rate"][::-1]], "y": [*sure["high"], *sure["low"][::-1]]})
         text = [
-            [_bracket(low, high), f"{measured:.0%}"]
+            [bracket(low, high), f"{measured:.0%}"]
             for low, high, measured in zip(rows["low"], rows["high"], rows["measured_rate"], strict=True)
         ]
         lines.append({"x": list(rows["rate"]), "y": list(rows["mean"]), "customdata": text})
@@ -134,7 +134,7 @@ def areas(table: pd.DataFrame, *, only: Panel | None = None, looks: Mapping[str,
     for measure, metric in distinct(here, "measure", "metric"):
         rows = rows_where(here, measure=measure, metric=metric).set_index("model").reindex(models)
         up, down = (rows["high"] - rows["mean"]).fillna(0), (rows["mean"] - rows["low"]).fillna(0)
-        hover = [[[_bracket(low, high)]] for low, high in zip(rows["low"], rows["high"], strict=True)]
+        hover = [[[bracket(low, high)]] for low, high in zip(rows["low"], rows["high"], strict=True)]
         nothing: list[list[float]] = [[] for _ in models]
         update = {  # first the models' traces, then the constant's tick on each row
             "x": [[v] for v in (*rows["mean"], *rows["constant"])],
@@ -144,7 +144,7 @@ def areas(table: pd.DataFrame, *, only: Panel | None = None, looks: Mapping[str,
         }
         words = (measure_label(measure), metric_label(metric))
         updates.append(button(" · ".join(words), update, {"xaxis.title.text": "<br>".join(words)}))
-    figure = go.Figure([*(_dot(m, looks[m]) for m in models), *(_tick(m) for m in models)])
+    figure = go.Figure([*(dot(m, looks[m]) for m in models), *(_tick(m) for m in models)])
     if updates:
         for i, trace in enumerate(figure.data):
             trace.update({key.replace(".", "_"): values[i] for key, values in updates[0]["args"][0].items()})
@@ -155,7 +155,7 @@ def areas(table: pd.DataFrame, *, only: Panel | None = None, looks: Mapping[str,
     return finish(figure, capital(plain(panel_label(pattern, setting))), height=130 + 28 * max(3, len(models)), alt=alt)
 
 
-def _dot(model: str, look: Style) -> go.Scatter:
+def dot(model: str, look: Style) -> go.Scatter:
     """The trace of a model in :func:`areas`, still without a place."""
     return go.Scatter(
         y=[plain(model)],
@@ -181,7 +181,8 @@ def _tick(model: str) -> go.Scatter:
     )
 
 
-def _bracket(low: float, high: float) -> str:
+def bracket(low: float, high: float) -> str:
+    """An interval as it stands after a number; empty if there is none."""
     return "" if np.isnan(low) or np.isnan(high) else f" [{low:.3f}, {high:.3f}]"
 
 

@@ -12,10 +12,14 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from lacuna.evaluation.protocol import FIXED
+from lacuna.evaluation.recovery import MEAN_FILL
 from lacuna.reporting.facts import Report, distinct, panels, rows_where, subset_rows
 from lacuna.reporting.figures import areas, curves, recall_by_class, training
 from lacuna.reporting.headline import headline
 from lacuna.reporting.matrices import comparisons, confusion, subsets
+from lacuna.reporting.recovered import cloud_note, clouds, share_measure, shares
+from lacuna.reporting.recovery import recovery_order, recovery_tables, spans, unit_notes
 from lacuna.reporting.results import LIMITS, MISUSE, absence_lines, run_lines
 from lacuna.reporting.style import GREY, SCALES, Style, styles, template
 from lacuna.reporting.tables import all_tables, reached_rates
@@ -86,6 +90,11 @@ def render_html(report: Report) -> str:
         measures=_measures(report),
         plots=list(enumerate(plots)),
         tables=tables,
+        recovery=recovery_tables(report),
+        recovery_notes=unit_notes(report),
+        recovery_spans="" if report.recovery is None else spans(report, report.recovery).replace("In brackets", "Whiskers"),
+        oracle=report.recovery is not None and share_measure(report.recovery) == "share_of_oracle",
+        baselines=(CONSTANT, MEAN_FILL),
         legend=[(name, look, name in report.references) for name, look in looks.items()],
         constant=(CONSTANT, GREY),
         few=len(few),
@@ -119,6 +128,7 @@ def page_plots(report: Report, looks: dict[str, Style]) -> list[Plot]:
             note = "Blue: the row is better. Orange: the column is better. Bold: the interval of the difference excludes 0."
             plots.append(Plot("comparisons", "Row minus column", comparisons(own, models=compared), note, wide=True))
     classes = report.facts.classes
+    plots += recovery_plots(report, looks)
     if report.confusion is not None and classes:
         title = f"What each {'emotion' if report.facts.target == 'emotion' else 'class'} is taken for"
         figure = confusion(report.confusion, classes, models=report.ranked)
@@ -131,6 +141,23 @@ def page_plots(report: Report, looks: dict[str, Style]) -> list[Plot]:
         figure = training(report.history, looks=looks, chosen=chosen)
         note = "One line a training seed." + (" A ring marks the epoch whose weights were kept." if chosen else "")
         plots.append(Plot("training", "Training", figure, note, wide=True))
+    return plots
+
+
+def recovery_plots(report: Report, looks: dict[str, Style]) -> list[Plot]:
+    """Figures of what was recovered."""
+    plots, table, points = [], report.recovery, report.points
+    if table is not None:
+        measure = share_measure(table)
+        own = table[(table["measure"] == measure) & (table["pattern"] != FIXED)]
+        unknown = set(own.loc[own["mean"].isna(), "modality"])
+        for modality in dict.fromkeys(own["modality"]):
+            figure = shares(table, modality, models=recovery_order(report, list(own["model"])), looks=looks)
+            empty = "Where there is no dot, the oracle gains too little over the mean fill." if modality in unknown else ""
+            plots.append(Plot("recovery", capital(modality), figure, empty))
+    if points is not None:
+        figure = clouds(points, models=recovery_order(report, list(points["model"])), looks=looks)
+        plots.append(Plot("recovered", "Recovered vectors among the true ones", figure, cloud_note(points), wide=True))
     return plots
 
 

@@ -8,11 +8,12 @@ from lacuna.atomic import write_text
 from lacuna.reporting.cards import model_card
 from lacuna.reporting.facts import Report
 from lacuna.reporting.html import render_html
+from lacuna.reporting.recovery import recovery_tables
 from lacuna.reporting.results import results_page
 from lacuna.reporting.table import slug, to_csv, to_latex, to_markdown, unique
 from lacuna.reporting.tables import all_tables
 
-LONG = ("summary", "areas", "comparisons", "scores")
+LONG = ("summary", "areas", "comparisons", "scores", "recovery")
 
 
 def write_report(folder: Path, report: Report) -> Path:
@@ -31,7 +32,7 @@ def write_report(folder: Path, report: Report) -> Path:
         write_text(path, text)
         written.add(path)
 
-    for table in all_tables(report):
+    for table in [*all_tables(report), *recovery_tables(report)]:
         stem = folder / "tables" / table.name
         write(stem.with_name(f"{table.name}.csv"), to_csv(table))
         write(stem.with_name(f"{table.name}.md"), f"{table.caption}. {table.note}\n\n{to_markdown(table)}")

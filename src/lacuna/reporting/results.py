@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lacuna.reporting.facts import Report, RunFacts
 from lacuna.reporting.headline import headline
+from lacuna.reporting.recovery import recovery_tables, unit_notes
 from lacuna.reporting.table import escape_markdown, to_markdown
 from lacuna.reporting.tables import all_tables, how
 from lacuna.reporting.variants import variants_text
@@ -80,11 +81,24 @@ def results_page(report: Report) -> str:
         note = [] if table.note == how(report, report.primary) else [table.note, ""]
         lines += [f"**{capital(escape_markdown(table.caption))}.**", "", *note, to_markdown(table)]
     lines += ["Other metrics: the same tables lie in `tables/` beside the report, as CSV, Markdown and LaTeX.", ""]
+    lines += _recovered(report)
     lines += ["## Data", ""]
     lines += [f"- {escape_markdown(line)}" for line in (*absence_lines(facts), *facts.notes)] or ["- nothing to note"]
     lines += [f"- `{name}` sha256 `{digest}`" for name, digest in sorted(facts.files.items())]
     lines += ["", "## Limits", "", *(f"- {line}" for line in LIMITS), "", MISUSE, ""]
     return "\n".join(lines)
+
+
+def _recovered(report: Report) -> list[str]:
+    """The tables of what was recovered; a note that holds for several stands before the first."""
+    tables = recovery_tables(report)
+    lines = ["## What was recovered", "", *(f"- {note}" for note in unit_notes(report)), ""] if tables else []
+    said = ""
+    for table in tables:
+        lines += [f"**{capital(escape_markdown(table.caption))}.**", "", *([] if table.note == said else [table.note, ""])]
+        lines.append(to_markdown(table))
+        said = table.note
+    return lines
 
 
 def _finding(topic: str, text: str, caution: bool) -> str:

@@ -18,11 +18,13 @@ from lacuna.evaluation import (
     compare,
     has_ceiling,
     primary,
+    recovered_points,
     score_recovery,
     summarise,
     sweep,
     sweep_ceilings,
 )
+from lacuna.evaluation.points import POINT_COLUMNS
 from lacuna.evaluation.protocol import FIXED
 from lacuna.evaluation.tables import CEILING
 from lacuna.pipelines.checks import check_same_corpus
@@ -69,7 +71,9 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
     )
 
 
-def score_recoveries(corpus: Corpus, recognizers: list[TrainedRecognizer], evaluate: Evaluate) -> pd.DataFrame:
+def score_recoveries(
+    corpus: Corpus, recognizers: list[TrainedRecognizer], evaluate: Evaluate
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Judge what recognisers fill in, under the first mask seed only: at some rates, and for every subset of modalities.
 
     Args:
@@ -78,7 +82,8 @@ def score_recoveries(corpus: Corpus, recognizers: list[TrainedRecognizer], evalu
         evaluate: the protocol.
 
     Returns:
-        The table of :func:`lacuna.evaluation.score_recovery`, empty if no recogniser recovers.
+        The tables of :func:`lacuna.evaluation.score_recovery` and of :func:`lacuna.evaluation.recovered_points` (under the first
+        of the patterns), empty if no recogniser recovers.
     """
     config = evaluate.config()
     check_same_corpus(recognizers, corpus.digest or "", corpus.name)
@@ -89,8 +94,12 @@ def score_recoveries(corpus: Corpus, recognizers: list[TrainedRecognizer], evalu
         if plan.seed == config.mask_seeds[0] and (plan.pattern.name == FIXED or plan.rate in evaluate.recovery_rates)
     ]
     judging = RecoveryConfig(replicates=config.replicates, level=config.level, seed=config.seed)
+    device = pick_device(evaluate.device)
+    shown = sorted((plan for plan in plans if plan.rate > 0), key=lambda plan: plan.pattern.name == FIXED)[:1]
     with reproducible(evaluate.threads):
-        return score_recovery(able, corpus, plans, judging, device=pick_device(evaluate.device))
+        scores = score_recovery(able, corpus, plans, judging, device=device)
+        points = [recovered_points(able, corpus, plan, device=device) for plan in shown]
+    return scores, (points or [pd.DataFrame(columns=POINT_COLUMNS)])[0]
 
 
 def _warn(drawn: Bootstrap, summary: pd.DataFrame) -> None:

@@ -19,7 +19,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 score_recoveries,
                 ["corpus@test", "recognizers", "params:evaluate"],
-                "recovery_scores",
+                ["recovery_scores", "recovered_points_scores"],
                 name="score_recoveries",
                 tags="gpu",
             ),

@@ -16,8 +16,8 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from lacuna.evaluation import CEILINGS, primary
-from lacuna.pipelines.checks import check_same_corpus, check_scores
+from lacuna.evaluation import CEILINGS, primary, summarise_recovery
+from lacuna.pipelines.checks import check_recovery, check_same_corpus, check_scores
 from lacuna.pipelines.parameters import Evaluate
 from lacuna.reporting import ModelFacts, Report, RunFacts, curves, subsets
 from lacuna.training import TrainedRecognizer
@@ -33,6 +33,8 @@ def compose_report(
     confusion: pd.DataFrame,
     scores: pd.DataFrame,
     history: pd.DataFrame,
+    recovery: pd.DataFrame,
+    points: pd.DataFrame,
     recognizers: list[TrainedRecognizer],
     corpus_facts: dict[str, Any],
     evaluate: Evaluate,
@@ -41,6 +43,7 @@ def compose_report(
     """All tables of a run with the facts that a reader needs to trust or repeat it."""
     check_same_corpus(recognizers, corpus_facts["digest"], corpus_facts["name"])
     check_scores(scores, recognizers, corpus_facts)
+    check_recovery(recovery, points, recognizers)
     by_label: dict[str, list[TrainedRecognizer]] = {}
     for trained in recognizers:
         by_label.setdefault(trained.label, []).append(trained)
@@ -55,6 +58,8 @@ def compose_report(
         confusion=confusion,
         history=history,
         scores=scores,
+        recovery=summarise_recovery(recovery, evaluate.level),
+        points=points,
         models={label: ModelFacts.of(own) for label, own in by_label.items()},
         references=tuple(name for name in (*constant, *CEILINGS) if (summary["model"] == name).any()),
     )

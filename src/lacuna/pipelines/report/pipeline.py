@@ -7,7 +7,8 @@ from lacuna.pipelines.report.nodes import compose_report, draw_figures
 
 def create_pipeline() -> Pipeline:
     """Tables in, report and figures out."""
-    tables = {name: f"{name}_scores" for name in ("summary", "areas", "comparisons", "confusion", "history")}
+    tables = {name: f"{name}_scores" for name in ("summary", "areas", "comparisons", "confusion", "history", "recovery")}
+    tables["points"] = "recovered_points_scores"
     run = {
         "recognizers": "recognizers",
         "corpus_facts": "corpus_facts",
