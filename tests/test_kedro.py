@@ -16,7 +16,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
 from lacuna.corpus.duet import Duet
-from lacuna.errors import DataError
+from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation import CEILINGS
 from lacuna.pipelines import evaluate, ingest, predict, preprocess, report, train
 
@@ -26,6 +26,7 @@ SMALL: dict[str, Any] = {
     "train": {"models": ["prior", "linear", "context_gru"], "seeds": [0, 1], "training": {"epochs": 2}},
     "evaluate": {"rates": [0.0, 0.5, 1.0], "mask_seeds": [0], "replicates": 100},
 }
+CHECKPOINTS = "data/06_models/duet/checkpoints"
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ def project(tmp_path: Path) -> Path:
 
 def run(project: Path, names: list[str], **changes: dict[str, Any]) -> None:
     parameters = {key: SMALL.get(key, {}) | changes.get(key, {}) for key in {*SMALL, *changes}}
+    parameters["train"].setdefault("checkpoints", str(project / CHECKPOINTS))  # as it is, it is relative to where one stands
     with KedroSession.create(project, env="base", runtime_params=parameters) as session:
         session.run(pipeline_names=names)
 
@@ -54,6 +56,8 @@ def test_the_main_job_ends_in_a_report_and_predict_labels_what_is_there(project:
     scores = pd.read_parquet(project / "data/07_model_output/duet/all.parquet")
     assert set(scores["model"]) == {"prior", "linear", "context_gru", *CEILINGS}
     assert set(scores["pattern"]) == {"rmm", "fixed", "outage"}
+    recovery = pd.read_parquet(project / "data/07_model_output/duet/recovery.parquet")
+    assert set(recovery["model"]) == {"linear", "mean fill", "oracle"}  # the others recover nothing
 
     voice_only = project / "voice"
     voice_only.mkdir()
@@ -65,6 +69,45 @@ def test_the_main_job_ends_in_a_report_and_predict_labels_what_is_there(project:
     assert answers["id"].tolist() == ["x1", "x2"]
     assert answers["absent"].tolist() == ["text+vision"] * 2
     np.testing.assert_allclose(answers.filter(like="p_").sum(axis=1), 1)
+
+
+def test_variants_of_a_model_lie_side_by_side(project: Path) -> None:
+    variants = {"mlp_small": {"model": "mlp", "settings": {"hidden": 8}}, "mlp_again": {"model": "mlp"}}
+    labels = ["mlp_small", "mlp", "mlp_again"]
+    train = {"models": [*labels, "flat"], "seeds": [0], "training": {"epochs": 1}}
+    few = {"patterns": ["rmm"], "rates": [0.0, 1.0], "mask_seeds": [0], "replicates": 100}
+    run(project, ["__default__"], models=variants | {"flat": {"model": "prior"}}, train=train, evaluate=few)
+    for name in ("all", "summary", "areas", "history"):
+        table = pd.read_parquet(project / f"data/07_model_output/duet/{name}.parquet")
+        assert set(table["model"]) - {*CEILINGS} == {*labels, "flat"}, name
+    confusions = pd.read_parquet(project / "data/07_model_output/duet/confusion.parquet")
+    assert set(labels) <= set(confusions["model"])
+
+    report = project / "data/08_reporting/duet"
+    told = "mlp_small: mlp with hidden 8; mlp_again: mlp with its default settings; flat: prior with its default settings"
+    assert told in (report / "report.html").read_text("utf-8")
+    assert told in (report / "results.md").read_text("utf-8").replace("\\_", "_")
+    assert "flat (reference)" in (report / "results.md").read_text("utf-8")  # as the prior is
+    card = (report / "cards/mlp_small.md").read_text("utf-8")
+    assert card.replace("\\_", "_").startswith("# mlp_small on duet")
+    assert "- model: mlp with hidden 8\n" in card
+    assert "- model:" not in (report / "cards/mlp.md").read_text("utf-8")
+
+    folders = (project / "data/06_models/duet/recognizers").iterdir()
+    assert {p.name for p in folders if p.is_dir()} == {*labels, "flat"}
+    assert {p.name: len(list(p.iterdir())) for p in (project / CHECKPOINTS).iterdir()} == {
+        "mlp": 2,
+        "prior": 1,
+    }  # one run for two
+    with KedroSession.create(project, env="base") as session:
+        rows = session.load_context().catalog.get("recognizers").preview()["data"]
+    assert [row[:2] for row in rows] == [["mlp_small", "mlp"], ["mlp", "mlp"], ["mlp_again", "mlp"], ["flat", "prior"]]
+
+    run(project, ["predict"], predict={"path": str(project / "data/02_intermediate/duet/corpus"), "model": "mlp_small"})
+    answers = pd.read_csv(project / "data/07_model_output/duet/predictions.csv")
+    assert set(answers["model"]) == {"mlp_small"}
+    with pytest.raises(ConfigError, match="no trained 'linear'; trained are: mlp_small, mlp, mlp_again, flat; or 'best'"):
+        run(project, ["predict"], predict={"path": str(project / "data/02_intermediate/duet/corpus"), "model": "linear"})
 
 
 def test_training_cannot_reach_test_labels(project: Path) -> None:
@@ -88,8 +131,17 @@ def test_training_cannot_reach_test_labels(project: Path) -> None:
         ({"ingest": {"valid_share": 2}}, "valid_share"),
         ({"models": {"mlp": {"setings": {}}}}, "setings"),
         ({"models": {"mlp": {"settings": {"hiden": 3}}}}, "hiden"),
-        ({"models": {"mlpp": {}}}, "mlpp"),
-        ({"train": {"models": ["mlpp"]}}, "mlpp"),
+        ({"models": {"mlpp": {}}}, r"unknown model 'mlpp'; known: (.|\n)*a label of your own says which one it is"),
+        ({"models": {"mlp_small": {"model": "mlpp"}}}, "label 'mlp_small': unknown model 'mlpp'; known"),
+        ({"models": {"mlp_small": {"model": "mlp", "settings": {"hiden": 3}}}}, "hiden"),
+        ({"models": {"mlp": {"model": "linear"}}}, "label 'mlp' cannot be given to a 'linear'"),
+        ({"models": {"../mlp": {"model": "mlp"}}}, "label name '../mlp' cannot be used"),
+        ({"models": {"best": {"model": "mlp"}}}, "label 'best' has a meaning of its own"),
+        ({"models": {"oracle": {"model": "mlp"}}}, "label 'oracle' has a meaning of its own"),
+        (
+            {"train": {"models": ["prior", "mlpp"]}, "models": {"mlp_small": {"model": "mlp"}}},
+            r"'mlpp' is neither a label nor a registered model(.|\n)*labels.*mlp_small(.|\n)*registered.*context_gru",
+        ),
         ({"train": {"seeds": [0, 0]}}, "may be named once"),
         ({"train": {"training": {"learning_rate": -1}}}, "learning_rate"),
         ({"train": {"training": {"pattern": "rmn"}}}, "rmn"),
@@ -133,7 +185,7 @@ def test_the_settings_of_duet_in_conf_are_its_defaults() -> None:
 def test_only_training_and_scoring_are_for_the_gpu() -> None:
     everything = (ingest, preprocess, train, evaluate, report, predict)
     tagged = {node.name for part in everything for node in part.create_pipeline().nodes if "gpu" in node.tags}
-    assert tagged == {"train_recognizers", "score_recognizers"}
+    assert tagged == {"train_recognizers", "score_recognizers", "score_recoveries"}
 
 
 def test_help_imports_neither_torch_nor_the_library() -> None:

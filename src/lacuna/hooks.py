@@ -28,6 +28,14 @@ class RunHooks:
             sys.excepthook = _short
 
     @hook_impl
+    def before_pipeline_run(self, run_params: Any, pipeline: Any, catalog: Any) -> None:
+        """Check what Kedro cannot: each parameter is valid by itself by now, but labels are used by one and made by another."""
+        if {"params:train", "params:models"} <= pipeline.inputs():
+            from lacuna.pipelines.parameters import check_labels
+
+            check_labels(catalog.load("params:train"), catalog.load("params:models"))
+
+    @hook_impl
     def before_node_run(self, node: Any) -> None:
         """Note when a node starts."""
         self._started[node.name] = time.perf_counter()

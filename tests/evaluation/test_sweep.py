@@ -150,6 +150,13 @@ def test_tables_are_tidy(corpus: Corpus) -> None:
     assert set(fixed["setting"]) == {"text", "audio", "vision", "audio+text", "text+vision", "audio+vision", "audio+text+vision"}
 
 
+def test_tables_name_a_recogniser_by_its_label(corpus: Corpus) -> None:
+    variant = replace(trained(corpus), label="linear_again")
+    data = {"corpus": corpus.only("test"), "plans": plans()[:1], "training_labels": training_labels(corpus)}
+    assert {*sweep(variant, **data).scores()["model"]} == {"linear_again"}
+    assert sweep(variant, **data, name="mine").model == "mine"
+
+
 @pytest.mark.parametrize("task", ["soft", "regression"])
 def test_other_tasks(task: str) -> None:
     corpus = generate(StandIn(dialogues=10, turns=4), task)

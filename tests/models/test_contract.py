@@ -169,9 +169,11 @@ def test_learns_eight_utterances_by_heart(name: str, task: str) -> None:
         for _ in range(400):
             optimizer.zero_grad()
             total = loss()
+            if float(total.detach()) < 0.1 * first:
+                return
             total.backward()
             optimizer.step()
-    assert float(loss().detach()) < 0.1 * first
+    pytest.fail(f"the loss went from {first:.3g} to {float(loss().detach()):.3g} only")
 
 
 def test_moves_between_devices(name: str) -> None:

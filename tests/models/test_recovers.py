@@ -104,6 +104,9 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
     model.zero_grad()
     with torch.random.fork_rng():
         torch.random.default_generator.manual_seed(0)
+        with torch.no_grad():  # away from the start, where a last layer may be zero and hide the layers before it
+            for parameter in model.parameters():
+                parameter.add_(0.05 * torch.randn_like(parameter))
         for seed in range(3):
             for stage in model.stages:
                 sum(model.losses(complete, masked(complete, seed), stage.name).values(), torch.zeros(())).backward()

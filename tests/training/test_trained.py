@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ import torch
 import lacuna.training.trained as module
 from lacuna.corpus import Corpus
 from lacuna.corpus.statistics import fit_statistics
-from lacuna.errors import DataError
+from lacuna.errors import ConfigError, DataError
 from lacuna.training import TrainedRecognizer, TrainingConfig, fit, load_recognizers, save_recognizer, save_recognizers
 from lacuna.training.trained import MANIFEST, load_recognizer
 from standin import StandIn, generate
@@ -60,6 +62,45 @@ def test_damage_is_told(trained: TrainedRecognizer, tmp_path: Path, damage: str)
         (folder / MANIFEST).write_text("{" if damage == "no json" else json.dumps(changed[damage]))
     with pytest.raises(DataError):
         load_recognizer(folder)
+
+
+def test_a_label_tells_variants_apart(trained: TrainedRecognizer, tmp_path: Path) -> None:
+    assert trained.label == trained.name == "mlp"
+    variant = replace(trained, label="mlp_wide-2")
+    save_recognizers([variant, trained], tmp_path)
+    assert [(r.label, r.name) for r in load_recognizers(tmp_path)] == [("mlp_wide-2", "mlp"), ("mlp", "mlp")]
+    assert {p.parent.name for p in tmp_path.glob("*/seed-*")} == {"mlp_wide-2", "mlp"}
+    with pytest.raises(DataError, match="two recognisers are called 'mlp', seed 0"):
+        save_recognizers([trained, trained], tmp_path)
+
+
+def test_a_label_cannot_mislead(trained: TrainedRecognizer) -> None:
+    with pytest.raises(ConfigError, match="label 'linear' cannot be given to a 'mlp'"):
+        replace(trained, label="linear")
+    for unsafe in ("../mlp", "MLP", "a b", "m.lp"):
+        with pytest.raises(DataError, match="label name"):
+            replace(trained, label=unsafe)
+
+
+def test_what_was_saved_before_there_were_labels_is_read(trained: TrainedRecognizer, tmp_path: Path) -> None:
+    folder = save_recognizer(trained, tmp_path)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    del manifest["label"], manifest["selection"]["training"]
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"format": 1}))
+    assert load_recognizer(folder).label == "mlp"
+
+
+def test_a_label_makes_no_other_run(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    how: dict[str, Any] = {"folder": tmp_path, "settings": {"hidden": 8}}
+    data = corpus.schema(), corpus.only("train"), corpus.only("valid"), fit_statistics(corpus)
+    first = fit("mlp", *data, TrainingConfig(epochs=1), label="mlp_small", **how)
+    monkeypatch.setattr(sys.modules["lacuna.training.fit"]._Run, "go", lambda *_: pytest.fail("trained again"))
+    second = fit("mlp", *data, TrainingConfig(epochs=1), label="mlp_other", **how)
+    assert [f.trained.label for f in (first, second)] == ["mlp_small", "mlp_other"]
+    assert first.trained.selection == second.trained.selection
+    assert first.trained.selection.training["epochs"] == 1
+    with pytest.raises(ConfigError, match="label 'linear'"):
+        fit("mlp", *data, label="linear")
 
 
 def test_an_interrupted_save_leaves_the_former_set(

@@ -27,10 +27,11 @@ class RecognizersDataset(FolderDataset[list[TrainedRecognizer]]):
 
     def preview(self) -> TablePreview:
         """Which recognisers there are and how they were selected, for Kedro-Viz."""
-        columns = ["model", "seed", "metric on validation", "value", "epoch", "parameters"]
+        columns = ["model", "registered name", "seed", "metric on validation", "value", "epoch", "parameters"]
         rows = []
         for one in self.load():
             chosen = one.selection
-            rows.append([one.name, one.seed, chosen.metric, round(chosen.value, 4), chosen.epoch, chosen.parameters])
+            row = [one.label, one.name, one.seed, chosen.metric, round(chosen.value, 4), chosen.epoch, chosen.parameters]
+            rows.append(row)
         table: TablePreview = {"index": list(range(len(rows))), "columns": columns, "data": rows}
         return table

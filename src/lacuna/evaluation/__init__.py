@@ -1,7 +1,7 @@
 """Scores under missingness: metrics as functions of additive counts, the sweep, intervals, paired comparisons.
 
 ``EvaluationConfig().plans(modalities)`` -> :func:`sweep` a model and seed -> :func:`bootstrap` all of them -> :func:`summarise`,
-:func:`areas`, :func:`compare`.
+:func:`areas`, :func:`compare`. :func:`score_recovery` judges what was filled in.
 """
 
 from lacuna.evaluation.ceiling import CEILINGS, has_ceiling, sweep_ceilings
@@ -11,6 +11,7 @@ from lacuna.evaluation.intervals import Bootstrap, bootstrap
 from lacuna.evaluation.metrics import METRICS, Metric, metric, metrics_of, primary, score
 from lacuna.evaluation.predict import Predictions, predict
 from lacuna.evaluation.protocol import Condition, EvaluationConfig, PatternSpec
+from lacuna.evaluation.recovery import RecoveryConfig, score_recovery
 from lacuna.evaluation.sweep import Sweep, sweep
 from lacuna.evaluation.tables import above_ceiling, above_constant, areas, compare, summarise
 
@@ -24,6 +25,7 @@ __all__ = [
     "Metric",
     "PatternSpec",
     "Predictions",
+    "RecoveryConfig",
     "Sweep",
     "above_ceiling",
     "above_constant",
@@ -41,6 +43,7 @@ __all__ = [
     "primary",
     "relative_robustness",
     "score",
+    "score_recovery",
     "summarise",
     "sweep",
     "sweep_ceilings",

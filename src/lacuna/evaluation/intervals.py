@@ -102,11 +102,11 @@ def bootstrap(sweeps: Sequence[Sweep], replicates: int = 500, seed: int = 0, met
     chosen = metrics_of(first.target) if metrics is None else tuple(metric(first.target, name) for name in metrics)
     order, settings = _settings(first)
     dialogues = first.counts.shape[1]
-    weights = _weights([seed, 0], dialogues, replicates)  # (B, D)
+    weights = resampled([seed, 0], dialogues, replicates)  # (B, D)
     models = {}
     for name in dict.fromkeys(s.model for s in sweeps):
         own = sorted((s for s in sweeps if s.model == name), key=lambda s: s.seed)
-        share = _weights([seed, 1], len(own), replicates) / len(own)  # (B, S)
+        share = resampled([seed, 1], len(own), replicates) / len(own)  # (B, S)
         draws = np.zeros((replicates, len(settings), len(chosen)))
         points = np.empty((len(own), len(settings), len(chosen)))
         for index, one in enumerate(own):
@@ -186,7 +186,7 @@ def _comparable(sweeps: Sequence[Sweep]) -> Sweep:
     return first
 
 
-def _weights(seed: list[int], choices: int, replicates: int) -> Array:
+def resampled(seed: list[int], choices: int, replicates: int) -> Array:
     """How often each of some things is drawn when as many are drawn with replacement: (B, choices), rows sum to their number."""
     return np.random.default_rng(seed).multinomial(choices, np.full(choices, 1 / choices), replicates).astype(np.float64)
 

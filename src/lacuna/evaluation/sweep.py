@@ -123,7 +123,7 @@ def sweep(
         plans: pattern, rate and seed each.
         training_labels: labels of the training split for the target, of which the constant answer is made; required, because
             no table is complete without it.
-        name: of the recogniser in tables; its registered name by default.
+        name: of the recogniser in tables; its label by default.
         batch_size: utterances in a forward pass.
         device: where to compute.
         groups: with more dialogues than this, whole dialogues are pooled into so many groups of about equal size, which the
@@ -162,7 +162,7 @@ def sweep(
                 sums[index] += answered[key]
     return Sweep(
         corpus=corpus.name,
-        model=name or trained.name,
+        model=name or trained.label,
         seed=trained.seed,
         target=target,
         conditions=conditions,
@@ -188,9 +188,9 @@ def _target(trained: TrainedRecognizer, corpus: Corpus) -> Target:
     return target
 
 
-def groups_of(corpus: Corpus, target: Target, most: int) -> tuple[NDArray[np.int64], int]:
-    """(N,) int64 row of each utterance's dialogue among those with labels, and how many rows there are."""
-    known = corpus.labelled(target.name)
+def groups_of(corpus: Corpus, target: Target | None, most: int) -> tuple[NDArray[np.int64], int]:
+    """(N,) int64 row of each utterance's dialogue among those with labels (of all without a target), and how many rows."""
+    known = np.ones(len(corpus), np.bool_) if target is None else corpus.labelled(target.name)
     codes, at = np.unique(corpus.utterances.dialogue[known], return_inverse=True)
     if len(codes) > most:
         names = corpus.utterances.dialogue_names.to_pylist()

@@ -1,6 +1,6 @@
 """Recognisers: one file, one system of the literature, one line in the registry."""
 
-from lacuna.models.base import Prediction, Recognizer, Stage, list_models, model_class, register, task_loss
+from lacuna.models.base import Prediction, Recognizer, Sampler, Stage, list_models, model_class, register, task_loss
 from lacuna.models.build import build, configure
 from lacuna.models.config import Config, Maci, check_bounds
 
@@ -9,6 +9,7 @@ __all__ = [
     "Maci",
     "Prediction",
     "Recognizer",
+    "Sampler",
     "Stage",
     "build",
     "check_bounds",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +64,7 @@ class Recognizer(nn.Module, ABC):
     Config: ClassVar[type[Config]] = Config
     needs_dialogue: bool = False  # reads other turns: batches must hold whole dialogues
     recovers: bool = False  # returns recovered frames
+    samples: bool = False  # draws recoveries too: it is a Sampler
     learns: bool = True  # has parameters that gradient descent steps
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
@@ -104,6 +105,22 @@ class Recognizer(nn.Module, ABC):
             stage: name of the stage.
         """
         return {"task": task_loss(self.schema.target, self(observed).logits, observed.label)}
+
+
+class Sampler(Protocol):
+    """What a recogniser offers, besides the contract, if it knows a distribution of what is missing and not just one guess."""
+
+    def sample(self, batch: Batch, number: int, seed: int) -> dict[str, Tensor]:
+        """Draw recoveries of a batch.
+
+        Args:
+            batch: what is observed.
+            number: S draws of each utterance.
+            seed: a draw is a function of it, of the utterance's key and of what is observed, not of the rest of the batch.
+
+        Returns:
+            By modality (S, U, T_m, d_m): observed frames unchanged, the rest drawn, all frames of a draw together.
+        """
 
 
 def task_loss(target: Target, logits: Tensor, label: Tensor) -> Tensor:

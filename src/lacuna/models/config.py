@@ -44,6 +44,8 @@ class Maci:
         false_discovery: share of false ones among the bias words that is accepted (Benjamini-Hochberg).
         prior_strength: of the Dirichlet prior of the log-odds, in words.
         most_tau: the largest ``tau`` that is tried.
+        inference: what the head assumes of the confounder outside training: ``mean``, all classes alike, with the mean of their
+            prototypes; ``classes``, prototypes and priors as in training.
     """
 
     backdoor: bool = True
@@ -54,6 +56,7 @@ class Maci:
     false_discovery: float = 0.05
     prior_strength: float = 100.0
     most_tau: float = 2.0
+    inference: str = "mean"
 
     def __post_init__(self) -> None:
         check_bounds("maci", self, backdoor=(False, True), counterfactual=(False, True), words=(1, 10**6))
@@ -61,6 +64,8 @@ class Maci:
         check_bounds("maci", self, most_tau=(0.0, 100.0))
         if not isinstance(self.text, str):
             raise ConfigError(f"model 'maci': setting 'text' must be the name of a modality; found {self.text!r}")
+        if self.inference not in ("mean", "classes"):
+            raise ConfigError(f"model 'maci': setting 'inference' must be 'mean' or 'classes'; found {self.inference!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

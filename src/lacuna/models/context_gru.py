@@ -14,6 +14,7 @@ from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.dialogue import Dialogues
+from lacuna.models.layers.head import classifier
 from lacuna.models.layers.pooling import pooled
 
 
@@ -50,7 +51,7 @@ class ContextGRU(Recognizer):
         width, hidden = sum(schema.dims.values()) + len(schema.dims), self.config.hidden
         self.project = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(self.config.dropout))
         self.context = nn.GRU(hidden, hidden, batch_first=True, bidirectional=True)
-        self.head = nn.Sequential(nn.Dropout(self.config.dropout), nn.Linear(3 * hidden, schema.target.width))
+        self.head = nn.Sequential(nn.Dropout(self.config.dropout), classifier(schema, 3 * hidden, self.config))
 
     def forward(self, batch: Batch) -> Prediction:
         """Logits (U, C)."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, register
+from lacuna.models.layers.head import classifier
 from lacuna.models.layers.pooling import fill_frames, pooled
 
 
@@ -23,9 +22,7 @@ class Linear(Recognizer):
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
-        self.head = nn.Linear(sum(schema.dims.values()), schema.target.width)
-        nn.init.zeros_(self.head.weight)  # a convex problem: start from no opinion
-        nn.init.zeros_(self.head.bias)
+        self.head = classifier(schema, sum(schema.dims.values()), self.config, zero=True)  # a convex problem
 
     def forward(self, batch: Batch) -> Prediction:
         """Logits (U, C); recovered frames are the training mean."""

@@ -12,6 +12,7 @@ from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds
+from lacuna.models.layers.head import classifier
 from lacuna.models.layers.pooling import pooled
 
 
@@ -48,7 +49,7 @@ class MLP(Recognizer):
         super().__init__(schema, config)
         width = sum(schema.dims.values()) + len(schema.dims)
         self.body = nn.Sequential(nn.Linear(width, self.config.hidden), nn.GELU(), nn.Dropout(self.config.dropout))
-        self.head = nn.Linear(self.config.hidden, schema.target.width)
+        self.head = classifier(schema, self.config.hidden, self.config)
 
     def forward(self, batch: Batch) -> Prediction:
         """Logits (U, C)."""

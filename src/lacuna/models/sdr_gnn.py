@@ -13,11 +13,11 @@ from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, register, task_loss
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers import graph
-from lacuna.models.layers.attention import TurnAttention
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.pooling import fill_frames
 from lacuna.models.layers.recovery import recovery_loss, with_presence
 from lacuna.models.layers.recurrent import TwoWayLSTM
+from lacuna.models.layers.turn_attention import TurnAttention
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def check_same_corpus(recognizers: list[TrainedRecognizer], digest: str, name: s
     other = [r for r in recognizers if r.data != digest]
     if other:
         raise DataError(
-            f"{len(other)} recognisers, first '{other[0].name}', were trained on another state of the corpus",
+            f"{len(other)} recognisers, first '{other[0].label}', were trained on another state of the corpus",
             corpus=name,
             expected=digest,
             found=other[0].data or "no digest",
@@ -53,7 +53,7 @@ def check_scores(scores: pd.DataFrame, recognizers: list[TrainedRecognizer], cor
         DataError: models, seeds or the number of test utterances differ.
     """
     own = scores[~scores["model"].isin(CEILINGS)]
-    found, expected = set(zip(own["model"], own["seed"], strict=True)), {(r.name, r.seed) for r in recognizers}
+    found, expected = set(zip(own["model"], own["seed"], strict=True)), {(r.label, r.seed) for r in recognizers}
     if found != expected or own["n"].max() > corpus_facts["utterances"].get("test", 0):
         raise DataError(
             "the scores are not of these recognisers and this test split",

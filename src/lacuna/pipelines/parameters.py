@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
+BEST = "best"  # `predict.model`: whichever was best on validation
 
 
 class Parameters(BaseModel):
@@ -91,14 +92,15 @@ def training_config(options: Mapping[str, Any]) -> TrainingConfig:
 
 
 class Model(Parameters):
-    """One model's file: settings of its config, and training settings of its own."""
+    """What a label stands for: a registered model, settings of its config, and training settings of its own."""
 
+    model: str = ""  # empty = the label is the registered name
     settings: dict[str, Any] = {}
     training: dict[str, Any] = {}
 
 
 class Train(Parameters):
-    """What is trained."""
+    """What is trained; ``models`` are labels, see :class:`Models` and :func:`check_labels`."""
 
     models: Annotated[list[str], Field(min_length=1), Listed]
     seeds: Annotated[list[Seed], Field(min_length=1), Listed]
@@ -108,10 +110,6 @@ class Train(Parameters):
 
     @model_validator(mode="after")
     def _check(self) -> Train:
-        from lacuna.models import model_class
-
-        for name in self.models:
-            _told(lambda name=name: model_class(name))  # type: ignore[misc]
         if len(set(self.models)) < len(self.models) or len(set(self.seeds)) < len(self.seeds):
             raise ValueError("every model and every seed may be named once")
         _told(lambda: training_config(self.training))
@@ -119,23 +117,61 @@ class Train(Parameters):
 
 
 class Models(BaseModel):
-    """Settings by model name."""
+    """Models by label, so that a run can hold variants of one model side by side."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, Model] = Field(init=False)
 
     @model_validator(mode="after")
     def _check(self) -> Models:
-        from lacuna.models import configure
-
-        for name, own in (self.__pydantic_extra__ or {}).items():
-            _told(lambda name=name, own=own: configure(name, **own.settings))  # type: ignore[misc]
-            _told(lambda own=own: training_config(own.training))  # type: ignore[misc]
+        for label in self.labels:
+            _told(lambda label=label: _check_model(label, self.of(label)))  # type: ignore[misc]
         return self
 
-    def of(self, name: str) -> Model:
-        """What the model's file says; nothing if there is none."""
-        return (self.__pydantic_extra__ or {}).get(name, Model())
+    @property
+    def labels(self) -> list[str]:
+        """All that have a file or an entry."""
+        return list(self.__pydantic_extra__ or {})
+
+    def of(self, label: str) -> Model:
+        """What is said of a label, with the registered name filled in; a registered name needs no file."""
+        own = (self.__pydantic_extra__ or {}).get(label, Model())
+        return own.model_copy(update={"model": own.model or label})
+
+
+def _check_model(label: str, own: Model) -> None:
+    from lacuna.errors import ConfigError
+    from lacuna.evaluation.tables import CEILING
+    from lacuna.models import configure, list_models
+    from lacuna.training.label import check_label
+
+    if own.model not in list_models():
+        of = f"label '{label}': " if own.model != label else ""
+        hint = "; a label of your own says which one it is by `model: ...`" if own.model == label else ""
+        raise ConfigError(f"{of}unknown model '{own.model}'; known: {', '.join(list_models())}{hint}")
+    if label in (BEST, CEILING):
+        raise ConfigError(f"label '{label}' has a meaning of its own; choose another label")
+    check_label(label, own.model)
+    configure(own.model, **own.settings)
+    training_config(own.training)
+
+
+def check_labels(train: Train, models: Models) -> None:
+    """Check that everything that is to be trained is known.
+
+    Raises:
+        ConfigError: a label is neither under ``models`` nor a registered name; the message lists both.
+    """
+    from lacuna.errors import ConfigError
+    from lacuna.models import list_models
+
+    for label in train.models:
+        if label not in models.labels and label not in list_models():
+            raise ConfigError(
+                f"train.models: '{label}' is neither a label nor a registered model\n"
+                f"  labels (under `models`): {', '.join(models.labels) or 'none'}\n"
+                f"  registered models: {', '.join(list_models())}"
+            )
 
 
 class Evaluate(Parameters):
@@ -144,6 +180,7 @@ class Evaluate(Parameters):
     patterns: Annotated[list[str | PatternSpec], Field(min_length=1), Listed]
     rates: Annotated[list[Rate], Field(min_length=1), Listed]
     mask_seeds: Annotated[list[Seed], Field(min_length=1), Listed]
+    recovery_rates: Annotated[list[Rate], Listed] = [0.5]
     replicates: Annotated[int, Field(ge=100)] = 500
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     seed: Seed = 0
@@ -181,12 +218,12 @@ class Evaluate(Parameters):
 
 
 class Predict(Parameters):
-    """Which corpus is labelled, by which model."""
+    """Which corpus is labelled, by which model: its label."""
 
     path: Path
     importer: str | None = None
     options: dict[str, Any] = {}
-    model: str = "best"
+    model: str = BEST
     batch_size: PositiveInt = 1024
     device: str = "auto"
     threads: PositiveInt | None = None

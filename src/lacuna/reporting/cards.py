@@ -12,6 +12,7 @@ from lacuna.reporting.facts import ModelFacts, Report, panels, records, rows_whe
 from lacuna.reporting.matrices import subset_order
 from lacuna.reporting.results import LIMITS, MISUSE, absence_lines
 from lacuna.reporting.table import Table, Value, escape_markdown, to_markdown
+from lacuna.reporting.variants import variant_text
 from lacuna.reporting.words import (
     CONSTANT,
     capital,
@@ -92,7 +93,8 @@ def _seeds(report: Report, model: str) -> str:
 
 def _training(about: ModelFacts) -> list[str]:
     """What is known about how the weights came about."""
-    lines = [f"- {flag}" for flag in about.flags]
+    lines = [f"- model: {escape_markdown(variant_text(about))}"] if about.model not in ("", about.name) else []
+    lines += [f"- {flag}" for flag in about.flags]
     if about.parameters is not None:
         lines.append(f"- trainable parameters: {about.parameters:,}")
     if about.pattern:
@@ -105,8 +107,10 @@ def _training(about: ModelFacts) -> list[str]:
         parts += [f"validation {number(about.valid[seed])}"] if seed in about.valid else []
         parts += [f"{about.seconds[seed]:.0f} s"] if seed in about.seconds else []
         lines.append(f"- seed {seed}: {', '.join(parts)}")
-    settings = ", ".join(f"{k} = {v}" for k, v in about.config.items())
-    return [*lines, f"- settings: {escape_markdown(settings)}"] if settings else lines or ["- nothing is known"]
+    for kind, settings in (("settings", about.config), ("training settings", about.training)):
+        if settings:
+            lines.append(f"- {kind}: {escape_markdown(', '.join(f'{k} = {v}' for k, v in settings.items()))}")
+    return lines or ["- nothing is known"]
 
 
 def _numbers(report: Report, model: str) -> list[str]:

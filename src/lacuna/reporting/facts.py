@@ -10,6 +10,8 @@ import pandas as pd
 
 from lacuna.errors import DataError
 from lacuna.evaluation.protocol import FIXED
+from lacuna.models import model_class
+from lacuna.reporting.variants import changed
 from lacuna.reporting.words import higher_is_better
 from lacuna.training.trained import TrainedRecognizer
 
@@ -92,7 +94,8 @@ class ModelFacts:
     """What a model card says beside the numbers.
 
     Attributes:
-        name: the model's registered name.
+        name: its label, by which tables and figures call it.
+        model: the registered name of the model; empty = the label.
         description: one sentence.
         parameters: number of trainable parameters.
         pattern: missingness pattern of training.
@@ -102,10 +105,13 @@ class ModelFacts:
         valid: by seed, the validation value of the kept weights.
         seconds: by seed, wall-clock time of training.
         config: the model's settings.
+        changed: those that differ from the defaults, see :func:`lacuna.reporting.variants.changed`.
+        training: the training settings that decide what comes out.
         flags: what it needs and does, in words.
     """
 
     name: str
+    model: str = ""
     description: str = ""
     parameters: int | None = None
     pattern: str = ""
@@ -115,6 +121,8 @@ class ModelFacts:
     valid: Mapping[int, float] = field(default_factory=dict)
     seconds: Mapping[int, float] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
 
     @classmethod
@@ -122,11 +130,12 @@ class ModelFacts:
         """Facts of one model from its recognisers, one a seed.
 
         Raises:
-            DataError: there is none, or they are of several models.
+            DataError: there is none, or they are of several models or labels.
         """
-        names = sorted({t.name for t in trained})
+        names = sorted({(t.label, t.name) for t in trained})
         if len(names) != 1:
-            raise DataError("a model card is about one model", expected="one model name", found=", ".join(names) or "none")
+            found = ", ".join(label if label == name else f"{label} ({name})" for label, name in names)
+            raise DataError("a model card is about one model", expected="one model and label", found=found or "none")
         first = trained[0]
         model, selection = first.model, first.selection
         flags = (
@@ -135,8 +144,9 @@ class ModelFacts:
             "trained by gradient descent" if model.learns else "fitted in closed form",
         )
         return cls(
-            name=names[0],
-            description=" ".join((type(model).__doc__ or "").strip().split("\n\n")[0].split()),
+            name=first.label,
+            model=first.name,
+            description=" ".join((model_class(first.name).__doc__ or "").strip().split("\n\n")[0].split()),
             parameters=selection.parameters,
             pattern=selection.pattern,
             selection=selection.metric,
@@ -145,6 +155,8 @@ class ModelFacts:
             valid={t.seed: t.selection.value for t in trained},
             seconds={t.seed: t.selection.seconds for t in trained},
             config={f.name: getattr(model.config, f.name) for f in fields(model.config)},
+            changed=changed(model.config),
+            training=selection.training,
             flags=flags,
         )
 
@@ -162,7 +174,7 @@ class Report:
         confusion: counts; seeds are added up.
         history: one row an epoch (as training logs them) or one row a quantity.
         scores: one row a single measurement; kept beside the tables.
-        models: facts by model name.
+        models: facts by label.
         references: models shown in grey and never ranked, such as a known ceiling.
     """
 

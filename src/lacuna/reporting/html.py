@@ -89,7 +89,7 @@ def render_html(report: Report) -> str:
         legend=[(name, look, name in report.references) for name, look in looks.items()],
         constant=(CONSTANT, GREY),
         few=len(few),
-        run=run_lines(report.facts),
+        run=run_lines(report),
         absences=absence_lines(report.facts),
         limits=LIMITS,
         misuse=MISUSE,

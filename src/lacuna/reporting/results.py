@@ -6,6 +6,7 @@ from lacuna.reporting.facts import Report, RunFacts
 from lacuna.reporting.headline import headline
 from lacuna.reporting.table import escape_markdown, to_markdown
 from lacuna.reporting.tables import all_tables, how
+from lacuna.reporting.variants import variants_text
 from lacuna.reporting.words import capital, metric_label, metric_note, pattern_note
 
 MISUSE = (
@@ -23,8 +24,9 @@ LIMITS = (
 )
 
 
-def run_lines(facts: RunFacts) -> list[tuple[str, str]]:
+def run_lines(report: Report) -> list[tuple[str, str]]:
     """The run's facts as (name, value), in the order in which a reader asks for them."""
+    facts = report.facts
     splits = ", ".join(f"{name} {count}" for name, count in facts.splits.items())
     versions = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
     lines = [
@@ -35,6 +37,7 @@ def run_lines(facts: RunFacts) -> list[tuple[str, str]]:
         ("Command", facts.command),
         ("Made", facts.created),
         ("Machine", facts.machine),
+        ("Models with settings of their own", variants_text(report.models)),
         ("Training seeds", ", ".join(map(str, facts.seeds))),
         ("Intervals", f"{facts.level:.0%}" + (f", {facts.resamples} bootstrap resamples" if facts.resamples else "")),
         ("Commit", facts.commit),
@@ -67,7 +70,7 @@ def results_page(report: Report) -> str:
     lines = [f"# Results on {escape_markdown(facts.corpus)}", ""]
     lines += [_finding(f.topic, f.text, f.caution) for f in headline(report)]
     lines += ["", "## What was run", "", "```", facts.command.replace("```", "'''"), "```", ""]
-    lines += [f"- {name}: {escape_markdown(value)}" for name, value in run_lines(facts) if name not in ("Corpus", "Command")]
+    lines += [f"- {name}: {escape_markdown(value)}" for name, value in run_lines(report) if name not in ("Corpus", "Command")]
     lines += ["- Selection: on the validation split; the test split was read after training only", ""]
     lines += ["## How to read the numbers", ""]
     lines += [f"- {metric_label(m)}: {metric_note(m)}." for m in report.metrics if metric_note(m)]

@@ -26,6 +26,7 @@ from lacuna.training.config import TrainingConfig
 from lacuna.training.device import autocast, own_random_state, pick_device, reproducible
 from lacuna.training.guard import check_splits
 from lacuna.training.identity import Recipe
+from lacuna.training.label import check_label
 from lacuna.training.loader import Loader
 from lacuna.training.lock import locked
 from lacuna.training.logs import RunLog, run_log
@@ -62,6 +63,7 @@ def fit(  # noqa: PLR0917 - the data, then how
     seed: int = 0,
     folder: Path | None = None,
     settings: dict[str, Any] | None = None,
+    label: str = "",
 ) -> Fitted:
     """Train a recogniser and keep the weights that are best on validation, under fixed masks of the training pattern.
 
@@ -78,14 +80,15 @@ def fit(  # noqa: PLR0917 - the data, then how
         seed: of initial weights, batch order, masks and dropout.
         folder: where checkpoints and logs go; ``None`` = nothing is written.
         settings: of the model, where they differ from its defaults.
+        label: what the recogniser is called in logs and tables; by default ``name``. It makes no other run.
 
     Raises:
-        ConfigError: unknown model or setting, an empty or unlabelled split.
-        DataError: a test utterance, or one utterance in both splits.
+        ConfigError: unknown model or setting, an empty or unlabelled split, or a label that is the name of another model.
+        DataError: a test utterance, one utterance in both splits, or a label that is not safe in a path.
         TrainingError: a loss is not finite, memory is exhausted, the folder holds another run, or another process trains
             in it.
     """
-    config = config or TrainingConfig()
+    config, label = config or TrainingConfig(), check_label(label, name)
     recipe = Recipe(name, settings or {}, schema, train, valid, statistics, config, seed)
     check_splits(recipe)
     device = pick_device(config.device)
@@ -95,7 +98,7 @@ def fit(  # noqa: PLR0917 - the data, then how
         result = checkpoints.result()
         if result is None:
             with nullcontext() if folder is None else locked(folder):  # another process may have ended it just now
-                result = checkpoints.result() or _Run(recipe, model, device, checkpoints).go()
+                result = checkpoints.result() or _Run(recipe, model, device, checkpoints).go(label)
     model.load_state_dict(result.weights)
     progress = result.progress
     selection = Selection(
@@ -109,9 +112,11 @@ def fit(  # noqa: PLR0917 - the data, then how
         device=str(device),
         threads=config.threads,
         versions={"torch": torch.__version__, "lacuna": __version__},
+        training=config.result_settings(),
     )
     seen = np.unique(np.concatenate([train.dialogue_keys, valid.dialogue_keys]))
-    trained = TrainedRecognizer(name, seed, train.name, model.cpu().eval(), statistics, selection, seen, train.digest or "")
+    model = model.cpu().eval()
+    trained = TrainedRecognizer(name, seed, train.name, model, statistics, selection, seen, train.digest or "", label)
     return Fitted(trained, progress["history"])
 
 
@@ -131,8 +136,8 @@ class _Run:
         self.state = RunState(model, stage_steps(model, config), device, config.ema)
         self.started, self.saved = time.monotonic(), -math.inf
 
-    def go(self) -> Result:
-        """Train until the last epoch or until validation stops getting better."""
+    def go(self, label: str) -> Result:
+        """Train until the last epoch or until validation stops getting better; ``label`` is what the log calls it."""
         state, config = self.state, self.config
         if not self.checkpoints.resume(state):
             with torch.no_grad():
@@ -140,7 +145,7 @@ class _Run:
         progress = state.progress
         self.started = time.monotonic() - progress.seconds
         epochs = config.epochs if state.model.learns else 1
-        title = f"{state.model.name}, seed {self.seed}"
+        title = f"{label}, seed {self.seed}"
         with run_log(title, self.metric, epochs, self.checkpoints.folder, progress.history, events=config.tensorboard) as log:
             while progress.epoch < epochs and not (config.patience and progress.waited >= config.patience):
                 begun = time.monotonic()

@@ -88,6 +88,11 @@ class Windowed(Wrapped):
         prediction = super().forward(windowed(batch, self.turns))
         return replace(prediction, recovered={m: x[:, 2 * self.turns :] for m, x in prediction.recovered.items()})
 
+    def sample(self, batch: Batch, number: int, seed: int) -> dict[str, Tensor]:
+        """Draws of the utterances' own frames (S, U, T_m, d_m)."""
+        drawn = super().sample(windowed(batch, self.turns), number, seed)
+        return {m: x[:, :, 2 * self.turns :] for m, x in drawn.items()}
+
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """The inner losses on windows."""
         return self.inner.losses(windowed(complete, self.turns), windowed(observed, self.turns), stage)

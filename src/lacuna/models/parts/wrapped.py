@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import cast
 
 from torch import Tensor
 
 from lacuna.corpus.batch import Batch
-from lacuna.models.base import Prediction, Recognizer, Stage
+from lacuna.models.base import Prediction, Recognizer, Sampler, Stage
 
 
 class Wrapped(Recognizer):
@@ -22,7 +23,7 @@ class Wrapped(Recognizer):
         super().__init__(inner.schema, inner.config)
         self.inner = inner
         self.name, self.learns = inner.name, inner.learns
-        self.needs_dialogue, self.recovers = inner.needs_dialogue, inner.recovers
+        self.needs_dialogue, self.recovers, self.samples = inner.needs_dialogue, inner.recovers, inner.samples
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -41,6 +42,10 @@ class Wrapped(Recognizer):
         """The inner answer."""
         prediction: Prediction = self.inner(batch)
         return prediction
+
+    def sample(self, batch: Batch, number: int, seed: int) -> dict[str, Tensor]:
+        """The inner draws; only if ``samples``."""
+        return cast(Sampler, self.inner).sample(batch, number, seed)
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """The inner losses."""

@@ -9,6 +9,7 @@ import pandas as pd
 from lacuna.corpus import Corpus
 from lacuna.evaluation import (
     Bootstrap,
+    RecoveryConfig,
     Sweep,
     above_ceiling,
     above_constant,
@@ -17,10 +18,12 @@ from lacuna.evaluation import (
     compare,
     has_ceiling,
     primary,
+    score_recovery,
     summarise,
     sweep,
     sweep_ceilings,
 )
+from lacuna.evaluation.protocol import FIXED
 from lacuna.evaluation.tables import CEILING
 from lacuna.pipelines.checks import check_same_corpus
 from lacuna.pipelines.parameters import Evaluate
@@ -64,6 +67,30 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
         compare(drawn, level=config.level),
         _confusions(sweeps),
     )
+
+
+def score_recoveries(corpus: Corpus, recognizers: list[TrainedRecognizer], evaluate: Evaluate) -> pd.DataFrame:
+    """Judge what recognisers fill in, under the first mask seed only: at some rates, and for every subset of modalities.
+
+    Args:
+        corpus: the test split.
+        recognizers: those that recover nothing are passed over.
+        evaluate: the protocol.
+
+    Returns:
+        The table of :func:`lacuna.evaluation.score_recovery`, empty if no recogniser recovers.
+    """
+    config = evaluate.config()
+    check_same_corpus(recognizers, corpus.digest or "", corpus.name)
+    able = [trained for trained in recognizers if trained.model.recovers]
+    plans = [
+        plan
+        for plan in config.plans([m.name for m in corpus.modalities])
+        if plan.seed == config.mask_seeds[0] and (plan.pattern.name == FIXED or plan.rate in evaluate.recovery_rates)
+    ]
+    judging = RecoveryConfig(replicates=config.replicates, level=config.level, seed=config.seed)
+    with reproducible(evaluate.threads):
+        return score_recovery(able, corpus, plans, judging, device=pick_device(evaluate.device))
 
 
 def _warn(drawn: Bootstrap, summary: pd.DataFrame) -> None:

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from lacuna.pipelines.evaluate.nodes import score_recognizers
+from lacuna.pipelines.evaluate.nodes import score_recognizers, score_recoveries
 
 
 def create_pipeline() -> Pipeline:
@@ -15,6 +15,13 @@ def create_pipeline() -> Pipeline:
                 ["all_scores", "summary_scores", "areas_scores", "comparisons_scores", "confusion_scores"],
                 name="score_recognizers",
                 tags="gpu",
-            )
+            ),
+            Node(
+                score_recoveries,
+                ["corpus@test", "recognizers", "params:evaluate"],
+                "recovery_scores",
+                name="score_recoveries",
+                tags="gpu",
+            ),
         ]
     )

@@ -41,9 +41,10 @@ def compose_report(
     """All tables of a run with the facts that a reader needs to trust or repeat it."""
     check_same_corpus(recognizers, corpus_facts["digest"], corpus_facts["name"])
     check_scores(scores, recognizers, corpus_facts)
-    by_name: dict[str, list[TrainedRecognizer]] = {}
+    by_label: dict[str, list[TrainedRecognizer]] = {}
     for trained in recognizers:
-        by_name.setdefault(trained.name, []).append(trained)
+        by_label.setdefault(trained.label, []).append(trained)
+    constant = [label for label, own in by_label.items() if own[0].name == "prior"]
     target = recognizers[0].schema.target
     return Report(
         facts=_run_facts(recognizers, corpus_facts, evaluate, parameters),
@@ -54,8 +55,8 @@ def compose_report(
         confusion=confusion,
         history=history,
         scores=scores,
-        models={name: ModelFacts.of(own) for name, own in by_name.items()},
-        references=tuple(name for name in ("prior", *CEILINGS) if (summary["model"] == name).any()),
+        models={label: ModelFacts.of(own) for label, own in by_label.items()},
+        references=tuple(name for name in (*constant, *CEILINGS) if (summary["model"] == name).any()),
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lacuna.corpus import Corpus
 from lacuna.corpus.statistics import Statistics
 from lacuna.pipelines.checks import check_statistics
-from lacuna.pipelines.parameters import Models, Train, training_config
+from lacuna.pipelines.parameters import Models, Train, check_labels, training_config
 from lacuna.training import TrainedRecognizer, fit
 from lacuna.training.identity import Recipe, run_key
 
@@ -23,28 +23,42 @@ def train_recognizers(
 ) -> tuple[list[TrainedRecognizer], pd.DataFrame]:
     """Train every model with every seed, one after the other; a run that was finished before is not repeated.
 
+    Labels with equal settings are one run: checkpoints lie by registered name and by what decides the result.
+
     Args:
         corpus: the splits ``train`` and ``valid``, and no other.
         statistics: of the training split.
-        train: which models and seeds, and the training settings of all of them.
-        models: settings by model.
+        train: labels of the models, seeds, and the training settings of all of them.
+        models: by label, which model it is, with settings.
 
     Returns:
-        The recognisers, and a row an epoch: model, seed, epoch, losses, the validation metric.
+        The recognisers, and a row an epoch: model (its label), seed, epoch, losses, the validation metric.
     """
+    check_labels(train, models)
     schema, learn, choose = corpus.schema(train.target), corpus.only("train"), corpus.only("valid")
     standard = Statistics.from_tensors(statistics)
     check_statistics(standard, corpus)
     trained, histories = [], []
-    for name in train.models:
-        own = models.of(name)
+    for label in train.models:
+        own = models.of(label)
         config = training_config(train.training | own.training)
         for seed in train.seeds:
-            key = run_key(Recipe(name, own.settings, schema, learn, choose, standard, config, seed))
-            folder = train.checkpoints / name / f"seed-{seed}-{key}"
-            fitted = fit(name, schema, learn, choose, standard, config, seed=seed, folder=folder, settings=own.settings)
+            key = run_key(Recipe(own.model, own.settings, schema, learn, choose, standard, config, seed))
+            folder = train.checkpoints / own.model / f"seed-{seed}-{key}"
+            fitted = fit(
+                own.model,
+                schema,
+                learn,
+                choose,
+                standard,
+                config,
+                seed=seed,
+                folder=folder,
+                settings=own.settings,
+                label=label,
+            )
             chosen = fitted.trained.selection
-            logger.info("%s, seed %d: valid %s %.3f at epoch %d", name, seed, chosen.metric, chosen.value, chosen.epoch)
+            logger.info("%s, seed %d: valid %s %.3f at epoch %d", label, seed, chosen.metric, chosen.value, chosen.epoch)
             trained.append(fitted.trained)
-            histories.append(pd.DataFrame(fitted.history).assign(model=name, seed=seed))
+            histories.append(pd.DataFrame(fitted.history).assign(model=label, seed=seed))
     return trained, pd.concat(histories, ignore_index=True)
