@@ -21,7 +21,7 @@ from lacuna.models.layers.crossmodal import CrossModalFusion
 from lacuna.models.layers.diffusion import ANY_SOLVERS, HIGHEST, AnySolver, Noising, random_levels, sample
 from lacuna.models.layers.dit import Condition, Denoiser
 from lacuna.models.layers.head import classifier
-from lacuna.models.layers.tokens import Seen, Tokens
+from lacuna.models.layers.tokens import Seen, Tokens, mean_square
 
 _COMPLETE, _UNIMODAL, _JUDGE, _FUSION, _TASK = "complete", "unimodal", "discriminator", "fusion", "task"
 _CHOICES = {
@@ -257,11 +257,11 @@ class RoHyDR(Recognizer):
                 return self.denoise(m, part, state, mine, torch.full_like(part.key, level))
 
             def fresh(level: int, m: int = m, part: Seen = part, name: str = name) -> Tensor:
-                return part.noise(m, seed, "rohydr", name, *names, str(level))
+                return part.noise(self.tokens.widths[m], seed, "rohydr", name, *names, str(level))
 
             found = torch.zeros_like(seen.coded[m])
             if len(rows):
-                noise = part.noise(m, seed, "rohydr", name, *names)
+                noise = part.noise(self.tokens.widths[m], seed, "rohydr", name, *names)
                 found[rows] = sample(step, noise, steps=c.steps, solver=c.solver, fresh=fresh)
             solved.append(found)
         return solved
@@ -370,9 +370,3 @@ class RoHyDR(Recognizer):
             fake = functional_call(self.discriminator, fixed, (views.found,))
             losses["adversarial"] = share * mean_over(functional.softplus(-fake), views.hidden)
         return losses
-
-
-def mean_square(guess: Tensor, true: Tensor, known: Tensor) -> Tensor:
-    """Squared error (U, L, w), averaged over the tokens (U, L) that are known; 0 with a gradient of 0 if none is."""
-    each = (guess.float() - true).square().mean(dim=2)
-    return (each * known).sum() / known.sum().clamp_min(1)

@@ -48,10 +48,10 @@ class Seen:
         pairs = zip(self.coded, guess, strict=True)
         return [torch.where(self.asked[:, m, :, None], g.float(), x) for m, (x, g) in enumerate(pairs)]
 
-    def noise(self, modality: int, seed: int, *names: str) -> Tensor:
-        """(U, L, w_m) standard normal numbers, a function of the seed, the utterance and the names alone."""
-        shape = self.coded[modality].shape
-        return normals(self.key, shape[1] * shape[2], seed, *names).view(shape)  # (U, L w) -> (U, L, w)
+    def noise(self, width: int, seed: int, *names: str) -> Tensor:
+        """(U, L, width) standard normal numbers, a function of the seed, the utterance and the names alone."""
+        length = self.here.shape[2]
+        return normals(self.key, length * width, seed, *names).view(len(self.key), length, width)  # (U, L w) -> (U, L, w)
 
 
 class Tokens(nn.Module):
@@ -140,3 +140,9 @@ class Tokens(nn.Module):
             features[name] = mean.flatten(0, 1).unsqueeze(1)  # (U, L, d) -> (U L, 1, d)
             present[name] = here[-1].flatten().unsqueeze(1)  # (U, L) -> (U L, 1)
         return replace(batch, features=features, present=present), torch.stack(here, dim=1)
+
+
+def mean_square(guess: Tensor, true: Tensor, known: Tensor) -> Tensor:
+    """Squared error (U, L, w), averaged over the tokens (U, L) that are known; 0 with a gradient of 0 if none is."""
+    each = (guess.float() - true).square().mean(dim=2)
+    return (each * known).sum() / known.sum().clamp_min(1)
