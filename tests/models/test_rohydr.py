@@ -186,6 +186,17 @@ def test_draws_differ_and_keep_what_was_observed() -> None:
     assert not torch.allclose(draws["audio"][0], draws["audio"][1])
 
 
+def test_what_is_recovered_may_be_the_mean_of_draws() -> None:
+    one, complete = made(corpus_of(), unimodal=False)
+    many, _ = made(corpus_of(), unimodal=False, draws=3)
+    observed = without(complete, "audio")
+    moved(one)
+    many.load_state_dict(one.state_dict())
+    mean = many.sample(observed, 3, many.config.noise_seed)["audio"].mean(dim=0)
+    torch.testing.assert_close(many(observed).recovered["audio"], mean)
+    torch.testing.assert_close(one(observed).recovered["audio"], many.sample(observed, 1, 0)["audio"][0])
+
+
 def test_training_masks_are_a_function_of_their_seed_and_leave_something_everywhere() -> None:
     corpus = corpus_of().only("train")
     rows = np.arange(len(corpus))

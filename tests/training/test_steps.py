@@ -122,3 +122,13 @@ def test_schedules() -> None:
     cosine = TrainingConfig(schedule="cosine", learning_rate=1.0)
     assert [round(learning_rate(cosine, x), 6) for x in (0, 0.5, 1, 2)] == [1, 0.5, 0, 0]
     assert learning_rate(TrainingConfig(learning_rate=0.5), 0.9) == 0.5
+
+
+def test_a_stage_says_in_which_epochs_it_is_stepped() -> None:
+    def epochs(**timing: Any) -> list[int]:
+        return [epoch for epoch in range(8) if Stage("task", **timing).runs(epoch)]
+
+    assert epochs() == list(range(8))
+    assert epochs(first=2, end=5) == [2, 3, 4]
+    assert epochs(end=0) == []
+    assert epochs(first=1, every=3, turn=1) == [2, 5]

@@ -50,6 +50,7 @@ class RoHyDRConfig(Config):
         pure: share of training utterances that are denoised from pure noise, as all are when it answers.
         solver: ``ddim``, ``dpm++`` or ``ddpm``.
         steps: of the solver.
+        draws: what is recovered is the mean of so many.
         noise_seed: of the noise that answers start from.
         refinement: weight of the unimodal reconstructor's error beside the denoiser's.
         adversarial: share of the discriminator's verdict in the loss of the recovered fusion; the rest is the distance.
@@ -79,6 +80,7 @@ class RoHyDRConfig(Config):
     pure: float = 0.5
     solver: AnySolver = "ddim"
     steps: int = 10
+    draws: int = 1
     noise_seed: int = 0
     refinement: float = 1.0
     adversarial: float = 0.5
@@ -96,9 +98,11 @@ class RoHyDRConfig(Config):
     def __post_init__(self) -> None:
         check_bounds("rohydr", self, tokens=(1, 4096), code=(1, 8192), hidden=(1, 8192), blocks=(1, 64), heads=(1, 1024))
         check_bounds("rohydr", self, channels=(1, 8192), channel_blocks=(1, 64), width=(1, 8192), cross=(1, 64), memory=(1, 64))
-        check_bounds("rohydr", self, dropout=(0.0, 1.0), pure=(0.0, 1.0), steps=(1, 1000), noise_seed=(0, 2**63 - 1))
-        check_bounds("rohydr", self, refinement=(0.0, 1e6), adversarial=(0.0, 1.0), recovered=(0.0, 1.0))
-        check_bounds("rohydr", self, phase=(1, 10**6), warmup=(0, 10**6), staged=(False, True), sampled=(False, True))
+        check_bounds("rohydr", self, dropout=(0.0, 1.0), pure=(0.0, 1.0), steps=(1, 1000), draws=(1, 1024))
+        check_bounds("rohydr", self, noise_seed=(0, 2**63 - 1), refinement=(0.0, 1e6), adversarial=(0.0, 1.0))
+        check_bounds(
+            "rohydr", self, recovered=(0.0, 1.0), phase=(1, 10**6), warmup=(0, 10**6), staged=(False, True), sampled=(False, True)
+        )
         check_bounds("rohydr", self, unimodal=(False, True), multimodal=(False, True), adversary=(False, True))
         for name, known in _CHOICES.items():
             if (found := getattr(self, name)) not in known:
@@ -220,8 +224,9 @@ class RoHyDR(Recognizer):
 
     def forward(self, batch: Batch) -> Prediction:
         """Logits (U, C) and recovered frames."""
-        seen = self.tokens(batch)
-        coded = self.refined(seen, self.solved(seen, self.config.noise_seed))
+        c, seen = self.config, self.tokens(batch)
+        draws = [self.solved(seen, c.noise_seed, f"draw {draw}") for draw in range(c.draws)]
+        coded = self.refined(seen, [torch.stack(of).mean(dim=0) for of in zip(*draws, strict=True)])
         fused = self.fused(seen, coded)
         return Prediction(self.answer(fused), self.tokens.fill(batch, self.tokens.decode(seen, coded)))
 
