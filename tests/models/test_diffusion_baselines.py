@@ -187,3 +187,20 @@ def test_sequences_and_sampled_training_have_finite_gradients(name: str, tokens:
 def test_widths_that_heads_do_not_divide_are_refused(name: str, field: str) -> None:
     with pytest.raises(ConfigError, match=f"'{field}' must be a multiple of heads"):
         build(name, corpus_of().schema(), **{field: 30})
+
+
+@pytest.mark.parametrize("name", ["rohydr", "repaint", "imder", "dicmor"])
+@pytest.mark.parametrize("tokens", [1, 3])
+def test_half_precision_is_enough(name: str, tokens: int) -> None:
+    model, train, test = made(name, **({} if name == "repaint" else {"tokens": tokens}))
+    hide = {"text": torch.zeros_like(train.present["text"])}
+    with torch.random.fork_rng(), torch.autocast("cpu", torch.bfloat16):
+        for stage in model.stages:
+            total = sum(
+                (x.float() for x in model.train().losses(train, train.observe(hide), stage.name).values()), torch.zeros(())
+            )
+            assert torch.isfinite(total)
+            total.backward()
+        found = model.eval()(test.observe({"text": torch.zeros_like(test.present["text"])}))
+    assert torch.isfinite(found.logits).all()
+    assert all(torch.isfinite(x).all() for x in found.recovered.values())

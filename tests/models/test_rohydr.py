@@ -23,6 +23,7 @@ from lacuna.models.layers.diffusion import ANY_SOLVERS, Noising, sample
 from lacuna.models.layers.tokens import Tokens
 from lacuna.models.rohydr import RoHyDR
 from lacuna.training import Loader, TrainingConfig, fit
+from lacuna.training.state import RunState
 from lacuna.training.steps import stage_steps, update
 from standin import StandIn, generate
 
@@ -272,6 +273,19 @@ def test_a_run_steps_the_stages_of_its_epoch_and_waits_for_the_last_of_them() ->
     history = fit("rohydr", corpus.schema(), *parts, config, settings={**SMALL, "schedule": "sequential", "phase": 1}).history
     stages = [{n.split("/")[0] for n in row if n.endswith("/grad_norm")} for row in history[:3]]
     assert stages == [{"unimodal"}, {"discriminator", "fusion"}, {"task"}]
+
+
+def test_a_stage_that_was_never_stepped_survives_a_checkpoint() -> None:
+    model, complete = made(corpus_of(), schedule="sequential")
+    step(model, complete, without(complete, "text"), "unimodal")
+    states = [RunState(m, stage_steps(m, TrainingConfig()), torch.device("cpu")) for m in (model, made(corpus_of())[0])]
+    update(
+        *(model, states[0].steps[:1], [(complete, without(complete, "text"))]),
+        **{"rate": 0.01, "clip_norm": 0.0, "cast": torch.enable_grad(), "where": ""},
+    )
+    states[1].restore(states[0].tensors(), states[0].progress_json())
+    assert [len(s.optimizer.state) > 0 for s in states[1].steps] == [True, False, False, False]
+    assert all(torch.equal(x, states[1].model.state_dict()[n]) for n, x in model.state_dict().items())
 
 
 def test_five_steps_of_one_vector_take_no_time() -> None:

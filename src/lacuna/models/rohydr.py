@@ -8,14 +8,13 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.errors import ConfigError
 from lacuna.models.base import Prediction, Recognizer, Stage, register, task_loss
 from lacuna.models.config import Config, check_bounds
+from lacuna.models.layers.adversary import Discriminator, mean_over
 from lacuna.models.layers.channel_attention import ChannelReconstructor
 from lacuna.models.layers.crossmodal import CrossModalFusion
 from lacuna.models.layers.diffusion import ANY_SOLVERS, HIGHEST, AnySolver, Noising, random_levels, sample
@@ -128,25 +127,6 @@ class Views:
     found: Tensor
     whole: Tensor
     hidden: Tensor
-
-
-def mean_over(each: Tensor, rows: Tensor) -> Tensor:
-    """Mean of ``each`` (U, ...) over the rows (U,) that count; 0 with a gradient of 0 if none does."""
-    return (each.float().flatten(1).mean(dim=1) * rows).sum() / rows.sum().clamp_min(1)
-
-
-class Discriminator(nn.Module):
-    """Logit that a fused vector comes from complete data; normalised within the vector, so that no batch has a say."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        inside = max(8, width // 2)
-        self.layers = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, inside), nn.LeakyReLU(0.2), nn.Linear(inside, 1))
-
-    def forward(self, fused: Tensor) -> Tensor:
-        """(U, F) -> (U, 1)."""
-        verdict: Tensor = self.layers(fused)
-        return verdict
 
 
 @register("rohydr")
@@ -341,7 +321,7 @@ class RoHyDR(Recognizer):
             hidden=whole & seen.missing,
         )
         if self.discriminator is not None and (stage == _JUDGE or together):
-            losses["discriminator"] = self._verdict(views)
+            losses["discriminator"] = self.discriminator.verdict(views.true, views.whole, views.found, views.hidden)
         if self.multimodal is not None and (stage == _FUSION or together):
             losses |= self._fusion(views)
         if stage == _TASK:
@@ -360,18 +340,10 @@ class RoHyDR(Recognizer):
             losses["refinement"] = torch.stack(errors).sum() * weight / (1 + weight)
         return losses
 
-    def _verdict(self, views: Views) -> Tensor:
-        """Stage 2a, cross-entropy of the discriminator; nothing else is moved by it."""
-        assert self.discriminator is not None
-        real, fake = (self.discriminator(x.detach()) for x in (views.true, views.found))
-        return mean_over(functional.softplus(-real), views.whole) + mean_over(functional.softplus(fake), views.hidden)
-
     def _fusion(self, views: Views) -> dict[str, Tensor]:
         """Stage 2b, the distance from the fusion of complete data and what the discriminator, held fixed, says of it."""
         share = self.config.adversarial if self.discriminator is not None else 0.0
         losses = {"distance": (1 - share) * mean_over((views.found - views.true.detach()).abs(), views.hidden)}
         if self.discriminator is not None:
-            fixed = {name: p.detach() for name, p in self.discriminator.named_parameters()}
-            fake = functional_call(self.discriminator, fixed, (views.found,))
-            losses["adversarial"] = share * mean_over(functional.softplus(-fake), views.hidden)
+            losses["adversarial"] = share * self.discriminator.doubt(views.found, views.hidden)
         return losses
