@@ -164,3 +164,13 @@ def test_stages_that_share_an_optimiser_must_step_the_same(corpus: Corpus) -> No
     model.__class__ = type_of
     with pytest.raises(ConfigError, match="share an optimiser, but not their parameters"):
         stage_steps(model, TrainingConfig())
+
+
+def test_a_stage_says_in_which_epochs_it_is_stepped() -> None:
+    def epochs(**timing: Any) -> list[int]:
+        return [epoch for epoch in range(8) if Stage("task", **timing).runs(epoch)]
+
+    assert epochs() == list(range(8))
+    assert epochs(first=2, end=5) == [2, 3, 4]
+    assert epochs(end=0) == []
+    assert epochs(first=1, every=3, turn=1) == [2, 5]

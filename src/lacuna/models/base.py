@@ -41,12 +41,25 @@ class Stage:
         parameters: prefixes of the parameter names that this stage steps; the others stay bit-identical. Empty = all.
         optimizer: stages that name the same optimiser share it with its moments; by default each stage has its own.
         keeps_gradient: the next stage adds its gradient to this one's, instead of starting from zero.
+        first: epoch, from 0, in which the stage is stepped for the first time.
+        end: epoch from which on it is no longer stepped; ``None`` = never.
+        every: from the first on, it is stepped in one of so many epochs.
+        turn: in which of them, from 0.
     """
 
     name: str = "task"
     parameters: tuple[str, ...] = ()
     optimizer: str | None = None
     keeps_gradient: bool = False
+    first: int = 0
+    end: int | None = None
+    every: int = 1
+    turn: int = 0
+
+    def runs(self, epoch: int) -> bool:
+        """Whether the stage is stepped in an epoch."""
+        inside = epoch >= self.first and (self.end is None or epoch < self.end)
+        return inside and (epoch - self.first) % self.every == self.turn
 
 
 class Recognizer(nn.Module, ABC):

@@ -145,6 +145,7 @@ class _Run:
         progress = state.progress
         self.started = time.monotonic() - progress.seconds
         epochs = config.epochs if state.model.learns else 1
+        waits_from = max((s.stage.first + s.stage.turn for s in state.steps), default=0)  # before, not all has been trained
         title = f"{label}, seed {self.seed}"
         with run_log(title, self.metric, epochs, self.checkpoints.folder, progress.history, events=config.tensorboard) as log:
             while progress.epoch < epochs and not (config.patience and progress.waited >= config.patience):
@@ -156,7 +157,7 @@ class _Run:
                     error.facts |= {"epoch": progress.epoch, "step": progress.step}  # from 0, as in the log
                     self.checkpoints.stopped(error)
                     raise
-                if progress.close_epoch(row[self.metric], row):
+                if progress.close_epoch(row[self.metric], row, waits=progress.epoch >= waits_from):
                     self.checkpoints.keep(state.weights())
                 over = progress.epoch >= epochs or bool(config.patience and progress.waited >= config.patience)
                 log.epoch(row, progress.best or 0.0, last=over)
@@ -183,12 +184,13 @@ class _Run:
         total = -(-len(batches) // config.accumulate)
         masks = TrainingMasks(self.layout, config.pattern, config.rates, self.seed, epoch)
         state.model.train()
+        active = [s for s in state.steps if s.stage.runs(epoch)]
         for step in range(progress.step, total):
             rate = learning_rate(config, (epoch + step / total) / config.epochs)
             numbers = range(step * config.accumulate, min((step + 1) * config.accumulate, len(batches)))
             terms = update(
                 state.model,
-                state.steps,
+                active,
                 [self.pair(batches[number], masks, number) for number in numbers],
                 rate=rate,
                 clip_norm=config.clip_norm,

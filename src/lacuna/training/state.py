@@ -50,14 +50,20 @@ class Progress:
         for name, value in terms.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
 
-    def close_epoch(self, metric: float, row: Row) -> bool:
-        """End the epoch with its validation metric; True if it is the best so far. Of equals the earlier one stays."""
+    def close_epoch(self, metric: float, row: Row, *, waits: bool = True) -> bool:
+        """End the epoch with its validation metric; True if it is the best so far. Of equals the earlier one stays.
+
+        Args:
+            metric: of validation.
+            row: all numbers of the epoch.
+            waits: an epoch that is no better counts as waited; not before every stage has begun.
+        """
         self.history.append(row)
         better = self.best is None or metric > self.best
         if better:
             self.best, self.best_epoch, self.waited = metric, self.epoch, 0
         else:
-            self.waited += 1
+            self.waited += waits
         self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
         return better
 

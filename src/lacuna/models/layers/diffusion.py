@@ -15,8 +15,11 @@ from torch import Tensor, nn
 
 LEVELS = 1000  # of noise, in training and for the solvers
 HIGHEST = LEVELS - 1
+_ALMOST_ONE = 0.9999  # at exactly 1, rounding makes diffusers take the root of a negative number at the highest level
 Solver = Literal["ddim", "dpm++"]
 SOLVERS: tuple[Solver, ...] = ("ddim", "dpm++")
+AnySolver = Literal["ddim", "dpm++", "ddpm"]
+ANY_SOLVERS: tuple[AnySolver, ...] = (*SOLVERS, "ddpm")  # the last one needs fresh noise at every step
 
 
 def betas() -> Tensor:
@@ -70,8 +73,8 @@ class TimeEmbedding(nn.Module):
         return embedded
 
 
-def solver_of(name: Solver, steps: int) -> Any:
-    """A deterministic scheduler of diffusers for networks that predict x0, on our schedule, ready to step.
+def solver_of(name: AnySolver, steps: int) -> Any:
+    """A scheduler of diffusers for networks that predict x0, on our schedule, ready to step.
 
     ``clip_sample`` is on by default there and would cut features off at one.
     """
@@ -82,7 +85,7 @@ def solver_of(name: Solver, steps: int) -> Any:
         "timestep_spacing": "trailing",  # the first step is from the highest level, where training has been too
     }
     scheduler: Any
-    if name == "ddim":  # diffusers takes seconds to import, so only once it is used, and the scheduler's module alone
+    if name != "dpm++":  # diffusers takes seconds to import, so only once it is used, and the scheduler's module alone
         from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
         scheduler = DDIMScheduler(clip_sample=False, **settings)
@@ -99,11 +102,15 @@ def sample(
     noise: Tensor,
     *,
     steps: int,
-    solver: Solver = "ddim",
+    solver: AnySolver = "ddim",
     observed: Tensor | None = None,
     clean: Tensor | None = None,
+    fresh: Callable[[int], Tensor] | None = None,
 ) -> Tensor:
-    """Solve the reverse process from pure noise (DDIM with eta 0, Song et al., ICLR 2021; DPM-Solver++, Lu et al., 2022).
+    """Solve the reverse process from pure noise.
+
+    DDIM with eta 0 (Song et al., ICLR 2021), DPM-Solver++ (Lu et al., 2022), or DDPM on the same few levels, which is DDIM with
+    eta 1 (Ho, Jain and Abbeel, NeurIPS 2020).
 
     Args:
         denoise: from a noisy tensor and its level to the clean one.
@@ -112,6 +119,7 @@ def sample(
         solver: of the probability flow.
         observed: bool, broadcastable to ``noise``: entries that are known.
         clean: values of the known entries, put back before every step and at the end.
+        fresh: noise of the shape of ``noise`` for the step from a level; ``ddpm`` needs it, and no other solver asks.
     """
     scheduler = solver_of(solver, steps)
     state = noise
@@ -121,5 +129,11 @@ def sample(
 
     for level in scheduler.timesteps:
         state = known(state)
-        state = scheduler.step(denoise(state, int(level)), level, state).prev_sample
+        found = denoise(state, int(level))
+        if solver != "ddpm":
+            state = scheduler.step(found, level, state).prev_sample
+        elif fresh is not None:
+            state = scheduler.step(found, level, state, eta=_ALMOST_ONE, variance_noise=fresh(int(level))).prev_sample
+        else:
+            raise ValueError("ddpm needs fresh noise")
     return known(state)
