@@ -37,7 +37,7 @@ def with_steps(trained: TrainedRecognizer, steps: int) -> TrainedRecognizer:
     """The same weights, sampled in another number of steps."""
     model = copy.deepcopy(trained.model)
     model.config = replace(model.config, steps=steps)
-    return replace(trained, label=f"{steps} steps", model=model)
+    return replace(trained, label=f"steps-{steps}", model=model)
 
 
 def steps_table(recognizers: Sequence[TrainedRecognizer], folder: Path) -> list[str]:
@@ -50,7 +50,7 @@ def steps_table(recognizers: Sequence[TrainedRecognizer], folder: Path) -> list[
     drawn = bootstrap([sweep(t, test, plans, training_labels=labels, name=t.label) for t in variants], 500, 0, ["weighted_f1"])
     area = areas(drawn)
     area = area[area["measure"] == "auilc"].set_index("model")
-    pairs = compare(drawn, baseline=f"{STEPS[-1]} steps")
+    pairs = compare(drawn, baseline=f"steps-{STEPS[-1]}")
     pairs = pairs[pairs["measure"] == "auilc"].set_index("model_a")
     found = score_recovery([t for t in variants if t.seed == 0], test, [MaskPlan("rmm", 0.5, 0)], RecoveryConfig(samples=2))
     error = found[(found["measure"] == "mse") & (found["unit"] == "utterance")].groupby("model")["value"].mean()

@@ -32,12 +32,12 @@ PAIRS = (("cider", "cider_no_maci"), ("context_gru_maci", "context_gru"))
 TAUS = (0.0, 0.2, 0.5, 1.0, 1.5, 2.0)
 
 
-def changed(trained: TrainedRecognizer, label: str, change: Callable[[Causal], None]) -> TrainedRecognizer:
-    """The same weights, used in another way."""
+def changed(trained: TrainedRecognizer, how: str, change: Callable[[Causal], None]) -> tuple[str, TrainedRecognizer]:
+    """The same weights, used in another way, under a name that says so."""
     model = copy.deepcopy(trained.model)
     assert isinstance(model, Causal)
     change(model)
-    return replace(trained, label=label, model=model)
+    return f"{trained.label}{how}", replace(trained, model=model)
 
 
 def set_tau(tau: float) -> Callable[[Causal], None]:
@@ -53,25 +53,25 @@ def keep_classes(model: Causal) -> None:
             head.keeps_classes = True
 
 
-def variants(recognizers: Sequence[TrainedRecognizer], taus: bool) -> Iterator[TrainedRecognizer]:
+def variants(recognizers: Sequence[TrainedRecognizer], taus: bool) -> Iterator[tuple[str, TrainedRecognizer]]:
     """Every way of using the recognisers with MACI, and those without."""
     for trained in recognizers:
         if trained.label in {name for pair in PAIRS for name in pair}:
-            yield trained
+            yield trained.label, trained
         if isinstance(trained.model, Causal) and trained.model.maci.counterfactual and trained.model.maci.backdoor:
             if taus:
                 for tau in TAUS:
-                    yield changed(trained, f"{trained.label} tau {tau:g}", set_tau(tau))
+                    yield changed(trained, f" tau {tau:g}", set_tau(tau))
             else:
-                yield changed(trained, f"{trained.label}, tau 0", set_tau(0.0))
-                yield changed(trained, f"{trained.label}, tau 0, classes kept", keep_classes)
+                yield changed(trained, ", tau 0", set_tau(0.0))
+                yield changed(trained, ", tau 0, classes kept", keep_classes)
 
 
 def scored(recognizers: Sequence[TrainedRecognizer], test: Corpus, labels: np.ndarray, *, taus: bool) -> tuple[pd.DataFrame, ...]:
     """Areas under the curves and paired comparisons, weighted F1."""
     rates = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     plans = [MaskPlan("rmfm", rate, seed) for rate in rates for seed in (0, 1, 2)]
-    sweeps = [sweep(t, test, plans, training_labels=labels, name=t.label) for t in variants(recognizers, taus)]
+    sweeps = [sweep(t, test, plans, training_labels=labels, name=name) for name, t in variants(recognizers, taus)]
     if not taus:
         sweeps += sweep_ceilings(test, plans, training_labels=labels)
     drawn = bootstrap(sweeps, 500, 0, metrics=["weighted_f1"])

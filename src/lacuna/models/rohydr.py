@@ -267,7 +267,7 @@ class RoHyDR(Recognizer):
             draft, level = torch.zeros_like(clean), torch.full_like(seen.key, HIGHEST)
             noisy = torch.zeros_like(clean)
             if c.generator == "diffusion":
-                level = torch.where(known.any(dim=1), random_levels(len(level), c.pure, level.device), level)
+                level = torch.where(known.any(dim=1), random_levels(len(level), level.device, c.pure), level)
                 noisy = self.noising(clean, torch.randn_like(clean), level)
             rows = torch.nonzero(seen.asked[:, m].any(dim=1)).squeeze(1)
             if len(rows):

@@ -51,9 +51,10 @@ class Noising(nn.Module):
         return self.signal[level].view(shape) * clean + self.noise[level].view(shape) * noise
 
 
-def random_levels(number: int, device: torch.device) -> Tensor:
-    """(number,) int64 uniform levels, for training."""
-    return torch.randint(LEVELS, (number,), device=device)
+def random_levels(number: int, device: torch.device, pure: float = 0.0) -> Tensor:
+    """(number,) int64 levels for training: uniform, but for a share ``pure`` that is the highest one, where sampling begins."""
+    level = torch.randint(LEVELS, (number,), device=device)
+    return level if not pure else torch.where(torch.rand(number, device=device) < pure, HIGHEST, level)
 
 
 class TimeEmbedding(nn.Module):
