@@ -22,6 +22,7 @@ from lacuna.corpus import open_corpus
 from lacuna.evaluation import areas, bootstrap, compare, score_recovery, sweep
 from lacuna.evaluation.recovery import RecoveryConfig
 from lacuna.missing import MaskPlan
+from lacuna.models.layers import graph
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.semantic import AdjacencyState, EigenvalueState, Structure, survival
 from lacuna.models.layers.spectrum import Decomposition, adjacency, closeness
@@ -68,23 +69,23 @@ def steps_table(recognizers: Sequence[TrainedRecognizer], folder: Path) -> list[
 
 def structure() -> Structure:
     """The graph of one dialogue of two speakers who take turns."""
-    zeros = torch.zeros(TURNS, dtype=torch.int64)
-    dialogues = Dialogues(zeros, torch.arange(TURNS), torch.tensor([TURNS]))
-    speaker = torch.arange(TURNS) % 2
-    weight = closeness(dialogues, 2, 2) * torch.where(speaker[:, None] == speaker, 1.0, 0.5)
-    dense = adjacency(weight, dialogues.lengths)
-    return Structure(dense, Decomposition(64)(dense, dialogues.lengths), dialogues.lengths)
+    sizes = torch.tensor([TURNS])
+    dialogues = Dialogues(torch.zeros(TURNS, dtype=torch.int64), torch.arange(TURNS), sizes)
+    near, speaker = graph.temporal(dialogues, 2, 2), torch.arange(TURNS) % 2
+    weight = closeness(near, dialogues) * torch.where(speaker[near.source] == speaker[near.target], 1.0, 0.5)
+    dense = adjacency(near, dialogues, weight)
+    return Structure(dense, Decomposition()(dense, sizes), sizes)
 
 
 def survivals() -> dict[str, np.ndarray]:
     """By kind of noise (sizes, 2): overlap of the leading eigenvectors, and weight outside the graph's edges."""
-    graph = structure()
+    clean = structure()
     found = {}
     for name, kind in (("eigenvalues", EigenvalueState(1)), ("whole adjacency", AdjacencyState(1))):
         rows = []
         for size in SIZES:
-            noise = [size * kind.draw(graph, torch.tensor([key]), 0, "noise") for key in range(DRAWS)]
-            kept = [survival(graph.dense[0], kind.operator(graph, x)[0, 0], RANK) for x in noise]
+            noise = [size * kind.draw(clean, torch.tensor([key]), 0, "noise") for key in range(DRAWS)]
+            kept = [survival(clean.dense[0], kind.operator(clean, x)[0, 0], RANK) for x in noise]
             rows.append([np.mean([k.overlap for k in kept]), np.mean([k.outside for k in kept])])
         found[name] = np.array(rows)
     return found
