@@ -46,6 +46,9 @@ results-benchmarks: $(INSTALLED)  ## what the benchmarks print on this machine
 	done
 	mv docs/results/.benchmarks docs/results/benchmarks.md
 
+results-maci: results-cider  ## causal inference under shift, with the recognisers of that run
+	OMP_NUM_THREADS=1 $(RUN)/python benchmarks/maci.py > docs/results/.maci && mv docs/results/.maci docs/results/maci.md
+
 results-%: $(INSTALLED)  ## e.g. results-mosi: run an environment and put its tables into docs/results/
 	$(RUN)/kedro run --env $*
 	mkdir -p docs/results
@@ -55,6 +58,7 @@ bench: $(INSTALLED)  ## timings, as JSON
 	OMP_NUM_THREADS=1 $(RUN)/python benchmarks/masks.py
 	OMP_NUM_THREADS=1 $(RUN)/python benchmarks/memory.py
 	OMP_NUM_THREADS=1 $(RUN)/python benchmarks/duet.py speed
+	OMP_NUM_THREADS=1 $(RUN)/python benchmarks/cider.py attention
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
