@@ -130,6 +130,7 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recognizers", type=Path, default=Path("data/06_models/cider/recognizers"))
+    parser.add_argument("--no-taus", action="store_true", help="leave out the table by tau, which is most of the time")
     given = parser.parse_args()
     torch.set_num_threads(1)
     recognizers = load_recognizers(given.recognizers)
@@ -137,7 +138,7 @@ def main() -> None:
     labels = whole.only("train").utterances.labels[whole.targets[0].name]
     tests = whole.only("test"), generate(preset("demo", ood=True))
     (iid, iid_pairs), (ood, ood_pairs) = (scored(recognizers, test, labels, taus=False) for test in tests)
-    curves = [scored(recognizers, test, labels, taus=True)[0] for test in tests]
+    curves = [] if given.no_taus else [scored(recognizers, test, labels, taus=True)[0] for test in tests]
     chosen = {
         label: ", ".join(f"{float(t.model.tau):.1f}" for t in recognizers if t.label == label and isinstance(t.model, Causal))
         for label in dict.fromkeys(t.label for t in recognizers if isinstance(t.model, Causal))
@@ -151,7 +152,7 @@ def main() -> None:
         "Paired differences, first less second:",
         "\n".join(pair_table(iid_pairs, ood_pairs)),
         "The tau that validation chose, a seed each: " + "; ".join(f"{k}: {v}" for k, v in chosen.items()) + ".",
-        "\n".join(tau_table(*curves, recognizers)),
+        *(["\n".join(tau_table(curves[0], curves[1], recognizers))] if curves else []),
         "\n".join(words_table(recognizers)),
     ]
     print("\n\n".join(parts))
