@@ -130,7 +130,7 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recognizers", type=Path, default=Path("data/06_models/cider/recognizers"))
-    parser.add_argument("--no-taus", action="store_true", help="leave out the table by tau, which is most of the time")
+    parser.add_argument("--taus", nargs="*", default=["context_gru_maci"], help="labels in the table by tau, which takes long")
     given = parser.parse_args()
     torch.set_num_threads(1)
     recognizers = load_recognizers(given.recognizers)
@@ -138,7 +138,7 @@ def main() -> None:
     labels = whole.only("train").utterances.labels[whole.targets[0].name]
     tests = whole.only("test"), generate(preset("demo", ood=True))
     (iid, iid_pairs), (ood, ood_pairs) = (scored(recognizers, test, labels, taus=False) for test in tests)
-    curves = [] if given.no_taus else [scored(recognizers, test, labels, taus=True)[0] for test in tests]
+    curves = [scored([r for r in recognizers if r.label in given.taus], t, labels, taus=True)[0] for t in tests if given.taus]
     chosen = {
         label: ", ".join(f"{float(t.model.tau):.1f}" for t in recognizers if t.label == label and isinstance(t.model, Causal))
         for label in dict.fromkeys(t.label for t in recognizers if isinstance(t.model, Causal))
