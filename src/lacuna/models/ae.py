@@ -14,6 +14,7 @@ from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, register, task_loss
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.autoencoder import Autoencoder, Decoders, Encoders, Head
+from lacuna.models.layers.head import classifier
 from lacuna.models.layers.means import FrameMeans, missing_slots, slot_error
 
 
@@ -63,7 +64,7 @@ class AE(Recognizer):
         self.encoders = Encoders(dims, c.embedding, c.dropout)
         self.imputer = self._imputer(len(dims))
         self.decoders = Decoders(dims, c.embedding)
-        self.head = Head(len(dims) * c.embedding, c.hidden, schema.target.width, c.dropout)
+        self.head = Head(len(dims) * c.embedding, c.hidden, lambda width: classifier(schema, width, c), c.dropout)
 
     def _imputer(self, modalities: int) -> nn.Module:
         """What maps embeddings with holes to embeddings without."""

@@ -18,6 +18,7 @@ from lacuna.models.layers import graph
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.diffusion import HIGHEST, SOLVERS, Noising, Solver, random_levels, sample
 from lacuna.models.layers.graph_denoiser import NodeDenoiser, StateDenoiser
+from lacuna.models.layers.head import classifier
 from lacuna.models.layers.noise import normals
 from lacuna.models.layers.pooling import fill_frames, full_precision, pooled
 from lacuna.models.layers.recurrent import TwoWayLSTM
@@ -156,7 +157,7 @@ class GSDNet(Recognizer):
 
             self.around = nn.ModuleList(DenseGraphConv(2 * c.context, c.context) for _ in range(2))
         last = 3 * c.context + (c.context if c.graph else 0)
-        self.head = nn.Sequential(nn.Dropout(c.dropout), nn.Linear(last, schema.target.width))
+        self.head = nn.Sequential(nn.Dropout(c.dropout), classifier(schema, last, c))
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """The code, and the usual size of states."""

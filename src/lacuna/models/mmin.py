@@ -14,6 +14,7 @@ from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, Stage, register, task_loss
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.autoencoder import Cascade, Decoders, Encoders, Head
+from lacuna.models.layers.head import classifier
 from lacuna.models.layers.means import FrameMeans, missing_slots, slot_error
 
 
@@ -56,7 +57,7 @@ class Teacher(nn.Module):
     def __init__(self, dims: Sequence[int], config: MMINConfig, outside: int) -> None:
         super().__init__()
         self.encoders = Encoders(dims, config.embedding, config.dropout)
-        self.head = Head(len(dims) * config.embedding, config.hidden, outside, config.dropout)
+        self.head = Head(len(dims) * config.embedding, config.hidden, lambda width: nn.Linear(width, outside), config.dropout)
 
 
 @register("mmin")
@@ -93,7 +94,7 @@ class MMIN(Recognizer):
         self.imagine = Cascade(*shape)
         self.recall = Cascade(*shape)
         self.decoders = Decoders(dims, c.embedding)
-        self.head = Head(c.blocks * c.bottleneck, c.hidden, width, c.dropout)
+        self.head = Head(c.blocks * c.bottleneck, c.hidden, lambda wide: classifier(schema, wide, c), c.dropout)
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -14,6 +14,7 @@ from lacuna.models.base import Prediction, Recognizer, register, task_loss
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers import graph
 from lacuna.models.layers.dialogue import Dialogues
+from lacuna.models.layers.head import classifier
 from lacuna.models.layers.pooling import fill_frames
 from lacuna.models.layers.recovery import recovery_loss, with_presence
 from lacuna.models.layers.recurrent import TwoWayLSTM
@@ -99,7 +100,7 @@ class SDRGNN(Recognizer):
         self.context = TwoWayLSTM(features + len(schema.dims), c.hidden, 2, c.dropout)
         self.temporal = Branch(2 * c.hidden, c)
         self.speakers = Branch(2 * c.hidden, c)
-        self.head = nn.Linear(wide, schema.target.width)
+        self.head = classifier(schema, wide, c)
         self.attend = TurnAttention(wide, c.heads)
         self.restore = nn.Linear(wide, features)
 

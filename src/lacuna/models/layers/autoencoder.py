@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -115,11 +115,9 @@ class Head(nn.Sequential):
     Args:
         inside: units that it reads.
         hidden: units of the hidden layer.
-        outside: classes, or 1.
+        last: makes the last layer from the width of the hidden one.
         dropout: share of units dropped in training, of the input and of the hidden layer.
     """
 
-    def __init__(self, inside: int, hidden: int, outside: int, dropout: float) -> None:
-        super().__init__(
-            nn.Dropout(dropout), nn.Linear(inside, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, outside)
-        )
+    def __init__(self, inside: int, hidden: int, last: Callable[[int], nn.Module], dropout: float) -> None:
+        super().__init__(nn.Dropout(dropout), nn.Linear(inside, hidden), nn.GELU(), nn.Dropout(dropout), last(hidden))
