@@ -3,13 +3,18 @@
 from lacuna.models.base import Prediction, Recognizer, Sampler, Stage, list_models, model_class, register, task_loss
 from lacuna.models.build import build, configure
 from lacuna.models.config import Config, Maci, check_bounds
+from lacuna.models.space import Choice, Dimension, Space, Span
 
 __all__ = [
+    "Choice",
     "Config",
+    "Dimension",
     "Maci",
     "Prediction",
     "Recognizer",
     "Sampler",
+    "Space",
+    "Span",
     "Stage",
     "build",
     "check_bounds",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.autoencoder import Autoencoder, Decoders, Encoders, Head
 from lacuna.models.layers.head import classifier
 from lacuna.models.layers.means import FrameMeans, missing_slots, slot_error
+from lacuna.models.space import Space, Span
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,13 @@ class AEConfig(Config):
     bottleneck: int = 32
     dropout: float = 0.3
     recovery_weight: float = 0.2
+    space: ClassVar[Space] = {
+        "embedding": Span(16, 128, log=True),
+        "hidden": Span(32, 256, log=True),
+        "bottleneck": Span(8, 128, log=True),
+        "dropout": Span(0.0, 0.7),
+        "recovery_weight": Span(0.02, 8.0, log=True),
+    }
 
     def __post_init__(self) -> None:
         _check("ae", self)

@@ -21,6 +21,7 @@ from lacuna.models.layers.attention import MOST_MODALITIES, AttentionPooling, Co
 from lacuna.models.layers.distillation import Heads, attention_divergence, feature_distance, missing_error
 from lacuna.models.layers.head import classifier
 from lacuna.models.layers.positions import sinusoids
+from lacuna.models.space import Space, Span
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +65,15 @@ class CIDerConfig(Config):
     teacher_decay: float = 0.99
     maci: Maci | None = field(default_factory=Maci)
     model: ClassVar[str] = "cider"
+    space: ClassVar[Space] = {
+        "width": Span(16, 96, step=8),
+        "layers": Span(1, 4),
+        "embed_dropout": Span(0.0, 0.5),
+        "out_dropout": Span(0.0, 0.6),
+        "joint": Span(0.05, 5.0, log=True),
+        "attention": Span(0.01, 1.0, log=True),
+        "reconstruction": Span(0.06, 6.0, log=True),
+    }
 
     def __post_init__(self) -> None:
         check_bounds(self.model, self, width=(1, 65536), layers=(1, 64), heads=(1, 1024), alignment=(False, True))

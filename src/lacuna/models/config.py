@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lacuna.errors import ConfigError
+from lacuna.models.space import Space
 
 
 def check_bounds(model: str, config: object, **bounds: tuple[float, float]) -> None:
@@ -76,7 +78,9 @@ class Config:
         window: neighbouring turns on either side that are laid beside an utterance's own frames as further frames, so that a
             model of single utterances sees context; see :mod:`lacuna.models.parts.window`. 0 = none.
         maci: corrections for bias, ``None`` = none.
+        space: where a study looks for settings, defaults included (:mod:`lacuna.models.space`); each model has its own.
     """
 
     window: int = 0
     maci: Maci | None = None
+    space: ClassVar[Space] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -16,6 +16,7 @@ from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.head import classifier
 from lacuna.models.layers.pooling import pooled
+from lacuna.models.space import Space, Span
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class ContextGRUConfig(Config):
 
     hidden: int = 48
     dropout: float = 0.5
+    space: ClassVar[Space] = {"hidden": Span(16, 256, log=True), "dropout": Span(0.0, 0.8)}
 
     def __post_init__(self) -> None:
         check_bounds("context_gru", self, hidden=(1, 65536), dropout=(0.0, 1.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
@@ -10,6 +11,7 @@ from lacuna.models.ae import AE, AEConfig
 from lacuna.models.base import register
 from lacuna.models.config import check_bounds
 from lacuna.models.layers.autoencoder import Cascade
+from lacuna.models.space import Space, Span
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class CRAConfig(AEConfig):
 
     recovery_weight: float = 0.8
     blocks: int = 2
+    space: ClassVar[Space] = {**AEConfig.space, "blocks": Span(1, 4)}
 
     def __post_init__(self) -> None:
         check_bounds("cra", self, embedding=(1, 65536), hidden=(1, 65536), bottleneck=(1, 65536), blocks=(1, 64))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from lacuna.models.layers.crossmodal import CrossModalFusion
 from lacuna.models.layers.flow import Flow
 from lacuna.models.layers.head import BINS, classifier, strata_count
 from lacuna.models.layers.tokens import Seen, Tokens, mean_square
+from lacuna.models.space import Space, Span
 
 _JITTER = 0.05  # noise on what flows learn from: the likelihood of points, or of fewer dimensions than channels, has no bound
 
@@ -57,6 +58,14 @@ class DiCMoRConfig(Config):
     dropout: float = 0.2
     noise_seed: int = 0
     recovery: float = 0.1
+    space: ClassVar[Space] = {
+        "code": Span(16, 96, log=True),
+        "hidden": Span(32, 256, log=True),
+        "couplings": Span(2, 12),
+        "width": Span(16, 64, step=8),
+        "dropout": Span(0.0, 0.6),
+        "recovery": Span(0.01, 1.0, log=True),
+    }
 
     def __post_init__(self) -> None:
         check_bounds("dicmor", self, tokens=(1, 4096), code=(1, 8192), hidden=(1, 8192), couplings=(1, 1024), heads=(1, 1024))

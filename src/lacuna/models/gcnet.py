@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from lacuna.models.layers.pooling import fill_frames
 from lacuna.models.layers.recovery import recovery_loss, with_presence
 from lacuna.models.layers.recurrent import TwoWayLSTM
 from lacuna.models.layers.turn_attention import Matching
+from lacuna.models.space import Choice, Space, Span
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,14 @@ class GCNetConfig(Config):
     attention: bool = False
     dropout: float = 0.5
     recovery: float = 1.0
+    space: ClassVar[Space] = {
+        "hidden": Span(32, 200, step=4),
+        "past": Span(1, 8),
+        "future": Span(1, 8),
+        "attention": Choice((False, True)),
+        "dropout": Span(0.0, 0.7),
+        "recovery": Span(0.1, 10.0, log=True),
+    }
 
     def __post_init__(self) -> None:
         check_bounds("gcnet", self, hidden=(2, 8192), past=(0, 1024), future=(0, 1024), dropout=(0.0, 1.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ from lacuna.models.layers.recurrent import TwoWayLSTM
 from lacuna.models.layers.semantic import AdjacencyState, EigenvalueState, SemanticGraph, Structure
 from lacuna.models.layers.spectrum import Decomposition, Spectrum, adjacency, closeness
 from lacuna.models.layers.whitening import Whitening
+from lacuna.models.space import Space, Span
 
 OTHER_SPEAKER = 0.5  # weight of an edge between turns of two speakers, relative to one speaker
 
@@ -70,6 +71,17 @@ class GSDNetConfig(Config):
     graph: bool = True
     spectral: bool = True
     generator: Literal["diffusion", "regression"] = "diffusion"
+    space: ClassVar[Space] = {
+        "width": Span(16, 96, step=4),
+        "hidden": Span(32, 128, step=4),
+        "layers": Span(1, 4),
+        "context": Span(32, 128, step=4),
+        "past": Span(1, 8),
+        "future": Span(1, 8),
+        "dropout": Span(0.0, 0.7),
+        "diffusion": Span(0.05, 5.0, log=True),
+        "spectrum": Span(0.01, 1.0, log=True),
+    }
 
     def __post_init__(self) -> None:
         check_bounds("gsdnet", self, width=(1, 8192), hidden=(2, 8192), layers=(1, 64), context=(1, 8192))

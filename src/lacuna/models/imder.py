@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from lacuna.models.layers.crossmodal import CrossModalFusion
 from lacuna.models.layers.head import classifier
 from lacuna.models.layers.score import LEAST_TIME, ScoreNetwork, flow_back, spread_at
 from lacuna.models.layers.tokens import Seen, Tokens, mean_square
+from lacuna.models.space import Space, Span
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,15 @@ class IMDerConfig(Config):
     noise_seed: int = 0
     recovery: float = 0.1
     sampled: bool = False
+    space: ClassVar[Space] = {
+        "code": Span(16, 96, log=True),
+        "hidden": Span(32, 128, step=16),
+        "blocks": Span(1, 4),
+        "width": Span(16, 64, step=8),
+        "dropout": Span(0.0, 0.6),
+        "pure": Span(0.0, 1.0),
+        "recovery": Span(0.01, 1.0, log=True),
+    }
 
     def __post_init__(self) -> None:
         check_bounds("imder", self, tokens=(1, 4096), code=(1, 8192), hidden=(2, 8192), blocks=(1, 64), heads=(1, 1024))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.head import classifier
 from lacuna.models.layers.pooling import pooled
+from lacuna.models.space import Space, Span
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class MLPConfig(Config):
     hidden: int = 64
     dropout: float = 0.5
     modality_dropout: float = 0.3
+    space: ClassVar[Space] = {"hidden": Span(16, 256, log=True), "dropout": Span(0.0, 0.8), "modality_dropout": Span(0.0, 0.6)}
 
     def __post_init__(self) -> None:
         check_bounds("mlp", self, hidden=(1, 65536), dropout=(0.0, 1.0), modality_dropout=(0.0, 1.0))

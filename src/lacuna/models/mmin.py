@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.autoencoder import Cascade, Decoders, Encoders, Head
 from lacuna.models.layers.head import classifier
 from lacuna.models.layers.means import FrameMeans, missing_slots, slot_error
+from lacuna.models.space import Space, Span
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,15 @@ class MMINConfig(Config):
     dropout: float = 0.3
     imagination_weight: float = 4.0
     cycle_weight: float = 2.0
+    space: ClassVar[Space] = {
+        "embedding": Span(16, 128, log=True),
+        "hidden": Span(32, 256, log=True),
+        "bottleneck": Span(8, 128, log=True),
+        "blocks": Span(1, 6),
+        "dropout": Span(0.0, 0.7),
+        "imagination_weight": Span(0.4, 40.0, log=True),
+        "cycle_weight": Span(0.2, 20.0, log=True),
+    }
 
     def __post_init__(self) -> None:
         check_bounds("mmin", self, embedding=(1, 65536), hidden=(1, 65536), bottleneck=(1, 65536), blocks=(1, 64))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from lacuna.models.layers.noise import normals
 from lacuna.models.layers.pooling import fill_frames, full_precision, pooled
 from lacuna.models.layers.repaint import repaint
 from lacuna.models.layers.whitening import Whitening
+from lacuna.models.space import Space, Span
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,13 @@ class RePaintConfig(Config):
     rounds: int = 2
     noise_seed: int = 0
     diffusion: float = 0.1
+    space: ClassVar[Space] = {
+        "code": Span(16, 96, log=True),
+        "hidden": Span(64, 256, log=True),
+        "blocks": Span(1, 5),
+        "classifier": Span(32, 256, log=True),
+        "dropout": Span(0.0, 0.7),
+    }
 
     def __post_init__(self) -> None:
         check_bounds("repaint", self, code=(1, 8192), hidden=(1, 8192), blocks=(1, 64), classifier=(1, 8192), dropout=(0.0, 1.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.pooling import fill_frames, full_precision, pooled
+from lacuna.models.space import Space, Span
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class RidgeConfig(Config):
     """
 
     penalty: float = 0.3
+    space: ClassVar[Space] = {"penalty": Span(1e-3, 1e3, log=True)}
 
     def __post_init__(self) -> None:
         check_bounds("ridge", self, penalty=(1e-4, 1e6))

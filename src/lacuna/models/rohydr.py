@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from lacuna.models.layers.diffusion import ANY_SOLVERS, HIGHEST, AnySolver, Nois
 from lacuna.models.layers.dit import Condition, Denoiser
 from lacuna.models.layers.head import classifier
 from lacuna.models.layers.tokens import Seen, Tokens, mean_square
+from lacuna.models.space import Space, Span
 
 _COMPLETE, _UNIMODAL, _JUDGE, _FUSION, _TASK = "complete", "unimodal", "discriminator", "fusion", "task"
 _CHOICES = {
@@ -93,6 +94,17 @@ class RoHyDRConfig(Config):
     unimodal: bool = True
     multimodal: bool = True
     adversary: bool = True
+    space: ClassVar[Space] = {
+        "code": Span(16, 96, log=True),
+        "hidden": Span(32, 128, step=16),
+        "blocks": Span(1, 5),
+        "width": Span(16, 64, step=8),
+        "dropout": Span(0.0, 0.6),
+        "pure": Span(0.0, 1.0),
+        "refinement": Span(0.1, 10.0, log=True),
+        "adversarial": Span(0.0, 0.9),
+        "recovered": Span(0.1, 0.9),
+    }
 
     def __post_init__(self) -> None:
         check_bounds("rohydr", self, tokens=(1, 4096), code=(1, 8192), hidden=(1, 8192), blocks=(1, 64), heads=(1, 1024))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +36,7 @@ from lacuna.training.state import Row, RunState, copied
 from lacuna.training.steps import Pair, learning_rate, stage_steps, update
 from lacuna.training.trained import Selection, TrainedRecognizer
 
+Watch = Callable[[Row], None]
 _VALID_BATCH = 256  # utterances; without gradients more of them fit
 
 
@@ -64,6 +65,7 @@ def fit(  # noqa: PLR0917 - the data, then how
     folder: Path | None = None,
     settings: dict[str, Any] | None = None,
     label: str = "",
+    watch: Watch | None = None,
 ) -> Fitted:
     """Train a recogniser and keep the weights that are best on validation, under fixed masks of the training pattern.
 
@@ -81,6 +83,8 @@ def fit(  # noqa: PLR0917 - the data, then how
         folder: where checkpoints and logs go; ``None`` = nothing is written.
         settings: of the model, where they differ from its defaults.
         label: what the recogniser is called in logs and tables; by default ``name``. It makes no other run.
+        watch: called with the row of every epoch, those before the checkpoint that is gone on from included. What it raises ends
+            the call, and a later one goes on from there. Of a run that was finished before it sees nothing.
 
     Raises:
         ConfigError: unknown model or setting, an empty or unlabelled split, or a label that is the name of another model.
@@ -98,7 +102,7 @@ def fit(  # noqa: PLR0917 - the data, then how
         result = checkpoints.result()
         if result is None:
             with nullcontext() if folder is None else locked(folder):  # another process may have ended it just now
-                result = checkpoints.result() or _Run(recipe, model, device, checkpoints).go(label)
+                result = checkpoints.result() or _Run(recipe, model, device, checkpoints).go(label, watch)
     model.load_state_dict(result.weights)
     progress = result.progress
     selection = Selection(
@@ -136,14 +140,17 @@ class _Run:
         self.state = RunState(model, stage_steps(model, config), device, config.ema)
         self.started, self.saved = time.monotonic(), -math.inf
 
-    def go(self, label: str) -> Result:
+    def go(self, label: str, watch: Watch | None) -> Result:
         """Train until the last epoch or until validation stops getting better; ``label`` is what the log calls it."""
+        watch = watch or (lambda row: None)
         state, config = self.state, self.config
         if not self.checkpoints.resume(state):
             with torch.no_grad():
                 state.model.prepare(self.complete)
         progress = state.progress
         self.started = time.monotonic() - progress.seconds
+        for row in progress.history:
+            watch(row)
         epochs = config.epochs if state.model.learns else 1
         waits_from = max((s.stage.first + s.stage.turn for s in state.steps), default=0)  # before, not all has been trained
         title = f"{label}, seed {self.seed}"
@@ -163,6 +170,7 @@ class _Run:
                 log.epoch(row, progress.best or 0.0, last=over)
                 if not over and time.monotonic() - self.saved >= config.checkpoint_seconds:
                     self.save()
+                watch(row)
         self.settle()
         progress.seconds = time.monotonic() - self.started
         return self.checkpoints.finish(state)

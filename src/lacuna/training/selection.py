@@ -116,8 +116,8 @@ def observed(loader: Loader, masks: Sequence[Mask]) -> Iterator[tuple[Batch, int
             yield complete.observe(present), number
 
 
-def validate(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: AbstractContextManager[Any]) -> tuple[float, float]:
-    """Metric and task loss on the validation split, each averaged over the fixed masks.
+def tallied(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: AbstractContextManager[Any]) -> list[Tally]:
+    """What a model answers on the validation split, counted by mask.
 
     Args:
         model: put into evaluation mode.
@@ -126,7 +126,7 @@ def validate(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: Abs
         cast: context of the forward passes.
 
     Raises:
-        TrainingError: an answer (it carries the ids of all such utterances of the batch) or the loss is not finite.
+        TrainingError: an answer is not finite; it carries the ids of all such utterances of the batch.
     """
     model.eval()
     tallies = [Tally(loader.schema.target) for _ in masks]
@@ -145,6 +145,22 @@ def validate(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: Abs
                     {"stage": "validation", "losses": {}},
                 )
             tallies[number].add(logits, batch.label, batch.labelled)
+    return tallies
+
+
+def validate(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: AbstractContextManager[Any]) -> tuple[float, float]:
+    """Metric and task loss on the validation split, each averaged over the fixed masks.
+
+    Args:
+        model: put into evaluation mode.
+        loader: of the validation split.
+        masks: bound to that split.
+        cast: context of the forward passes.
+
+    Raises:
+        TrainingError: an answer (see :func:`tallied`) or the loss is not finite.
+    """
+    tallies = tallied(model, loader, masks, cast)
     loss = float(np.mean([t.loss / max(1, t.labelled) for t in tallies]))
     if not math.isfinite(loss):
         raise TrainingError(f"the validation loss of model '{model.name}' is {loss}; lower learning_rate or set clip_norm")
