@@ -53,9 +53,9 @@ class Span:
         """Whether a value may be drawn."""
         if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
             return False
-        if not self.low <= value <= self.high:  # type: ignore[operator] # a number by now
+        if not self.low <= value <= self.high:
             return False
-        steps = (value - self.low) / (self.step or 1)  # type: ignore[operator]
+        steps = (value - self.low) / (self.step or 1)
         return self.step is None or abs(steps - round(steps)) < 1e-9
 
     def __str__(self) -> str:
