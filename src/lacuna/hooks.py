@@ -12,7 +12,7 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 logger = logging.getLogger(__name__)
-RESULTS = ("report", "predictions")
+RESULTS = ("report", "predictions", "study", "tuned_environment")
 
 
 class RunHooks:
@@ -34,6 +34,10 @@ class RunHooks:
             from lacuna.pipelines.parameters import check_labels
 
             check_labels(catalog.load("params:train"), catalog.load("params:models"))
+        if "params:tune" in pipeline.inputs():
+            from lacuna.pipelines.tune.parameters import study_config
+
+            study_config(*(catalog.load(f"params:{name}") for name in ("tune", "train", "models")))
 
     @hook_impl
     def before_node_run(self, node: Any) -> None:

@@ -12,6 +12,7 @@ from lacuna.reporting.html import render_html
 from lacuna.reporting.matrices import comparisons, confusion, subsets
 from lacuna.reporting.report import write_report
 from lacuna.reporting.results import results_page
+from lacuna.reporting.study import StudyPage, render_study, study_plots
 from lacuna.reporting.style import Style, styles
 from lacuna.reporting.table import Table, Value, to_csv, to_latex, to_markdown
 from lacuna.reporting.tables import all_tables, areas_table, comparisons_table, rates_table, subsets_table
@@ -21,6 +22,7 @@ __all__ = [
     "ModelFacts",
     "Report",
     "RunFacts",
+    "StudyPage",
     "Style",
     "Table",
     "Value",
@@ -37,7 +39,9 @@ __all__ = [
     "rates_table",
     "recall_by_class",
     "render_html",
+    "render_study",
     "results_page",
+    "study_plots",
     "styles",
     "subsets",
     "subsets_table",

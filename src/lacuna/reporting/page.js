@@ -4,7 +4,7 @@
   const content = JSON.parse(document.getElementById("content").textContent);
   const system = matchMedia("(prefers-color-scheme: dark)");
   const hidden = new Set(content.hidden);
-  const CONSTANT = [...document.querySelectorAll(".chip")].at(-1).dataset.model;
+  const CONSTANT = [...document.querySelectorAll(".chip")].at(-1)?.dataset.model; // a page may have no models to choose from
   const plots = []; // {div, group, menus, sliders}
   const failures = [];
 
@@ -51,6 +51,7 @@
   };
   const mark = () => {
     const chips = [...document.querySelectorAll(".chip")];
+    if (!chips.length) return;
     for (const chip of chips) chip.setAttribute("aria-pressed", String(!hidden.has(chip.dataset.model)));
     const models = chips.length - 1;
     const gone = [...hidden].filter((name) => name !== CONSTANT).length;

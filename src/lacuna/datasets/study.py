@@ -1,0 +1,58 @@
+"""The page of a study in the catalog: one file a study, beside those of other studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.io.core import DatasetError
+
+from lacuna.atomic import write_text
+from lacuna.datasets.base import PlacedDataset
+from lacuna.reporting.study import StudyPage, render_study
+
+if TYPE_CHECKING:
+    from kedro_datasets._typing import HTMLPreview
+
+
+class StudyDataset(PlacedDataset[StudyPage]):
+    """A folder of pages, ``<study>.html``; what was saved last is also handed on to the nodes that follow.
+
+    Args:
+        environment: name of the environment that takes the result up, for the page to tell.
+        arguments: as for :class:`lacuna.datasets.base.PlacedDataset`.
+    """
+
+    def __init__(self, *, environment: str = "", **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._environment = environment
+        self._saved: StudyPage | None = None
+
+    @property
+    def entry(self) -> str:
+        """The file to open."""
+        return self._path if self._saved is None else f"{self._path}/{self._saved.facts.name}.html"
+
+    def load(self) -> StudyPage:
+        """What this run saved.
+
+        Raises:
+            DatasetError: nothing yet; pages are for people, and the study itself lies in its storage.
+        """
+        if self._saved is None:
+            raise DatasetError("a page is not read back: run all of `kedro run --pipelines tune`, which goes on with the study")
+        return self._saved
+
+    def save(self, data: StudyPage) -> None:
+        """Write the page whole."""
+        write_text(Path(self._path) / f"{data.facts.name}.html", render_study(data, self._environment))
+        self._saved = data
+
+    def _exists(self) -> bool:
+        return self._saved is not None
+
+    def preview(self) -> HTMLPreview:
+        """The page that was written last, for Kedro-Viz."""
+        pages = sorted(Path(self._path).glob("*.html"), key=lambda path: path.stat().st_mtime)
+        page: HTMLPreview = pages[-1].read_text("utf-8") if pages else ""
+        return page

@@ -1,0 +1,74 @@
+"""Look for better settings on validation, and hand on what was found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from lacuna.corpus import Corpus
+from lacuna.corpus.statistics import Statistics
+from lacuna.datasets.environment import TunedEnvironment
+from lacuna.pipelines.checks import check_statistics
+from lacuna.pipelines.parameters import Models, Train
+from lacuna.pipelines.tune.parameters import Tune, study_config
+from lacuna.reporting import StudyPage, study_plots
+from lacuna.training.selection import metric_name
+
+
+def run_trials(
+    corpus: Corpus, statistics: dict[str, NDArray[np.float32]], train: Train, models: Models, tune: Tune
+) -> tuple[StudyPage, pd.DataFrame]:
+    """Bring the study to its end, from wherever it stands.
+
+    Args:
+        corpus: the splits ``train`` and ``valid``, and no other.
+        statistics: of the training split.
+        train: the training settings of all labels, and the target.
+        models: by label, which model it is, with settings.
+        tune: which label is tuned, and how.
+
+    Returns:
+        What a page tells of the study, and its trials, one row each.
+    """
+    from lacuna.tuning import importances, run_study, study_facts, trials_table  # no other pipeline waits for optuna
+
+    check_statistics(Statistics.from_tensors(statistics), corpus)
+    config, place = study_config(tune, train, models), tune.place()
+    study = run_study(config, corpus, place)
+    target = corpus.target(config.target)
+    facts = study_facts(study, config, place, corpus=corpus.name, target=target.name, metric=metric_name(target))
+    trials = trials_table(study)
+    return StudyPage(facts, trials, importances(study)), trials
+
+
+def draw_study(page: StudyPage) -> tuple[go.Figure, go.Figure, go.Figure]:
+    """The figures by themselves, for Kedro-Viz: history, importance (empty if there are too few trials) and slices."""
+    by_group = {plot.group: plot.figure for plot in study_plots(page)}
+    return by_group["history"], by_group.get("importance", go.Figure()), by_group["slices"]
+
+
+def take_up(page: StudyPage, train: Train, models: Models, tune: Tune) -> TunedEnvironment:
+    """The best settings as an environment of Kedro's, in which the label as it was and as it was found stand side by side."""
+    facts, own = page.facts, models.of(tune.label)
+    own_value = "not completed" if facts.start is None else f"{facts.start:.4f}"
+    finished = int(page.trials["state"].isin(["complete", "pruned"]).sum())
+    return TunedEnvironment(
+        label=f"{tune.label}_tuned",
+        of=tune.label,
+        model=own.model,
+        settings={**facts.config.settings, **facts.best.settings},
+        training={**own.training, **_fixed(tune), **facts.best.training},
+        compared=tuple(tune.compared),
+        seeds=tuple(tune.final_seeds),
+        checkpoints=train.checkpoints.as_posix(),
+        source=tune.environment,
+        told=f"study {facts.name}, trial {facts.best.number} of {finished}, "
+        f"{facts.best.value:.4f} on validation (the label's own settings: {own_value})",
+    )
+
+
+def _fixed(tune: Tune) -> dict[str, object]:
+    """Training settings that were given one value for the study."""
+    return {name: v for name, v in tune.space.training.items() if v is not None and not isinstance(v, dict)}

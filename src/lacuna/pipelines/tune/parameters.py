@@ -1,0 +1,117 @@
+"""What ``conf/*/parameters_tune.yml`` may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from lacuna.pipelines.parameters import Listed, Models, Parameters, PatternSpec, Rate, Seed, Train
+
+if TYPE_CHECKING:
+    from lacuna.tuning import Place, StudyConfig
+
+
+class TuneSpace(Parameters):
+    """What is narrowed, widened or fixed: ``{low, high, log, step}``, ``{values: [...]}``, a value, or null = not searched."""
+
+    settings: dict[str, Any] = Field({})
+    training: dict[str, Any] = Field({})
+
+    @model_validator(mode="after")
+    def _check(self) -> TuneSpace:
+        from lacuna.errors import LacunaError
+        from lacuna.tuning.space import dimension
+
+        for part, given in (("settings", self.settings), ("training", self.training)):
+            for name, value in given.items():
+                try:
+                    dimension(value)
+                except LacunaError as error:
+                    raise ValueError(f"space.{part}.{name}: {error}") from None
+        return self
+
+
+class Tune(Parameters):
+    """Which label is tuned, how long, and where the study lives."""
+
+    label: str
+    name: str | None = None
+    trials: PositiveInt = 40
+    workers: PositiveInt = 2
+    seed: Seed = 0
+    seeds: Annotated[list[Seed], Field(min_length=1), Listed] = Field([0])
+    pattern: str | PatternSpec | None = None
+    rates: Annotated[list[Rate], Field(min_length=2), Listed]
+    mask_seeds: Annotated[list[Seed], Field(min_length=1), Listed] = Field([0])
+    pruner: Literal["median", "none"] = "median"
+    warmup: Seed = 5
+    startup: Seed = 5
+    failures: PositiveInt = 10
+    restarts: Seed = 20
+    space: TuneSpace = TuneSpace()
+    folder: Path
+    storage: str | None = None
+    environment: str | None = None
+    compared: Annotated[list[str], Listed] = Field(["prior"])
+    final_seeds: Annotated[list[Seed], Field(min_length=1), Listed] = Field([0, 1, 2, 3, 4])
+
+    @property
+    def study_name(self) -> str:
+        """How the study is called."""
+        return self.name or self.label
+
+    def place(self) -> Place:
+        """Where it lives.
+
+        Raises:
+            DataError: a name that is not safe in a path.
+        """
+        from lacuna.corpus.schema import check_name
+        from lacuna.tuning import Place
+
+        check_name("study", self.study_name)
+        return Place(self.folder / self.study_name, self.study_name, self.storage or "")
+
+
+def study_config(tune: Tune, train: Train, models: Models) -> StudyConfig:
+    """The study of a label: what it says itself, what is common, and what is searched.
+
+    Raises:
+        ConfigError: an unknown label, or a search space that does not fit it.
+    """
+    from lacuna.errors import ConfigError
+    from lacuna.models import list_models
+    from lacuna.tuning import StudyConfig, search
+    from lacuna.tuning.space import dimension
+
+    if tune.label not in models.labels and tune.label not in list_models():
+        known = ", ".join(dict.fromkeys([*models.labels, *list_models()]))
+        raise ConfigError(f"tune.label: '{tune.label}' is neither a label nor a registered model\n  known: {known}")
+    tune.place()
+    own = models.of(tune.label)
+    changed = [{name: dimension(v) for name, v in part.items()} for part in (tune.space.settings, tune.space.training)]
+    found = search(own.model, own.settings, {**train.training, **own.training}, *changed)
+    pattern = tune.pattern.model_dump() if isinstance(tune.pattern, PatternSpec) else tune.pattern
+    return StudyConfig(
+        label=tune.label,
+        model=own.model,
+        settings=found.settings,
+        training=found.training,
+        space=found.space,
+        start=found.start,
+        target=train.target,
+        trials=tune.trials,
+        workers=tune.workers,
+        seed=tune.seed,
+        seeds=tuple(tune.seeds),
+        pattern=pattern,
+        rates=tuple(tune.rates),
+        mask_seeds=tuple(tune.mask_seeds),
+        pruner=tune.pruner,
+        warmup=tune.warmup,
+        startup=tune.startup,
+        failures=tune.failures,
+        restarts=tune.restarts,
+    )
