@@ -62,6 +62,24 @@ def duet(folder: Path, preset: str, changes: tuple[str, ...], overwrite: bool) -
     _show(f"written: {folder}\nnext: kedro run --params ingest.path={folder},ingest.name=duet")
 
 
+@main.command()
+@click.argument("storage")
+@click.option("--name", help="Of the study; by default every study of the storage.")
+def study(storage: str, name: str | None) -> None:
+    """Say how a study stands.
+
+    STORAGE is the journal that `kedro run --pipelines tune` keeps (data/06_models/<run>/studies/<name>.journal) or the URL of
+    a database. Trials by state, why some failed, and the best one. To look around in it: optuna-dashboard STORAGE
+    """
+    from lacuna.errors import LacunaError
+    from lacuna.tuning.summary import summaries
+
+    try:
+        _show("\n\n".join(summaries(storage, name)))
+    except LacunaError as error:
+        raise click.ClickException(str(error)) from None
+
+
 def parse_options(given: tuple[str, ...]) -> dict[str, Any]:
     """``KEY=VALUE`` pairs as a dict; a value that is JSON is read as such, anything else stays text.
 

@@ -63,7 +63,7 @@ def run_study(config: StudyConfig, corpus: Corpus, place: Place) -> optuna.Study
         bury(study, place)
         if not living(place.folder):  # of another command on the same study
             shutil.rmtree(place.folder / "trials", ignore_errors=True)
-    _judge(study, config)
+    judge(study, config)
     return study
 
 
@@ -139,8 +139,12 @@ def _value(trial: FrozenTrial) -> float:
     return trial.value
 
 
-def _judge(study: optuna.Study, config: StudyConfig) -> None:
-    """Refuse a study without a result, and say so if it gave up."""
+def judge(study: optuna.Study, config: StudyConfig) -> None:
+    """Refuse a study without a result, and say so if it gave up.
+
+    Raises:
+        TrainingError: no trial was completed; the message quotes the first reason.
+    """
     trials = study.get_trials(deepcopy=False)
     raised = [t for t in trials if t.state == TrialState.FAIL and t.user_attrs.get(KIND) == RAISED]
     if not any(t.state == TrialState.COMPLETE for t in trials):

@@ -1,0 +1,48 @@
+"""A study small enough for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lacuna.corpus import Corpus
+from lacuna.corpus.duet import generate, preset
+from lacuna.tuning import Place, StudyConfig, search
+from lacuna.tuning.objective import Data
+from lacuna.tuning.worker import quieten
+
+TRAINING: dict[str, Any] = {"epochs": 2, "threads": 1, "device": "cpu", "rates": [0.0, 0.5], "checkpoint_seconds": 0}
+Make = Callable[..., StudyConfig]
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    quieten()
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Corpus:
+    return generate(preset("tiny"))
+
+
+@pytest.fixture(scope="session")
+def data(corpus: Corpus) -> Data:
+    return Data.of(corpus.only("train", "valid"), None)
+
+
+@pytest.fixture
+def make() -> Make:
+    def config(model: str = "mlp", training: dict[str, Any] | None = None, **changes: Any) -> StudyConfig:
+        found = search(model, {}, TRAINING | (training or {}), {}, {})
+        given: dict[str, Any] = {"trials": 4, "rates": (0.0, 0.5), "mask_seeds": (0,), "startup": 2, "warmup": 0} | changes
+        return StudyConfig(model, model, found.settings, found.training, found.space, found.start, **given)
+
+    return config
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path / "studies" / "mlp", "mlp")
