@@ -35,7 +35,7 @@ def page() -> StudyPage:
     columns = ["number", "state", "value", "warm", "retry_of", "kind", "reason", "param_hidden", "param_training.schedule"]
     trials = pd.DataFrame(rows, columns=columns).assign(epochs=3, seconds=1.5)
     facts = StudyFacts(
-        name="mlp_small", storage="studies/mlp_small.journal", corpus="toy", target="emotion", metric="weighted_f1", config=config,
+        name="mlp_small", storage="mlp_small.journal", corpus="toy", target="emotion", metric="weighted_f1", config=config,
         best=Best(1, 0.95, {"hidden": 16}, {"schedule": "cosine"}), start=0.90, codes=1,
     )  # fmt: skip
     return StudyPage(facts, trials.astype({"retry_of": "Int64"}), {"hidden": 0.7, "training.schedule": 0.2})
