@@ -120,7 +120,7 @@ def main() -> int:
     )
     command = [sys.executable, "-m", "kedro", "run", "--env", options.env, "--pipelines", "tune", "--params", parameters]
     started = time.monotonic()
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, stdout=sys.stderr)
     before = kill_again_and_again(process, place, options.kills, options.trials)
     study = read(place)
     if process.wait() != 0 or study is None:

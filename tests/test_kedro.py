@@ -18,7 +18,7 @@ from kedro.framework.startup import bootstrap_project
 from lacuna.corpus.duet import Duet
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation import CEILINGS
-from lacuna.pipelines import evaluate, ingest, predict, preprocess, report, train
+from lacuna.pipelines import evaluate, ingest, predict, preprocess, report, train, tune
 
 ROOT = Path(__file__).parents[1]
 SMALL: dict[str, Any] = {
@@ -194,9 +194,9 @@ def test_the_settings_of_duet_in_conf_are_its_defaults() -> None:
 
 
 def test_only_training_and_scoring_are_for_the_gpu() -> None:
-    everything = (ingest, preprocess, train, evaluate, report, predict)
+    everything = (ingest, preprocess, train, evaluate, report, predict, tune)
     tagged = {node.name for part in everything for node in part.create_pipeline().nodes if "gpu" in node.tags}
-    assert tagged == {"train_recognizers", "score_recognizers", "score_recoveries"}
+    assert tagged == {"train_recognizers", "score_recognizers", "score_recoveries", "run_trials"}
 
 
 def test_help_imports_neither_torch_nor_the_library() -> None:
@@ -212,7 +212,7 @@ def test_the_library_never_imports_kedro() -> None:
             assert "import kedro" not in file.read_text("utf-8").replace("from kedro", "import kedro"), file.name
 
 
-ORDER = ("corpus", "missing", "models", "training", "evaluation", "reporting")
+ORDER = ("corpus", "missing", "models", "training", "evaluation", "tuning", "reporting")
 
 
 @pytest.mark.parametrize("room", ORDER)

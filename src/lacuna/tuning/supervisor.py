@@ -81,7 +81,7 @@ class _Worker:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), STORAGE: place.storage}
         path = place.folder / f"worker-{number}.log"
         log: IO[bytes] = stack.enter_context(path.open("ab"))
-        command = [sys.executable, "-m", "lacuna.tuning.worker", str(place.folder.absolute())]
+        command = [sys.executable, "-m", "lacuna.tuning", str(place.folder.absolute())]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment)
         return cls(process, path)
 
