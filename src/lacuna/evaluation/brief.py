@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from lacuna.evaluation.ceiling import CEILINGS
 from lacuna.evaluation.metrics import METRICS
 from lacuna.evaluation.protocol import FIXED
-from lacuna.evaluation.tables import SUBSETS
+from lacuna.evaluation.tables import CEILING, SUBSETS
 
 _DIGITS = 6  # enough for any comparison, and a file that a person can read
 _AREAS = ("auilc", SUBSETS)
@@ -25,21 +26,21 @@ def brief(summary: pd.DataFrame, areas: pd.DataFrame, metric: str, chosen: str) 
         chosen: the model that validation chose; it stands under ``chosen`` too, so that runs with other models can be compared.
 
     Returns:
-        ``{metric: {model: {"complete": ..., "constant": ..., pattern: {"auilc" or "subset_mean": ..., "low": ..., "high": ...}}}}``
-        with the ends of the intervals, and ``{"chosen": {"model": ..., **the numbers of that model}}``. What could not be
-        measured is left out.
+        ``{"chosen": {"model": chosen, ...}, "constant": ..., metric: {model: {...}}}``. The numbers of a model are ``complete``
+        (nothing removed) and for each pattern the area under its curve, or the mean over its settings, with the ends of its
+        interval: ``{"rmm": ..., "rmm_low": ..., "rmm_high": ...}``. Of the ceilings there is one, and what could not be measured
+        is left out.
     """
-    own = summary[summary["metric"] == metric]
-    whole = own[(own["rate"] == 0) & (own["pattern"] != FIXED)].drop_duplicates("model").set_index("model")
-    models: dict[str, Any] = {}
-    for model in own["model"].unique():
-        numbers = {"complete": whole["mean"].get(model, math.nan), "constant": whole["constant"].get(model, math.nan)}
-        models[model] = {name: _round(value) for name, value in numbers.items() if not math.isnan(value)}
+    own = summary[(summary["metric"] == metric) & ~summary["model"].isin([name for name in CEILINGS if name != CEILING])]
+    models: dict[str, dict[str, Any]] = {model: {} for model in own["model"].unique()}
+    for row in own[(own["rate"] == 0) & (own["pattern"] != FIXED)].drop_duplicates("model").itertuples():
+        models[row.model] |= _numbers(complete=row.mean)
     for row in areas[(areas["metric"] == metric) & areas["measure"].isin(_AREAS)].itertuples():
-        numbers = {row.measure: row.mean, "low": row.low, "high": row.high}
-        place = "-".join([row.pattern, *str(row.setting).split()])
-        models[row.model][place] = {name: _round(value) for name, value in numbers.items() if not math.isnan(value)}
-    return {metric: models, "chosen": {"model": chosen, **models[chosen]}}
+        if row.model in models:
+            at = "_".join([row.pattern, *str(row.setting).split()])
+            models[row.model] |= _numbers(**{at: row.mean, f"{at}_low": row.low, f"{at}_high": row.high})
+    constant = _numbers(constant=own["constant"].iloc[0])
+    return {"chosen": {"model": chosen, **models[chosen]}, **constant, metric: models}
 
 
 def robustness_table(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -65,5 +66,6 @@ def learning_table(history: pd.DataFrame) -> pd.DataFrame:
     return history[columns].round(_DIGITS).reset_index(drop=True)
 
 
-def _round(value: float) -> float:
-    return round(float(value), _DIGITS)
+def _numbers(**values: float) -> dict[str, float]:
+    """What is a number, rounded."""
+    return {name: round(float(value), _DIGITS) for name, value in values.items() if math.isfinite(value)}
