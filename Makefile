@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test demo lint results-duet results-benchmarks bench clean
+.PHONY: test demo repro lint results-duet results-benchmarks bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +22,9 @@ demo: $(INSTALLED)  ## the main job on the generated corpus, and where its repor
 	@echo "Then:         $(RUN)/python -m lacuna doctor PATH                             what your own data is"
 	@echo "              $(RUN)/kedro viz                                                the pipeline and its figures"
 	@echo "              $(RUN)/kedro run --pipelines predict --params predict.path=PATH   label a corpus, holes and all"
+
+repro: $(INSTALLED)  ## what a change makes necessary, and no more; docs/versions.md
+	PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/python -m dvc repro
 
 lint: $(INSTALLED)
 	$(RUN)/ruff check src tests benchmarks

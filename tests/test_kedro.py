@@ -196,7 +196,8 @@ def test_the_settings_of_duet_in_conf_are_its_defaults() -> None:
 def test_only_training_and_scoring_are_for_the_gpu() -> None:
     everything = (ingest, preprocess, train, evaluate, report, predict, tune)
     tagged = {node.name for part in everything for node in part.create_pipeline().nodes if "gpu" in node.tags}
-    assert tagged == {"train_recognizers", "score_recognizers", "score_recoveries", "run_trials"}
+    scored = {"evaluate.score_recognizers", "evaluate.score_recoveries"}
+    assert tagged == {"train.train_recognizers", "tune.run_trials", *scored}
 
 
 def test_help_imports_neither_torch_nor_the_library() -> None:

@@ -5,6 +5,7 @@
 :func:`summarise_recovery` takes means over training seeds.
 """
 
+from lacuna.evaluation.brief import brief, learning_table, robustness_table
 from lacuna.evaluation.ceiling import CEILINGS, has_ceiling, sweep_ceilings
 from lacuna.evaluation.counts import Counts, constant_counts, count
 from lacuna.evaluation.curves import auilc, effective_robustness, relative_robustness
@@ -35,17 +36,20 @@ __all__ = [
     "areas",
     "auilc",
     "bootstrap",
+    "brief",
     "compare",
     "constant_counts",
     "count",
     "effective_robustness",
     "has_ceiling",
+    "learning_table",
     "metric",
     "metrics_of",
     "predict",
     "primary",
     "recovered_points",
     "relative_robustness",
+    "robustness_table",
     "score",
     "score_recovery",
     "summarise",

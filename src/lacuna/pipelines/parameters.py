@@ -174,6 +174,14 @@ def check_labels(train: Train, models: Models) -> None:
             )
 
 
+class Gather(Parameters):
+    """Which parts, trained apart, become one run, and where they lie."""
+
+    parts: Annotated[list[str], Field(min_length=1), Listed]
+    recognizers: Path
+    histories: Path
+
+
 class Evaluate(Parameters):
     """What a trained model is put through."""
 

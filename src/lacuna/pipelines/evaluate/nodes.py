@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pandas as pd
 
@@ -15,10 +16,13 @@ from lacuna.evaluation import (
     above_constant,
     areas,
     bootstrap,
+    brief,
     compare,
     has_ceiling,
+    learning_table,
     primary,
     recovered_points,
+    robustness_table,
     score_recovery,
     summarise,
     sweep,
@@ -100,6 +104,28 @@ def score_recoveries(
         scores = score_recovery(able, corpus, plans, judging, device=device)
         points = [recovered_points(able, corpus, plan, device=device) for plan in shown]
     return scores, (points or [pd.DataFrame(columns=POINT_COLUMNS)])[0]
+
+
+def brief_results(
+    summary: pd.DataFrame, areas: pd.DataFrame, history: pd.DataFrame, recognizers: list[TrainedRecognizer]
+) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
+    """Bring the result into a few numbers and two small tables, for tools that compare runs.
+
+    Args:
+        summary: means with intervals.
+        areas: areas under the curves.
+        history: a row an epoch.
+        recognizers: those that were scored; which of them is chosen, validation says.
+
+    Returns:
+        The metrics of :func:`lacuna.evaluation.brief`, the main metric by missing rate, and the learning curves.
+    """
+    metric = primary(recognizers[0].schema.target)
+    values: dict[str, list[float]] = {}
+    for trained in recognizers:
+        values.setdefault(trained.label, []).append(trained.selection.value)
+    chosen = max(values, key=lambda label: sum(values[label]) / len(values[label]))
+    return brief(summary, areas, metric, chosen), robustness_table(summary, metric), learning_table(history)
 
 
 def _warn(drawn: Bootstrap, summary: pd.DataFrame) -> None:

@@ -2,11 +2,11 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from lacuna.pipelines.evaluate.nodes import score_recognizers, score_recoveries
+from lacuna.pipelines.evaluate.nodes import brief_results, score_recognizers, score_recoveries
 
 
 def create_pipeline() -> Pipeline:
-    """Test split and recognisers in, tables out."""
+    """Test split and recognisers in, tables out, and the result in a few numbers."""
     return Pipeline(
         [
             Node(
@@ -23,5 +23,13 @@ def create_pipeline() -> Pipeline:
                 name="score_recoveries",
                 tags="gpu",
             ),
-        ]
+            Node(
+                brief_results,
+                ["summary_scores", "areas_scores", "history_scores", "recognizers"],
+                ["metrics", "robustness", "learning"],
+                name="brief_results",
+            ),
+        ],
+        namespace="evaluate",
+        prefix_datasets_with_namespace=False,
     )

@@ -11,5 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(read_source, "params:ingest", "corpus@all", name="read_source"),
             Node(tell_facts, "corpus@all", "corpus_facts", name="tell_facts"),
-        ]
+        ],
+        namespace="ingest",
+        prefix_datasets_with_namespace=False,
     )

@@ -7,4 +7,8 @@ from lacuna.pipelines.predict.nodes import label_corpus
 
 def create_pipeline() -> Pipeline:
     """The trained recognisers in, answers to the corpus that the parameters name out."""
-    return Pipeline([Node(label_corpus, ["recognizers", "params:predict"], "predictions", name="label_corpus")])
+    return Pipeline(
+        [Node(label_corpus, ["recognizers", "params:predict"], "predictions", name="label_corpus")],
+        namespace="predict",
+        prefix_datasets_with_namespace=False,
+    )

@@ -7,4 +7,8 @@ from lacuna.pipelines.preprocess.nodes import take_statistics
 
 def create_pipeline() -> Pipeline:
     """Corpus without its test split in, statistics out."""
-    return Pipeline([Node(take_statistics, "corpus@development", "statistics", name="take_statistics")])
+    return Pipeline(
+        [Node(take_statistics, "corpus@development", "statistics", name="take_statistics")],
+        namespace="preprocess",
+        prefix_datasets_with_namespace=False,
+    )

@@ -19,5 +19,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(compose_report, {**tables, "scores": "all_scores", **run}, "report", name="compose_report"),
             Node(draw_figures, "summary_scores", ["curves_figure", "subsets_figure"], name="draw_figures"),
-        ]
+        ],
+        namespace="report",
+        prefix_datasets_with_namespace=False,
     )

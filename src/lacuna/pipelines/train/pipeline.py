@@ -16,5 +16,7 @@ def create_pipeline() -> Pipeline:
                 name="train_recognizers",
                 tags="gpu",
             )
-        ]
+        ],
+        namespace="train",
+        prefix_datasets_with_namespace=False,
     )

@@ -1,0 +1,270 @@
+"""Versions: dvc.yaml says what catalog and parameters say, and `dvc repro` repeats what depends on a change and no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from kedro.config import OmegaConfigLoader
+from kedro.framework.project import pipelines
+from kedro.framework.startup import bootstrap_project
+from kedro.io import DataCatalog
+
+from lacuna.pipelines.parameters import Train
+from lacuna.settings import CONFIG_LOADER_ARGS
+
+pytest.importorskip("dvc", reason="DVC is not installed: pip install lacuna[dvc]")
+ROOT = Path(__file__).parents[1]
+COPIED = ("conf", "src", ".dvc/config", ".dvc/.gitignore", ".dvc/plots", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore")
+TINY = {  # small enough for a test; said where a person would say it
+    "conf/base/parameters_ingest.yml": {"preset: demo": "preset: tiny"},
+    "conf/base/parameters_train.yml": {
+        "seeds: [0, 1, 2]": "seeds: [0]",
+        "epochs: 40": "epochs: 80\n    checkpoint_seconds: 0",
+        "patience: 8": "patience: 0",
+    },
+    "conf/base/parameters_evaluate.yml": {
+        "patterns: [rmm, fixed, outage]": "patterns: [rmm]",
+        "rates: [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]": "rates: [0.0, 0.5, 1.0]",
+        "mask_seeds: [0, 1, 2]": "mask_seeds: [0]",
+        "replicates: 500": "replicates: 100",
+    },
+    "params.yaml": {"beside: linear": "beside: prior"},  # one model less
+}
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The project as a clean clone in a git repository of its own, with tiny settings."""
+    for name in (*COPIED, "pyproject.toml", ".telemetry"):
+        source, target = ROOT / name, tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "local"))
+        else:
+            shutil.copy(source, target)
+    for kept in ROOT.glob("data/*/.gitkeep"):
+        target = tmp_path / kept.relative_to(ROOT)
+        target.parent.mkdir(parents=True)
+        target.touch()
+    for name, changes in TINY.items():
+        for old, new in changes.items():
+            change(tmp_path / name, old, new)
+    git(tmp_path, "init", "--quiet")
+    commit(tmp_path, "a clean clone")
+    return tmp_path
+
+
+def change(file: Path, old: str, new: str) -> None:
+    text = file.read_text("utf-8")
+    assert text.count(old) == 1, f"{file.name}: {old}"
+    file.write_text(text.replace(old, new), "utf-8")
+
+
+def environment(folder: Path) -> dict[str, str]:
+    paths = {"PYTHONPATH": str(folder / "src"), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    return {**os.environ, **paths, "DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1", "COLUMNS": "300", "OMP_NUM_THREADS": "1"}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    return subprocess.run(["git", *who, *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def commit(folder: Path, why: str) -> None:
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", why)
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def ran(output: str) -> list[str]:
+    return re.findall(r"Running stage '(\S+)'", output)
+
+
+@lru_cache(maxsize=16)
+def configured(clone: Path, corpus: str, part: str) -> tuple[DataCatalog, dict[str, Any]]:
+    """The catalog and the parameters as Kedro reads them for a command of a stage."""
+    arguments = {key: value for key, value in CONFIG_LOADER_ARGS.items() if key != "default_run_env"}
+    runtime = {"part": part} if part else {}
+    config = OmegaConfigLoader(str(clone / "conf"), corpus, runtime, default_run_env=corpus, **arguments)
+    return DataCatalog.from_config(config["catalog"]), config["parameters"]
+
+
+def places(datasets: set[str], catalog: DataCatalog) -> set[str]:
+    """The files and folders of those that are kept."""
+    return {catalog.get(name)._filepath for name in datasets if not name.startswith("param")}
+
+
+def test_every_stage_says_what_the_catalog_and_the_parameters_say(clone: Path) -> None:
+    from dvc.dependency.param import ParamsDependency
+    from dvc.repo import Repo
+
+    bootstrap_project(clone)
+    change(clone / "params.yaml", "corpora: [duet]", "corpora: [duet, mosi]")
+    change(clone / "params.yaml", "beside: prior", "beside: linear")
+    with Repo(str(clone)) as repo:
+        stages = repo.index.stages
+    assert {stage.name.partition("@")[0] for stage in stages} == {*pipelines} - {"__default__", "predict"}
+    assert len(stages) == 2 * (5 + 3)
+    for stage in stages:
+        words = shlex.split(stage.cmd)
+        options = dict(zip(words[2::2], words[3::2], strict=True))
+        name, corpus = options["--pipelines"], options["--env"]
+        assert words[:2] == ["kedro", "run"]
+        assert stage.name.startswith(f"{name}@{corpus}")
+        own = dict(pair.split("=") for pair in options.get("--params", "").split(",") if pair)
+        catalog, parameters = configured(clone, corpus, own.get("part", ""))
+        pipeline = pipelines[name]
+
+        outs = {out.def_path for out in stage.outs}
+        written = places(pipeline.all_outputs(), catalog)
+        assert outs == {path for path in written if not any(path.startswith(f"{out}/") for out in outs)}, stage.name
+
+        read = places(pipeline.inputs(), catalog) | ({"data/01_raw"} if name == "ingest" else set())
+        if name == "gather":
+            folders, parts = parameters["gather"], own["gather.parts"].split("+")
+            read |= {f"{folders['recognizers']}/{part}/recognizers" for part in parts}
+            read |= {f"{folders['histories']}/{part}/history.parquet" for part in parts}
+        deps = {dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)}
+        assert {dep for dep in deps if dep.startswith("data/")} == read, stage.name
+        others = {dep for dep in deps if not dep.startswith("data/")}
+        assert f"src/lacuna/pipelines/{name}" in others, stage.name
+        assert [dep for dep in others if not (clone / dep).exists()] == [], stage.name
+        if name in ("ingest", "train", "evaluate"):
+            assert f"conf/{corpus}/parameters_{name}.yml" in others
+
+        keys = set()
+        for path, key in ((dep.def_path, key) for dep in stage.deps if isinstance(dep, ParamsDependency) for key in dep.params):
+            value = yaml.safe_load((clone / path).read_text("utf-8"))
+            for step in key.split("."):
+                assert step in value, f"{stage.name}: {path}:{key}"
+                value = value[step]
+            keys.add(key)
+        if name == "train":
+            fields = {f"train.{field}" for field in Train.model_fields if field not in ("models", "checkpoints")}
+            assert keys == fields | {f"_models.{own['train.models']}"}
+        elif name != "gather":  # its parameters come with the command
+            read = {key.removeprefix("params:") for key in pipeline.inputs() if key.startswith("params:")}
+            assert keys - {"_duet"} == read, stage.name
+
+
+def test_corpora_that_dvc_can_be_given_keep_their_results_under_their_own_names() -> None:
+    given = [path.parent for path in (ROOT / "conf").glob("*/parameters_evaluate.yml") if path.parent.name != "base"]
+    assert {folder.name for folder in given} >= {"duet", "mosi", "mmmo", "meld_dev", "youtube"}
+    for folder in given:
+        assert yaml.safe_load((folder / "globals.yml").read_text("utf-8")) == {"run": folder.name}
+        assert (folder / "parameters_ingest.yml").is_file()
+        assert (folder / "parameters_train.yml").is_file()
+
+
+def test_git_keeps_the_numbers_and_dvc_the_rest(clone: Path) -> None:
+    with open(clone / "dvc.yaml") as file:
+        stages = yaml.safe_load(file)["stages"]
+    small = [*stages["evaluate"]["metrics"], *stages["evaluate"]["plots"]]
+    paths = {next(iter(entry)).replace("${item.corpus}", "duet"): next(iter(entry.values())) for entry in small}
+    assert all(options["cache"] is False for options in paths.values())
+    for path in [*paths, "data/07_model_output/duet/all.parquet", "data/07_model_output/duet/predictions.csv"]:
+        (clone / path).parent.mkdir(parents=True, exist_ok=True)
+        (clone / path).touch()
+    assert set(git(clone, "ls-files", "--others", "--exclude-standard").split()) == set(paths)
+
+
+@pytest.mark.timeout(1800)  # minutes on a busy machine
+def test_repro_from_a_clean_clone_and_then_only_what_depends_on_a_change(clone: Path) -> None:
+    import psutil
+
+    # Killed in the middle of training, without a chance to clean up ...
+    command = [sys.executable, "-m", "dvc", "repro"]
+    with psutil.Popen(command, cwd=clone, env=environment(clone), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        while not list(clone.glob("data/06_models/duet/checkpoints/mlp/*/last.json")):
+            assert process.poll() is None, process.stdout.read().decode()
+            time.sleep(0.01)
+        for each in [*process.children(recursive=True), process]:
+            each.send_signal(signal.SIGKILL)
+    assert not list(clone.glob("data/06_models/duet/checkpoints/mlp/*/result.json"))
+    # ... it goes on from its checkpoint: the epochs before are not trained again.
+    output = dvc(clone, "repro")
+    assert ran(output) == ["train@duet-mlp", "gather@duet", "evaluate@duet", "report@duet"]
+    assert "mlp, seed 0: epoch 80 of 80" in output
+    assert "mlp, seed 0: epoch 1 of 80" not in output
+    history = pd.read_parquet(clone / "data/07_model_output/duet/history.parquet")
+    assert history.loc[history["model"] == "mlp", "epoch"].tolist() == list(range(80))
+    assert (clone / "data/08_reporting/duet/report.html").is_file()
+
+    again = dvc(clone, "repro")
+    assert ran(again) == []
+    assert "Data and pipelines are up to date." in again
+    commit(clone, "the first results")
+    assert "data/07_model_output/duet/metrics.json" in git(clone, "ls-files")
+
+    # Another model: the one beside it is not trained again.
+    tried = dvc(clone, "exp", "run", "evaluate@duet", "--name", "straight", "--set-param", "train.model=linear")
+    assert ran(tried) == ["train@duet-linear", "gather@duet", "evaluate@duet"]
+    differs = json.loads(dvc(clone, "metrics", "diff", "--json"))["data/07_model_output/duet/metrics.json"]
+    assert differs["chosen.model"] == {"old": "mlp", "new": "linear"}
+    assert differs["chosen.rmm"]["diff"] == pytest.approx(differs["chosen.rmm"]["new"] - differs["chosen.rmm"]["old"])
+    assert differs["weighted_f1.linear.rmm"]["new"] == differs["chosen.rmm"]["new"]
+    assert not any(name.startswith("weighted_f1.prior") for name in differs)  # the constant answer is as it was
+    assert json.loads(dvc(clone, "params", "diff", "--json")) == {"params.yaml": {"train.model": {"old": "mlp", "new": "linear"}}}
+    shown = dvc(clone, "exp", "show", "--csv")
+    assert "straight" in shown
+    assert "chosen.rmm" in shown
+
+    # A setting of evaluation: nothing is trained.
+    change(clone / "conf/base/parameters_evaluate.yml", "replicates: 100", "replicates: 110")
+    assert ran(dvc(clone, "repro")) == ["evaluate@duet", "report@duet"]
+    differs = json.loads(dvc(clone, "params", "diff", "--json"))
+    assert differs["conf/base/parameters_evaluate.yml"] == {"evaluate.replicates": {"old": 100, "new": 110}}
+
+    dvc(clone, "plots", "diff", "HEAD")
+    page = (clone / "dvc_plots/index.html").read_text("utf-8")
+    dvc(clone, "plots", "show")
+    for told in ("missing rate", "loss on validation", '"model": "oracle"', '"model": "linear"', '"model": "mlp"'):
+        assert told in page, told
+
+    # What else would be repeated, without doing it.
+    change(clone / "conf/base/parameters_train.yml", "learning_rate: 0.004", "learning_rate: 0.005")
+    assert {*json.loads(dvc(clone, "status", "--json"))} == {"train@duet-prior", "train@duet-linear"}
+    change(clone / "conf/base/parameters_models/linear.yml", "training: {}", "training: {epochs: 3}")
+    change(clone / "conf/base/parameters_train.yml", "learning_rate: 0.005", "learning_rate: 0.004")
+    assert {*json.loads(dvc(clone, "status", "--json"))} == {"train@duet-linear"}
+    change(clone / "conf/base/parameters_ingest.yml", "preset: tiny", "preset: demo")
+    assert {*json.loads(dvc(clone, "status", "--json"))} == {"ingest@duet", "train@duet-linear"}
+
+
+def test_a_corpus_of_ones_own_goes_to_any_remote_and_comes_back(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    own = clone / "data/01_raw/mine"
+    own.mkdir()
+    (own / "utterances.csv").write_text("id,dialogue,turn\na,d,0\n", "utf-8")
+    dvc(clone, "add", "data/01_raw/mine")
+    dvc(clone, "remote", "add", "--default", "shelf", str(tmp_path_factory.mktemp("shelf")))
+    dvc(clone, "push", "data/01_raw/mine.dvc")
+    commit(clone, "my corpus")
+    assert "data/01_raw/mine.dvc" in git(clone, "ls-files")
+    assert "data/01_raw/mine/utterances.csv" not in git(clone, "ls-files")
+
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "clone"
+    git(clone, "clone", "--quiet", str(clone), str(elsewhere))
+    assert not (elsewhere / "data/01_raw/mine").exists()
+    dvc(elsewhere, "pull", "data/01_raw/mine.dvc")
+    assert (elsewhere / "data/01_raw/mine/utterances.csv").read_text("utf-8") == "id,dialogue,turn\na,d,0\n"
+    assert "ingest@duet" in dvc(elsewhere, "status", "--json")
