@@ -19,5 +19,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(draw_study, "study", figures, name="draw_study"),
             Node(take_up, ["study", "params:train", "params:models", "params:tune"], "tuned_environment", name="take_up"),
-        ]
+        ],
+        namespace="tune",
+        prefix_datasets_with_namespace=False,
     )
