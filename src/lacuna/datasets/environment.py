@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 from kedro.io.core import DatasetError
 
 from lacuna.atomic import write_text
