@@ -44,7 +44,7 @@ def page() -> StudyPage:
 def test_the_page_tells_what_came_out_and_what_not_to_make_of_it(page: StudyPage) -> None:
     text = render_study(page, "toy_tuned")
     assert "Trial 1 reached 0.9500 on validation. The label&#39;s own settings reached 0.9000, a difference of +0.0500." in text
-    assert "3 trials were completed and 1 pruned. 1 failed with an error. 1 were cut off when their worker died" in text
+    assert "3 trials were completed and 1 pruned. 1 failed with an error. Workers died in the middle of 1 more" in text
     assert "kedro run --env toy_tuned" in text
     assert "too good on the data that it was chosen on" in text
     assert "again for 4" in text

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import optuna
 import torch
 
 torch.set_num_threads(1)
@@ -22,9 +23,9 @@ from lacuna.corpus.duet import generate, preset  # noqa: E402
 from lacuna.models import list_models  # noqa: E402
 from lacuna.tuning import Place, StudyConfig, search, states, trials_table  # noqa: E402
 from lacuna.tuning.objective import Data  # noqa: E402
-from lacuna.tuning.owners import claiming  # noqa: E402
+from lacuna.tuning.owners import claiming, living  # noqa: E402
 from lacuna.tuning.study import open_study  # noqa: E402
-from lacuna.tuning.trials import bury  # noqa: E402
+from lacuna.tuning.trials import Count, bury  # noqa: E402
 from lacuna.tuning.worker import work  # noqa: E402
 
 
@@ -40,9 +41,15 @@ def worker(config: StudyConfig, data: Data, place: Place) -> int:
         os._exit(status)
 
 
-def ended(place: Place, config: StudyConfig) -> dict[int, tuple[str, float]]:
-    table = trials_table(open_study(config, place, {}))
+def ended(study: optuna.Study) -> dict[int, tuple[str, float]]:
+    table = trials_table(study)
     return {row.number: (row.state, row.value) for row in table.itertuples() if row.state in ("complete", "pruned")}
+
+
+def busy(study: optuna.Study, pid: int) -> bool:
+    """In the middle of a trial, or just before its end."""
+    running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+    return any(t.user_attrs.get("owner", {}).get("lock", "").startswith(f"worker-{pid}-") for t in running)
 
 
 def main() -> None:
@@ -54,19 +61,21 @@ def main() -> None:
     given = {"trials": scenario["trials"], "rates": (0.0, 0.5), "mask_seeds": (0,), "startup": 3, "warmup": 1}
     config = StudyConfig("mlp", "mlp", found.settings, found.training, found.space, found.start, **given)
     data, place = Data.of(generate(preset("tiny")).only("train", "valid"), None), Place(Path(scenario["folder"]) / "mlp", "mlp")
-    open_study(config, place, {})
+    study = open_study(config, place, {})
     rng, kills, lost = random.Random(scenario["seed"]), 0, 0
     steady, victim = worker(config, data, place), worker(config, data, place)
     while kills < scenario["kills"]:
-        time.sleep(rng.uniform(0.2, 1.0))
-        before = ended(place, config)
+        while not busy(study, victim):
+            assert not Count.of(study).over(config), f"the study was over after {kills} kills"
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.1))
+        before = ended(study)
         os.kill(victim, signal.SIGKILL)
         kills += os.waitpid(victim, 0)[1] == signal.SIGKILL
-        after = ended(place, config)
+        after = ended(study)
         lost += sum(after.get(number) != was for number, was in before.items())
         victim = worker(config, data, place)
     assert [os.waitpid(pid, 0)[1] for pid in (steady, victim)] == [0, 0]
-    study = open_study(config, place, {})
     with claiming(place.folder):
         bury(study, place)
     table = trials_table(study)
@@ -79,6 +88,7 @@ def main() -> None:
         "died": int((table["kind"] == "died").sum()),
         "retried": int(table["retry_of"].notna().sum()),
         "left": states(study)["running"] + states(study)["waiting"],
+        "alive": len(living(place.folder)),  # which sweeps the locks of the dead
         "locks": len(list(place.folder.glob("worker-*.lock"))),
         "raised": table.loc[table["kind"] == "raised", "reason"].tolist(),
     }

@@ -78,7 +78,7 @@ def test_without_an_environment_of_the_runs_name_it_is_local(conf: Path) -> None
     told = parameters(conf, "duet_tuned")
     assert told["train"]["training"]["epochs"] == 7
     assert told["ingest"] == parameters(conf, "local")["ingest"]
-    with pytest.raises(DataError, match=r"tune\.environment 'mosii' is no folder"):
+    with pytest.raises((DataError, DatasetError), match=r"tune\.environment 'mosii' is no folder"):
         save(conf, "duet", replace(FOUND, source="mosii"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,10 +19,10 @@ from lacuna.corpus import Corpus
 from lacuna.errors import LacunaError, TrainingError
 from lacuna.tuning import Place, run_study, states, trials_table, worker
 from lacuna.tuning.objective import Data
-from lacuna.tuning.owners import living
+from lacuna.tuning.owners import Owner, claiming, living
 from lacuna.tuning.study import open_study
 from lacuna.tuning.supervisor import judge
-from lacuna.tuning.trials import Count
+from lacuna.tuning.trials import Count, take
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
@@ -99,6 +100,17 @@ def test_a_study_in_which_every_trial_fails_ends_with_the_first_reason(
     told = r"has no result: 4 of its trials failed\n  first reason: TrainingError: the area under the validation curve is nan"
     with pytest.raises(TrainingError, match=told):
         judge(study, config)
+
+
+def test_a_database_serves_as_well(data: Data, make: Any, tmp_path: Path) -> None:
+    place = Place(tmp_path / "studies" / "linear", "linear", f"sqlite:///{tmp_path}/studies.db")
+    config = make("linear", trials=2)
+    study = open_study(config, place, {})
+    with claiming(place.folder):  # a worker of this machine that no longer lives
+        assert take(study, config, place, Owner(socket.gethostname(), str(tmp_path / "worker-0-dead.lock"))) is not None
+    worker.work(config, data, place, {})
+    assert states(study) == {"complete": 2, "pruned": 0, "fail": 1, "running": 0, "waiting": 0}
+    assert trials_table(study)["root"].tolist() == [0, 0, 2]
 
 
 def test_an_error_that_every_worker_would_meet_stops_the_study_at_once(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 from kedro.io.core import DatasetError
 
 from lacuna.atomic import write_text
@@ -103,9 +103,8 @@ def environment_document(own: Mapping[str, Any], tuned: TunedEnvironment, former
         if label.endswith(SUFFIX) and label not in models and label != tuned.label
     }
     entry = {"model": tuned.model, "settings": tuned.settings, "training": tuned.training}
-    before = [
-        label for label in (former.get("train") or {}).get("models", []) if label in earlier or f"{label}{SUFFIX}" in earlier
-    ]
+    known = {*earlier, tuned.label}
+    before = [at for at in (former.get("train") or {}).get("models", []) if at in known or f"{at}{SUFFIX}" in known]
     train["models"] = list(dict.fromkeys([*tuned.compared, *before, tuned.of, tuned.label]))
     train["seeds"] = list(tuned.seeds)
     train["checkpoints"] = tuned.checkpoints

@@ -107,7 +107,7 @@ def findings(page: StudyPage) -> list[tuple[str, str]]:
     went = f"{count.get('complete', 0)} trials were completed and {count.get('pruned', 0)} pruned."
     went += f" {int((page.trials['kind'] == 'raised').sum())} failed with an error."
     if died:
-        went += f" {died} were cut off when their worker died; their parameters were tried again, and no result was lost."
+        went += f" Workers died in the middle of {died} more, whose parameters were tried again."
     lines = [("Best", " ".join(told)), ("How it went", went)]
     if facts.best.number == 0 or (facts.start is not None and facts.best.value <= facts.start):
         lines.append(("Nothing gained", "No trial was better than the label's own settings, from which the study started."))

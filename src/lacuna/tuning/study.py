@@ -170,7 +170,8 @@ def sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSampler:
 def draw(trial: optuna.Trial, name: str, dim: Dimension) -> Value:
     """Draw one parameter of a trial."""
     if not isinstance(dim, Span):
-        drawn: Value = trial.suggest_categorical(name, dim.values)
+        drawn = trial.suggest_categorical(name, dim.values)
+        assert drawn is not None
         return drawn
     if dim.whole:
         return trial.suggest_int(name, int(dim.low), int(dim.ends[1]), log=dim.log, step=int(dim.step or 1))

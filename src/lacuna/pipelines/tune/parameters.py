@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class TuneSpace(Parameters):
     """What is narrowed, widened or fixed: ``{low, high, log, step}``, ``{values: [...]}``, a value, or null = not searched."""
 
-    settings: dict[str, Any] = Field({})
-    training: dict[str, Any] = Field({})
+    settings: dict[str, Any] = Field(default={})
+    training: dict[str, Any] = Field(default={})
 
     @model_validator(mode="after")
     def _check(self) -> TuneSpace:
@@ -41,10 +41,10 @@ class Tune(Parameters):
     trials: PositiveInt = 40
     workers: PositiveInt = 2
     seed: Seed = 0
-    seeds: Annotated[list[Seed], Field(min_length=1), Listed] = Field([0])
+    seeds: Annotated[list[Seed], Field(min_length=1), Listed] = Field(default=[0])
     pattern: str | PatternSpec | None = None
     rates: Annotated[list[Rate], Field(min_length=2), Listed]
-    mask_seeds: Annotated[list[Seed], Field(min_length=1), Listed] = Field([0])
+    mask_seeds: Annotated[list[Seed], Field(min_length=1), Listed] = Field(default=[0])
     pruner: Literal["median", "none"] = "median"
     warmup: Seed = 5
     startup: Seed = 5
@@ -54,8 +54,8 @@ class Tune(Parameters):
     folder: Path
     storage: str | None = None
     environment: str | None = None
-    compared: Annotated[list[str], Listed] = Field(["prior"])
-    final_seeds: Annotated[list[Seed], Field(min_length=1), Listed] = Field([0, 1, 2, 3, 4])
+    compared: Annotated[list[str], Listed] = Field(default=["prior"])
+    final_seeds: Annotated[list[Seed], Field(min_length=1), Listed] = Field(default=[0, 1, 2, 3, 4])
 
     @property
     def study_name(self) -> str:
