@@ -119,7 +119,7 @@ def test_every_stage_says_what_the_catalog_and_the_parameters_say(clone: Path) -
     from dvc.repo import Repo
 
     bootstrap_project(clone)
-    change(clone / "params.yaml", "corpora: [duet]", "corpora: [duet, mosi]")
+    change(clone / "params.yaml", "- duet\n", "- duet\n- mosi\n")
     change(clone / "params.yaml", "beside: prior", "beside: linear")
     with Repo(str(clone)) as repo:
         stages = repo.index.stages
@@ -233,7 +233,7 @@ def test_repro_from_a_clean_clone_and_then_only_what_depends_on_a_change(clone: 
     change(clone / "conf/base/parameters_evaluate.yml", "replicates: 100", "replicates: 110")
     assert ran(dvc(clone, "repro")) == ["evaluate@duet", "report@duet"]
     differs = json.loads(dvc(clone, "params", "diff", "--json"))
-    assert differs["conf/base/parameters_evaluate.yml"] == {"evaluate.replicates": {"old": 100, "new": 110}}
+    assert differs["conf/base/parameters_evaluate.yml"] == {"evaluate.replicates": {"old": 100, "new": 110, "diff": 10}}
 
     dvc(clone, "plots", "diff", "HEAD")
     page = (clone / "dvc_plots/index.html").read_text("utf-8")

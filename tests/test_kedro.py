@@ -18,7 +18,7 @@ from kedro.framework.startup import bootstrap_project
 from lacuna.corpus.duet import Duet
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation import CEILINGS
-from lacuna.pipelines import evaluate, ingest, predict, preprocess, report, train, tune
+from lacuna.pipelines import evaluate, gather, ingest, predict, preprocess, report, train, tune
 
 ROOT = Path(__file__).parents[1]
 SMALL: dict[str, Any] = {
@@ -116,6 +116,34 @@ def test_variants_of_a_model_lie_side_by_side(project: Path) -> None:
         run(project, ["predict"], predict={"path": str(project / "data/02_intermediate/duet/corpus"), "model": "linear"})
 
 
+def test_models_that_were_trained_apart_become_one_run(project: Path) -> None:
+    run(project, ["ingest", "preprocess"])
+    folders = {
+        "recognizers": str(project / "data/06_models/duet/parts"),
+        "histories": str(project / "data/07_model_output/duet/parts"),
+    }
+    for name in ("prior", "linear"):
+        with KedroSession.create(project, env="base", runtime_params=apart(project, name)) as session:
+            session.run(pipeline_names=["train"])
+    assert not (project / "data/06_models/duet/recognizers").exists()
+    run(project, ["gather"], gather={"parts": ["prior", "linear", "linear"], **folders})
+    with KedroSession.create(project, env="base") as session:
+        catalog = session.load_context().catalog
+        assert [(r.label, r.seed) for r in catalog.load("recognizers")] == [("prior", 0), ("linear", 0)]
+        assert set(catalog.load("history_scores")["model"]) == {"prior", "linear"}
+
+    with pytest.raises(DataError, match="no trained recognisers here"):
+        run(project, ["gather"], gather={"parts": ["mlp"], **folders})
+    (project / "data/07_model_output/duet/parts/linear/history.parquet").unlink()
+    with pytest.raises(DataError, match=r"no learning curves of part 'linear'(.|\n)*part=/parts/linear"):
+        run(project, ["gather"], gather={"parts": ["linear"], **folders})
+
+
+def apart(project: Path, name: str) -> dict[str, Any]:
+    train = {"models": [name], "seeds": [0], "training": {"epochs": 1}, "checkpoints": str(project / CHECKPOINTS)}
+    return {**SMALL, "train": train, "part": f"/parts/{name}"}
+
+
 def test_training_cannot_reach_test_labels(project: Path) -> None:
     """MMSA and LNLN chose on the test split; here the entry that training reads holds none of it."""
     run(project, ["ingest"])
@@ -194,7 +222,7 @@ def test_the_settings_of_duet_in_conf_are_its_defaults() -> None:
 
 
 def test_only_training_and_scoring_are_for_the_gpu() -> None:
-    everything = (ingest, preprocess, train, evaluate, report, predict, tune)
+    everything = (ingest, preprocess, train, gather, evaluate, report, predict, tune)
     tagged = {node.name for part in everything for node in part.create_pipeline().nodes if "gpu" in node.tags}
     scored = {"evaluate.score_recognizers", "evaluate.score_recoveries"}
     assert tagged == {"train.train_recognizers", "tune.run_trials", *scored}
