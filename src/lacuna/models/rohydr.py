@@ -99,6 +99,11 @@ class Views:
     hidden: Tensor
 
 
+def _gradients(on: bool) -> torch.set_grad_enabled:
+    """A context with gradients, unless the caller has switched them off."""
+    return torch.set_grad_enabled(on and torch.is_grad_enabled())
+
+
 @register("rohydr")
 class RoHyDR(TokenRecognizer):
     """Robust hybrid diffusion recovery (arXiv 2505.17501); what we changed is in ``docs/models/rohydr.md``.
@@ -229,22 +234,24 @@ class RoHyDR(TokenRecognizer):
             whole = self.fusion(truth.raw, truth.here)
             return {"task": task_loss(self.schema.target, self.answer(whole), complete.label)}
         together = not c.staged
-        with torch.set_grad_enabled(torch.is_grad_enabled() and (together or stage == _UNIMODAL)):
+        # A stage makes gradients of what it steps and of nothing else.
+        with _gradients(together or stage == _UNIMODAL):
             draft, denoising = self.drafted(truth, seen)
         if c.sampled and c.generator == "diffusion":
             draft = self.solved(seen, int(torch.randint(2**31, ())))
-        coded = self.unimodal(seen, draft)
+        with _gradients(together or stage != _JUDGE):
+            coded = self.unimodal(seen, draft)
         losses: dict[str, Tensor] = {}
         if stage == _UNIMODAL or together:
             losses |= self._unimodal(truth, seen, coded, denoising)
         if stage == _UNIMODAL:
             return losses
-        views = Views(
-            true=self.fusion(truth.raw, truth.here),
-            found=self.fused(seen, self.tokens.decode(seen, coded)),
-            whole=(whole := truth.here.any(dim=2).all(dim=1)),
-            hidden=whole & seen.missing,
-        )
+        with _gradients(together or stage == _TASK):
+            true = self.fusion(truth.raw, truth.here)
+        with _gradients(together or stage != _JUDGE):
+            found = self.fused(seen, self.tokens.decode(seen, coded))
+        whole = truth.here.any(dim=2).all(dim=1)
+        views = Views(true, found, whole, whole & seen.missing)
         if self.discriminator is not None and (stage == _JUDGE or together):
             losses["discriminator"] = self.discriminator.verdict(views.true, views.whole, views.found, views.hidden)
         if self.multimodal is not None and (stage == _FUSION or together):

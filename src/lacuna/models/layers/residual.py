@@ -20,5 +20,4 @@ class Residual(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., width) -> (..., width)."""
-        changed: Tensor = super().forward(x)
-        return x + changed
+        return x + super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
