@@ -1,19 +1,20 @@
 """What a sampling loop in training costs; prints Markdown.
 
-Trains ``imder`` and ``rohydr`` on made-up sequences twice each, alike but for one setting: ``sampled: false``, one call of a network
-a missing modality, and ``sampled: true``, the solver run without gradient in every training step (in every stage of RoHyDR), as
-published. What surrounds it (tokens, reconstructors, fusion, gradients, optimiser, validation of 8 utterances without holes) is the
-same in both and counts in both, so the ratio is that of epochs and not of calls.
+Trains ``imder`` and ``rohydr`` on made-up sequences twice each, alike but for one setting: ``sampled: false``, one call of a
+network a missing modality, and ``sampled: true``, the solver run without gradient in every training step (in every stage of RoHyDR),
+as published. What surrounds it (tokens, reconstructors, fusion, gradients, optimiser, validation of 8 utterances without holes) is
+the same in both and counts in both, so the ratio is that of epochs and not of calls.
 
 Sizes: ``small`` has 8 tokens and the defaults of the models; ``published`` has 48 tokens, 20 channel blocks and, in RoHyDR, 6
 transformer blocks (widths are ours). Steps of the solver are the published ones in both: 100 in IMDer, 50 in RoHyDR.
-Usage: ``python benchmarks/diffusion.py [--sizes small published] [--steps N] [--utterances 128] [--epochs 2]``, or ``... --profile``:
-where the time of the one-call epochs goes.
+Usage: ``python benchmarks/diffusion.py [--sizes small published] [--steps N] [--utterances 128] [--epochs 2]``; with ``--profile``
+it tells where the time of the one-call epochs goes.
 """
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -68,12 +69,8 @@ def epoch_table(given: argparse.Namespace) -> list[str]:
         corpus = made_up(given.utterances, SIZES[size]["imder"]["tokens"])
         for model, settings in SIZES[size].items():
             own = settings | {"steps": given.steps or STEPS[model]}
-            one, solver = (
-                timed(
-                    lambda epochs, own=own, on=on, model=model: train(corpus, model, own | {"sampled": on}, epochs), given.epochs
-                )
-                for on in (False, True)
-            )
+            once, loop = (partial(train, corpus, model, own | {"sampled": on}) for on in (False, True))
+            one, solver = timed(once, given.epochs), timed(loop, given.epochs)
             cells = [f"{t.wall:.2f} ({t.cpu:.2f})" for t in (one, solver)]
             ratio = f"{solver.wall / one.wall:.1f} ({solver.cpu / one.cpu:.1f})"
             lines.append(f"| {size} | {model} | {own['steps']} | {cells[0]} | {cells[1]} | {ratio} |")
@@ -104,9 +101,10 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    sizes = "" if given.sizes == list(SIZES) else f" --sizes {' '.join(given.sizes)}"
     print(
-        f"`python benchmarks/diffusion.py{' --profile' if given.profile else ''}`; {given.utterances} utterances in batches of 64, "
-        f"60% missing, {given.epochs} epochs after the first; {machine()}.\n"
+        f"`python benchmarks/diffusion.py{sizes}{' --profile' if given.profile else ''}`; {given.utterances} utterances in batches "
+        f"of 64, 60% missing, {given.epochs} epochs after the first; {machine()}.\n"
     )
     print("\n".join(profile_table(given) if given.profile else epoch_table(given)))
 

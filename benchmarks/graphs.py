@@ -1,7 +1,7 @@
 """Seconds of an epoch of the graph models on dialogues of the shape of CMU-MOSI, and the memory of the process; prints Markdown.
 
 62 made-up training dialogues of 1447 utterances with features of width 100, 73 and 100; settings of training are those of
-``conf/base``. With the real corpus (``$LACUNA_SHARED_DATA/cmu_mosi``) the same once more on it. Every model has a process of its own.
+``conf/base``. With the real corpus (``$LACUNA_SHARED_DATA/cmu_mosi``) the same once more on it. Each model has its own process.
 Usage: ``python benchmarks/graphs.py epoch [--epochs 5] [--models gcnet gcnet_small sdr_gnn gsdnet]``.
 """
 
@@ -32,9 +32,7 @@ MODELS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # name, setti
     "sdr_gnn": ("sdr_gnn", {}, {"batch_size": 512, "learning_rate": 0.002}),
     "gsdnet": ("gsdnet", {}, {}),
 }
-REFERENCE = (
-    "GCNet's public code at h = 100 takes 1.3 s an epoch and 1.4 GB; measured elsewhere, on one thread of another machine."
-)
+REFERENCE = "GCNet's public code at h = 100 takes 1.3 s an epoch and 1.4 GB, measured on another machine, one thread."
 
 
 def made_up() -> Corpus:

@@ -14,11 +14,9 @@ import torch
 
 def machine() -> str:
     """Cores, threads, load and version in words; under load, wall-clock seconds say little and CPU seconds more."""
-    threads = torch.get_num_threads()
-    load = os.getloadavg()[0]
-    return (
-        f"{os.cpu_count()} cores, {threads} thread{'s' * (threads != 1)}, load {load:.1f} at the start, torch {torch.__version__}"
-    )
+    number, load = torch.get_num_threads(), os.getloadavg()[0]
+    threads = f"{number} thread{'s' * (number != 1)}"
+    return f"{os.cpu_count()} cores, {threads}, load {load:.1f} at the start, torch {torch.__version__}"
 
 
 def peak_gigabytes() -> float:
@@ -46,8 +44,12 @@ def timed(train: Callable[[int], list[float]], epochs: int) -> Timed:
         train: trains so many epochs and tells the wall-clock seconds of each.
         epochs: how many to time.
     """
-    begun = time.process_time()
-    train(1)
-    middle = time.process_time()
-    walls = train(1 + epochs)
-    return Timed(median(walls[1:]), (time.process_time() - middle - (middle - begun)) / epochs)
+    train(1)  # imports, and what is set up once
+
+    def cpu(number: int) -> tuple[float, list[float]]:
+        begun = time.process_time()
+        walls = train(number)
+        return time.process_time() - begun, walls
+
+    (first, _), (whole, walls) = cpu(1), cpu(1 + epochs)
+    return Timed(median(walls[1:]), (whole - first) / epochs)

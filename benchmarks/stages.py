@@ -63,9 +63,7 @@ def curve_panel(metric: str, found: pd.DataFrame, labels: Sequence[str]) -> Pane
     lines, bands = {}, {}
     for label in labels:
         mine = found[found["model"] == label]
-        rows = [
-            (float(e), float(m), 0.0 if pd.isna(s) else float(s)) for e, m, s in zip(mine["epoch"], mine["mean"], mine["std"])
-        ]
+        rows = mine[["epoch", "mean", "std"]].fillna(0.0).to_numpy(float).tolist()
         lines[label] = [(e, m) for e, m, _ in rows]
         bands[label] = [(e, m - s) for e, m, s in rows], [(e, m + s) for e, m, s in rows]
     return Panel(f"{metric} on validation", "epoch", ticks(0, float(found["epoch"].max())), ticks(low, high), lines, bands)
