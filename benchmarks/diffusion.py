@@ -1,14 +1,14 @@
 """What a sampling loop in training costs; prints Markdown.
 
 Trains ``imder`` and ``rohydr`` on made-up sequences twice each, alike but for one setting: ``sampled: false``, one call of a
-network a missing modality, and ``sampled: true``, the solver run without gradient in every training step (in every stage of RoHyDR),
-as published. What surrounds it (tokens, reconstructors, fusion, gradients, optimiser, validation of 8 utterances without holes) is
-the same in both and counts in both, so the ratio is that of epochs and not of calls.
+network a missing modality, and ``sampled: true``, the solver run without gradient in every training step (in every stage of
+RoHyDR), as published. What surrounds it (tokens, reconstructors, fusion, gradients, optimiser, validation of 8 utterances without
+holes) is the same in both and counts in both, so the ratio is that of epochs and not of calls.
 
 Sizes: ``small`` has 8 tokens and the defaults of the models; ``published`` has 48 tokens, 20 channel blocks and, in RoHyDR, 6
 transformer blocks (widths are ours). Steps of the solver are the published ones in both: 100 in IMDer, 50 in RoHyDR.
-Usage: ``python benchmarks/diffusion.py [--sizes small published] [--steps N] [--utterances 128] [--epochs 2]``; with ``--profile``
-it tells where the time of the one-call epochs goes.
+Usage: ``python benchmarks/diffusion.py [--sizes small published] [--steps N] [--utterances 128] [--epochs 2]``;
+``--profile`` tells where the time of the one-call epochs goes.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def main() -> None:
     torch.set_num_threads(1)
     sizes = "" if given.sizes == list(SIZES) else f" --sizes {' '.join(given.sizes)}"
     print(
-        f"`python benchmarks/diffusion.py{sizes}{' --profile' if given.profile else ''}`; {given.utterances} utterances in batches "
-        f"of 64, 60% missing, {given.epochs} epochs after the first; {machine()}.\n"
+        f"`python benchmarks/diffusion.py{sizes}{' --profile' if given.profile else ''}`; {given.utterances} utterances "
+        f"in batches of 64, 60% missing, {given.epochs} epochs after the first; {machine()}.\n"
     )
     print("\n".join(profile_table(given) if given.profile else epoch_table(given)))
 

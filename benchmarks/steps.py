@@ -1,8 +1,8 @@
 """Trained recognisers by steps of their sampler: the same weights, more or fewer steps; prints Markdown.
 
 For any model whose settings have ``steps`` (gsdnet, rohydr, imder, repaint). Tells weighted F1 (MAE of a regression) as the mean
-over missing rates 0 to .7 (``rmm``, 3 mask seeds), its paired difference from the most steps over dialogues and training seeds, and
-the squared error of what the first seed recovers at half of everything missing.
+over missing rates 0 to .7 (``rmm``, 3 mask seeds), its paired difference from the most steps over dialogues and training seeds,
+and the squared error of what the first seed recovers at half of everything missing.
 Usage: ``kedro run --env ENV && python benchmarks/steps.py --env ENV --labels a b ... [--steps 1 2 5 10 20 50]``.
 """
 
