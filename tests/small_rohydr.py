@@ -55,6 +55,7 @@ def gradients(model: RoHyDR, complete: Batch, observed: Batch, stage: str) -> di
     with torch.random.fork_rng():
         torch.random.default_generator.manual_seed(0)
         total = sum(model.losses(complete, observed, stage).values(), torch.zeros(()))
+    assert torch.isfinite(total)
     if total.requires_grad:
         total.backward()
     return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None and bool((p.grad != 0).any())}
