@@ -84,7 +84,7 @@ def profile_table(given: argparse.Namespace) -> list[str]:
         corpus = made_up(given.utterances, SIZES[size]["imder"]["tokens"])
         for model, settings in SIZES[size].items():
             with profile(activities=[ProfilerActivity.CPU]) as found:
-                train(corpus, model, settings, given.epochs)
+                train(corpus, model, settings, 1)  # more would only be slow to read
             events = sorted(found.key_averages(), key=lambda e: -e.self_cpu_time_total)
             total = sum(e.self_cpu_time_total for e in events)
             lines += [f"| {size} | {model} | {e.key} | {e.self_cpu_time_total / total:.1%} | {e.count} |" for e in events[:10]]
@@ -102,9 +102,11 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     sizes = "" if given.sizes == list(SIZES) else f" --sizes {' '.join(given.sizes)}"
+    what = " --profile" if given.profile else ""
+    over = "one epoch" if given.profile else f"{given.epochs} epochs after the first"
     print(
-        f"`python benchmarks/diffusion.py{sizes}{' --profile' if given.profile else ''}`; {given.utterances} utterances "
-        f"in batches of 64, 60% missing, {given.epochs} epochs after the first; {machine()}.\n"
+        f"`python benchmarks/diffusion.py{sizes}{what}`; {given.utterances} utterances in batches of 64, 60% missing, {over}; "
+        f"{machine()}.\n"
     )
     print("\n".join(profile_table(given) if given.profile else epoch_table(given)))
 
