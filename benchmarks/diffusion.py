@@ -8,7 +8,7 @@ holes) is the same in both and counts in both, so the ratio is that of epochs an
 Sizes: ``small`` has 8 tokens and the defaults of the models; ``published`` has 48 tokens, 20 channel blocks and, in RoHyDR, 6
 transformer blocks (widths are ours). Steps of the solver are the published ones in both: 100 in IMDer, 50 in RoHyDR.
 Usage: ``python benchmarks/diffusion.py [--sizes small published] [--steps N] [--utterances 128] [--epochs 2]``;
-``--profile`` tells where the time of the one-call epochs goes.
+``--profile`` tells where the time of one one-call epoch goes, and of what comes before it (``_linalg_eigh`` is the whitening).
 """
 
 from __future__ import annotations
