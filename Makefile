@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test demo lint results-duet results-benchmarks bench clean
+.PHONY: test demo lint results-duet results-benchmarks results-epochs bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -45,6 +45,19 @@ results-benchmarks: $(INSTALLED)  ## what the benchmarks print on this machine
 		printf '```\n' >> docs/results/.benchmarks; \
 	done
 	mv docs/results/.benchmarks docs/results/benchmarks.md
+
+MEASURED := docs/results/.measured
+
+results-epochs: $(INSTALLED)  ## seconds of an epoch of the diffusion and of the graph models, on an idle machine
+	mkdir -p docs/results
+	printf '# Epochs with a solver in training, and without\n\nMade by `make results-epochs`.\n\n' > $(MEASURED)
+	OMP_NUM_THREADS=1 $(RUN)/python benchmarks/diffusion.py >> $(MEASURED)
+	printf '\n## Where the time goes\n\n' >> $(MEASURED)
+	OMP_NUM_THREADS=1 $(RUN)/python benchmarks/diffusion.py --profile >> $(MEASURED)
+	mv $(MEASURED) docs/results/diffusion_epochs.md
+	printf '# Epochs of the graph models\n\nMade by `make results-epochs`.\n\n' > $(MEASURED)
+	OMP_NUM_THREADS=1 $(RUN)/python benchmarks/graphs.py epoch >> $(MEASURED)
+	mv $(MEASURED) docs/results/graph_epochs.md
 
 results-maci: results-cider  ## causal inference under shift, with the recognisers of that run
 	OMP_NUM_THREADS=1 $(RUN)/python benchmarks/maci.py > docs/results/.maci && mv docs/results/.maci docs/results/maci.md

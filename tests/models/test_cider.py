@@ -260,7 +260,7 @@ def test_as_published_every_batch_has_its_own_teacher_even_after_a_broken_update
     ("changes", "told"),
     [
         ({"width": 30, "heads": 8}, "multiple of heads"),
-        ({"teacher": "none"}, "'same' or 'ema'"),
+        ({"teacher": "none"}, "same or ema"),
         ({"alignment": 1}, "true or false"),
         ({"joint": -1.0}, "joint"),
     ],

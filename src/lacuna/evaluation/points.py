@@ -14,10 +14,11 @@ from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.duet import Oracle, settings_of
 from lacuna.evaluation.counts import Array
 from lacuna.evaluation.judged import Place
+from lacuna.evaluation.measuring import Cell
 from lacuna.evaluation.mmd import Sample
 from lacuna.evaluation.predict import inference
 from lacuna.evaluation.protocol import condition_of
-from lacuna.evaluation.recovery import Cell, RecoveryConfig, Run, check_judged
+from lacuna.evaluation.recovery import RecoveryConfig, Run, check_judged
 from lacuna.evaluation.tables import CEILING
 from lacuna.missing import Layout, MaskPlan
 from lacuna.training.trained import TrainedRecognizer

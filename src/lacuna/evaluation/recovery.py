@@ -21,11 +21,11 @@ from lacuna.corpus.duet import Oracle, settings_of
 from lacuna.corpus.statistics import Statistics
 from lacuna.errors import ConfigError
 from lacuna.evaluation.calibration import Ranks
-from lacuna.evaluation.counts import Array
-from lacuna.evaluation.intervals import interval, mirrored, resampled
+from lacuna.evaluation.intervals import resampled
 from lacuna.evaluation.judged import Judged, Place, pairs_of
-from lacuna.evaluation.mmd import Sample, discrepancy
-from lacuna.evaluation.moments import UPWARD, Moments
+from lacuna.evaluation.measuring import Cell, Measuring
+from lacuna.evaluation.mmd import Sample
+from lacuna.evaluation.moments import Moments
 from lacuna.evaluation.predict import inference, loader_of, observe
 from lacuna.evaluation.protocol import Condition, condition_of
 from lacuna.evaluation.sweep import MOST_GROUPS, groups_of
@@ -36,7 +36,6 @@ from lacuna.training.loader import Loader
 from lacuna.training.trained import TrainedRecognizer
 
 MEAN_FILL = "mean fill"  # zeros, in standardised units
-LEAST_LEAD = 0.02  # of the mean fill's error; an oracle that gains less tells of data in which there is nothing to recover
 COLUMNS = ["corpus", "model", "seed", "pattern", "setting", "rate", "mask_seed", "measured_rate", "modality", "unit", "measure"]
 _NUMBERS = ["value", "low", "high", "n"]
 Guesses = Callable[[Batch, NDArray[np.int64]], dict[str, Tensor]]
@@ -166,7 +165,8 @@ class Run:
         self.loaders = {whole: loader_of(trained, corpus, config.batch_size, device) for whole, trained in by_dialogue.items()}
         self.loader = next(iter(self.loaders.values()))
         self.group, self.groups = groups_of(corpus, None, config.groups)
-        self.weights = resampled([config.seed, 0], self.groups, config.replicates)  # (B, G), of every plan and model
+        weights = resampled([config.seed, 0], self.groups, config.replicates)  # (B, G)
+        self.measuring = Measuring(weights, config.level, config.permutations, config.coverage, config.seed)
 
     def judge(self, mask: Mask, condition: Condition, oracle: Oracle | None) -> list[Row]:
         """Rows of one plan: the mean fill, the oracle, the recognisers."""
@@ -256,69 +256,12 @@ class Run:
         head = [self.corpus.name, model, seed, *condition.key, condition.measured]
         rows: list[Row] = []
         for place, cell in sorted(cells.items()):
-            measured = self.measures(cell)
+            measured = self.measuring.measures(cell)
             if floor:
-                measured["gain"] = self.gain(floor[place].moments, cell.moments)
+                measured["gain"] = self.measuring.gain(floor[place].moments, cell.moments)
             if floor and ceiling:
-                measured["share_of_oracle"] = self.share(*(c[place].moments for c in (floor, cells, ceiling)))
+                measured["share_of_oracle"] = self.measuring.share(*(c[place].moments for c in (floor, cells, ceiling)))
             n = int(cell.moments.per_group.sum())
             for name, numbers in measured.items():
                 rows.append(dict(zip(COLUMNS + _NUMBERS, [*head, *place, name, *map(float, numbers), n], strict=True)))
         return rows
-
-    def measures(self, cell: Cell) -> dict[str, tuple[Any, Any, Any]]:
-        """Value, low and high of each measure."""
-        one, level = np.ones(self.groups), self.config.level
-        held = int((cell.moments.per_group > 0).sum())
-        point, draws = cell.moments.measures(one), cell.moments.measures(self.weights)
-        gap = discrepancy(cell.sample, self.weights, self.config.permutations, self.config.seed)
-        found: dict[str, tuple[Any, Any, Any]] = {}
-        for name, value in point.items():
-            low, high = interval(draws[name], level, held)
-            found[name] = (value, *(mirrored(low, high, value) if name in UPWARD else (low, high)))
-        found["mmd"] = gap.value, *interval(gap.draws, level, held)
-        found["mmd_null"] = gap.null.mean(), *interval(gap.null, level, held)
-        found["mmd_p"] = gap.p, np.nan, np.nan
-        if cell.ranks is not None:
-            found = {f"sample_{name}": numbers for name, numbers in found.items()}
-            levels = self.config.coverage
-            point, draws = cell.ranks.measures(one, levels), cell.ranks.measures(self.weights, levels)
-            found |= {name: (value, *interval(draws[name], level, held)) for name, value in point.items()}
-        return found
-
-    def gain(self, floor: Moments, own: Moments) -> tuple[Any, Any, Any]:
-        """Share of the mean fill's error that is gone, with the same replicates for both."""
-        one, held = np.ones(self.groups), int((own.per_group > 0).sum())
-        point, draws = (1 - _ratio(own.squared(w), floor.squared(w)) for w in (one, self.weights))
-        return point, *interval(draws, self.config.level, held)
-
-    def share(self, floor: Moments, own: Moments, ceiling: Moments) -> tuple[Any, Any, Any]:
-        """Share of the oracle's recovery, with the same replicates for all three."""
-        one, held = np.ones(self.groups), int((own.per_group > 0).sum())
-        leads = self.weights, one
-        lead, whole = ([floor.squared(w) - x.squared(w) for w in leads] for x in (own, ceiling))
-        certain = interval(whole[0], self.config.level, held)[0] > 0 if held > 1 else whole[1] > 1e-12
-        if not certain or whole[1] < LEAST_LEAD * floor.squared(one):
-            return np.nan, np.nan, np.nan
-        return lead[1] / whole[1], *interval(_ratio(lead[0], whole[0]), self.config.level, held)
-
-
-def _ratio(a: Array, b: Array) -> Array:
-    """``a / b``, NaN where there is nothing to divide by."""
-    a, b = np.asarray(a), np.asarray(b)
-    return np.asarray(np.divide(a, b, out=np.full(b.shape, np.nan), where=b > 0))
-
-
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """Sums of one modality and unit.
-
-    Attributes:
-        moments: of all pairs.
-        sample: some pairs, for MMD.
-        ranks: of the truth among draws.
-    """
-
-    moments: Moments
-    sample: Sample
-    ranks: Ranks | None = None

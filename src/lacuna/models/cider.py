@@ -15,7 +15,7 @@ from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.errors import ConfigError
 from lacuna.models.base import Prediction, Recognizer, register, task_loss
-from lacuna.models.config import Config, Maci, check_bounds
+from lacuna.models.config import Config, Maci, check_bounds, check_choices, check_multiples
 from lacuna.models.layers.alignment import Alignment
 from lacuna.models.layers.attention import MOST_MODALITIES, AttentionPooling, CompositeAttention
 from lacuna.models.layers.distillation import Heads, attention_divergence, feature_distance, missing_error
@@ -70,12 +70,8 @@ class CIDerConfig(Config):
         shares = {f"{part}_dropout": (0.0, 1.0) for part in ("attention", "embed", "residual", "out")}
         check_bounds(self.model, self, **shares, teacher_decay=(0.0, 1.0))
         check_bounds(self.model, self, joint=(0.0, 1e6), attention=(0.0, 1e6), reconstruction=(0.0, 1e6))
-        if self.width % self.heads:
-            raise ConfigError(
-                f"model '{self.model}': setting 'width' must be a multiple of heads ({self.heads}); found {self.width}"
-            )
-        if self.teacher not in ("same", "ema"):
-            raise ConfigError(f"model '{self.model}': setting 'teacher' must be 'same' or 'ema'; found {self.teacher!r}")
+        check_multiples(self.model, self, "heads", "width")
+        check_choices(self.model, self, teacher=("same", "ema"))
 
 
 class View(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lacuna.errors import ConfigError
@@ -29,6 +30,29 @@ def check_bounds(model: str, config: object, **bounds: tuple[float, float]) -> N
         if not number or not low <= value <= high:  # type: ignore[operator] # NaN is in no bounds
             kind = "a whole number" if whole else "a number"
             raise ConfigError(f"model '{model}': setting '{name}' must be {kind} from {low} to {high}; found {value!r}")
+
+
+def check_choices(model: str, config: object, **known: Sequence[str]) -> None:
+    """Check settings that are one of a few words.
+
+    Raises:
+        ConfigError: a value is none of them; the message names model, field, choices and value.
+    """
+    for name, words in known.items():
+        if (found := getattr(config, name)) not in words:
+            raise ConfigError(f"model '{model}': setting '{name}' must be {' or '.join(words)}; found {found!r}")
+
+
+def check_multiples(model: str, config: object, of: str, *names: str) -> None:
+    """Check settings that another one must divide.
+
+    Raises:
+        ConfigError: it does not; the message names model, both fields and their values.
+    """
+    for name in names:
+        found, unit = getattr(config, name), getattr(config, of)
+        if found % unit:
+            raise ConfigError(f"model '{model}': setting '{name}' must be a multiple of {of} ({unit}); found {found}")
 
 
 @dataclass(frozen=True)
@@ -64,8 +88,7 @@ class Maci:
         check_bounds("maci", self, most_tau=(0.0, 100.0))
         if not isinstance(self.text, str):
             raise ConfigError(f"model 'maci': setting 'text' must be the name of a modality; found {self.text!r}")
-        if self.inference not in ("mean", "classes"):
-            raise ConfigError(f"model 'maci': setting 'inference' must be 'mean' or 'classes'; found {self.inference!r}")
+        check_choices("maci", self, inference=("mean", "classes"))
 
 
 @dataclass(frozen=True, kw_only=True)

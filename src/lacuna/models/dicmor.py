@@ -12,62 +12,38 @@ from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.errors import ConfigError
-from lacuna.models.base import Prediction, Recognizer, register, task_loss
-from lacuna.models.config import Config, check_bounds
-from lacuna.models.layers.channel_attention import ChannelReconstructor
-from lacuna.models.layers.crossmodal import CrossModalFusion
+from lacuna.models.base import register, task_loss
+from lacuna.models.config import check_bounds
 from lacuna.models.layers.flow import Flow
 from lacuna.models.layers.head import BINS, classifier, strata_count
-from lacuna.models.layers.tokens import Seen, Tokens, mean_square
+from lacuna.models.layers.residual import Residual
+from lacuna.models.layers.token_recognizer import TokenConfig, TokenRecognizer
+from lacuna.models.layers.tokens import Seen, hidden_error
 
 _JITTER = 0.05  # noise on what flows learn from: the likelihood of points, or of fewer dimensions than channels, has no bound
 
 
 @dataclass(frozen=True)
-class DiCMoRConfig(Config):
-    """Settings of :class:`DiCMoR`.
+class DiCMoRConfig(TokenConfig):
+    """Settings of :class:`DiCMoR`, beside those of :class:`TokenConfig`, whose noise is that of channels that a modality lacks.
 
     Attributes:
-        tokens: at most so many an utterance; 1 = one vector each. The paper has 48.
-        code: most directions of a modality that are recovered.
         hidden: units of the couplings' networks.
         couplings: of each flow; the paper has 32.
-        channels: of the reconstructors.
-        channel_blocks: of each of them; the paper has 20.
-        width: of a modality's tokens in the fusion.
-        heads: of the fusion.
-        cross: layers that read another modality.
-        memory: layers that read themselves.
-        dropout: share of units dropped in training.
-        noise_seed: of the channels that a narrow modality lacks.
         recovery: weight of the flows' and the reconstructors' losses beside the task.
     """
 
-    tokens: int = 1
-    code: int = 48
     hidden: int = 64
     couplings: int = 6
-    channels: int = 32
-    channel_blocks: int = 2
-    width: int = 32
-    heads: int = 4
-    cross: int = 1
-    memory: int = 1
-    dropout: float = 0.2
-    noise_seed: int = 0
     recovery: float = 0.1
 
     def __post_init__(self) -> None:
-        check_bounds("dicmor", self, tokens=(1, 4096), code=(1, 8192), hidden=(1, 8192), couplings=(1, 1024), heads=(1, 1024))
-        check_bounds("dicmor", self, channels=(1, 8192), channel_blocks=(1, 64), width=(1, 8192), cross=(1, 64), memory=(1, 64))
-        check_bounds("dicmor", self, dropout=(0.0, 1.0), noise_seed=(0, 2**63 - 1), recovery=(0.0, 1e6))
-        if self.width % self.heads:
-            raise ConfigError(f"model 'dicmor': setting 'width' must be a multiple of heads ({self.heads}); found {self.width}")
+        self.check("dicmor")
+        check_bounds("dicmor", self, hidden=(1, 8192), couplings=(1, 1024), recovery=(0.0, 1e6))
 
 
 @register("dicmor")
-class DiCMoR(Recognizer):
+class DiCMoR(TokenRecognizer):
     """Wang, Cui and Li, ICCV 2023: each modality has an invertible map to one space; what is missing is mapped back from there.
 
     z_m = F_m(x_m) follows a Gaussian whose mean and spread depend on the class; a missing modality is F_m^-1 of what the others
@@ -79,31 +55,27 @@ class DiCMoR(Recognizer):
 
     Config = DiCMoRConfig
     config: DiCMoRConfig
-    recovers = True
     cuts: Tensor
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
-        c = self.config
-        self.tokens = Tokens(schema, c.code, c.tokens)
-        widths, kernel, m = self.tokens.widths, 3 if c.tokens > 1 else 1, len(schema.dims)
+        c, widths, m = self.config, self.tokens.widths, len(schema.dims)
         self.space = max(2, *widths)
         self.flows = nn.ModuleList(Flow(self.space, c.hidden, c.couplings) for _ in widths)
         strata = strata_count(schema.target)
         self.centre, self.spread = (nn.Parameter(torch.zeros(strata, self.space)) for _ in range(2))
         self.mix = nn.Linear(m * self.space + m, self.space)
-        self.refine = nn.ModuleList(ChannelReconstructor(w, c.channels, c.channel_blocks, kernel) for w in widths)
-        self.fusion = CrossModalFusion(list(schema.dims.values()), c.width, c.heads, c.cross, c.memory, c.dropout)
-        fused = self.fusion.width
-        self.residual = nn.Sequential(nn.Linear(fused, fused), nn.ReLU(), nn.Dropout(c.dropout), nn.Linear(fused, fused))
-        self.head = classifier(schema, fused, c)
+        self.refine = self.reconstructors()
+        self.fusion = self.crossmodal()
+        self.residual = Residual(self.fusion.width, self.fusion.width, nn.ReLU(), c.dropout)
+        self.head = classifier(schema, self.fusion.width, c)
         self.register_buffer("cuts", torch.zeros(BINS - 1))
         nn.init.zeros_(self.mix.weight)  # at first the mean of what the others say
         nn.init.zeros_(self.mix.bias)
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """The tokens, and the thirds of the scores."""
-        self.tokens.fit(batches)
+        super().prepare(batches)
         if self.schema.target.task == "regression":
             scores = torch.cat([b.label[b.labelled].cpu() for b in batches()])
             if len(scores):
@@ -129,7 +101,15 @@ class DiCMoR(Recognizer):
         ]
         return torch.stack([z for z, _ in found], dim=1), torch.stack([d for _, d in found], dim=1)
 
-    def recovered(self, seen: Seen, noise: Sequence[Tensor]) -> list[Tensor]:
+    def recovered(self, seen: Seen) -> list[Tensor]:
+        """Codes (U, L, w_m) of all modalities when it answers."""
+        lacking = [  # a function of seed and utterance, for the channels that a modality lacks
+            functional.pad(seen.noise(self.space - w, self.config.noise_seed, "dicmor", name), (w, 0))
+            for w, name in zip(self.tokens.widths, self.schema.dims, strict=True)
+        ]
+        return self.mapped(seen, lacking)
+
+    def mapped(self, seen: Seen, noise: Sequence[Tensor]) -> list[Tensor]:
         """Codes (U, L, w_m) of all modalities: what was observed, and what the others say of the rest."""
         here = seen.here.unsqueeze(3)  # (U, M, L, 1)
         z = self.latent(seen, noise)[0] * here
@@ -137,39 +117,19 @@ class DiCMoR(Recognizer):
         told = torch.cat([z.transpose(1, 2).flatten(2), seen.here.transpose(1, 2).to(z)], dim=2)  # (U, L, M F + M)
         common = mean + self.mix(told).float()
         drafts = [flow.inverse(common)[..., :w] for flow, w in zip(self.flows, self.tokens.widths, strict=True)]  # type: ignore[operator]
-        filled, keys = seen.filled(drafts), seen.here | seen.asked
-        return seen.filled([refine(x, keys[:, m]) for m, (refine, x) in enumerate(zip(self.refine, filled, strict=True))])
-
-    def noise(self, seen: Seen) -> list[Tensor]:
-        """Numbers for the channels that a modality lacks, a function of seed and utterance: one (U, L, F) each."""
-        return [
-            functional.pad(seen.noise(self.space - w, self.config.noise_seed, "dicmor", name), (w, 0))
-            for w, name in zip(self.tokens.widths, self.schema.dims, strict=True)
-        ]
-
-    def answer(self, seen: Seen, coded: Sequence[Tensor]) -> Tensor:
-        """Logits (U, C)."""
-        fused = self.fusion(self.tokens.decode(seen, coded), seen.here | seen.asked)
-        logits: Tensor = self.head(fused + self.residual(fused))
-        return logits
-
-    def forward(self, batch: Batch) -> Prediction:
-        """Logits (U, C) and recovered frames."""
-        seen = self.tokens(batch)
-        coded = self.recovered(seen, self.noise(seen))
-        return Prediction(self.answer(seen, coded), self.tokens.fill(batch, self.tokens.decode(seen, coded)))
+        coded: list[Tensor] = self.refine(seen, drafts)
+        return coded
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """Of the task, of the flows and of the reconstructors."""
         c, seen, truth = self.config, self.tokens(observed), self.tokens(complete)
         noise = [torch.randn(*seen.here.shape[::2], self.space, device=seen.here.device) for _ in self.tokens.widths]
-        coded = self.recovered(seen, noise)
-        known = truth.here & seen.asked
-        errors = [mean_square(x, y, known[:, m]) for m, (x, y) in enumerate(zip(coded, truth.coded, strict=True))]
+        coded = self.mapped(seen, noise)
+        logits = self.answer(self.fused(seen, self.tokens.decode(seen, coded)))
         return {
-            "task": task_loss(self.schema.target, self.answer(seen, coded), observed.label),
+            "task": task_loss(self.schema.target, logits, observed.label),
             "likelihood": c.recovery * self.unlikely(truth, noise, complete),
-            "recovery": c.recovery * torch.stack(errors).sum(),
+            "recovery": c.recovery * hidden_error(coded, truth, seen),
         }
 
     def unlikely(self, truth: Seen, noise: Sequence[Tensor], complete: Batch) -> Tensor:

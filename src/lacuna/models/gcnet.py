@@ -3,46 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lacuna.corpus.batch import Batch
-from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, register, task_loss
-from lacuna.models.config import Config, check_bounds
-from lacuna.models.layers import graph
+from lacuna.models.base import register
+from lacuna.models.config import check_bounds
+from lacuna.models.layers.branched import BranchedConfig, BranchedRecognizer, narrowing
 from lacuna.models.layers.dialogue import Dialogues
-from lacuna.models.layers.head import classifier
-from lacuna.models.layers.pooling import fill_frames
-from lacuna.models.layers.recovery import recovery_loss, with_presence
+from lacuna.models.layers.graph import Graph
 from lacuna.models.layers.recurrent import TwoWayLSTM
 from lacuna.models.layers.turn_attention import Matching
 
 
 @dataclass(frozen=True)
-class GCNetConfig(Config):
-    """Settings of :class:`GCNet`; the defaults are the published widths for h = 100.
+class GCNetConfig(BranchedConfig):
+    """Settings of :class:`GCNet`, beside those of :class:`BranchedConfig`; the defaults are the published widths for h = 100.
 
     Attributes:
-        hidden: h, width of each direction of the first recurrent network; everything else follows from it.
-        past: turns back that a turn hears in the graphs.
-        future: turns ahead.
         attention: each branch ends in matching attention between the turns.
-        dropout: share of units dropped in training: of the input, in the recurrent networks, and before the heads.
         recovery: weight of the recovery loss.
     """
 
-    hidden: int = 100
-    past: int = 2
-    future: int = 2
     attention: bool = False
-    dropout: float = 0.5
     recovery: float = 1.0
 
     def __post_init__(self) -> None:
-        check_bounds("gcnet", self, hidden=(2, 8192), past=(0, 1024), future=(0, 1024), dropout=(0.0, 1.0))
+        self.check("gcnet")
         check_bounds("gcnet", self, attention=(False, True), recovery=(0.0, 1e6))
 
 
@@ -64,9 +51,9 @@ class Branch(nn.Module):
         self.around = GraphConv(inner, inner)
         self.read = TwoWayLSTM(wide, wide, 2, config.dropout)
         self.match = Matching(2 * wide) if config.attention else None
-        self.narrow = nn.Sequential(nn.Linear(2 * wide, wide), nn.LeakyReLU(0.1), nn.Dropout(config.dropout))
+        self.narrow = narrowing(2 * wide, wide, config.dropout)
 
-    def forward(self, context: Tensor, edges: graph.Graph, dialogues: Dialogues) -> Tensor:
+    def forward(self, context: Tensor, edges: Graph, dialogues: Dialogues) -> Tensor:
         """(U, width) -> (U, width + h / 2)."""
         heard = self.by_relation(context, edges.edge_index, edges.relation)
         heard = self.around(heard, edges.edge_index)
@@ -75,7 +62,7 @@ class Branch(nn.Module):
 
 
 @register("gcnet")
-class GCNet(Recognizer):
+class GCNet(BranchedRecognizer):
     """Lian, Chen, Sun, Liu and Tao: GCNet, IEEE TPAMI 45(7), 2023.
 
     A recurrent network over the turns; then two branches, one on the graph of earlier and later turns, one on the graph of the
@@ -89,38 +76,12 @@ class GCNet(Recognizer):
 
     Config = GCNetConfig
     config: GCNetConfig
-    needs_dialogue = True
-    recovers = True
 
-    def __init__(self, schema: Schema, config: Any = None) -> None:
-        super().__init__(schema, config)
-        c, features = self.config, sum(schema.dims.values())
-        wide = 2 * c.hidden + c.hidden // 2
-        self.drop = nn.Dropout(c.dropout)
-        self.context = TwoWayLSTM(features + len(schema.dims), c.hidden, 2, c.dropout)
-        self.temporal = Branch(2 * c.hidden, graph.TEMPORAL, c)
-        self.speakers = Branch(2 * c.hidden, graph.SPEAKER, c)
-        self.head = classifier(schema, wide, c)
-        self.restore = nn.Linear(wide, features)
+    def branch(self, relations: int) -> Branch:
+        """Of the graph with so many relations."""
+        return Branch(2 * self.config.hidden, relations, self.config)
 
-    def read(self, batch: Batch) -> Tensor:
-        """(U, 5 h / 2): every turn as both branches see it."""
-        c, dialogues = self.config, Dialogues.of(batch)
-        context = self.drop(self.context(self.drop(with_presence(batch)), dialogues))  # (U, 2 h)
-        by_time = graph.temporal(dialogues, c.past, c.future)
-        by_speaker = graph.speakers(dialogues, batch.speaker, c.past, c.future)
-        seen: Tensor = self.temporal(context, by_time, dialogues) + self.speakers(context, by_speaker, dialogues)
-        return seen
-
-    def forward(self, batch: Batch) -> Prediction:
-        """Logits (U, C) and recovered frames."""
-        seen = self.read(batch)
-        return Prediction(self.head(seen), fill_frames(batch, self.restore(seen)))
-
-    def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
-        """Task loss and weighted recovery loss."""
-        seen = self.read(observed)
-        return {
-            "task": task_loss(self.schema.target, self.head(seen), observed.label),
-            "recovery": self.config.recovery * recovery_loss(self.restore(seen), complete, observed),
-        }
+    @property
+    def weights(self) -> tuple[float, float]:
+        """Of the task and of the recovery."""
+        return 1.0, self.config.recovery

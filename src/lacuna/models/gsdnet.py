@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.errors import ConfigError
 from lacuna.models.base import Prediction, Recognizer, register, task_loss
-from lacuna.models.config import Config, check_bounds
+from lacuna.models.config import Config, check_bounds, check_choices
 from lacuna.models.layers import graph
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.diffusion import HIGHEST, SOLVERS, Noising, Solver, random_levels, sample
@@ -76,10 +75,8 @@ class GSDNetConfig(Config):
         check_bounds("gsdnet", self, past=(0, 1024), future=(0, 1024), dropout=(0.0, 1.0), diffusion=(0.0, 1e6))
         check_bounds("gsdnet", self, spectrum=(0.0, 1e6), steps=(1, 1000), samples=(1, 1024))
         check_bounds("gsdnet", self, noise_seed=(0, 2**63 - 1), graph=(False, True), spectral=(False, True))
-        choices = {"solver": SOLVERS, "noise": ("spectrum", "adjacency"), "generator": ("diffusion", "regression")}
-        for name, known in choices.items():
-            if (found := getattr(self, name)) not in known:
-                raise ConfigError(f"model 'gsdnet': setting '{name}' must be {' or '.join(known)}; found {found!r}")
+        choices = {"noise": ("spectrum", "adjacency"), "generator": ("diffusion", "regression")}
+        check_choices("gsdnet", self, solver=SOLVERS, **choices)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -11,46 +11,34 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.errors import ConfigError
-from lacuna.models.base import Prediction, Recognizer, Stage, register, task_loss
-from lacuna.models.config import Config, check_bounds
+from lacuna.models.base import Stage, register, task_loss
+from lacuna.models.config import check_bounds, check_choices, check_multiples
 from lacuna.models.layers.adversary import Discriminator, mean_over
-from lacuna.models.layers.channel_attention import ChannelReconstructor
-from lacuna.models.layers.crossmodal import CrossModalFusion
+from lacuna.models.layers.channel_attention import Reconstructors
 from lacuna.models.layers.diffusion import ANY_SOLVERS, HIGHEST, AnySolver, Noising, random_levels, sample
 from lacuna.models.layers.dit import Condition, Denoiser
 from lacuna.models.layers.head import classifier
-from lacuna.models.layers.tokens import Seen, Tokens, mean_square
+from lacuna.models.layers.phases import SCHEDULES, Schedule, scheduled
+from lacuna.models.layers.residual import Residual
+from lacuna.models.layers.token_recognizer import TokenConfig, TokenRecognizer
+from lacuna.models.layers.tokens import Seen, hidden_error, mean_square
 
 _COMPLETE, _UNIMODAL, _JUDGE, _FUSION, _TASK = "complete", "unimodal", "discriminator", "fusion", "task"
-_CHOICES = {
-    "solver": ANY_SOLVERS,
-    "generator": ("diffusion", "regression", "mean"),
-    "schedule": ("interleaved", "alternating", "sequential"),
-}
+Generator = Literal["diffusion", "regression", "mean"]
+GENERATORS: tuple[Generator, ...] = ("diffusion", "regression", "mean")
 
 
 @dataclass(frozen=True)
-class RoHyDRConfig(Config):
-    """Settings of :class:`RoHyDR`.
+class RoHyDRConfig(TokenConfig):
+    """Settings of :class:`RoHyDR`, beside those of :class:`TokenConfig`.
 
     Attributes:
-        tokens: at most so many an utterance; 1 = one vector each. The paper has 48.
-        code: most directions of a modality that are recovered.
         hidden: width of the denoisers.
-        blocks: of each denoiser.
-        heads: of their attention, which sequences alone have, and of the fusion.
-        channels: of the unimodal reconstructors.
-        channel_blocks: of each of them; the paper has 20.
-        width: of a modality's tokens in the fusion.
-        cross: layers that read another modality.
-        memory: layers that read themselves.
-        dropout: share of units dropped in training.
+        blocks: of each denoiser; with one token they have no attention.
         pure: share of training utterances that are denoised from pure noise, as all are when it answers.
         solver: ``ddim``, ``dpm++`` or ``ddpm``.
         steps: of the solver.
         draws: what is recovered is the mean of so many.
-        noise_seed: of the noise that answers start from.
         refinement: weight of the unimodal reconstructor's error beside the denoiser's.
         adversarial: share of the discriminator's verdict in the loss of the recovered fusion; the rest is the distance.
         recovered: share of the recovered view in the loss of the task; the rest is the complete view.
@@ -65,51 +53,33 @@ class RoHyDRConfig(Config):
         adversary: with the discriminator.
     """
 
-    tokens: int = 1
-    code: int = 48
     hidden: int = 64
     blocks: int = 3
-    heads: int = 4
-    channels: int = 32
-    channel_blocks: int = 2
-    width: int = 32
-    cross: int = 1
-    memory: int = 1
-    dropout: float = 0.2
     pure: float = 0.5
     solver: AnySolver = "ddim"
     steps: int = 10
     draws: int = 1
-    noise_seed: int = 0
     refinement: float = 1.0
     adversarial: float = 0.5
     recovered: float = 0.4
-    schedule: Literal["interleaved", "alternating", "sequential"] = "interleaved"
+    schedule: Schedule = "interleaved"
     phase: int = 5
     warmup: int = 0
     staged: bool = True
     sampled: bool = False
-    generator: Literal["diffusion", "regression", "mean"] = "diffusion"
+    generator: Generator = "diffusion"
     unimodal: bool = True
     multimodal: bool = True
     adversary: bool = True
 
     def __post_init__(self) -> None:
-        check_bounds("rohydr", self, tokens=(1, 4096), code=(1, 8192), hidden=(1, 8192), blocks=(1, 64), heads=(1, 1024))
-        check_bounds("rohydr", self, channels=(1, 8192), channel_blocks=(1, 64), width=(1, 8192), cross=(1, 64), memory=(1, 64))
-        check_bounds("rohydr", self, dropout=(0.0, 1.0), pure=(0.0, 1.0), steps=(1, 1000), draws=(1, 1024))
-        check_bounds("rohydr", self, noise_seed=(0, 2**63 - 1), refinement=(0.0, 1e6), adversarial=(0.0, 1.0))
-        check_bounds(
-            "rohydr", self, recovered=(0.0, 1.0), phase=(1, 10**6), warmup=(0, 10**6), staged=(False, True), sampled=(False, True)
-        )
+        self.check("rohydr")
+        check_bounds("rohydr", self, hidden=(1, 8192), blocks=(1, 64), pure=(0.0, 1.0), steps=(1, 1000), draws=(1, 1024))
+        check_bounds("rohydr", self, refinement=(0.0, 1e6), adversarial=(0.0, 1.0), recovered=(0.0, 1.0))
+        check_bounds("rohydr", self, phase=(1, 10**6), warmup=(0, 10**6), staged=(False, True), sampled=(False, True))
         check_bounds("rohydr", self, unimodal=(False, True), multimodal=(False, True), adversary=(False, True))
-        for name, known in _CHOICES.items():
-            if (found := getattr(self, name)) not in known:
-                raise ConfigError(f"model 'rohydr': setting '{name}' must be {' or '.join(known)}; found {found!r}")
-        for name in ("hidden", "width"):
-            if getattr(self, name) % self.heads:
-                found = getattr(self, name)
-                raise ConfigError(f"model 'rohydr': setting '{name}' must be a multiple of heads ({self.heads}); found {found}")
+        check_choices("rohydr", self, solver=ANY_SOLVERS, generator=GENERATORS, schedule=SCHEDULES)
+        check_multiples("rohydr", self, "heads", "hidden")
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +99,13 @@ class Views:
     hidden: Tensor
 
 
+def _gradients(on: bool) -> torch.set_grad_enabled:
+    """A context with gradients, unless the caller has switched them off."""
+    return torch.set_grad_enabled(on and torch.is_grad_enabled())
+
+
 @register("rohydr")
-class RoHyDR(Recognizer):
+class RoHyDR(TokenRecognizer):
     """Robust hybrid diffusion recovery (arXiv 2505.17501); what we changed is in ``docs/models/rohydr.md``.
 
     Missing modalities are recovered twice. *Unimodal*: a conditional diffusion of each modality's tokens, refined by residual
@@ -141,33 +116,24 @@ class RoHyDR(Recognizer):
 
     Config = RoHyDRConfig
     config: RoHyDRConfig
-    recovers = True
     samples = True
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
-        c, dims = self.config, list(schema.dims.values())
-        self.tokens = Tokens(schema, c.code, c.tokens)
+        c, widths = self.config, self.tokens.widths
         self.noising = Noising()
-        widths, sequence = self.tokens.widths, c.tokens > 1
         self.denoisers, self.condition = nn.ModuleList(), None
         if c.generator != "mean":
-            self.denoisers.extend(Denoiser(w, c.hidden, c.blocks, c.heads if sequence else 0) for w in widths)
+            self.denoisers.extend(Denoiser(w, c.hidden, c.blocks, c.heads if c.tokens > 1 else 0) for w in widths)
             self.condition = Condition(widths, c.hidden)
-        self.unimodal = nn.ModuleList()
-        if c.unimodal:
-            kernel = 3 if sequence else 1
-            self.unimodal.extend(ChannelReconstructor(w, c.channels, c.channel_blocks, kernel) for w in widths)
-        self.fusion = CrossModalFusion(dims, c.width, c.heads, c.cross, c.memory, c.dropout)
+        self.unimodal = self.reconstructors() if c.unimodal else Reconstructors([], 0, 0, 1)
+        self.fusion = self.crossmodal()
         fused = self.fusion.width
         self.multimodal = self.discriminator = None
         if c.multimodal:
-            inside = max(8, fused // 2)
-            self.multimodal = nn.Sequential(
-                *(nn.Linear(fused, inside), nn.LeakyReLU(0.2), nn.Dropout(c.dropout), nn.Linear(inside, fused))
-            )
+            self.multimodal = Residual(fused, max(8, fused // 2), nn.LeakyReLU(0.2), c.dropout)
             self.discriminator = Discriminator(fused) if c.adversary else None
-        self.residual = nn.Sequential(nn.Linear(fused, fused), nn.ReLU(), nn.Dropout(c.dropout), nn.Linear(fused, fused))
+        self.residual = Residual(fused, fused, nn.ReLU(), c.dropout)
         self.head = classifier(schema, fused, c)
 
     @property
@@ -175,8 +141,7 @@ class RoHyDR(Recognizer):
         """Unimodal recovery, discriminator, fusion, task, as far as there is something to step; or one for all."""
         c = self.config
         after = ("unimodal.", "fusion.", "multimodal.")
-        answer = ("fusion.", "residual.", "head.")
-        warmup = (Stage(_COMPLETE, answer, end=c.warmup),) if c.warmup else ()
+        warmup = (Stage(_COMPLETE, ("fusion.", "residual.", "head."), end=c.warmup),) if c.warmup else ()
         if not c.staged:
             return *warmup, Stage(_TASK, first=c.warmup)
         phases = []
@@ -186,38 +151,19 @@ class RoHyDR(Recognizer):
             judge = [Stage(_JUDGE, ("discriminator.",))] if self.discriminator is not None else []
             phases.append([*judge, Stage(_FUSION, after)])
         phases.append([Stage(_TASK, (*after, "residual.", "head."))])
-        return *warmup, *(self._timed(stage, number, len(phases)) for number, p in enumerate(phases) for stage in p)
+        return *warmup, *scheduled(phases, c.schedule, c.warmup, c.phase)
 
-    def _timed(self, stage: Stage, number: int, phases: int) -> Stage:
-        """A stage of the phase of that number in the epochs that are its own."""
+    def recovered(self, seen: Seen) -> list[Tensor]:
+        """Codes (U, L, w_m) of all modalities: the reconstructed mean of draws where something was missing."""
         c = self.config
-        if c.schedule == "alternating":
-            return replace(stage, first=c.warmup, every=phases, turn=number)
-        if c.schedule == "sequential":
-            first = c.warmup + number * c.phase
-            return replace(stage, first=first, end=None if number == phases - 1 else first + c.phase)
-        return replace(stage, first=c.warmup)
-
-    def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
-        """The grid of tokens and their code."""
-        self.tokens.fit(batches)
-
-    def forward(self, batch: Batch) -> Prediction:
-        """Logits (U, C) and recovered frames."""
-        c, seen = self.config, self.tokens(batch)
         draws = [self.solved(seen, c.noise_seed, f"draw {draw}") for draw in range(c.draws)]
-        coded = self.refined(seen, [torch.stack(of).mean(dim=0) for of in zip(*draws, strict=True)])
-        fused = self.fused(seen, coded)
-        return Prediction(self.answer(fused), self.tokens.fill(batch, self.tokens.decode(seen, coded)))
+        found: list[Tensor] = self.unimodal(seen, [torch.stack(of).mean(dim=0) for of in zip(*draws, strict=True)])
+        return found
 
     @torch.no_grad()
     def sample(self, batch: Batch, number: int, seed: int) -> dict[str, Tensor]:
         """Draws of the recovered frames, (S, U, T_m, d_m) by modality."""
-        seen, draws = self.tokens(batch), []
-        for draw in range(number):
-            coded = self.refined(seen, self.solved(seen, seed, f"draw {draw}"))
-            draws.append(self.tokens.fill(batch, self.tokens.decode(seen, coded)))
-        return {m: torch.stack([d[m] for d in draws]) for m in batch.features}
+        return self.tokens.draws(batch, number, lambda seen, n: self.unimodal(seen, self.solved(seen, seed, f"draw {n}")))
 
     def denoise(self, m: int, seen: Seen, noisy: Tensor, told: Tensor, level: Tensor) -> Tensor:
         """Clean tokens (U, L, w_m) of one modality; what is observed goes in as it is."""
@@ -234,21 +180,21 @@ class RoHyDR(Recognizer):
             return self.drafted(seen, seen)[0]
         assert self.condition is not None
         told, solved = self.condition(seen.coded, seen.here), []
-        for m, name in enumerate(self.schema.dims):
-            rows = torch.nonzero(seen.asked[:, m].any(dim=1)).squeeze(1)
-            part, mine = seen.take(rows), told[rows]
+        for m, (name, width) in enumerate(zip(self.schema.dims, self.tokens.widths, strict=True)):
 
-            def step(state: Tensor, level: int, m: int = m, part: Seen = part, mine: Tensor = mine) -> Tensor:
-                return self.denoise(m, part, state, mine, torch.full_like(part.key, level))
+            def solve(part: Seen, rows: Tensor, m: int = m, name: str = name, width: int = width) -> Tensor:
+                mine = told[rows]
 
-            def fresh(level: int, m: int = m, part: Seen = part, name: str = name) -> Tensor:
-                return part.noise(self.tokens.widths[m], seed, "rohydr", name, *names, str(level))
+                def step(state: Tensor, level: int) -> Tensor:
+                    return self.denoise(m, part, state, mine, torch.full_like(part.key, level))
 
-            found = torch.zeros_like(seen.coded[m])
-            if len(rows):
-                noise = part.noise(self.tokens.widths[m], seed, "rohydr", name, *names)
-                found[rows] = sample(step, noise, steps=c.steps, solver=c.solver, fresh=fresh)
-            solved.append(found)
+                def fresh(level: int) -> Tensor:
+                    return part.noise(width, seed, "rohydr", name, *names, str(level))
+
+                noise = part.noise(width, seed, "rohydr", name, *names)
+                return sample(step, noise, steps=c.steps, solver=c.solver, fresh=fresh)
+
+            solved.append(seen.where_asked(m, solve))
         return solved
 
     def drafted(self, truth: Seen, seen: Seen) -> tuple[list[Tensor], Tensor]:
@@ -264,38 +210,22 @@ class RoHyDR(Recognizer):
         told, drafts = self.condition(seen.coded, seen.here), []
         for m, clean in enumerate(truth.coded):
             known = truth.here[:, m] & seen.asked[:, m]  # (U, L)
-            draft, level = torch.zeros_like(clean), torch.full_like(seen.key, HIGHEST)
-            noisy = torch.zeros_like(clean)
+            noisy, level = torch.zeros_like(clean), torch.full_like(seen.key, HIGHEST)
             if c.generator == "diffusion":
                 level = torch.where(known.any(dim=1), random_levels(len(level), level.device, c.pure), level)
                 noisy = self.noising(clean, torch.randn_like(clean), level)
-            rows = torch.nonzero(seen.asked[:, m].any(dim=1)).squeeze(1)
-            if len(rows):
-                found = self.denoise(m, seen.take(rows), noisy[rows], told[rows], level[rows])
-                draft = draft.index_copy(0, rows, found)
-            drafts.append(draft)
-            error = error + mean_square(draft, clean, known)
+
+            def guess(part: Seen, rows: Tensor, m: int = m, noisy: Tensor = noisy, level: Tensor = level) -> Tensor:
+                return self.denoise(m, part, noisy[rows], told[rows], level[rows])
+
+            drafts.append(seen.where_asked(m, guess))
+            error = error + mean_square(drafts[-1], clean, known)
         return drafts, error
 
-    def refined(self, seen: Seen, draft: Sequence[Tensor]) -> list[Tensor]:
-        """Codes (U, L, w_m) of all modalities: what was observed, and the reconstructed drafts of the rest."""
-        filled = seen.filled(draft)
-        if not self.unimodal:
-            return filled
-        keys = seen.here | seen.asked
-        return seen.filled([refine(x, keys[:, m]) for m, (refine, x) in enumerate(zip(self.unimodal, filled, strict=True))])
-
-    def fused(self, seen: Seen, coded: Sequence[Tensor]) -> Tensor:
-        """(U, F) of recovered tokens; reconstructed where something was missing."""
-        fused: Tensor = self.fusion(self.tokens.decode(seen, coded), seen.here | seen.asked)
-        if self.multimodal is None:
-            return fused
-        return torch.where(seen.missing.unsqueeze(1), fused + self.multimodal(fused), fused)
-
-    def answer(self, fused: Tensor) -> Tensor:
-        """(U, F) -> logits (U, C)."""
-        logits: Tensor = self.head(fused + self.residual(fused))
-        return logits
+    def fused(self, seen: Seen, raw: Sequence[Tensor]) -> Tensor:
+        """(U, F) of tokens without holes; reconstructed where something was missing."""
+        fused = super().fused(seen, raw)
+        return fused if self.multimodal is None else torch.where(seen.missing.unsqueeze(1), self.multimodal(fused), fused)
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """Of one stage, or of all together."""
@@ -304,22 +234,24 @@ class RoHyDR(Recognizer):
             whole = self.fusion(truth.raw, truth.here)
             return {"task": task_loss(self.schema.target, self.answer(whole), complete.label)}
         together = not c.staged
-        with torch.set_grad_enabled(torch.is_grad_enabled() and (together or stage == _UNIMODAL)):
+        # A stage makes gradients of what it steps and of nothing else.
+        with _gradients(together or stage == _UNIMODAL):
             draft, denoising = self.drafted(truth, seen)
         if c.sampled and c.generator == "diffusion":
             draft = self.solved(seen, int(torch.randint(2**31, ())))
-        coded = self.refined(seen, draft)
+        with _gradients(together or stage != _JUDGE):
+            coded = self.unimodal(seen, draft)
         losses: dict[str, Tensor] = {}
         if stage == _UNIMODAL or together:
             losses |= self._unimodal(truth, seen, coded, denoising)
         if stage == _UNIMODAL:
             return losses
-        views = Views(
-            true=self.fusion(truth.raw, truth.here),
-            found=self.fused(seen, coded),
-            whole=(whole := truth.here.any(dim=2).all(dim=1)),
-            hidden=whole & seen.missing,
-        )
+        with _gradients(together or stage == _TASK):
+            true = self.fusion(truth.raw, truth.here)
+        with _gradients(together or stage != _JUDGE):
+            found = self.fused(seen, self.tokens.decode(seen, coded))
+        whole = truth.here.any(dim=2).all(dim=1)
+        views = Views(true, found, whole, whole & seen.missing)
         if self.discriminator is not None and (stage == _JUDGE or together):
             losses["discriminator"] = self.discriminator.verdict(views.true, views.whole, views.found, views.hidden)
         if self.multimodal is not None and (stage == _FUSION or together):
@@ -335,9 +267,7 @@ class RoHyDR(Recognizer):
         weight = self.config.refinement if self.unimodal else 0.0
         losses = {"denoising": denoising / (1 + weight)}
         if self.unimodal:
-            known = truth.here & seen.asked
-            errors = [mean_square(x, y, known[:, m]) for m, (x, y) in enumerate(zip(coded, truth.coded, strict=True))]
-            losses["refinement"] = torch.stack(errors).sum() * weight / (1 + weight)
+            losses["refinement"] = hidden_error(coded, truth, seen) * weight / (1 + weight)
         return losses
 
     def _fusion(self, views: Views) -> dict[str, Tensor]:

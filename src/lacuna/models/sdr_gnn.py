@@ -3,46 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lacuna.corpus.batch import Batch
-from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, register, task_loss
-from lacuna.models.config import Config, check_bounds
+from lacuna.models.base import register
+from lacuna.models.config import check_bounds
 from lacuna.models.layers import graph
+from lacuna.models.layers.branched import BranchedConfig, BranchedRecognizer, narrowing
 from lacuna.models.layers.dialogue import Dialogues
-from lacuna.models.layers.head import classifier
-from lacuna.models.layers.pooling import fill_frames
-from lacuna.models.layers.recovery import recovery_loss, with_presence
 from lacuna.models.layers.recurrent import TwoWayLSTM
 from lacuna.models.layers.turn_attention import TurnAttention
 
 
 @dataclass(frozen=True)
-class SDRGNNConfig(Config):
-    """Settings of :class:`SDRGNN`.
+class SDRGNNConfig(BranchedConfig):
+    """Settings of :class:`SDRGNN`, beside those of :class:`BranchedConfig`.
 
     Attributes:
-        hidden: h, width of each direction of the first recurrent network; everything else follows from it.
-        past: turns back that a turn hears in the graphs.
-        future: turns ahead.
         heads: of the attention before the recovery head.
-        dropout: share of units dropped in training: of the input, in the recurrent networks, and before the heads.
         balance: share of the recovery loss in the whole; the task has the rest.
     """
 
-    hidden: int = 100
     past: int = 3
     future: int = 3
     heads: int = 4
-    dropout: float = 0.5
     balance: float = 0.5
 
     def __post_init__(self) -> None:
-        check_bounds("sdr_gnn", self, hidden=(2, 8192), past=(0, 1024), future=(0, 1024), dropout=(0.0, 1.0))
+        self.check("sdr_gnn")
         check_bounds("sdr_gnn", self, heads=(1, 1024), balance=(0.0, 1.0))
 
 
@@ -54,21 +43,25 @@ class Branch(nn.Module):
 
     Args:
         width: of the context that comes in.
+        by_speaker: its graph is that of speakers: a hyperedge a kind of speaker, and the gate hears the same speaker only.
         config: of the model.
     """
 
-    def __init__(self, width: int, config: SDRGNNConfig) -> None:
+    def __init__(self, width: int, by_speaker: bool, config: SDRGNNConfig) -> None:
         super().__init__()
+        self.by_speaker = by_speaker
         from torch_geometric.nn import FAConv, HypergraphConv  # two seconds to import, so only once it is used
 
         inner, wide = config.hidden // 2, width + config.hidden // 2
         self.shared = HypergraphConv(width, inner)
         self.gate = FAConv(inner)
         self.read = TwoWayLSTM(wide, wide, 2, config.dropout)
-        self.narrow = nn.Sequential(nn.Linear(2 * wide, wide), nn.LeakyReLU(0.1), nn.Dropout(config.dropout))
+        self.narrow = narrowing(2 * wide, wide, config.dropout)
 
-    def forward(self, context: Tensor, groups: graph.Hypergraph, edges: graph.Graph, dialogues: Dialogues) -> Tensor:
+    def forward(self, context: Tensor, edges: graph.Graph, dialogues: Dialogues) -> Tensor:
         """(U, width) -> (U, width + h / 2)."""
+        groups = graph.hyperwindows(edges, split=self.by_speaker)
+        edges = edges.only(graph.SAME) if self.by_speaker else edges
         shared = nn.functional.leaky_relu(self.shared(context, groups.index, num_edges=groups.edges))
         heard = self.gate(shared, shared, edges.edge_index)
         narrowed: Tensor = self.narrow(self.read(torch.cat([context, heard], dim=1), dialogues))
@@ -76,7 +69,7 @@ class Branch(nn.Module):
 
 
 @register("sdr_gnn")
-class SDRGNN(Recognizer):
+class SDRGNN(BranchedRecognizer):
     """Fu, Ai, Yang, Shou, Meng and Li: SDR-GNN, spectral domain reconstruction for incomplete multimodal recognition, 2024.
 
     GCNet whose graphs are hypergraphs: the turns around a turn are one hyperedge in the temporal branch, and one for each kind of
@@ -89,41 +82,16 @@ class SDRGNN(Recognizer):
 
     Config = SDRGNNConfig
     config: SDRGNNConfig
-    needs_dialogue = True
-    recovers = True
 
-    def __init__(self, schema: Schema, config: Any = None) -> None:
-        super().__init__(schema, config)
-        c, features = self.config, sum(schema.dims.values())
-        wide = 2 * c.hidden + c.hidden // 2
-        self.drop = nn.Dropout(c.dropout)
-        self.context = TwoWayLSTM(features + len(schema.dims), c.hidden, 2, c.dropout)
-        self.temporal = Branch(2 * c.hidden, c)
-        self.speakers = Branch(2 * c.hidden, c)
-        self.head = classifier(schema, wide, c)
-        self.attend = TurnAttention(wide, c.heads)
-        self.restore = nn.Linear(wide, features)
+    def branch(self, relations: int) -> Branch:
+        """Of the graph with so many relations."""
+        return Branch(2 * self.config.hidden, relations == graph.SPEAKER, self.config)
 
-    def read(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Logits (U, C) and recovered vectors (U, sum of d_m)."""
-        c, dialogues = self.config, Dialogues.of(batch)
-        context = self.drop(self.context(self.drop(with_presence(batch)), dialogues))  # (U, 2 h)
-        by_time = graph.temporal(dialogues, c.past, c.future)
-        by_speaker = graph.speakers(dialogues, batch.speaker, c.past, c.future)
-        seen = self.temporal(context, graph.hyperwindows(by_time), by_time, dialogues)
-        seen = seen + self.speakers(context, graph.hyperwindows(by_speaker, split=True), by_speaker.only(graph.SAME), dialogues)
-        return self.head(seen), self.restore(self.attend(seen, dialogues))
+    def attention(self, width: int) -> TurnAttention:
+        """Before the recovery head."""
+        return TurnAttention(width, self.config.heads)
 
-    def forward(self, batch: Batch) -> Prediction:
-        """Logits (U, C) and recovered frames."""
-        logits, vectors = self.read(batch)
-        return Prediction(logits, fill_frames(batch, vectors))
-
-    def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
-        """Task loss and recovery loss, weighed by ``balance``."""
-        logits, vectors = self.read(observed)
-        share = self.config.balance
-        return {
-            "task": (1 - share) * task_loss(self.schema.target, logits, observed.label),
-            "recovery": share * recovery_loss(vectors, complete, observed),
-        }
+    @property
+    def weights(self) -> tuple[float, float]:
+        """Of the task and of the recovery."""
+        return 1 - self.config.balance, self.config.balance

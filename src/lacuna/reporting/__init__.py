@@ -4,9 +4,10 @@ Fill a :class:`Report` with the tables of :mod:`lacuna.evaluation` and call :fun
 """
 
 from lacuna.reporting.cards import model_card
-from lacuna.reporting.facts import ModelFacts, Report, RunFacts, long_history
+from lacuna.reporting.facts import ModelFacts, Report, RunFacts
 from lacuna.reporting.figures import areas, curves, recall_by_class, training
 from lacuna.reporting.finding import Finding
+from lacuna.reporting.frames import long_history
 from lacuna.reporting.headline import headline
 from lacuna.reporting.html import render_html
 from lacuna.reporting.matrices import comparisons, confusion, subsets

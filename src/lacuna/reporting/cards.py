@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from lacuna.reporting.facts import ModelFacts, Report, panels, records, rows_where, subset_rows
+from lacuna.reporting.facts import ModelFacts, Report
+from lacuna.reporting.frames import panels, records, rows_where, subset_rows
 from lacuna.reporting.matrices import subset_order
 from lacuna.reporting.results import LIMITS, MISUSE, absence_lines
 from lacuna.reporting.table import Table, Value, escape_markdown, to_markdown

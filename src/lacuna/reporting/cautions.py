@@ -6,8 +6,9 @@ import pandas as pd
 
 from lacuna.evaluation.protocol import FIXED
 from lacuna.evaluation.tables import CEILING, above_constant
-from lacuna.reporting.facts import Report, records, rows_where, subset_rows
+from lacuna.reporting.facts import Report
 from lacuna.reporting.finding import Finding, enough, primary_rows, where
+from lacuna.reporting.frames import records, rows_where, subset_rows
 from lacuna.reporting.words import CONSTANT, higher_is_better, interval, listing, metric_label, percent
 
 TINY = 1e-6  # smaller differences are rounding

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lacuna.reporting.facts import Panel, distinct, panels, rows_where
+from lacuna.reporting.frames import Panel, distinct, panels, rows_where
 from lacuna.reporting.style import GREY, PALETTE, SYMBOLS, Style, button, finish, menu, plain, styles
 from lacuna.reporting.words import CONSTANT, capital, measure_label, metric_label, panel_label
 
@@ -27,7 +27,7 @@ def curves(
     """Each metric against the missing rate, with intervals and the constant baseline; one panel a pattern.
 
     Args:
-        summary: see :data:`lacuna.reporting.facts.COLUMNS`.
+        summary: see :data:`lacuna.reporting.frames.COLUMNS`.
         metrics: what the dropdown offers, the first is shown; default all.
         only: a single (pattern, setting) to draw; the axis still spans all of them.
         looks: a style by model.
@@ -122,7 +122,7 @@ def areas(table: pd.DataFrame, *, only: Panel | None = None, looks: Mapping[str,
     """Area measures as dots with intervals, one row a model; a grey tick marks the constant baseline.
 
     Args:
-        table: see :data:`lacuna.reporting.facts.COLUMNS`.
+        table: see :data:`lacuna.reporting.frames.COLUMNS`.
         only: a single (pattern, setting); default the first.
         looks: a style by model.
     """
@@ -245,7 +245,7 @@ def training(
     """Each logged quantity against the epoch, one line a model and seed; a ring marks the epoch that was kept.
 
     Args:
-        history: see :data:`lacuna.reporting.facts.COLUMNS`.
+        history: see :data:`lacuna.reporting.frames.COLUMNS`.
         looks: a style by model.
         chosen: the kept epoch by (model, seed).
     """

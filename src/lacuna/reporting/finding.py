@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from lacuna.evaluation.protocol import FIXED
-from lacuna.reporting.facts import Report, records
+from lacuna.reporting.facts import Report
+from lacuna.reporting.frames import records
 from lacuna.reporting.words import higher_is_better, interval, subset_label
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from lacuna.evaluation.protocol import FIXED
 from lacuna.reporting.cautions import below_constant, few_seeds, too_good, too_sure
-from lacuna.reporting.facts import Panel, Report, panels, records, rows_where, subset_rows
+from lacuna.reporting.facts import Report
 from lacuna.reporting.finding import Finding, best_first, bracketed, primary_rows
+from lacuna.reporting.frames import Panel, panels, records, rows_where, subset_rows
 from lacuna.reporting.rivals import leaders, rival_lines, rivals_of
 from lacuna.reporting.words import (
     CONSTANT,

@@ -14,8 +14,9 @@ from plotly.offline import get_plotlyjs
 
 from lacuna.evaluation.protocol import FIXED
 from lacuna.evaluation.recovery import MEAN_FILL
-from lacuna.reporting.facts import Report, distinct, panels, rows_where, subset_rows
+from lacuna.reporting.facts import Report
 from lacuna.reporting.figures import areas, curves, recall_by_class, training
+from lacuna.reporting.frames import distinct, panels, rows_where, subset_rows
 from lacuna.reporting.headline import headline
 from lacuna.reporting.matrices import comparisons, confusion, subsets
 from lacuna.reporting.recovered import cloud_note, clouds, share_measure, shares

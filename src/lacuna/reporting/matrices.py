@@ -10,8 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from lacuna.evaluation.protocol import FIXED
-from lacuna.reporting.facts import distinct, records, rows_where, subset_rows
 from lacuna.reporting.figures import choice
+from lacuna.reporting.frames import distinct, records, rows_where, subset_rows
 from lacuna.reporting.style import button, finish, menu, plain
 from lacuna.reporting.words import (
     CONSTANT,
@@ -92,7 +92,7 @@ def confusion(table: pd.DataFrame, classes: Sequence[str], *, models: Sequence[s
     """What each class is taken for: a dropdown for model and pattern, a slider for the missing rate.
 
     Args:
-        table: counts, all seeds together; see :data:`lacuna.reporting.facts.COLUMNS`.
+        table: counts, all seeds together; see :data:`lacuna.reporting.frames.COLUMNS`.
         classes: class names in the order of their codes.
         models: order of the dropdown; default as they come.
     """
@@ -163,7 +163,7 @@ def comparisons(table: pd.DataFrame, *, models: Sequence[str] | None = None) -> 
     """Paired differences, row minus column; blue where the row is better, bold where the interval excludes 0.
 
     Args:
-        table: see :data:`lacuna.reporting.facts.COLUMNS`; a pair may be given in either order.
+        table: see :data:`lacuna.reporting.frames.COLUMNS`; a pair may be given in either order.
         models: rows and columns, from the top left; others are left out; default all, as they come.
     """
     every = dict.fromkeys([*table["model_a"], *table["model_b"]])

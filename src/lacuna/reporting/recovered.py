@@ -11,8 +11,8 @@ from plotly.subplots import make_subplots
 
 from lacuna.evaluation.recovery import MEAN_FILL
 from lacuna.evaluation.tables import CEILING
-from lacuna.reporting.facts import records, rows_where
 from lacuna.reporting.figures import bracket, dot
+from lacuna.reporting.frames import records, rows_where
 from lacuna.reporting.recovery import Place, place_label, places
 from lacuna.reporting.style import GREY, Style, button, finish, menu, plain, styles
 
@@ -32,7 +32,7 @@ def shares(
     """How much of a modality is recovered, as dots with intervals; the dropdown chooses what was lost.
 
     Args:
-        recovery: see :data:`lacuna.reporting.facts.COLUMNS`.
+        recovery: see :data:`lacuna.reporting.frames.COLUMNS`.
         modality: whose recovery.
         models: rows, from the top; default as they come. References, and models that recover nothing, are left out.
         looks: a style by model.
@@ -75,7 +75,7 @@ def clouds(points: pd.DataFrame, *, models: Sequence[str] | None = None, looks: 
     """Recovered vectors among the true ones, a panel a model; the dropdown chooses the modality.
 
     Args:
-        points: see :data:`lacuna.reporting.facts.COLUMNS`.
+        points: see :data:`lacuna.reporting.frames.COLUMNS`.
         models: panels, at most six are shown; default as they come.
         looks: a style by model.
     """

@@ -9,7 +9,8 @@ import pandas as pd
 
 from lacuna.evaluation.recovery import MEAN_FILL
 from lacuna.evaluation.tables import CEILING
-from lacuna.reporting.facts import Report, distinct, panels, records, rows_where
+from lacuna.reporting.facts import Report
+from lacuna.reporting.frames import distinct, panels, records, rows_where
 from lacuna.reporting.recovery_words import KINDS, UNIT_NOTES, UNITS, Kind
 from lacuna.reporting.table import Table, Value, marked, slug, unique
 from lacuna.reporting.tables import MARKS

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from lacuna.reporting.facts import Panel, Report, records, rows_where
+from lacuna.reporting.facts import Report
 from lacuna.reporting.finding import best_first
+from lacuna.reporting.frames import Panel, records, rows_where
 from lacuna.reporting.words import interval, listing, number
 
 Pairs = dict[str, tuple[float, float, float]]

@@ -10,7 +10,8 @@ import pandas as pd
 
 from lacuna.errors import DataError
 from lacuna.evaluation.protocol import FIXED
-from lacuna.reporting.facts import Panel, Report, distinct, panels, records, rows_where, subset_rows
+from lacuna.reporting.facts import Report
+from lacuna.reporting.frames import Panel, distinct, panels, records, rows_where, subset_rows
 from lacuna.reporting.matrices import subset_order
 from lacuna.reporting.table import Table, Value, marked, slug, unique
 from lacuna.reporting.words import (

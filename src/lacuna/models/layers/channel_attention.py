@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
+
+from lacuna.models.layers.tokens import Seen
 
 
 class ChannelBlock(nn.Module):
@@ -55,3 +59,25 @@ class ChannelReconstructor(nn.Module):
         for block in self.blocks:
             x = block(x, there)
         return tokens + self.leave(x.transpose(1, 2))  # type: ignore[no-any-return]
+
+
+class Reconstructors(nn.ModuleList):
+    """One a modality, or none: recovered tokens are then left as they are.
+
+    Args:
+        widths: of the tokens of each modality; empty = none.
+        channels: of the blocks.
+        blocks: how many each.
+        kernel: as in :class:`ChannelBlock`.
+    """
+
+    def __init__(self, widths: Sequence[int], channels: int, blocks: int, kernel: int) -> None:
+        super().__init__(ChannelReconstructor(width, channels, blocks, kernel) for width in widths)
+
+    def forward(self, seen: Seen, draft: Sequence[Tensor]) -> list[Tensor]:
+        """Codes (U, L, w_m) of all modalities: what was observed, and the reconstructed drafts of the rest."""
+        filled = seen.filled(draft)
+        if not len(self):
+            return filled
+        keys = seen.here | seen.asked
+        return seen.filled([refine(x, keys[:, m]) for m, (refine, x) in enumerate(zip(self, filled, strict=True))])

@@ -43,6 +43,18 @@ class Seen:
         raw, coded = [x[rows] for x in self.raw], [x[rows] for x in self.coded]
         return Seen(self.key[rows], raw, coded, self.here[rows], self.asked[rows])
 
+    def where_asked(self, m: int, guess: Callable[[Seen, Tensor], Tensor]) -> Tensor:
+        """What is guessed of one modality, (U, L, w_m), zeros where nothing of it is asked for.
+
+        Args:
+            m: the modality.
+            guess: from the utterances of which it is asked for, and their rows ((R,) int64), to (R, L, w_m) float32; not called
+                if there are none.
+        """
+        rows = torch.nonzero(self.asked[:, m].any(dim=1)).squeeze(1)
+        nothing = torch.zeros_like(self.coded[m])
+        return nothing.index_copy(0, rows, guess(self.take(rows), rows)) if len(rows) else nothing
+
     def filled(self, guess: Sequence[Tensor]) -> list[Tensor]:
         """What was observed, and a guess of what is asked for; one (U, L, w_m) a modality each."""
         pairs = zip(self.coded, guess, strict=True)
@@ -121,6 +133,18 @@ class Tokens(nn.Module):
             filled[name] = torch.where(batch.present[name].unsqueeze(-1), frames, raw[m][:, of].to(frames.dtype))
         return filled
 
+    def draws(self, batch: Batch, number: int, draw: Callable[[Seen, int], Sequence[Tensor]]) -> dict[str, Tensor]:
+        """Several recoveries of a batch, by modality (S, U, T_m, d_m).
+
+        Args:
+            batch: what is observed.
+            number: S.
+            draw: from its tokens and the number of a draw to codes, one (U, L, w_m) a modality.
+        """
+        seen = self(batch)
+        drawn = [self.fill(batch, self.decode(seen, draw(seen, each))) for each in range(number)]
+        return {m: torch.stack([d[m] for d in drawn]) for m in batch.features}
+
     def _of(self, modality: int, frames: int) -> Tensor:
         """(T,) int64: the token that each frame belongs to; the last one takes all that is longer than in training."""
         place = torch.arange(frames, device=self.stride.device) // self.stride[modality]
@@ -146,3 +170,15 @@ def mean_square(guess: Tensor, true: Tensor, known: Tensor) -> Tensor:
     """Squared error (U, L, w), averaged over the tokens (U, L) that are known; 0 with a gradient of 0 if none is."""
     each = (guess.float() - true).square().mean(dim=2)
     return (each * known).sum() / known.sum().clamp_min(1)
+
+
+def hidden_error(coded: Sequence[Tensor], truth: Seen, seen: Seen) -> Tensor:
+    """Squared error of recovered codes where the corpus knows better, summed over modalities.
+
+    Args:
+        coded: one (U, L, w_m) a modality.
+        truth: what the corpus holds.
+        seen: what is observed of it.
+    """
+    known = truth.here & seen.asked
+    return torch.stack([mean_square(x, y, known[:, m]) for m, (x, y) in enumerate(zip(coded, truth.coded, strict=True))]).sum()
