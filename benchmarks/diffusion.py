@@ -68,7 +68,7 @@ def epoch_table(given: argparse.Namespace) -> list[str]:
     for size in given.sizes:
         corpus = made_up(given.utterances, SIZES[size]["imder"]["tokens"])
         for model, settings in SIZES[size].items():
-            own = settings | {"steps": given.steps or STEPS[model]}
+            own = settings | {"draw_steps": given.steps or STEPS[model]}
             once, loop = (partial(train, corpus, model, own | {"sampled": on}) for on in (False, True))
             one, solver = timed(once, given.epochs), timed(loop, given.epochs)
             cells = [f"{t.wall:.2f} ({t.cpu:.2f})" for t in (one, solver)]

@@ -175,7 +175,7 @@ def test_dicmor_asks_for_labels_in_training_only() -> None:
 @pytest.mark.parametrize("name", ["imder", "dicmor"])
 @pytest.mark.parametrize("tokens", [1, 3])
 def test_sequences_and_sampled_training_have_finite_gradients(name: str, tokens: int) -> None:
-    settings: dict[str, Any] = {"sampled": True, "steps": 3} if name == "imder" else {}
+    settings: dict[str, Any] = {"sampled": True, "draw_steps": 3} if name == "imder" else {}
     model, train, _ = made(name, tokens=tokens, **settings)
     observed = train.observe({m: drawn(0, *p.shape) > 0 for m, p in train.present.items()})
     with torch.random.fork_rng():

@@ -28,7 +28,8 @@ class IMDerConfig(TokenConfig):
         hidden: width of the score networks.
         blocks: of each of them.
         pure: share of training utterances that are denoised from the most noise, as all are when it answers.
-        steps: of the solver.
+        steps: of the solver when it answers; 1 = the mean of what is missing, which is also what training shows the classifier.
+        draw_steps: of the solver when draws are asked for.
         recovery: weight of the scores' and the reconstructors' errors beside the task.
         sampled: run the solver in training too, as published.
     """
@@ -36,7 +37,8 @@ class IMDerConfig(TokenConfig):
     hidden: int = 64
     blocks: int = 2
     pure: float = 0.5
-    steps: int = 10
+    steps: int = 1
+    draw_steps: int = 10
     recovery: float = 0.1
     sampled: bool = False
     space: ClassVar[Space] = {
@@ -51,7 +53,7 @@ class IMDerConfig(TokenConfig):
 
     def __post_init__(self) -> None:
         self.check("imder")
-        check_bounds("imder", self, hidden=(2, 8192), blocks=(1, 64), pure=(0.0, 1.0), steps=(1, 1000))
+        check_bounds("imder", self, hidden=(2, 8192), blocks=(1, 64), pure=(0.0, 1.0), steps=(1, 1000), draw_steps=(1, 1000))
         check_bounds("imder", self, recovery=(0.0, 1e6), sampled=(False, True))
         check_multiples("imder", self, "heads", "hidden")
 
@@ -82,13 +84,14 @@ class IMDer(TokenRecognizer):
 
     def recovered(self, seen: Seen) -> list[Tensor]:
         """Codes (U, L, w_m) of all modalities: what was observed, and one reconstructed draw of the rest."""
-        found: list[Tensor] = self.refine(seen, self.solved(seen, self.config.noise_seed))
+        found: list[Tensor] = self.refine(seen, self.solved(seen, self.config.steps, self.config.noise_seed))
         return found
 
     @torch.no_grad()
     def sample(self, batch: Batch, number: int, seed: int) -> dict[str, Tensor]:
         """Draws of the recovered frames, (S, U, T_m, d_m) by modality."""
-        return self.tokens.draws(batch, number, lambda seen, n: self.refine(seen, self.solved(seen, seed, f"draw {n}")))
+        steps = self.config.draw_steps
+        return self.tokens.draws(batch, number, lambda seen, n: self.refine(seen, self.solved(seen, steps, seed, f"draw {n}")))
 
     def denoise(self, m: int, seen: Seen, noisy: Tensor, spread: Tensor) -> Tensor:
         """Clean tokens (U, L, w_m) of one modality from noisy ones, spread (U,)."""
@@ -96,8 +99,8 @@ class IMDer(TokenRecognizer):
         return clean
 
     @torch.no_grad()
-    def solved(self, seen: Seen, seed: int, *names: str) -> list[Tensor]:
-        """What the probability flow makes of noise: one (U, L, w_m) a modality."""
+    def solved(self, seen: Seen, steps: int, seed: int, *names: str) -> list[Tensor]:
+        """What the probability flow makes of noise in so many steps: one (U, L, w_m) a modality."""
         solved = []
         for m, (name, width) in enumerate(zip(self.schema.dims, self.tokens.widths, strict=True)):
 
@@ -105,7 +108,7 @@ class IMDer(TokenRecognizer):
                 def step(state: Tensor, spread: Tensor) -> Tensor:
                     return self.denoise(m, part, state, spread.expand(len(part.key)))
 
-                return flow_back(step, part.noise(width, seed, "imder", name, *names), self.config.steps)
+                return flow_back(step, part.noise(width, seed, "imder", name, *names), steps)
 
             solved.append(seen.where_asked(m, solve))
         return solved
@@ -134,7 +137,7 @@ class IMDer(TokenRecognizer):
         c, seen, truth = self.config, self.tokens(observed), self.tokens(complete)
         draft, error = self.drafted(truth, seen)
         if c.sampled:
-            draft = self.solved(seen, int(torch.randint(2**31, ())))
+            draft = self.solved(seen, c.draw_steps, int(torch.randint(2**31, ())))
         # The task steps the reconstructors, not the scores: their target is the data alone.
         coded = self.refine(seen, [x.detach() for x in draft])
         logits = self.answer(self.fused(seen, self.tokens.decode(seen, coded)))

@@ -38,7 +38,8 @@ class RoHyDRConfig(TokenConfig):
         blocks: of each denoiser; with one token they have no attention.
         pure: share of training utterances that are denoised from pure noise, as all are when it answers.
         solver: ``ddim``, ``dpm++`` or ``ddpm``.
-        steps: of the solver.
+        steps: of the solver when it answers; 1 = the mean of what is missing, which is also what training shows the classifier.
+        draw_steps: of the solver when draws are asked for.
         draws: what is recovered is the mean of so many.
         refinement: weight of the unimodal reconstructor's error beside the denoiser's.
         adversarial: share of the discriminator's verdict in the loss of the recovered fusion; the rest is the distance.
@@ -58,7 +59,8 @@ class RoHyDRConfig(TokenConfig):
     blocks: int = 3
     pure: float = 0.5
     solver: AnySolver = "ddim"
-    steps: int = 10
+    steps: int = 1
+    draw_steps: int = 10
     draws: int = 1
     refinement: float = 1.0
     adversarial: float = 0.5
@@ -86,7 +88,8 @@ class RoHyDRConfig(TokenConfig):
 
     def __post_init__(self) -> None:
         self.check("rohydr")
-        check_bounds("rohydr", self, hidden=(1, 8192), blocks=(1, 64), pure=(0.0, 1.0), steps=(1, 1000), draws=(1, 1024))
+        check_bounds("rohydr", self, hidden=(1, 8192), blocks=(1, 64), pure=(0.0, 1.0), steps=(1, 1000), draw_steps=(1, 1000))
+        check_bounds("rohydr", self, draws=(1, 1024))
         check_bounds("rohydr", self, refinement=(0.0, 1e6), adversarial=(0.0, 1.0), recovered=(0.0, 1.0))
         check_bounds("rohydr", self, phase=(1, 10**6), warmup=(0, 10**6), staged=(False, True), sampled=(False, True))
         check_bounds("rohydr", self, unimodal=(False, True), multimodal=(False, True), adversary=(False, True))
@@ -168,14 +171,15 @@ class RoHyDR(TokenRecognizer):
     def recovered(self, seen: Seen) -> list[Tensor]:
         """Codes (U, L, w_m) of all modalities: the reconstructed mean of draws where something was missing."""
         c = self.config
-        draws = [self.solved(seen, c.noise_seed, f"draw {draw}") for draw in range(c.draws)]
+        draws = [self.solved(seen, c.steps, c.noise_seed, f"draw {draw}") for draw in range(c.draws)]
         found: list[Tensor] = self.unimodal(seen, [torch.stack(of).mean(dim=0) for of in zip(*draws, strict=True)])
         return found
 
     @torch.no_grad()
     def sample(self, batch: Batch, number: int, seed: int) -> dict[str, Tensor]:
         """Draws of the recovered frames, (S, U, T_m, d_m) by modality."""
-        return self.tokens.draws(batch, number, lambda seen, n: self.unimodal(seen, self.solved(seen, seed, f"draw {n}")))
+        steps = self.config.draw_steps
+        return self.tokens.draws(batch, number, lambda seen, n: self.unimodal(seen, self.solved(seen, steps, seed, f"draw {n}")))
 
     def denoise(self, m: int, seen: Seen, noisy: Tensor, told: Tensor, level: Tensor) -> Tensor:
         """Clean tokens (U, L, w_m) of one modality; what is observed goes in as it is."""
@@ -185,8 +189,8 @@ class RoHyDR(TokenRecognizer):
         return clean.float()
 
     @torch.no_grad()
-    def solved(self, seen: Seen, seed: int, *names: str) -> list[Tensor]:
-        """What the solver makes of noise: one (U, L, w_m) a modality."""
+    def solved(self, seen: Seen, steps: int, seed: int, *names: str) -> list[Tensor]:
+        """What the solver makes of noise in so many steps: one (U, L, w_m) a modality."""
         c = self.config
         if c.generator != "diffusion":
             return self.drafted(seen, seen)[0]
@@ -204,7 +208,7 @@ class RoHyDR(TokenRecognizer):
                     return part.noise(width, seed, "rohydr", name, *names, str(level))
 
                 noise = part.noise(width, seed, "rohydr", name, *names)
-                return sample(step, noise, steps=c.steps, solver=c.solver, fresh=fresh)
+                return sample(step, noise, steps=steps, solver=c.solver, fresh=fresh)
 
             solved.append(seen.where_asked(m, solve))
         return solved
@@ -250,7 +254,7 @@ class RoHyDR(TokenRecognizer):
         with _gradients(together or stage == _UNIMODAL):
             draft, denoising = self.drafted(truth, seen)
         if c.sampled and c.generator == "diffusion":
-            draft = self.solved(seen, int(torch.randint(2**31, ())))
+            draft = self.solved(seen, c.draw_steps, int(torch.randint(2**31, ())))
         with _gradients(together or stage != _JUDGE):
             coded = self.unimodal(seen, draft)
         losses: dict[str, Tensor] = {}
