@@ -33,12 +33,12 @@ def brief(summary: pd.DataFrame, areas: pd.DataFrame, metric: str, chosen: str) 
     """
     own = summary[(summary["metric"] == metric) & ~summary["model"].isin([name for name in CEILINGS if name != CEILING])]
     models: dict[str, dict[str, Any]] = {model: {} for model in own["model"].unique()}
-    for row in own[(own["rate"] == 0) & (own["pattern"] != FIXED)].drop_duplicates("model").itertuples():
-        models[row.model] |= _numbers(complete=row.mean)
-    for row in areas[(areas["metric"] == metric) & areas["measure"].isin(_AREAS)].itertuples():
-        if row.model in models:
-            at = "_".join([row.pattern, *str(row.setting).split()])
-            models[row.model] |= _numbers(**{at: row.mean, f"{at}_low": row.low, f"{at}_high": row.high})
+    for row in own[(own["rate"] == 0) & (own["pattern"] != FIXED)].drop_duplicates("model").to_dict("records"):
+        models[row["model"]] |= _numbers(complete=row["mean"])
+    for row in areas[(areas["metric"] == metric) & areas["measure"].isin(_AREAS)].to_dict("records"):
+        if row["model"] in models:
+            at = "_".join([row["pattern"], *str(row["setting"]).split()])
+            models[row["model"]] |= _numbers(**{at: row["mean"], f"{at}_low": row["low"], f"{at}_high": row["high"]})
     constant = _numbers(constant=own["constant"].iloc[0])
     return {"chosen": {"model": chosen, **models[chosen]}, **constant, metric: models}
 
