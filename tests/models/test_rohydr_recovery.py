@@ -67,8 +67,8 @@ def test_draws_differ_and_keep_what_was_observed() -> None:
 
 
 def test_what_is_recovered_may_be_the_mean_of_draws() -> None:
-    one, complete = made(corpus_of(), unimodal=False)
-    many, _ = made(corpus_of(), unimodal=False, draws=3)
+    one, complete = made(corpus_of(), unimodal=False, steps=10)
+    many, _ = made(corpus_of(), unimodal=False, draws=3, steps=10)
     observed = without(complete, "audio")
     moved(one)
     many.load_state_dict(one.state_dict())
