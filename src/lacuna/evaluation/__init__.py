@@ -5,6 +5,7 @@
 :func:`summarise_recovery` takes means over training seeds.
 """
 
+from lacuna.evaluation.bundle import Tables, judge_recoveries, tabulate
 from lacuna.evaluation.ceiling import CEILINGS, has_ceiling, sweep_ceilings
 from lacuna.evaluation.counts import Counts, constant_counts, count
 from lacuna.evaluation.curves import auilc, effective_robustness, relative_robustness
@@ -30,6 +31,7 @@ __all__ = [
     "Predictions",
     "RecoveryConfig",
     "Sweep",
+    "Tables",
     "above_ceiling",
     "above_constant",
     "areas",
@@ -40,6 +42,7 @@ __all__ = [
     "count",
     "effective_robustness",
     "has_ceiling",
+    "judge_recoveries",
     "metric",
     "metrics_of",
     "predict",
@@ -52,4 +55,5 @@ __all__ = [
     "summarise_recovery",
     "sweep",
     "sweep_ceilings",
+    "tabulate",
 ]

@@ -4,12 +4,14 @@ Fill a :class:`Report` with the tables of :mod:`lacuna.evaluation` and call :fun
 """
 
 from lacuna.reporting.cards import model_card
+from lacuna.reporting.composed import composed
 from lacuna.reporting.facts import ModelFacts, Report, RunFacts, long_history
 from lacuna.reporting.figures import areas, curves, recall_by_class, training
 from lacuna.reporting.finding import Finding
 from lacuna.reporting.headline import headline
 from lacuna.reporting.html import render_html
 from lacuna.reporting.matrices import comparisons, confusion, subsets
+from lacuna.reporting.provenance import run_facts
 from lacuna.reporting.report import write_report
 from lacuna.reporting.results import results_page
 from lacuna.reporting.style import Style, styles
@@ -29,6 +31,7 @@ __all__ = [
     "areas_table",
     "comparisons",
     "comparisons_table",
+    "composed",
     "confusion",
     "curves",
     "headline",
@@ -38,6 +41,7 @@ __all__ = [
     "recall_by_class",
     "render_html",
     "results_page",
+    "run_facts",
     "styles",
     "subsets",
     "subsets_table",

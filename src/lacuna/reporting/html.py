@@ -78,7 +78,7 @@ def render_html(report: Report) -> str:
     }
     for figure in data["figures"]:
         figure["layout"].pop("template", None)
-    return _environment().from_string(_read("page.html")).render(
+    return environment().from_string(source("page.html")).render(
         title=f"{report.facts.corpus}: {report.facts.target} with missing data",
         facts=report.facts,
         findings=headline(report),
@@ -102,8 +102,8 @@ def render_html(report: Report) -> str:
         absences=absence_lines(report.facts),
         limits=LIMITS,
         misuse=MISUSE,
-        css=Markup(_read("page.css")),
-        js=Markup(_read("page.js")),
+        css=Markup(source("page.css")),
+        js=Markup(source("page.js")),
         plotly=Markup(get_plotlyjs()),
         data=Markup(script_json(data)),
     )  # fmt: skip
@@ -173,11 +173,13 @@ def script_json(content: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("\u2028", "\\u2028")
 
 
-def _read(name: str) -> str:
+def source(name: str) -> str:
+    """A file of this package."""
     return resources.files("lacuna.reporting").joinpath(name).read_text("utf-8")
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Of the templates: everything is escaped, nothing may be undefined."""
     def of(plots: Sequence[tuple[int, Plot]], group: str) -> list[tuple[int, Plot]]:
         return [(i, p) for i, p in plots if p.group == group]
 
