@@ -72,6 +72,7 @@ def duet(folder: Path, preset: str, changes: tuple[str, ...], overwrite: bool) -
 @click.option("--list", "listing", is_flag=True, help="Say what is done and what is not, and run nothing.")
 def bench(
     names: tuple[str, ...],
+    *,
     config: Path | None,
     models: str | None,
     seeds: str | None,
@@ -79,7 +80,7 @@ def bench(
     address: str | None,
     listing: bool,
 ) -> None:
-    """Run a grid of corpora, models and seeds, and write reports and one leaderboard.
+    r"""Run a grid of corpora, models and seeds, and write reports and one leaderboard.
 
     \b
         lacuna bench mosi mmmo                   two environments of conf/, as each one says
@@ -90,11 +91,11 @@ def bench(
     Interrupt whenever you like: the same command goes on where it was. Finished cells never run again unless something changed
     that decides their result. The exit code is 0 if every cell is finished, and 1 otherwise.
     """
-    from lacuna.pipelines.grid_command import run
     from lacuna.errors import LacunaError
+    from lacuna.pipelines.grid_command import Asked, run
 
     try:
-        complete = run(names, config, models, seeds, workers, address, listing, click.echo)
+        complete = run(Asked(names, config, models, seeds), click.echo, workers=workers, address=address, listing=listing)
     except LacunaError as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:

@@ -190,6 +190,7 @@ def scoring_digest() -> str:
     package = Path(lacuna.__file__).parent
     rooms = ("evaluation", "corpus/duet")
     files = [package / "bench/run.py", *(f for room in rooms for f in sorted((package / room).rglob("*.py")))]
+    files.remove(package / "evaluation/ranks.py")  # of what is made of cells, not in them
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
 
 

@@ -99,8 +99,6 @@ def work(cell: Cell) -> Result:
     device = pick_device(protocol.device)
     with reproducible(protocol.threads):
         swept = sweep(trained, at.test, cell.plans(), training_labels=labels, device=device)
-        recovery, points = judge_recoveries(
-            [trained], at.test, protocol.evaluation, protocol.recovery_rates, device=device
-        )
+        recovery, points = judge_recoveries([trained], at.test, protocol.evaluation, protocol.recovery_rates, device=device)
     rows = pd.DataFrame(history).assign(model=trained.label, seed=cell.seed)
     return Result((swept,), trained, rows, recovery, points, 0.0)

@@ -122,8 +122,8 @@ def load_result(place: Path) -> Result:
         trained = load_recognizer(place / RECOGNIZER) if content["trained"] else None
         return Result(sweeps, trained, **frames, seconds=content["seconds"])
     except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
-        found = f"{type(error).__name__}: {error}"
-        raise DataError("the cell cannot be read", corpus=place.name, found=found, hint=f"delete {place} and run again") from error
+        found, hint = f"{type(error).__name__}: {error}", f"delete {place} and run again"
+        raise DataError("the cell cannot be read", corpus=place.name, found=found, hint=hint) from error
 
 
 def save_failure(place: Path, reason: str, kind: str, where: str) -> None:

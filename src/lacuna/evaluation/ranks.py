@@ -1,9 +1,9 @@
 """Several models on several corpora: average ranks with intervals, and which models paired tests tell apart.
 
-Ranks need no common scale, so a corpus of classes and one of values can be averaged. What is tested are paired differences on the
-same dialogues and masks, each in units of its own bootstrap standard error, added up over corpora (Stouffer) and corrected for the
-number of pairs (Holm). That speaks of these corpora. Whether the ranks would hold on other corpora is another question, which the
-test of Friedman asks; with few corpora it can hardly ever say yes (Demšar, JMLR 2006).
+Ranks need no common scale, so a corpus of classes and one of values can be averaged. What is tested are paired differences on
+the same dialogues and masks, each in units of its own bootstrap standard error, added up over corpora (Stouffer) and corrected
+for the number of pairs (Holm). That speaks of these corpora. Whether the ranks would hold on other corpora is another question,
+which the test of Friedman asks; with few corpora it can hardly ever say yes (Demšar, JMLR 2006).
 """
 
 from __future__ import annotations
@@ -101,9 +101,7 @@ def standing(drawn: Bootstrap, metric: str, corpus: str | None = None, level: fl
         panels=tuple((s.pattern, s.setting) for s in curves),
         measure=curves[0].measures[0],
         points=np.stack([[s.area(d.points.mean(axis=0)[s.at, m]) for s in curves] for d in drawn.models.values()]),
-        draws=np.stack(
-            [np.stack([s.area(d.draws[:, s.at, m]) for s in curves], axis=1) for d in drawn.models.values()], axis=1
-        ),
+        draws=np.stack([np.stack([s.area(d.draws[:, s.at, m]) for s in curves], axis=1) for d in drawn.models.values()], axis=1),
         constant=float(drawn.constant[m]),
         level=level,
         dialogues=drawn.dialogues,
@@ -187,7 +185,7 @@ def joined(models: Sequence[str], pairs: pd.DataFrame, alpha: float = 0.05) -> l
 
 
 def friedman(by_corpus: Array, permutations: int = PERMUTATIONS, seed: int = 0) -> tuple[float, float]:
-    """Whether ranks agree over corpora more than by chance (Friedman, JASA 1937), by permutation.
+    r"""Whether ranks agree over corpora more than by chance (Friedman, JASA 1937), by permutation.
 
     Args:
         by_corpus: (N, K) ranks within each of N corpora.
@@ -195,7 +193,7 @@ def friedman(by_corpus: Array, permutations: int = PERMUTATIONS, seed: int = 0) 
         seed: of the permutations.
 
     Returns:
-        The statistic :math:`12 N / (K (K + 1)) \\sum_k (\\bar r_k - (K + 1) / 2)^2`, and its p-value.
+        The statistic :math:`12 N / (K (K + 1)) \sum_k (\bar r_k - (K + 1) / 2)^2`, and its p-value.
     """
     n, k = by_corpus.shape
     rng = np.random.default_rng(seed)

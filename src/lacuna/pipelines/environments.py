@@ -1,4 +1,4 @@
-"""Environments of this project as other commands than ``kedro run`` see them: the same files, the same settings, the same places."""
+"""Environments of this project for other commands than ``kedro run``: the same files, settings and places."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from lacuna.corpus import check, open_corpus, save_corpus
 from lacuna.corpus.format import MANIFEST
 from lacuna.errors import ConfigError, DataError
 from lacuna.pipelines.ingest.nodes import read_source, tell_facts
-from lacuna.pipelines.parameters import Evaluate, Ingest, Models, Train, check_labels
-from lacuna.settings import CONFIG_LOADER_ARGS
+from lacuna.pipelines.parameters import Evaluate, Ingest, Models, Predict, Train, check_labels
+from lacuna.settings import CONFIG_LOADER_ARGS as LOADER
 
 INGESTED = "ingested.json"  # beside the corpus: what it was made of, so that the same is not made again
+_ARGS: dict[str, Any] = dict(LOADER)
+BASE: str = _ARGS["base_env"]
 Setting = TypeVar("Setting", bound=BaseModel)
 
 
@@ -35,7 +37,7 @@ class Environment:
         train: what is trained.
         models: what labels stand for.
         evaluate: what it is put through.
-        parameters: all settings as plain values.
+        parameters: all settings, as ``kedro run`` hands them to its report.
         corpus: folder of the corpus.
         facts: JSON file of what a reader should know of it.
         checkpoints: folder of training runs.
@@ -59,7 +61,7 @@ def project_of(here: Path) -> Path:
         ConfigError: there is none.
     """
     for folder in (here, *here.parents):
-        if (folder / "conf" / CONFIG_LOADER_ARGS["base_env"]).is_dir() and (folder / "pyproject.toml").is_file():
+        if (folder / "conf" / BASE).is_dir() and (folder / "pyproject.toml").is_file():
             return folder
     raise ConfigError(f"{here} is not inside a Lacuna project: change to the folder that holds conf/base and pyproject.toml")
 
@@ -68,7 +70,7 @@ def environments(project: Path) -> list[str]:
     """Names of all environments; the first is what plain ``kedro run`` does."""
     standard = str(_loader(project, None)["globals"]["run"])
     found = sorted(path.parent.name for path in (project / "conf").glob("*/globals.yml"))
-    return [standard, *(name for name in found if name not in (standard, CONFIG_LOADER_ARGS["base_env"]))]
+    return [standard, *(name for name in found if name not in (standard, BASE))]
 
 
 def read_environment(project: Path, name: str, **changes: Mapping[str, Any]) -> Environment:
@@ -90,15 +92,17 @@ def read_environment(project: Path, name: str, **changes: Mapping[str, Any]) -> 
     for key, values in changes.items():
         parameters[key] = {**parameters[key], **{k: v for k, v in values.items() if v is not None}}
     catalog, train = loader["catalog"], _checked(name, "train", Train, parameters)
-    models = _checked(name, "models", Models, parameters)
+    models, ingest = _checked(name, "models", Models, parameters), _checked(name, "ingest", Ingest, parameters)
+    evaluate, predict = _checked(name, "evaluate", Evaluate, parameters), _checked(name, "predict", Predict, parameters)
     check_labels(train, models)
+    checked = {"train": train, "models": models, "ingest": ingest, "evaluate": evaluate, "predict": predict}
     return Environment(
         name=name,
-        ingest=_checked(name, "ingest", Ingest, parameters),
+        ingest=ingest,
         train=train,
         models=models,
-        evaluate=_checked(name, "evaluate", Evaluate, parameters),
-        parameters=parameters,
+        evaluate=evaluate,
+        parameters=parameters | checked,
         corpus=_place(project, catalog, "corpus@all"),
         facts=_place(project, catalog, "corpus_facts"),
         checkpoints=project / train.checkpoints,
@@ -121,7 +125,7 @@ def ingested(environment: Environment, project: Path) -> dict[str, Any]:
     ingest, marker = environment.ingest, environment.corpus.parent / INGESTED
     if ingest.path is not None:
         ingest = ingest.model_copy(update={"path": project / ingest.path})
-    made = {"settings": environment.parameters["ingest"], "source": _source(ingest.path), "code": _code()}
+    made = {"settings": environment.ingest.model_dump(mode="json"), "source": _source(ingest.path), "code": _code()}
     with_digest = _json(marker)
     if with_digest is not None and environment.facts.is_file() and (environment.corpus / MANIFEST).is_file():
         facts = _json(environment.facts) or {}
@@ -140,10 +144,10 @@ def ingested(environment: Environment, project: Path) -> dict[str, Any]:
 
 
 def _loader(project: Path, environment: str | None) -> OmegaConfigLoader:
-    env = environment or CONFIG_LOADER_ARGS["default_run_env"]
+    env = environment or _ARGS["default_run_env"]
     if not (project / "conf" / env).is_dir():  # nothing is local here
-        env = CONFIG_LOADER_ARGS["base_env"]
-    return OmegaConfigLoader(conf_source=str(project / "conf"), env=env, **CONFIG_LOADER_ARGS)
+        env = BASE
+    return OmegaConfigLoader(conf_source=str(project / "conf"), env=env, **_ARGS)
 
 
 def _checked(environment: str, key: str, kind: type[Setting], parameters: Mapping[str, Any]) -> Setting:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,27 +22,58 @@ from lacuna.training.device import pick_device
 Tell = Callable[[str], Any]
 
 
-def run(
-    names: Sequence[str],
-    config: Path | None,
-    models: str | None,
-    seeds: str | None,
-    workers: int | None,
-    address: str | None,
-    listing: bool,
-    tell: Tell,
-) -> bool:
-    """Run a grid and write its pages.
+@dataclass(frozen=True)
+class Asked:
+    """What was typed to say which cells.
 
-    Args:
+    Attributes:
         names: of environments; or none, with a ``config``.
         config: a grid in YAML.
         models: labels with ``+`` between, in place of those of the environments.
         seeds: in the same way.
+    """
+
+    names: tuple[str, ...] = ()
+    config: Path | None = None
+    models: str | None = None
+    seeds: str | None = None
+
+    def grid(self, project: Path) -> Grid:
+        """The grid that this asks for.
+
+        Raises:
+            ConfigError: it makes none.
+        """
+        if self.config is None and not self.names:
+            raise ConfigError(
+                f"name environments, or say --config FILE; there are: {', '.join(environments(project))}\n"
+                "  e.g. lacuna bench mosi mmmo"
+            )
+        if self.config is not None and self.names:
+            raise ConfigError("either names or --config: the file says which environments")
+        if self.config is not None:
+            grid = read_grid(self.config)
+        else:
+            grid = _checked({"name": "-".join(self.names)[:60], "environments": list(self.names)})
+        given = {"models": self.models, "seeds": self.seeds}
+        return _checked(grid.model_dump() | {name: value for name, value in given.items() if value is not None})
+
+    def command(self) -> str:
+        """What gives the same pages again; how many workers there were is no part of it."""
+        options = [f"--config {self.config}"] if self.config else []
+        options += [f"--{name} {value}" for name in ("models", "seeds") if (value := getattr(self, name)) is not None]
+        return " ".join(["lacuna bench", *self.names, *options])
+
+
+def run(asked: Asked, tell: Tell, *, workers: int | None = None, address: str | None = None, listing: bool = False) -> bool:
+    """Run a grid and write its pages.
+
+    Args:
+        asked: which cells.
+        tell: is given every line.
         workers: processes on this machine; ``None`` = one a core, or one if there is a GPU.
         address: of a Ray cluster, instead of processes.
         listing: only say what is done.
-        tell: is given every line.
 
     Returns:
         Whether every cell is finished.
@@ -50,8 +82,7 @@ def run(
         ConfigError: what was typed or written makes no grid.
     """
     project = project_of(Path.cwd())
-    grid = _grid(names, config, models, seeds, project)
-    typed = _typed(names, config, models, seeds)
+    grid = asked.grid(project)
     planned, failed = plan_grid(grid, project, tell)
     folder = project / grid.folder
     jobs = [job for one in planned for job in one.contest.jobs(folder)]
@@ -73,34 +104,18 @@ def run(
         progress = run_grid(jobs, execute, ended, tell)
     finally:
         signal.signal(signal.SIGTERM, previous)
-    board = write_pages(grid, planned, project, typed, tell)
+    board = write_pages(grid, planned, project, asked.command(), tell)
     if board is not None:
         tell(f"leaderboard: {board.relative_to(project)}")
     _summary(progress, failed, titles, folder, tell)
     return progress.complete and not failed
 
 
-def _grid(names: Sequence[str], config: Path | None, models: str | None, seeds: str | None, project: Path) -> Grid:
-    if config is None and not names:
-        raise ConfigError(
-            "name environments, or say --config FILE; there are: " + ", ".join(environments(project)) + "\n"
-            "  e.g. lacuna bench mosi mmmo"
-        )
-    if config is not None and names:
-        raise ConfigError("either names or --config: the file says which environments")
-    grid = read_grid(config) if config is not None else Grid(name="-".join(names)[:60], environments=list(names))
-    given = {"models": models, "seeds": seeds}
+def _checked(content: dict[str, Any]) -> Grid:
     try:
-        return Grid.model_validate(grid.model_dump() | {k: v for k, v in given.items() if v is not None})
+        return Grid.model_validate(content)
     except ValidationError as error:
-        raise ConfigError("; ".join(f"--{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from None
-
-
-def _typed(names: Sequence[str], config: Path | None, models: str | None, seeds: str | None) -> str:
-    """What gives the same pages again; how many workers there were is no part of it."""
-    options = [f"--config {config}"] if config else []
-    options += [f"--{name} {value}" for name, value in (("models", models), ("seeds", seeds)) if value is not None]
-    return " ".join(["lacuna bench", *names, *options])
+        raise ConfigError("; ".join(f"{'.'.join(map(str, e['loc'])) or 'grid'}: {e['msg']}" for e in error.errors())) from None
 
 
 def _workers() -> int:
@@ -126,7 +141,7 @@ def _summary(progress: Progress, failed: dict[str, str], titles: dict[str, str],
     for key, reason in progress.failed.items():
         tell(f"\n{titles[key]} failed (all of it in {folder / key / 'failed.json'}):\n{reason}")
     if progress.lost:
-        tell("\nworkers were killed again and again; these cells are not finished: " + ", ".join(titles[k] for k in progress.lost))
+        tell("\nworkers were killed again and again; not finished: " + ", ".join(titles[k] for k in progress.lost))
     if not progress.complete or failed:
         tell(f"\n{progress.done} of {progress.total} cells are finished; the same command tries the others again")
 

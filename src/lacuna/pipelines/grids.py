@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 from pydantic import Field, ValidationError, model_validator
 
 from lacuna.bench import Cell, Contest, Gathered, Protocol, gather, plan, write_leaderboard, write_report_of

@@ -180,6 +180,7 @@ def source(name: str) -> str:
 
 def environment() -> Environment:
     """Of the templates: everything is escaped, nothing may be undefined."""
+
     def of(plots: Sequence[tuple[int, Plot]], group: str) -> list[tuple[int, Plot]]:
         return [(i, p) for i, p in plots if p.group == group]
 

@@ -177,9 +177,7 @@ class Leaderboard:
         one, order = board.standing, board.order
         at, ranked = [one.models.index(m) for m in order], [m not in board.references for m in order]
         low, high = one.interval(one.draws)  # (K, F)
-        columns = [
-            [Value(one.points[i, f], low[i, f], high[i, f]) for i in at] for f in range(len(one.panels))
-        ]
+        columns = [[Value(one.points[i, f], low[i, f], high[i, f]) for i in at] for f in range(len(one.panels))]
         heads = [panel_label(*panel) for panel in one.panels]
         if len(one.panels) > 1:
             low, high = one.interval(one.draws.mean(axis=2))

@@ -52,7 +52,7 @@ def board_html(page: Leaderboard, provenance: Mapping[str, object]) -> str:
     plots = [Plot("boards", board.name, areas_of(board, looks)) for board in page.boards]
     ranked = len(page.models) > 1
     if ranked:
-        note = "Whiskers: intervals over the test dialogues and seeds of these corpora. Grey bars: not told apart by paired tests."
+        note = "Whiskers: intervals over test dialogues and seeds of these corpora. Grey bars: not told apart by paired tests."
         plots.insert(0, Plot("ladder", "Who can be told apart", ladder(page, looks), note, wide=True))
     figures = [json.loads(plot.figure.to_json()) for plot in plots]
     for figure in figures:

@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from lacuna.reporting.facts import RunFacts
 from lacuna.training.trained import TrainedRecognizer
 
@@ -92,6 +94,8 @@ def git(*arguments: str) -> str | None:
 
 def _placeless(value: Any) -> Any:
     """Parameters without the places of files, which differ from machine to machine and change no result."""
+    if isinstance(value, BaseModel):  # as Kedro hands on what it validated
+        return _placeless(value.model_dump(mode="json"))
     if isinstance(value, Mapping):
         return {k: _placeless(v) for k, v in value.items() if k not in ("path", "checkpoints")}
     return value

@@ -1,4 +1,4 @@
-"""Where a run lies: by registered name, seed, and all that decides its result. Whoever asks for the same run finds it finished."""
+"""Where a run lies: by registered name, seed, and all that decides its result; who asks for it again finds it finished."""
 
 from __future__ import annotations
 
