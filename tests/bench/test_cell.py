@@ -34,7 +34,7 @@ CHANGES = {
 }
 
 
-def _with(one: Cell, **changes: object):  # noqa: ANN202
+def _with(one: Cell, **changes: object):
     return replace(one.protocol, evaluation=replace(one.protocol.evaluation, **changes))
 
 

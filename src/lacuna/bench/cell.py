@@ -199,8 +199,8 @@ def _scene(folder: Path, stamp: int, target: str | None) -> Scene:
     """Open a corpus once a process; ``stamp`` is of its manifest, so that one that was made again is opened again."""
     corpus = open_corpus(folder, verify=True)
     learned = corpus.only("train", "valid")
-    parts = (corpus.only(split) for split in ("train", "valid", "test"))
-    return Scene(corpus, corpus.schema(target), *parts, fit_statistics(learned))
+    train, valid, test = (corpus.only(split) for split in ("train", "valid", "test"))
+    return Scene(corpus, corpus.schema(target), train, valid, test, fit_statistics(learned))
 
 
 def _plain(value: Any) -> Any:

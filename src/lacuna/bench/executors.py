@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ def local(workers: int) -> Execute:
         raise ConfigError(f"at least one worker is needed, not {workers}")
 
     def execute(jobs: Sequence[Job]) -> Iterator[Outcome]:
-        from joblib import Parallel, delayed, parallel_config
+        from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
 
         with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE):
             pool = Parallel(n_jobs=workers, batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered")
@@ -56,7 +57,7 @@ def on_ray(address: str, retries: int = RETRIES) -> Execute:
 
     def execute(jobs: Sequence[Job]) -> Iterator[Outcome]:
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise ConfigError(f"there is no Ray cluster at '{address}': {error}") from None
         try:

@@ -173,7 +173,8 @@ def joined(models: Sequence[str], pairs: pd.DataFrame, alpha: float = 0.05) -> l
         pairs: of :func:`told_apart`.
         alpha: level of the corrected tests.
     """
-    apart = {frozenset((r.model_a, r.model_b)) for r in pairs.itertuples() if r.p_holm < alpha}
+    sure = pairs[pairs["p_holm"] < alpha]
+    apart = {frozenset(pair) for pair in zip(sure["model_a"], sure["model_b"], strict=True)}
     runs: list[tuple[int, int]] = []
     for first in range(len(models)):
         last = first

@@ -119,7 +119,7 @@ def _checked(content: dict[str, Any]) -> Grid:
 
 
 def _workers() -> int:
-    from joblib import cpu_count
+    from joblib import cpu_count  # type: ignore[import-untyped]
 
     return 1 if pick_device("auto").type == "cuda" else int(cpu_count(only_physical_cores=True))
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import plotly.graph_objects as go
 
+from lacuna.reporting.facts import records
 from lacuna.reporting.figures import bracket, dot
 from lacuna.reporting.leaderboard import Board, Leaderboard
 from lacuna.reporting.style import GREY, Style, finish, plain
@@ -24,7 +25,7 @@ def ladder(page: Leaderboard, looks: Mapping[str, Style]) -> go.Figure:
     """
     table, figure = page.ranks, go.Figure()
     order = list(table["model"])
-    for row in table.itertuples():
+    for row in records(table):
         trace = dot(row.model, looks[row.model])
         up, down = np.nan_to_num(row.high - row.rank), np.nan_to_num(row.rank - row.low)
         trace.update(x=[row.rank], customdata=[[bracket(row.low, row.high)]])

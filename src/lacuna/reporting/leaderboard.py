@@ -151,10 +151,7 @@ class Leaderboard:
 
     def rank_table(self) -> Table:
         """Average rank and the rank on every corpus."""
-        rows = [
-            (r.model, Value(r.rank, r.low, r.high), *(Value(v) for v in r[4:]))
-            for r in (list(self.ranks.itertuples(index=False, name="Row")))
-        ]
+        rows = [(r.model, Value(r.rank, r.low, r.high), *(Value(v) for v in r[4:])) for r in records(self.ranks)]
         heads = ("Model", "Average rank", *(b.name for b in self.counted))
         note = "1 is best. In brackets: intervals over test dialogues and training seeds of these corpora."
         return Table("ranks", "average ranks", "Ranks by the mean area under the curve", heads, _cells(rows), note, digits=2)
