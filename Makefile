@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test demo lint results-duet results-benchmarks bench clean
+.PHONY: test demo lint results leaderboard results-duet results-benchmarks bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,14 @@ lint: $(INSTALLED)
 	$(RUN)/ruff check src tests benchmarks
 	$(RUN)/ruff format --check src tests benchmarks
 	$(RUN)/mypy
+
+results: $(INSTALLED)  ## every page in docs/results/ that compares models (hours; interrupt it, and the same goes on)
+	$(RUN)/lacuna bench --config conf/bench/results.yml
+
+leaderboard: $(INSTALLED)  ## the floor on every corpus that is at hand, and docs/results/leaderboard.md
+	$(RUN)/lacuna bench --config conf/bench/floor.yml
+	mkdir -p docs/results
+	cp data/09_bench/leaderboard/floor/leaderboard.md docs/results/leaderboard.md
 
 results-duet: $(INSTALLED)  ## the generated corpus is what plain `kedro run` uses
 	$(RUN)/kedro run

@@ -22,7 +22,7 @@ def board(name: str, points: list[float], data: str = "", models: tuple[str, ...
     panels = (("rmm", ""), ("outage", ""))
     metric = "weighted_f1" if higher else "mae"
     one = Standing(name, metric, higher, models, panels, "auilc", values, draws, 0.2, 0.95, 30)
-    return Board(one, {m: 3 for m in models}, ("prior",), 80, data or name)
+    return Board(one, dict.fromkeys(models, 3), ("prior",), 80, data or name)
 
 
 @pytest.fixture

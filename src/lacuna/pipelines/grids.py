@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import yaml  # type: ignore[import-untyped]
 from pydantic import Field, ValidationError, model_validator
 
+from lacuna.atomic import write_text
 from lacuna.bench import Cell, Contest, Gathered, Protocol, gather, plan, write_leaderboard, write_report_of
 from lacuna.corpus.schema import check_name
 from lacuna.errors import ConfigError, DataError, LacunaError
@@ -39,6 +40,7 @@ class Grid(Parameters):
         models: labels in place of those of every environment.
         seeds: in place of those of every environment.
         folder: of cells, reports and leaderboards, relative to the project.
+        pages: folder into which the results page of each finished contest is put too, as ``<name>.md``.
     """
 
     name: str = "bench"
@@ -47,6 +49,7 @@ class Grid(Parameters):
     models: Annotated[list[str] | None, Listed] = None
     seeds: Annotated[list[Seed] | None, Listed] = None
     folder: Path = FOLDER
+    pages: Path | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Grid:
@@ -169,6 +172,8 @@ def write_pages(
             continue
         page = write_report_of(gathered, folder / "reports" / name, one.facts, one.environment.parameters, command)
         tell(f"{name}: {page.relative_to(project)}")
+        if grid.pages is not None and not gathered.unfinished:
+            write_text(project / grid.pages / f"{name}.md", page.with_name("results.md").read_text("utf-8"))
         if grid.leaderboard is None or name in grid.leaderboard:
             contests.append(gathered)
             reports[name] = f"../../reports/{name}/report.html"
