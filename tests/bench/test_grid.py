@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -15,6 +16,8 @@ import pytest
 
 from lacuna.bench import Cell, Job, Outcome, gather, grid, local, plan, run_grid, run_job
 from lacuna.errors import ConfigError, DataError
+from lacuna.pipelines.environments import ingested, read_environment
+from lacuna.pipelines.grid_command import Asked, run
 from lacuna.training.lock import locked
 
 Make = Callable[..., Cell]
@@ -110,3 +113,42 @@ def test_a_pool_that_always_dies_is_given_up(make_cell: Make, tmp_path: Path) ->
 def test_workers_are_counted() -> None:
     with pytest.raises(ConfigError, match="at least one worker"):
         local(0)
+
+
+def test_what_was_typed_makes_a_grid_or_says_why_not(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    wrong = project / "wrong.yml"
+    wrong.write_text("environments: [tiny]\nmodel: [mlp]\n")
+    for asked, message in [
+        (Asked(), "name environments, or say --config FILE; there are: duet, tiny"),
+        (Asked(("mars",)), "there is no environment 'mars' in conf/; there are: duet, tiny"),
+        (Asked(("tiny", "tiny")), "'tiny' is named twice"),
+        (Asked(("tiny",), Path("grid.yml")), "either names or --config"),
+        (Asked(config=Path("nowhere.yml")), "nowhere.yml cannot be read: No such file"),
+        (Asked(config=wrong), "model: Extra inputs are not permitted"),
+        (Asked(("tiny",), models="mlp+elsewhere"), "'elsewhere' is neither a label nor a registered model"),
+        (Asked(("tiny",), seeds="one"), "seeds"),
+    ]:
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            run(asked, print, listing=True)
+    lines: list[str] = []
+    assert run(Asked(("tiny",), seeds="0"), lines.append, listing=True)
+    assert [line.split()[0] for line in lines[1:]] == ["open"] * 4
+    assert [line.split(maxsplit=2)[2] for line in lines[1:]] == [
+        "tiny prior seed 0",
+        "tiny linear seed 0",
+        "tiny mlp seed 0",
+        "tiny oracle",
+    ]
+    assert not (project / "data/09_bench").exists()
+
+
+def test_the_corpus_is_made_again_only_if_its_settings_changed(project: Path) -> None:
+    first = read_environment(project, "tiny")
+    facts = ingested(first, project)
+    manifest = first.corpus / "corpus.json"
+    before = manifest.stat().st_mtime_ns
+    assert ingested(first, project) == facts
+    assert manifest.stat().st_mtime_ns == before
+    (project / "conf/tiny/parameters.yml").write_text("ingest: {duet: {preset: tiny, changes: {seed: 5}}}\n")
+    assert ingested(read_environment(project, "tiny"), project)["digest"] != facts["digest"]

@@ -71,6 +71,8 @@ def on_ray(address: str, retries: int = RETRIES) -> Execute:
                 job = waiting.pop(ready)
                 try:
                     yield ray.get(ready)
+                except ray.exceptions.RayTaskError as error:  # not of the cell: those are outcomes
+                    yield Outcome(job.key, "failed", reason=str(error.cause or error))
                 except ray.exceptions.RayError as error:
                     yield Outcome(job.key, "failed", reason=f"lost {retries + 1} times on the cluster: {error}")
         finally:

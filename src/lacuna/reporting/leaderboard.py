@@ -206,7 +206,7 @@ def leaderboard_markdown(page: Leaderboard) -> str:
     for board in page.boards:
         table = page.board_table(board)
         lines += [f"**{escape_markdown(table.caption)}.** {table.note}", "", to_markdown(table)]
-    if len(page.pairs):
+    if len(page.models) > 1:
         lines += ["## Pairs", "", page.pair_table().note, "", to_markdown(page.pair_table())]
     lines += ["## Limits", "", *(f"- {line}" for line in LIMITS), "", MISUSE, ""]
     return "\n".join(lines)
