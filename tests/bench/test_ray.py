@@ -39,6 +39,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'lacuna[cluster]'")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_worker_register_timeout_seconds", "240")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # else tasks wait for everything else on a busy machine
     monkeypatch.setenv("PYTHONPATH", ":".join(p for p in sys.path if p))
     import ray
     from ray.cluster_utils import Cluster
