@@ -31,7 +31,7 @@ lint: $(INSTALLED)
 results: $(INSTALLED)  ## every page in docs/results/ that compares models (hours; interrupt it, and the same goes on)
 	$(RUN)/lacuna bench --config conf/bench/results.yml
 
-leaderboard: $(INSTALLED)  ## the floor on every corpus that is at hand, and docs/results/leaderboard.md
+leaderboard: $(INSTALLED)  ## the floor on the small real corpora, and docs/results/leaderboard.md
 	$(RUN)/lacuna bench --config conf/bench/floor.yml
 	mkdir -p docs/results
 	cp data/09_bench/leaderboard/floor/leaderboard.md docs/results/leaderboard.md

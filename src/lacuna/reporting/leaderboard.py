@@ -53,6 +53,14 @@ class Board:
         keyed = {m: (m in self.references, sign * float(v), m) for m, v in zip(one.models, one.scores, strict=True)}
         return sorted(one.models, key=keyed.__getitem__)
 
+    @property
+    def below(self) -> list[str]:
+        """Models whose mean is not better than the constant answer's."""
+        one = self.standing
+        lead = (one.scores - one.constant) * (1 if one.higher else -1)
+        ahead = dict(zip(one.models, lead.tolist(), strict=True))
+        return [m for m in self.order if m not in self.references and ahead[m] <= 0]
+
 
 @dataclass(frozen=True)
 class Leaderboard:
@@ -139,6 +147,9 @@ class Leaderboard:
 
     def _notes(self) -> list[str]:
         said = []
+        for board in self.boards:
+            if below := board.below:
+                said.append(f"On {board.name} not above the {CONSTANT}: {listing(below, 40)}.")
         for board in self.boards:
             other = next(b for b in self.counted if b.data == board.data)
             if other is not board:
