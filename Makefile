@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test demo repro lint results-duet results-benchmarks results-epochs bench clean
+.PHONY: test demo repro lint results leaderboard results-duet results-benchmarks results-epochs bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,14 @@ lint: $(INSTALLED)
 	$(RUN)/ruff check src tests benchmarks
 	$(RUN)/ruff format --check src tests benchmarks
 	$(RUN)/mypy
+
+results: $(INSTALLED)  ## every page in docs/results/ that compares models (hours; interrupt it, and the same goes on)
+	$(RUN)/lacuna bench --config conf/bench/results.yml
+
+leaderboard: $(INSTALLED)  ## the floor on the small real corpora, and docs/results/leaderboard.md
+	$(RUN)/lacuna bench --config conf/bench/floor.yml
+	mkdir -p docs/results
+	cp data/09_bench/leaderboard/floor/leaderboard.md docs/results/leaderboard.md
 
 results-duet: $(INSTALLED)  ## the generated corpus is what plain `kedro run` uses
 	$(RUN)/kedro run

@@ -80,6 +80,48 @@ def study(storage: str, name: str | None) -> None:
         raise click.ClickException(str(error)) from None
 
 
+@main.command()
+@click.argument("names", nargs=-1, metavar="[ENVIRONMENT]...")
+@click.option("--config", type=click.Path(path_type=Path), help="A grid, e.g. conf/bench/quick.yml, instead of names.")
+@click.option("--models", metavar="A+B", help="These labels in every environment, instead of its own.")
+@click.option("--seeds", metavar="0+1", help="These training seeds in every environment, instead of its own.")
+@click.option("--workers", type=click.IntRange(1), help="Processes on this machine. [default: one a core; 1 with a GPU]")
+@click.option("--ray", "address", metavar="ADDRESS", help="Run cells on this Ray cluster (extra `cluster`): auto, host:port.")
+@click.option("--list", "listing", is_flag=True, help="Say what is done and what is not, and run nothing.")
+def bench(
+    names: tuple[str, ...],
+    *,
+    config: Path | None,
+    models: str | None,
+    seeds: str | None,
+    workers: int | None,
+    address: str | None,
+    listing: bool,
+) -> None:
+    r"""Run a grid of corpora, models and seeds, and write reports and one leaderboard.
+
+    \b
+        lacuna bench mosi mmmo                   two environments of conf/, as each one says
+        lacuna bench --config conf/bench/results.yml
+        lacuna bench mosi --models mlp+knn --seeds 0+1
+
+    A cell is a model with a seed on a corpus: it is trained, scored under all patterns and rates, and kept in data/09_bench.
+    Interrupt whenever you like: the same command goes on where it was. Finished cells never run again unless something changed
+    that decides their result. The exit code is 0 if every cell is finished, and 1 otherwise.
+    """
+    from lacuna.errors import LacunaError
+    from lacuna.pipelines.grid_command import Asked, run
+
+    try:
+        complete = run(Asked(names, config, models, seeds), click.echo, workers=workers, address=address, listing=listing)
+    except LacunaError as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo("\ninterrupted; the same command goes on from here", err=True)
+        sys.exit(130)
+    sys.exit(0 if complete else 1)
+
+
 def parse_options(given: tuple[str, ...]) -> dict[str, Any]:
     """``KEY=VALUE`` pairs as a dict; a value that is JSON is read as such, anything else stays text.
 

@@ -31,6 +31,10 @@ class TrainingError(LacunaError):
         self.facts: dict[str, Any] = dict(facts or {})
 
 
+class BusyError(TrainingError):
+    """Another process is at it: wait for that one, or do something else first."""
+
+
 class UnsafePickleError(LacunaError):
     """A pickle asks for something that is not on the allow-list; nothing of it was executed."""
 

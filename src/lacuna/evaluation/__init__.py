@@ -6,6 +6,7 @@
 """
 
 from lacuna.evaluation.brief import brief, learning_table, robustness_table
+from lacuna.evaluation.bundle import Tables, judge_recoveries, tabulate
 from lacuna.evaluation.ceiling import CEILINGS, has_ceiling, sweep_ceilings
 from lacuna.evaluation.counts import Counts, constant_counts, count
 from lacuna.evaluation.curves import auilc, effective_robustness, relative_robustness
@@ -31,6 +32,7 @@ __all__ = [
     "Predictions",
     "RecoveryConfig",
     "Sweep",
+    "Tables",
     "above_ceiling",
     "above_constant",
     "areas",
@@ -42,6 +44,7 @@ __all__ = [
     "count",
     "effective_robustness",
     "has_ceiling",
+    "judge_recoveries",
     "learning_table",
     "metric",
     "metrics_of",
@@ -56,4 +59,5 @@ __all__ = [
     "summarise_recovery",
     "sweep",
     "sweep_ceilings",
+    "tabulate",
 ]

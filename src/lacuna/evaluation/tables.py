@@ -70,7 +70,7 @@ def areas(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
         corpus, model, pattern, setting, metric, measure, mean, low, high, sd_over_seeds, seeds, mask_seeds, n, constant.
     """
     rows: list[Row] = []
-    for span in _spans(drawn):
+    for span in spans(drawn):
         for measure in span.measures:
             for m, metric in enumerate(drawn.metrics):
                 constant, replicated = drawn.constant[m], drawn.constant_draws[:, m]
@@ -94,7 +94,7 @@ def areas(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _shares(drawn: Bootstrap, span: _Span, level: float) -> list[Row]:
+def _shares(drawn: Bootstrap, span: Span, level: float) -> list[Row]:
     """Rows of ``share_of_ceiling``; none without a ceiling, and none for calibration, where a constant may be perfect.
 
     The most probable class is the ceiling of accuracy, its probabilities of log-loss; of F1 they are a close reference.
@@ -154,7 +154,7 @@ def compare(
         blocks = [
             (s.pattern, s.setting, "at_rate", s.rate, point[q], draws[:, q]) for q, s in enumerate(drawn.settings)
         ]  # (M,) and (B, M)
-        for span in _spans(drawn):
+        for span in spans(drawn):
             value, replicated = span.area(point[span.at].T), span.area(draws[:, span.at].transpose(0, 2, 1))
             blocks.append((span.pattern, span.setting, span.measures[0], float("nan"), value, replicated))
         for pattern, setting, measure, rate, value, replicated in blocks:
@@ -189,14 +189,14 @@ def above_ceiling(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
     Raises:
         ConfigError: the ceiling was not scored.
     """
-    cells = max(1, len(_spans(drawn)) * (len(drawn.models) - 1))
+    cells = max(1, len(spans(drawn)) * (len(drawn.models) - 1))
     table = compare(drawn, baseline=CEILING, level=1 - (1 - level) / cells)
     own = table[(table["metric"] == "accuracy") & (table["measure"] != "at_rate")]
     return own[own["low"] > 0].reset_index(drop=True)
 
 
 @dataclass(frozen=True)
-class _Span:
+class Span:
     """Settings that make one number together.
 
     Attributes:
@@ -224,19 +224,20 @@ class _Span:
         return self.area(values)
 
 
-def _spans(drawn: Bootstrap) -> list[_Span]:
+def spans(drawn: Bootstrap) -> list[Span]:
+    """What makes one number together: the rates of each pattern and setting, and the settings of patterns with one rate."""
     curves: dict[tuple[str, str], list[int]] = {}
     for q, s in enumerate(drawn.settings):
         curves.setdefault((s.pattern, s.setting), []).append(q)
-    spans, single = [], dict[str, list[int]]()
+    found, single = [], dict[str, list[int]]()
     for (pattern, setting), at in curves.items():
         if len(at) == 1:
             single.setdefault(pattern, []).extend(at)
             continue
         rates = [drawn.settings[q].rate for q in at]
         robustness = ("relative_robustness", "effective_robustness") if rates[0] == 0 else ()
-        spans.append(_Span(pattern, setting, at, rates, ("auilc", *robustness)))
-    return spans + [_Span(pattern, "", at, None, (SUBSETS,)) for pattern, at in single.items() if len(at) > 1]
+        found.append(Span(pattern, setting, at, rates, ("auilc", *robustness)))
+    return found + [Span(pattern, "", at, None, (SUBSETS,)) for pattern, at in single.items() if len(at) > 1]
 
 
 def _part(lead: Array, best: Array) -> Array:

@@ -4,6 +4,7 @@ Fill a :class:`Report` with the tables of :mod:`lacuna.evaluation` and call :fun
 """
 
 from lacuna.reporting.cards import model_card
+from lacuna.reporting.composed import composed
 from lacuna.reporting.facts import ModelFacts, Report, RunFacts
 from lacuna.reporting.figures import areas, curves, recall_by_class, training
 from lacuna.reporting.finding import Finding
@@ -11,6 +12,7 @@ from lacuna.reporting.frames import long_history
 from lacuna.reporting.headline import headline
 from lacuna.reporting.html import render_html
 from lacuna.reporting.matrices import comparisons, confusion, subsets
+from lacuna.reporting.provenance import run_facts
 from lacuna.reporting.report import write_report
 from lacuna.reporting.results import results_page
 from lacuna.reporting.study import StudyPage, render_study, study_plots
@@ -32,6 +34,7 @@ __all__ = [
     "areas_table",
     "comparisons",
     "comparisons_table",
+    "composed",
     "confusion",
     "curves",
     "headline",
@@ -42,6 +45,7 @@ __all__ = [
     "render_html",
     "render_study",
     "results_page",
+    "run_facts",
     "study_plots",
     "styles",
     "subsets",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lacuna.errors import TrainingError
+from lacuna.errors import BusyError, TrainingError
 
 LOCK = "lock"
 _log = logging.getLogger(__name__)
@@ -21,7 +21,8 @@ def locked(folder: Path) -> Iterator[None]:
     """Have a run folder to oneself; made if needed. The system lifts the lock when the process ends, even by SIGKILL.
 
     Raises:
-        TrainingError: another process has it, or the folder cannot be written to.
+        BusyError: another process has it.
+        TrainingError: the folder cannot be written to.
     """
     path = folder / LOCK
     try:
@@ -55,7 +56,7 @@ def _lock(path: Path) -> int | None:
         except BlockingIOError:
             owner = _owner(handle)
             os.close(handle)
-            raise TrainingError(
+            raise BusyError(
                 f"another process trains in {path.parent}\n  found: {owner}\n"
                 "  do: wait for it or stop it, then run again; the run goes on from its last checkpoint"
             ) from None

@@ -12,8 +12,9 @@ from lacuna.corpus import Corpus
 from lacuna.corpus.statistics import Statistics
 from lacuna.pipelines.checks import check_statistics
 from lacuna.pipelines.parameters import Models, Train, check_labels, training_config
-from lacuna.training import TrainedRecognizer, fit
-from lacuna.training.identity import Recipe, run_key
+from lacuna.training import TrainedRecognizer
+from lacuna.training.identity import Recipe
+from lacuna.training.runs import fit_among
 
 logger = logging.getLogger(__name__)
 
@@ -43,20 +44,8 @@ def train_recognizers(
         own = models.of(label)
         config = training_config(train.training | own.training)
         for seed in train.seeds:
-            key = run_key(Recipe(own.model, own.settings, schema, learn, choose, standard, config, seed))
-            folder = train.checkpoints / own.model / f"seed-{seed}-{key}"
-            fitted = fit(
-                own.model,
-                schema,
-                learn,
-                choose,
-                standard,
-                config,
-                seed=seed,
-                folder=folder,
-                settings=own.settings,
-                label=label,
-            )
+            recipe = Recipe(own.model, own.settings, schema, learn, choose, standard, config, seed)
+            fitted = fit_among(train.checkpoints, recipe, label)
             chosen = fitted.trained.selection
             logger.info("%s, seed %d: valid %s %.3f at epoch %d", label, seed, chosen.metric, chosen.value, chosen.epoch)
             trained.append(fitted.trained)

@@ -1,0 +1,81 @@
+"""Where cells run: in processes of this machine, or on a cluster. Both are other people's libraries; nothing is home-made."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from lacuna.bench.cell import Job
+from lacuna.bench.run import Outcome, run_job
+from lacuna.errors import ConfigError
+
+Execute = Callable[[Sequence[Job]], Iterator[Outcome]]
+IDLE = 15.0  # seconds after which a process without work ends, also if the command that started it was killed
+RETRIES = 10  # of a task whose machine or process was lost
+
+
+def local(workers: int) -> Execute:
+    """Run cells in processes that joblib starts afresh (loky), each with one thread; with one worker in this very process.
+
+    Args:
+        workers: how many processes.
+
+    Returns:
+        A function from jobs to outcomes, as they come. It raises ``concurrent.futures.process.BrokenProcessPool`` if one of the
+        processes was killed.
+    """
+    if workers < 1:
+        raise ConfigError(f"at least one worker is needed, not {workers}")
+
+    def execute(jobs: Sequence[Job]) -> Iterator[Outcome]:
+        from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
+
+        with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE):
+            pool = Parallel(n_jobs=workers, batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered")
+        yield from pool(delayed(run_job)(job) for job in jobs)
+
+    return execute
+
+
+def on_ray(address: str, retries: int = RETRIES) -> Execute:
+    """Run each cell as a task of a Ray cluster, which starts a task again if its process or machine is lost.
+
+    The project's folder is one that all machines share, at the same path, with the same code.
+
+    Args:
+        address: as for ``ray.init``: ``auto``, ``host:port`` or ``ray://host:port``.
+        retries: of a task that was lost; an error of the cell itself is an outcome, and no reason to try again.
+
+    Raises:
+        ConfigError: Ray is not installed, or there is no cluster at the address.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise ConfigError("--ray needs the extra `cluster`: python -m pip install 'lacuna[cluster]'") from None
+
+    def execute(jobs: Sequence[Job]) -> Iterator[Outcome]:
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ConfigError(f"there is no Ray cluster at '{address}': {error}") from None
+        try:
+            task: Any = ray.remote(run_job)
+            waiting = {}
+            for job in jobs:
+                needs = {"num_cpus": 1, "num_gpus": 1 if job.cell.training.device.startswith("cuda") else 0}
+                waiting[task.options(**needs, max_retries=retries, retry_exceptions=False).remote(job)] = job
+            while waiting:
+                (ready,), _ = ray.wait(list(waiting), num_returns=1)
+                job = waiting.pop(ready)
+                try:
+                    yield ray.get(ready)
+                except ray.exceptions.RayTaskError as error:  # not of the cell: those are outcomes
+                    yield Outcome(job.key, "failed", reason=str(error.cause or error))
+                except ray.exceptions.RayError as error:
+                    yield Outcome(job.key, "failed", reason=f"lost {retries + 1} times on the cluster: {error}")
+        finally:
+            ray.shutdown()
+
+    return execute

@@ -1,0 +1,98 @@
+"""Run what is not done of a grid, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+
+from lacuna.bench.cell import Job
+from lacuna.bench.executors import Execute
+from lacuna.bench.run import Outcome
+from lacuna.bench.store import is_done
+
+RESTARTS = 3  # of a pool that dies without having finished a cell since
+
+
+@dataclass
+class Progress:
+    """How far a grid is.
+
+    Attributes:
+        total: cells of the grid.
+        done: cells that are finished.
+        failed: reason by key of those that failed.
+        lost: keys of those that never ended, because their process was killed again and again.
+        ran: how many cells ended in this run.
+        started: of this run, monotonic seconds.
+    """
+
+    total: int
+    done: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    ran: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> int:
+        """Cells that nobody has ended yet."""
+        return self.total - self.done - len(self.failed)
+
+    @property
+    def eta(self) -> float:
+        """Seconds that the rest will take if it goes on like this; NaN before the first cell has ended."""
+        return self.left * (time.monotonic() - self.started) / self.ran if self.ran else float("nan")
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell is finished."""
+        return self.done == self.total
+
+
+def run_grid(
+    jobs: Sequence[Job],
+    execute: Execute,
+    tell: Callable[[Job, Outcome, Progress], None] = lambda *_: None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Progress:
+    """Run every cell that is not done; those that failed before are tried again.
+
+    A process that is killed (for memory, say) takes the pool with it; the pool is started again for what is left, unless it dies
+    three times without having ended a cell in between.
+
+    Args:
+        jobs: cells; equal keys are one.
+        execute: of :mod:`lacuna.bench.executors`.
+        tell: called when a cell has ended.
+        warn: called when the pool died.
+
+    Returns:
+        What is done, what failed, and what was lost.
+    """
+    unique = {job.key: job for job in jobs}
+    left = {key: job for key, job in unique.items() if not is_done(job.folder / key)}
+    progress = Progress(total=len(unique), done=len(unique) - len(left))
+    deaths = 0
+    while left:
+        before = len(left)
+        try:
+            for outcome in execute(list(left.values())):
+                if outcome.state == "busy":  # another process is at it: last, and then with patience
+                    left[outcome.key] = left.pop(outcome.key)._replace(wait=True)
+                    continue
+                job = left.pop(outcome.key)
+                progress.ran += 1
+                if outcome.state == "done":
+                    progress.done += 1
+                else:
+                    progress.failed[outcome.key] = outcome.reason
+                tell(job, outcome, progress)
+        except BrokenProcessPool:
+            deaths = deaths + 1 if len(left) == before else 0
+            if deaths == RESTARTS:
+                progress.lost = list(left)
+                break
+            warn(f"a worker was killed (out of memory?); {len(left)} cells are left, starting again with them")
+    return progress

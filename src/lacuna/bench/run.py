@@ -1,0 +1,104 @@
+"""What a worker does: train one cell, score it, keep the result, and never fail without saying why."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pandas as pd
+
+from lacuna.bench.cell import Cell, Job, key_of
+from lacuna.bench.store import Result, is_done, save_failure, save_result, tidy
+from lacuna.errors import BusyError, DataError
+from lacuna.evaluation import judge_recoveries, sweep, sweep_ceilings
+from lacuna.training.device import pick_device, reproducible
+from lacuna.training.lock import locked
+from lacuna.training.runs import fit_among
+
+State = Literal["done", "failed", "busy"]
+POLL = 0.5  # seconds between two looks at a cell that another process has
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a cell ended.
+
+    Attributes:
+        key: of the cell.
+        state: ``done``; ``failed``, with a reason; or ``busy``: another process was at it.
+        seconds: wall-clock time; 0 if it was done before.
+        reason: why it failed, in one sentence or more.
+    """
+
+    key: str
+    state: State
+    seconds: float = 0.0
+    reason: str = ""
+
+
+def run_job(job: Job) -> Outcome:
+    """Run a cell unless it is done, and keep its result or the reason why there is none.
+
+    One process a cell: a second one comes back with ``busy``, or waits if the job says so. Interrupts are not caught, so that the
+    cell is left half-way; the next attempt trains on from the last checkpoint.
+    """
+    while True:
+        try:
+            return _run(job)
+        except BusyError as error:
+            if not job.wait:
+                return Outcome(job.key, "busy", reason=str(error))
+        time.sleep(POLL)
+
+
+def _run(job: Job) -> Outcome:
+    place, began = job.folder / job.key, time.monotonic()
+    if is_done(place):
+        return Outcome(job.key, "done")
+    with locked(place):
+        if is_done(place):  # another process ended it just now
+            return Outcome(job.key, "done")
+        tidy(place)
+        try:
+            identity = job.cell.identity()
+            if (found := key_of(identity)) != job.key:
+                raise DataError(
+                    "this worker sees another corpus, code or device than the command that planned the cell",
+                    corpus=job.cell.corpus.name,
+                    expected=f"cell {job.key}",
+                    found=f"cell {found}",
+                    hint="the same version of Lacuna and torch on every machine, and one shared folder",
+                )
+            result = work(job.cell)
+            save_result(place, replace(result, seconds=time.monotonic() - began), identity)
+        except BusyError:  # `kedro run` trains the same run just now
+            raise
+        except Exception as error:  # the others shall go on, whatever it is
+            reason = str(error) or type(error).__name__
+            save_failure(place, reason, type(error).__name__, traceback.format_exc())
+            return Outcome(job.key, "failed", time.monotonic() - began, reason)
+    return Outcome(job.key, "done", time.monotonic() - began)
+
+
+def work(cell: Cell) -> Result:
+    """Train and score one cell: all patterns, rates and mask seeds.
+
+    Raises:
+        LacunaError: as training and scoring do.
+    """
+    at, protocol = cell.scene(), cell.protocol
+    labels = at.train.utterances.labels[at.schema.target.name]
+    nothing = pd.DataFrame()
+    if cell.is_ceiling:
+        with reproducible(protocol.threads):
+            sweeps = sweep_ceilings(at.test, cell.plans(), training_labels=labels)
+        return Result(tuple(sweeps), None, nothing, nothing, nothing, 0.0)
+    trained, history = fit_among(cell.checkpoints, cell.recipe())
+    device = pick_device(protocol.device)
+    with reproducible(protocol.threads):
+        swept = sweep(trained, at.test, cell.plans(), training_labels=labels, device=device)
+        recovery, points = judge_recoveries([trained], at.test, protocol.evaluation, protocol.recovery_rates, device=device)
+    rows = pd.DataFrame(history).assign(model=trained.label, seed=cell.seed)
+    return Result((swept,), trained, rows, recovery, points, 0.0)

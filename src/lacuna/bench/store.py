@@ -1,0 +1,149 @@
+"""What a cell leaves in its folder; ``done.json`` is written last and names everything else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from lacuna.atomic import TEMPORARY, Stored, store, sweep_stale, write_json
+from lacuna.corpus.schema import Target
+from lacuna.errors import DataError
+from lacuna.evaluation.protocol import Condition
+from lacuna.evaluation.sweep import Sweep
+from lacuna.evaluation.tables import CEILING
+from lacuna.training.trained import TrainedRecognizer, load_recognizer, save_recognizer
+
+DONE, FAILED, RECOGNIZER = "done.json", "failed.json", "recognizer"
+VERSION = 1
+TABLES = ("history", "recovery", "points")
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What came out of a cell.
+
+    Attributes:
+        sweeps: one of a trained recogniser; of the ceiling one with the whole dialogue and one without.
+        trained: the recogniser; ``None`` for the ceiling.
+        history: of training, one row an epoch.
+        recovery: of :func:`lacuna.evaluation.score_recovery`.
+        points: of :func:`lacuna.evaluation.recovered_points`.
+        seconds: wall-clock time of the cell, without what a killed attempt took.
+    """
+
+    sweeps: tuple[Sweep, ...]
+    trained: TrainedRecognizer | None
+    history: pd.DataFrame
+    recovery: pd.DataFrame
+    points: pd.DataFrame
+    seconds: float
+
+    def named(self, label: str) -> Result:
+        """The same under the label that a contest gives it; mean fill and ceiling keep their names."""
+        if self.trained is None:
+            return self
+        old, frames = self.trained.label, {}
+        for name in TABLES:
+            table = getattr(self, name)
+            frames[name] = table.assign(model=table["model"].replace(old, label)) if "model" in table else table
+        sweeps = tuple(replace(s, model=label) if s.model != CEILING else s for s in self.sweeps)
+        return replace(self, sweeps=sweeps, trained=replace(self.trained, label=label), **frames)
+
+
+def is_done(place: Path) -> bool:
+    """Whether a cell was finished."""
+    return (place / DONE).is_file()
+
+
+def save_result(place: Path, result: Result, identity: dict[str, Any]) -> None:
+    """Write everything, the marker last.
+
+    Args:
+        place: folder of the cell.
+        result: what came out.
+        identity: all that decided it.
+    """
+    arrays = {f"counts.{i}": s.counts for i, s in enumerate(result.sweeps)}
+    arrays |= {f"constant.{i}": s.constant for i, s in enumerate(result.sweeps)}
+    files = {"sweeps": store(place, "sweeps", "safetensors", lambda path: save_file(arrays, path))}
+    for name in TABLES:
+        table: pd.DataFrame = getattr(result, name)
+        files[name] = store(place, name, "parquet", lambda path, table=table: table.to_parquet(path, index=False))  # type: ignore[misc]
+    if result.trained is not None:
+        save_recognizer(result.trained, place / RECOGNIZER)
+    content = {
+        "format": VERSION,
+        "identity": identity,
+        "seconds": round(result.seconds, 3),
+        "trained": result.trained is not None,
+        "sweeps": [_heading(s) for s in result.sweeps],
+        "files": {name: asdict(stored) for name, stored in files.items()},
+    }
+    write_json(place / DONE, json.loads(json.dumps(content, default=list)))
+    for name, stored in files.items():
+        sweep_stale(place, name, [stored.name])
+    (place / FAILED).unlink(missing_ok=True)
+
+
+def load_result(place: Path) -> Result:
+    """Read a finished cell back; no pickle is involved.
+
+    Raises:
+        DataError: it was not finished, or its files are not what was written.
+    """
+    if not is_done(place):
+        raise DataError("the cell is not finished", corpus=place.name, hint="run the same `lacuna bench` again")
+    try:
+        content = json.loads((place / DONE).read_text("utf-8"))
+        if content["format"] != VERSION:
+            raise DataError("the cell has another format", corpus=place.name, expected=VERSION, found=content["format"])
+        files = {name: Stored(**entry).check(place) for name, entry in content["files"].items()}
+        arrays = load_file(files["sweeps"])
+        sweeps = tuple(
+            Sweep(
+                corpus=head["corpus"],
+                model=head["model"],
+                seed=head["seed"],
+                target=Target(**head["target"]),
+                conditions=tuple(Condition(*condition) for condition in head["conditions"]),
+                counts=arrays[f"counts.{i}"],
+                constant=arrays[f"constant.{i}"],
+                fingerprint=head["fingerprint"],
+            )
+            for i, head in enumerate(content["sweeps"])
+        )
+        frames = {name: pd.read_parquet(files[name]) for name in TABLES}
+        trained = load_recognizer(place / RECOGNIZER) if content["trained"] else None
+        return Result(sweeps, trained, **frames, seconds=content["seconds"])
+    except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
+        found, hint = f"{type(error).__name__}: {error}", f"delete {place} and run again"
+        raise DataError("the cell cannot be read", corpus=place.name, found=found, hint=hint) from error
+
+
+def save_failure(place: Path, reason: str, kind: str, where: str) -> None:
+    """Keep why a cell failed; it is tried again by the next run."""
+    write_json(place / FAILED, {"reason": reason, "error": kind, "where": where})
+
+
+def tidy(place: Path) -> None:
+    """Delete the temporary files of killed attempts; only while the cell is locked."""
+    for path in place.glob(f"{TEMPORARY}*"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def _heading(one: Sweep) -> dict[str, Any]:
+    return {
+        "corpus": one.corpus,
+        "model": one.model,
+        "seed": one.seed,
+        "target": asdict(one.target),
+        "conditions": [[c.pattern, c.setting, c.rate, c.mask_seed, c.measured] for c in one.conditions],
+        "fingerprint": one.fingerprint,
+    }

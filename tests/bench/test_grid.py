@@ -1,0 +1,154 @@
+"""Failures, processes at the same cell, and workers that are killed: the others go on, and nothing is said twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import pytest
+
+from lacuna.bench import Cell, Job, Outcome, gather, grid, local, plan, run_grid, run_job
+from lacuna.errors import ConfigError, DataError
+from lacuna.pipelines.environments import ingested, read_environment
+from lacuna.pipelines.grid_command import Asked, run
+from lacuna.training.lock import locked
+
+Make = Callable[..., Cell]
+
+
+def here(jobs: Sequence[Job]) -> Iterator[Outcome]:
+    return map(run_job, jobs)
+
+
+def test_a_cell_that_fails_says_why_and_the_others_are_finished(make_cell: Make, tmp_path: Path) -> None:
+    wrong = make_cell(label="wrong", settings={"hidden": 3}, checkpoints=tmp_path / "a file")
+    (tmp_path / "a file").write_text("")
+    contest = plan("tiny", [make_cell(model="prior", label="prior"), wrong])
+    told: list[str] = []
+    progress = run_grid(contest.jobs(tmp_path), here, lambda job, outcome, _: told.append(outcome.state))
+    key = contest.keys[1]
+    assert (progress.done, list(progress.failed), progress.complete) == (2, [key], False)
+    assert sorted(told) == ["done", "done", "failed"]
+    kept = json.loads((tmp_path / key / "failed.json").read_text())
+    assert "nothing can be written to" in kept["reason"]
+    assert "Traceback" in kept["where"]
+    assert gather(contest, tmp_path).unfinished == ("wrong, seed 0",)
+
+    (tmp_path / "a file").unlink()  # what was wrong is put right: only that cell runs
+    told.clear()
+    progress = run_grid(contest.jobs(tmp_path), here, lambda job, outcome, _: told.append(job.key))
+    assert (progress.complete, told) == (True, [key])
+    assert not (tmp_path / key / "failed.json").exists()
+    assert {s.model for s in gather(contest, tmp_path).sweeps} == {"prior", "wrong", "oracle", "oracle (one turn)"}
+
+
+def test_nothing_finished_is_no_page(make_cell: Make, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no cell of 'tiny' is finished"):
+        gather(plan("tiny", [make_cell()]), tmp_path)
+
+
+def test_a_cell_that_another_process_has_comes_last_and_is_waited_for(make_cell: Make, tmp_path: Path) -> None:
+    contest = plan("tiny", [make_cell(model="prior", label="prior"), make_cell(model="prior", label="other", seed=1)])
+    jobs, order = contest.jobs(tmp_path), list[str]()
+    busy = threading.Event()
+
+    def other() -> None:
+        with locked(tmp_path / jobs[0].key):
+            busy.set()
+            while len(order) < 2:
+                time.sleep(0.01)
+
+    process = threading.Thread(target=other)  # the lock belongs to an open file: a thread stands for a process
+    process.start()
+    busy.wait()
+    assert run_job(jobs[0]).state == "busy"
+    progress = run_grid(jobs, here, lambda job, *_: order.append(job.key))
+    process.join()
+    assert progress.complete
+    assert order == [jobs[1].key, jobs[2].key, jobs[0].key]
+
+
+def _die_once(job: Job) -> Outcome:
+    """As a worker that the system kills for memory in its first cell."""
+    mark = job.folder / "killed"
+    try:
+        mark.touch(exist_ok=False)
+    except FileExistsError:
+        return run_job(job)
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def test_a_killed_worker_costs_no_cell(make_cell: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lacuna.bench import executors
+
+    contest = plan("tiny", [make_cell(model="prior", label=f"prior{s}", seed=s) for s in range(3)])
+    monkeypatch.setattr(executors, "run_job", _die_once)
+    warnings: list[str] = []
+    progress = run_grid(contest.jobs(tmp_path), local(2), warn=warnings.append)
+    assert progress.complete
+    assert len(warnings) == 1
+    assert "a worker was killed" in warnings[0]
+
+
+def test_a_pool_that_always_dies_is_given_up(make_cell: Make, tmp_path: Path) -> None:
+    def dying(jobs: Sequence[Job]) -> Iterator[Outcome]:
+        raise BrokenProcessPool
+        yield
+
+    contest = plan("tiny", [make_cell()])
+    progress = run_grid(contest.jobs(tmp_path), dying)
+    assert not progress.complete
+    assert progress.lost == [job.key for job in contest.jobs(tmp_path)]
+    assert grid.RESTARTS == 3
+
+
+def test_workers_are_counted() -> None:
+    with pytest.raises(ConfigError, match="at least one worker"):
+        local(0)
+
+
+def test_what_was_typed_makes_a_grid_or_says_why_not(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    wrong = project / "wrong.yml"
+    wrong.write_text("environments: [tiny]\nmodel: [mlp]\n")
+    for asked, message in [
+        (Asked(), "name environments, or say --config FILE; there are: duet, tiny"),
+        (Asked(("mars",)), "there is no environment 'mars' in conf/; there are: duet, tiny"),
+        (Asked(("tiny", "tiny")), "'tiny' is named twice"),
+        (Asked(("tiny",), Path("grid.yml")), "either names or --config"),
+        (Asked(config=Path("nowhere.yml")), "nowhere.yml cannot be read: No such file"),
+        (Asked(config=wrong), "model: Extra inputs are not permitted"),
+        (Asked(("tiny",), models="mlp+elsewhere"), "'elsewhere' is neither a label nor a registered model"),
+        (Asked(("tiny",), seeds="one"), "seeds"),
+    ]:
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            run(asked, print, listing=True)
+    lines: list[str] = []
+    assert run(Asked(("tiny",), seeds="0"), lines.append, listing=True)
+    assert [line.split()[0] for line in lines[1:]] == ["open"] * 4
+    assert [line.split(maxsplit=2)[2] for line in lines[1:]] == [
+        "tiny prior seed 0",
+        "tiny linear seed 0",
+        "tiny mlp seed 0",
+        "tiny oracle",
+    ]
+    assert not (project / "data/09_bench").exists()
+
+
+def test_the_corpus_is_made_again_only_if_its_settings_changed(project: Path) -> None:
+    first = read_environment(project, "tiny")
+    facts = ingested(first, project)
+    manifest = first.corpus / "corpus.json"
+    before = manifest.stat().st_mtime_ns
+    assert ingested(first, project) == facts
+    assert manifest.stat().st_mtime_ns == before
+    (project / "conf/tiny/parameters.yml").write_text("ingest: {duet: {preset: tiny, changes: {seed: 5}}}\n")
+    assert ingested(read_environment(project, "tiny"), project)["digest"] != facts["digest"]

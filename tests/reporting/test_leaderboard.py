@@ -1,0 +1,85 @@
+"""The leaderboard: what counts for a rank, what is said of few corpora, and a page that needs nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lacuna.errors import DataError
+from lacuna.evaluation.ranks import Standing
+from lacuna.reporting.leaderboard import Board, Leaderboard, leaderboard_markdown
+from lacuna.reporting.leaderboard_page import write_board
+
+MODELS = ("prior", "mlp", "gru", "<b>")
+
+
+def board(name: str, points: list[float], data: str = "", models: tuple[str, ...] = MODELS, higher: bool = True) -> Board:
+    values = np.array(points)[:, None] + [0.0, 0.02]
+    draws = values + np.random.default_rng(len(name)).normal(size=(200, len(points), 2)) * 0.01
+    panels = (("rmm", ""), ("outage", ""))
+    metric = "weighted_f1" if higher else "mae"
+    one = Standing(name, metric, higher, models, panels, "auilc", values, draws, 0.2, 0.95, 30)
+    return Board(one, dict.fromkeys(models, 3), ("prior",), 80, data or name)
+
+
+@pytest.fixture
+def page() -> Leaderboard:
+    first = board("mosi", [0.2, 0.5, 0.51, 0.3])
+    second = board("youtube", [0.6, 0.2, 0.21, 0.5], higher=False)
+    again = board("mosi_again", [0.2, 0.5, 0.6], data="mosi", models=("prior", "mlp", "extra"))
+    return Leaderboard("floor", (first, second, again), {"mosi": "../mosi/report.html"})
+
+
+def test_each_corpus_counts_once_and_references_have_no_rank(page: Leaderboard) -> None:
+    assert [b.name for b in page.counted] == ["mosi", "youtube"]
+    assert page.models == ["mlp", "gru", "<b>"]
+    assert page.left_out == ["extra"]
+    assert page.ranks["rank"].tolist() == [1.5, 1.5, 3]
+    assert page.groups == [["gru", "mlp"]]
+    text = " ".join(page.sentences)
+    assert "mosi_again has the test utterances of mosi: it is shown, and counts for no rank." in text
+    assert "Not ranked, for they were not measured on every corpus: extra." in text
+    assert "Ranks over 2 corpora carry little" in text
+    assert "do not tell mlp apart from it" in text
+    assert "On youtube not above the constant answer: mlp, gru and <b>." in text  # an error of 0.2 is what the constant has
+    assert "On mosi not above" not in text
+
+
+def test_unfinished_cells_are_said(page: Leaderboard) -> None:
+    one = page.boards[0]
+    late = Board(one.standing, one.seeds, one.references, one.utterances, one.data, ("gru, seed 2",))
+    assert "mosi is not finished: gru, seed 2 are missing" in " ".join(Leaderboard("x", (late,)).sentences)
+
+
+def test_every_table_shows_the_constant_answer_and_intervals(page: Leaderboard) -> None:
+    table = page.board_table(page.boards[0])
+    assert table.columns[1:] == ("whole modalities (rmm)", "outages over several turns (outage)", "mean of patterns", "Seeds")
+    assert [row[0] for row in table.rows] == ["gru", "mlp", "<b>", "prior (reference)", "constant answer"]
+    assert table.rows[0][3].mark == "best"  # type: ignore[union-attr]
+    assert page.boards[1].order[0] == "mlp"  # of errors the smaller is the better
+
+
+def test_the_same_boards_give_the_same_text_and_time_is_kept_apart(page: Leaderboard, tmp_path: Path) -> None:
+    for made in ("today", "tomorrow"):
+        write_board(tmp_path / made, page, {"command": "lacuna bench mosi", "made": made})
+    for name in ("leaderboard.md", "ranks.csv", "pairs.csv", "board-mosi.csv"):
+        assert (tmp_path / "today" / name).read_bytes() == (tmp_path / "tomorrow" / name).read_bytes()
+    assert json.loads((tmp_path / "tomorrow/provenance.json").read_text())["made"] == "tomorrow"
+    assert "today" not in leaderboard_markdown(page)
+
+
+def test_the_page_loads_nothing_and_takes_no_name_for_markup(page: Leaderboard, tmp_path: Path) -> None:
+    text = write_board(tmp_path, page, {"command": "lacuna bench"}).read_text("utf-8")
+    head = text.split("<script")[0]
+    assert "default-src 'none'" in head
+    assert 'src="' not in head
+    assert '<th scope="row">&lt;b&gt;</th>' in text
+    assert 'href="../mosi/report.html"' in text
+
+
+def test_no_corpus_is_no_page() -> None:
+    with pytest.raises(DataError, match="at least one corpus"):
+        Leaderboard("none", ())
