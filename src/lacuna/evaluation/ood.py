@@ -25,7 +25,7 @@ from lacuna.evaluation.groups import GROUPS, Recognised, worst_groups
 from lacuna.evaluation.intervals import Bootstrap, bootstrap, interval, resampled
 from lacuna.evaluation.predict import answer, inference, loader_of, observe
 from lacuna.evaluation.protocol import Condition, condition_of
-from lacuna.evaluation.sweep import Sweep, digest_of, fingerprint_of, groups_of, target_of
+from lacuna.evaluation.sweep import MOST_GROUPS, Sweep, digest_of, fingerprint_of, groups_of, target_of
 from lacuna.evaluation.tables import areas, summarise
 from lacuna.evaluation.together import dialogue_rows, drawn_together
 from lacuna.missing import Layout, MaskPlan
@@ -248,7 +248,7 @@ def _frames(
     for test in tests:
         layout, labels = Layout.of(test.corpus), test.corpus.utterances.labels[target.name]
         conditions = tuple(condition_of(plan, plan.over(layout).measured()) for plan in plans)
-        dialogue, total = groups_of(test.corpus, target, 512)
+        dialogue, total = groups_of(test.corpus, target, MOST_GROUPS)
         constant = constant_counts(target, training_labels, labels, dialogue, total).values
         known = labelled(target, labels)
         marked = fingerprint_of(test.corpus, dialogue, labels)
@@ -318,5 +318,5 @@ def _groups(
         for (test, label), found in recognised.items()
         if test == frame.test.name
     ]
-    everything = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    return everything.reindex(columns=GROUPS)
+    there = [table for table in tables if len(table)]
+    return pd.concat(there, ignore_index=True)[GROUPS] if there else pd.DataFrame(columns=GROUPS)

@@ -50,7 +50,7 @@ def compose_report(
     constant = [label for label, own in by_label.items() if own[0].name == "prior"]
     target = recognizers[0].schema.target
     return Report(
-        facts=_run_facts(recognizers, corpus_facts, evaluate, parameters),
+        facts=run_facts(recognizers, corpus_facts, evaluate, parameters),
         summary=summary,
         primary=primary(target),
         areas=areas,
@@ -70,7 +70,7 @@ def draw_figures(summary: pd.DataFrame) -> tuple[go.Figure, go.Figure]:
     return curves(summary), subsets(summary)
 
 
-def _run_facts(
+def run_facts(
     recognizers: list[TrainedRecognizer], corpus_facts: dict[str, Any], evaluate: Evaluate, parameters: dict[str, Any]
 ) -> RunFacts:
     """What was run, as the recognisers and tables tell it; the parameters may have changed since."""
