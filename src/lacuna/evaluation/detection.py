@@ -1,8 +1,8 @@
 """Does a model notice that something is out of distribution? AUROC of two scores that need no training.
 
-``energy``: minus the log of the summed exponentials of the logits (Liu et al., NeurIPS 2020, arXiv 2010.03759); it sees how large the
-logits are, so it says nothing of a model whose logits are log-probabilities (``prior``, and models with MACI where tau is above 0).
-``max_probability``: one minus the largest probability (Hendrycks & Gimpel, ICLR 2017, arXiv 1610.02136).
+``energy``: minus the log of the summed exponentials of the logits (Liu et al., NeurIPS 2020, arXiv 2010.03759); it sees how
+large the logits are, so it says nothing of a model whose logits are log-probabilities (``prior``, and models with MACI where
+tau is above 0). ``max_probability``: one minus the largest probability (Hendrycks & Gimpel, ICLR 2017, arXiv 1610.02136).
 """
 
 from __future__ import annotations

@@ -38,9 +38,9 @@ def gaps(drawn: Mapping[str, Bootstrap], reference: str, level: float = 0.95) ->
         level: of the intervals.
 
     Returns:
-        test, model, pattern, setting, metric, measure (``at_rate``, or ``auilc`` with rate NaN), rate, gap (positive = worse than on
-        the reference, whatever the metric's direction), low, high, p_value (two-sided, uncorrected), constant_gap with its
-        interval (what the constant answer loses: the part that label shift alone explains), seeds, n_iid, n.
+        test, model, pattern, setting, metric, measure (``at_rate``, or ``auilc`` with rate NaN), rate, gap (positive = worse
+        than on the reference, whatever the metric's direction), low, high, p_value (two-sided, uncorrected), constant_gap with
+        its interval (what the constant answer loses: the part that label shift alone explains), seeds, n_iid, n.
 
     Raises:
         ConfigError: the tests were not scored under the same conditions.
@@ -75,9 +75,7 @@ def gaps(drawn: Mapping[str, Bootstrap], reference: str, level: float = 0.95) ->
     return pd.DataFrame(rows, columns=GAPS)
 
 
-def _blocks(
-    settings: tuple[Setting, ...], point: Array, draws: Array
-) -> list[tuple[str, str, str, float, Array, Array]]:
+def _blocks(settings: tuple[Setting, ...], point: Array, draws: Array) -> list[tuple[str, str, str, float, Array, Array]]:
     """Every setting by itself, and the area under every curve: values (M,) and replicates (B, M)."""
     blocks = [(s.pattern, s.setting, "at_rate", s.rate, point[q], draws[:, q]) for q, s in enumerate(settings)]
     curves: dict[tuple[str, str], list[int]] = {}

@@ -57,9 +57,7 @@ class Recognised:
         self.seeds += 1
 
 
-def worst_groups(
-    found: Recognised, conditions: Sequence[Condition], settings: Sequence[Setting], least: int
-) -> pd.DataFrame:
+def worst_groups(found: Recognised, conditions: Sequence[Condition], settings: Sequence[Setting], least: int) -> pd.DataFrame:
     """The group with the least accuracy, by setting and by what groups are of.
 
     Args:
@@ -69,8 +67,8 @@ def worst_groups(
         least: smaller groups are passed over; where none is left there is no row.
 
     Returns:
-        pattern, setting, rate, by, group, accuracy, n (utterances of the group), groups (how many were large enough), overall. The
-        least of several noisy numbers is too low on average, the more so the smaller the groups.
+        pattern, setting, rate, by, group, accuracy, n (utterances of the group), groups (how many were large enough), overall.
+        The least of several noisy numbers is too low on average, the more so the smaller the groups.
     """
     rows: list[dict[str, object]] = []
     known = found.truth >= 0

@@ -45,7 +45,16 @@ def curves(report: OodReport, panel: Panel, looks: Mapping[str, Style]) -> go.Fi
             if test in (IID, OOD) and len(sure):
                 band = {"x": [*sure["rate"], *sure["rate"][::-1]], "y": [*sure["high"], *sure["low"][::-1]]}
                 figure.add_trace(
-                    go.Scatter(common, **band, fill="toself", fillcolor=look.band, mode="lines", line={"width": 0}, hoverinfo="skip", showlegend=False),
+                    go.Scatter(
+                        common,
+                        **band,
+                        fill="toself",
+                        fillcolor=look.band,
+                        mode="lines",
+                        line={"width": 0},
+                        hoverinfo="skip",
+                        showlegend=False,
+                    ),
                     **at,
                 )
             figure.add_trace(
@@ -65,21 +74,39 @@ def curves(report: OodReport, panel: Panel, looks: Mapping[str, Style]) -> go.Fi
         flat = rows_where(own, model=model, test=OOD).sort_values("rate")
         grey = {"color": GREY, "dash": "dash", "width": 2}
         figure.add_trace(
-            go.Scatter(x=list(flat["rate"]), y=list(flat["constant"]), name=CONSTANT, legendgroup=CONSTANT, mode="lines", line=grey, showlegend=index == 0, hoverinfo="skip"),
+            go.Scatter(
+                x=list(flat["rate"]),
+                y=list(flat["constant"]),
+                name=CONSTANT,
+                legendgroup=CONSTANT,
+                mode="lines",
+                line=grey,
+                showlegend=index == 0,
+                hoverinfo="skip",
+            ),
             **at,
         )
     for column in range(1, COLUMNS + 1):
         figure.update_xaxes(title_text=RATE_AXIS, tickformat=".0%", row=rows, col=column)
     for row in range(1, rows + 1):
         figure.update_yaxes(title_text=metric_label(report.primary), row=row, col=1)
-    alt = f"Line charts, one a model: {metric_label(report.primary)} on every test against the missing rate, {panel_label(*panel)}."
+    room = 1 - 0.06 / rows  # for the titles of the first row, which the page would cut off
+    for axis in figure.select_yaxes():
+        axis.domain = [room * edge for edge in axis.domain]
+    for title in figure.layout.annotations:
+        title.y = room * title.y
+    alt = (
+        f"Line charts, one a model: {metric_label(report.primary)} on every test against the missing rate, {panel_label(*panel)}."
+    )
     return finish(figure, "Each model on every test", height=60 + 230 * rows, alt=alt)
 
 
 def gaps(report: OodReport, panel: Panel, looks: Mapping[str, Style]) -> go.Figure:
     """Dots with intervals: what each model loses on each test, as mean over rates; the line at 0 is no loss."""
     own = rows_where(report.gaps, pattern=panel[0], setting=panel[1], metric=report.primary, measure="auilc")
-    return _dots(report, own.assign(value=own["gap"]), looks, zero=0.0, title=f"Lost in {metric_label(report.primary)}, mean over rates")
+    return _dots(
+        report, own.assign(value=own["gap"]), looks, zero=0.0, title=f"Lost in {metric_label(report.primary)}, mean over rates"
+    )
 
 
 def detection(report: OodReport, panel: Panel, score: str, looks: Mapping[str, Style]) -> go.Figure:
@@ -112,11 +139,17 @@ def _dots(report: OodReport, own, looks: Mapping[str, Style], *, zero: float, ti
                     "thickness": 1.5,
                     "width": 0,
                 },
-                customdata=[[plain(m), bracket(low, high)] for m, low, high in zip(models, here["low"], here["high"], strict=True)],
+                customdata=[
+                    [plain(m), bracket(low, high)] for m, low, high in zip(models, here["low"], here["high"], strict=True)
+                ],
                 hovertemplate="<b>%{customdata[0]}</b>, %{fullData.name}<br>%{x:.3f}%{customdata[1]}<extra></extra>",
             )
         )
     figure.add_vline(x=zero, line={"color": GREY, "dash": "dash", "width": 2})
-    figure.update_yaxes(tickmode="array", tickvals=list(range(len(models))), ticktext=[plain(m) for m in models], range=[len(models) - 0.5, -0.5])
+    figure.update_yaxes(
+        tickmode="array", tickvals=list(range(len(models))), ticktext=[plain(m) for m in models], range=[len(models) - 0.5, -0.5]
+    )
     figure.update_xaxes(title_text=title)
-    return finish(figure, title, height=120 + (16 * len(tests) + 16) * len(models), alt=f"Dots with intervals: {title}, by model and test.")
+    return finish(
+        figure, title, height=120 + (16 * len(tests) + 16) * len(models), alt=f"Dots with intervals: {title}, by model and test."
+    )

@@ -12,8 +12,10 @@ from plotly.offline import get_plotlyjs
 
 from lacuna.atomic import write_text
 from lacuna.reporting.html import Plot, script_json
-from lacuna.reporting.ood import IID, OodReport, about_tests, findings, tables_of
+from lacuna.reporting.ood import IID, OodReport, about_tests
 from lacuna.reporting.ood_figures import curves, detection, gaps, looks_of
+from lacuna.reporting.ood_findings import findings
+from lacuna.reporting.ood_tables import tables_of
 from lacuna.reporting.results import LIMITS, MISUSE
 from lacuna.reporting.style import GREY, SCALES, template
 from lacuna.reporting.table import Table, escape_markdown, to_csv, to_latex, to_markdown
@@ -33,11 +35,11 @@ SECTIONS = {
 OWN_LIMITS = (
     "The OOD test is made by a search over one property of one corpus. It is harder in that property only, and no model of how "
     "the world changes.",
-    "The divergence counts a word that moves either way. A test can be far from training and yet no harder, where words move that no "
-    "model relies on, or move towards what models expect.",
+    "The divergence counts a word that moves either way. A test can be far from training and yet no harder, where words move "
+    "that no model relies on, or move towards what models expect.",
     "IID and OOD test are small parts of one test split; intervals are wide, and are read before means.",
 )
-LONG = ("divergences", "tests", "summary", "areas", "gaps", "groups", "detection")
+LONG = ("divergences", "tests", "summary", "areas", "gaps", "groups", "detection", "comparisons")
 
 
 def write_ood_report(folder: Path, report: OodReport) -> Path:
@@ -85,7 +87,13 @@ def ood_results(report: OodReport) -> str:
         if tables[section]:
             lines += [f"## {title}", ""]
             for table in tables[section]:
-                lines += [f"**{capital(escape_markdown(table.caption))}.**", "", escape_markdown(table.note), "", to_markdown(table)]
+                lines += [
+                    f"**{capital(escape_markdown(table.caption))}.**",
+                    "",
+                    escape_markdown(table.note),
+                    "",
+                    to_markdown(table),
+                ]
     lines += ["Other metrics and all rates: `tables/` beside the report.", "", "## Data", ""]
     lines += [f"- {escape_markdown(note)}" for note in facts.notes]
     lines += [f"- `{name}` sha256 `{digest}`" for name, digest in sorted(facts.files.items())]
@@ -98,7 +106,7 @@ def reading(report: OodReport) -> list[str]:
     metrics = [m for m in (report.primary, "ece", "brier", "log_loss") if (report.summary["metric"] == m).any()]
     return [
         *(f"{metric_label(m)}: {metric_note(m)}." for m in dict.fromkeys(metrics)),
-        "Dialogues that two tests share are drawn together for the interval of a gap, others apart; training seeds are drawn too.",
+        "For the interval of a gap, dialogues that two tests share are drawn together, others apart, and so are training seeds.",
         "The gap of the constant answer is what a shift of labels alone explains.",
     ]
 
@@ -110,7 +118,11 @@ def run_lines(report: OodReport) -> list[tuple[str, str]]:
         ("Corpus", facts.corpus),
         ("Target", facts.target + (f" ({', '.join(facts.classes)})" if facts.classes else "")),
         ("Utterances", ", ".join(f"{part} {len(ids)}" for part, ids in report.parts.parts.items())),
-        ("Repartition", f"{config.kind}, unit {config.unit}, pool {config.pool}, budget {config.budget:g}, {config.steps} swaps, seed {config.seed}"),
+        (
+            "Repartition",
+            f"{config.kind}, unit {config.unit}, pool {config.pool}, budget {config.budget:g}, {config.steps} swaps proposed, "
+            f"seed {config.seed}",
+        ),
         ("Licence of the corpus", facts.licence),
         ("Command", facts.command),
         ("Made", facts.created),
@@ -167,10 +179,22 @@ def _plots(report: OodReport) -> list[Plot]:
     plots, looks = [], looks_of(report)
     for panel in report.panels:
         words = capital(panel_label(*panel))
-        plots.append(Plot("main", words, curves(report, panel, looks), "Bands: intervals of the IID and the OOD test. Dashed grey: the constant answer on the OOD test.", wide=True))
-        plots.append(Plot("gaps", words, gaps(report, panel, looks), "Right of the dashed line: worse than on the IID test.", wide=True))
+        plots.append(
+            Plot(
+                "main",
+                words,
+                curves(report, panel, looks),
+                "Bands: intervals of the IID and the OOD test. Dashed grey: the constant answer on the OOD test.",
+                wide=True,
+            )
+        )
+        plots.append(
+            Plot("gaps", words, gaps(report, panel, looks), "Right of the dashed line: worse than on the IID test.", wide=True)
+        )
         for score in dict.fromkeys(report.detection["score"]) if len(report.detection) else ():
-            plots.append(Plot("detection", score.replace("_", " "), detection(report, panel, score, looks), "The dashed line is chance."))
+            plots.append(
+                Plot("detection", score.replace("_", " "), detection(report, panel, score, looks), "The dashed line is chance.")
+            )
     return plots
 
 

@@ -1,8 +1,8 @@
 """Distribution shift: repartitions with a shifted test, corruptions of features, other corpora with mapped classes.
 
 :func:`repartition` deals a corpus into parts and measures them, :func:`repartitioned` is the corpus with those splits, and
-:func:`only_part` shows one part of its test. :func:`corruption` makes a corruption by name; :func:`mapped` reads another corpus with
-our classes.
+:func:`only_part` shows one part of its test. :func:`corruption` makes a corruption by name; :func:`mapped` reads another corpus
+with our classes.
 """
 
 from lacuna.corpus.shift.corrupt import Corruption, corruption, list_corruptions

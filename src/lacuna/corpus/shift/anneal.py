@@ -133,8 +133,8 @@ def anneal(
         rng: everything random.
 
     Returns:
-        The best-so-far is not kept: the temperature ends at 0, so the last state is a local best. Label shift and size never leave
-        their bounds once they are inside; a start outside is first brought inside by swaps that come closer.
+        The best-so-far is not kept: the temperature ends at 0, so the last state is a local best. Label shift and size never
+        leave their bounds once they are inside; a start outside is first brought inside by swaps that come closer.
     """
     test, source = test.copy(), source.copy()
     inside, outside = units.tally(test), units.tally(source)
@@ -149,17 +149,21 @@ def anneal(
 
     now, off, labels = measured(inside, outside), abs(int(units.size[test].sum()) - size), shift(*_labels(inside, outside))
     start, total, largest, accepted = now, int(units.size[test].sum()), labels, 0
+    sizes, uniform = units.size.tolist(), bool((units.labels.sum(axis=1) == 1).all())
+    own_class = units.labels.argmax(axis=1).tolist()
     if not len(test) or not len(source):
         return Annealed(test, source, start, now, labels, 0)
     for step in range(cooling.steps):
         i, j = int(rng.integers(len(test))), int(rng.integers(len(source)))
         chance = float(rng.random())
         out, back = int(test[i]), int(source[j])
-        moved = total + int(units.size[back] - units.size[out])
+        moved = total + sizes[back] - sizes[out]
         if abs(moved - size) > max(cooling.slack, off):
             continue
-        change = units.labels[back] - units.labels[out]
-        shifted = shift(inside.utterances + change, outside.utterances - change) if change.any() else labels
+        shifted = labels
+        if not uniform or own_class[back] != own_class[out]:
+            change = units.labels[back] - units.labels[out]
+            shifted = shift(inside.utterances + change, outside.utterances - change)
         if shifted > max(cooling.budget, labels):
             continue
         difference = _difference(units, out, back)

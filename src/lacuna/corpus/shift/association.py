@@ -16,10 +16,10 @@ and the divergence of two sets the mean of its squared difference, over classes 
 .. math:: D(A,B) = \sum_w \frac{\pi_w}{\sum_v \pi_v} \frac1C \sum_y \big(\delta_A(y,w) - \delta_B(y,w)\big)^2 \ge 0.
 
 It is symmetric; it is 0 exactly where both sets associate alike; and how large the classes are does not enter, neither by the
-labels (every class has its own denominator, and the prior grows with the class) nor by the sizes of the sets. With fewer utterances
-chance alone makes it larger, so it is read against random splits of the same sizes. Its root is in nats: the typical difference in
-log-odds. :mod:`lacuna.models.parts.words` tests single words in the same way (Monroe, Colaresi & Quinn, Political Analysis 2008),
-with a prior of fixed weight, which shrinks a small class more.
+labels (every class has its own denominator, and the prior grows with the class) nor by the sizes of the sets. With fewer
+utterances chance alone makes it larger, so it is read against random splits of the same sizes. Its root is in nats: the typical
+difference in log-odds. :mod:`lacuna.models.parts.words` tests single words in the same way (Monroe, Colaresi & Quinn, Political
+Analysis 2008), with a prior of fixed weight, which shrinks a small class more.
 """
 
 from __future__ import annotations
@@ -116,14 +116,17 @@ def log_odds(counted: Tally, share: Array, prior: float = PRIOR) -> Array:
         (C, V) float64, in nats; positive = more often in the class than in the mean of the others.
     """
     sizes = counted.utterances[:, None]
-    own = np.where(sizes > 0, counted.words / np.maximum(sizes, 1e-12), share)
+    own = counted.words / sizes if sizes.all() else np.where(sizes > 0, counted.words / np.maximum(sizes, 1), share)
     p = (own + prior * share) / (1 + prior)  # (C, V)
+    if len(p) == 2:  # each is the other's others
+        odds = _logit(p)
+        return np.asarray(odds - odds[::-1])
     others = (p.sum(axis=0) - p) / max(1, len(p) - 1)
     return _logit(p) - _logit(others)
 
 
 def _logit(p: Array) -> Array:
-    inside = np.clip(p, 1e-12, 1 - 1e-12)
+    inside = np.minimum(np.maximum(p, 1e-12), 1 - 1e-12)
     return np.asarray(np.log(inside) - np.log1p(-inside))
 
 

@@ -1,8 +1,8 @@
 """Corruptions of features: what a model is given without being told that it is wrong.
 
-A corruption is a pure function of (seed, utterance, modality, severity) over a :class:`lacuna.corpus.batch.Batch`, so that it sees
-standardised features, where a severity means the same in every modality. It changes values of observed frames and nothing else:
-what is absent stays absent, what is present stays present, and a mask may be laid over it as over the clean batch.
+A corruption is a pure function of (seed, utterance, modality, severity) over a :class:`lacuna.corpus.batch.Batch`, so that it
+sees standardised features, where a severity means the same in every modality. It changes values of observed frames and nothing
+else: what is absent stays absent, what is present stays present, and a mask may be laid over it as over the clean batch.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ class Corruption(ABC):
         """
         here = [m.name for m in corpus.modalities]
         if unknown := [m for m in self.modalities if m not in here]:
-            raise ConfigError(f"corruption '{self.name}': corpus '{corpus.name}' has no modality {unknown[0]!r}; it has: {', '.join(here)}")
+            raise ConfigError(
+                f"corruption '{self.name}': corpus '{corpus.name}' has no modality {unknown[0]!r}; it has: {', '.join(here)}"
+            )
 
     def apply(self, batch: Batch, seed: int) -> Batch:
         """The corrupted batch; the given one is not changed.

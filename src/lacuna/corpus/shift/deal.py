@@ -1,9 +1,10 @@
 """Deal units into an IID test, an OOD test and the rest.
 
-**The IID test comes first, at random, and takes no part in what follows.** Were it what the search leaves over, it would be shifted
-too, by as much and the other way: the words that the OOD test associates more than training does, its other half associates less. A
-gap between the two would then count the shift twice. So the OOD test exchanges units with a source that is not scored: the training
-and validation utterances if everything is dealt, a third part of the test split if training must stay as it is.
+**The IID test comes first, at random, and takes no part in what follows.** Were it what the search leaves over, it would be
+shifted too, by as much and the other way: the words that the OOD test associates more than training does, its other half
+associates less. A gap between the two would then count the shift twice. So the OOD test exchanges units with a source that is
+not scored: the training and validation utterances if everything is dealt, a third part of the test split if training must stay
+as it is.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def pool_of(corpus: Corpus, config: RepartitionConfig) -> Pool:
     if config.pool == "test" and (not test or not (u.split == 0).any()):
         raise ConfigError(f"repartition of '{corpus.name}': pool 'test' needs a training and a test split; use pool 'all'")
     size = config.size or (test // 3 if config.pool == "test" else test // 2 or len(corpus) // 6)
-    if not 0 < size or 2 * size >= int(inside.sum()):
+    if size < 1 or 2 * size >= int(inside.sum()):
         raise ConfigError(
             f"repartition of '{corpus.name}': an IID and an OOD test of {size} utterances each leave nothing of the "
             f"{int(inside.sum())} that are dealt; set a smaller size"
@@ -90,7 +91,7 @@ def pool_of(corpus: Corpus, config: RepartitionConfig) -> Pool:
 def take(order: Ints, sizes: Ints, size: int) -> tuple[Ints, Ints]:
     """The first units that make up a size, as nearly as whole units can, and the others."""
     ends = np.cumsum(sizes[order])
-    number = int(np.argmin(np.abs(ends - size))) + 1
+    number = int(np.argmin(np.abs(ends - size))) + 1 if len(order) else 0
     return order[:number], order[number:]
 
 
@@ -157,7 +158,9 @@ def deal_groups(corpus: Corpus, units: Units, pool: Pool, config: RepartitionCon
     chosen, _ = take(candidates, sizes, pool.size)
     held = np.isin(blocks, chosen)
     if held.all():
-        raise ConfigError(f"repartition of '{corpus.name}': holding out {pool.size} utterances leaves nothing; set a smaller size")
+        raise ConfigError(
+            f"repartition of '{corpus.name}': holding out {pool.size} utterances leaves nothing; set a smaller size"
+        )
     left = pool.order[~held[pool.order]]
     iid, rest = take(left, units.size, pool.size)
     return Dealt(iid, pool.order[held[pool.order]], rest)

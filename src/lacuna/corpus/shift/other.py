@@ -33,9 +33,13 @@ def mapped(other: Corpus, schema: Schema, classes: Mapping[str, str], target: st
     name = target or (ours.name if any(t.name == ours.name for t in other.targets) else None)
     theirs = other.target(name)
     if ours.task != "classification" or theirs.task != "classification":
-        raise ConfigError(f"classes are mapped, not values: '{ours.name}' is {ours.task}, '{theirs.name}' of '{other.name}' {theirs.task}")
+        raise ConfigError(
+            f"classes are mapped, not values: '{ours.name}' is {ours.task}, '{theirs.name}' of '{other.name}' {theirs.task}"
+        )
     if unknown := [c for c in classes if c not in theirs.classes]:
-        raise ConfigError(f"corpus '{other.name}' has no class {unknown[0]!r} of '{theirs.name}'; it has: {', '.join(theirs.classes)}")
+        raise ConfigError(
+            f"corpus '{other.name}' has no class {unknown[0]!r} of '{theirs.name}'; it has: {', '.join(theirs.classes)}"
+        )
     if unknown := [c for c in classes.values() if c not in ours.classes]:
         raise ConfigError(f"there is no class {unknown[0]!r} to map to; '{ours.name}' has: {', '.join(ours.classes)}")
     table = np.array([ours.classes.index(classes[c]) if c in classes else -1 for c in theirs.classes])

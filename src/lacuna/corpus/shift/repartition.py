@@ -24,6 +24,7 @@ from lacuna.corpus.shift.words import Spoken, words_of
 from lacuna.errors import ConfigError, DataError
 
 _log = logging.getLogger(__name__)
+Rows = NDArray[np.int64]
 PARTS = ("train", "valid", "iid", "ood", "unused")
 VERSION = 1
 
@@ -88,7 +89,7 @@ class Repartition:
             raise DataError("an utterance is dealt twice", corpus=where, utterance=twice, expected="every id in one part")
         return made
 
-    def codes(self, corpus: Corpus) -> NDArray[np.int64]:
+    def codes(self, corpus: Corpus) -> Rows:
         """Which part each utterance of a corpus is in.
 
         Args:
@@ -180,9 +181,11 @@ def repartition(corpus: Corpus, config: RepartitionConfig | None = None, target:
     units = units_of(pool.of, len(pool.names), strata, classes, spoken)
     fixed = np.flatnonzero(corpus.utterances.split == 0) if config.pool == "test" else None
     ruler = Ruler(spoken, strata, classes, config.prior)
-    dealt, told = _deal(corpus, chosen, config, pool, units, ruler, fixed)
+    dealt, told = _deal(corpus, chosen, config, pool, units=units, ruler=ruler, fixed=fixed)
     codes = _codes(corpus, config, pool, units, dealt)
     rows = {part: np.flatnonzero(codes == code) for code, part in enumerate(PARTS)}
+    if empty := [part for part in ("train", "iid", "ood") if not len(rows[part])]:
+        raise ConfigError(f"repartition of '{corpus.name}': nothing is left for '{empty[0]}'; set a smaller size")
     others = _random_splits(config, pool, units, fixed)
     ids = corpus.ids
     return Repartition(
@@ -218,13 +221,7 @@ def _words(corpus: Corpus, config: RepartitionConfig, pool: Pool) -> Spoken | No
 
 
 def _deal(
-    corpus: Corpus,
-    target: Target,
-    config: RepartitionConfig,
-    pool: Pool,
-    units: Units,
-    ruler: Ruler,
-    fixed: NDArray[np.int64] | None,
+    corpus: Corpus, target: Target, config: RepartitionConfig, pool: Pool, *, units: Units, ruler: Ruler, fixed: Rows | None
 ) -> tuple[Dealt, dict[str, float]]:
     if config.kind == "groups":
         return deal_groups(corpus, units, pool, config), {}
@@ -257,9 +254,7 @@ def _deal(
     return Dealt(dealt.iid, found.test, found.source), {"largest_shift": found.largest, "swaps": float(found.accepted)}
 
 
-def _codes(
-    corpus: Corpus, config: RepartitionConfig, pool: Pool, units: Units, dealt: Dealt
-) -> NDArray[np.int64]:
+def _codes(corpus: Corpus, config: RepartitionConfig, pool: Pool, units: Units, dealt: Dealt) -> Rows:
     """(N,) positions in ``PARTS``; what is left of everything is dealt into training and validation at random."""
     of_unit = np.full(len(pool.names), PARTS.index("unused"))
     of_unit[dealt.iid], of_unit[dealt.ood] = PARTS.index("iid"), PARTS.index("ood")
@@ -269,8 +264,6 @@ def _codes(
         left = int(units.size[rest].sum())
         own = float((split == 1).sum()) / max(1, int((split <= 1).sum())) or 0.15
         valid, train = take(rest[::-1], units.size, round(own * left))  # from the other end than the tests
-        if not len(train):
-            raise ConfigError(f"repartition of '{corpus.name}': nothing is left to train on; set a smaller size")
         of_unit[valid], of_unit[train] = 1, 0
     codes = np.where(pool.of >= 0, of_unit[pool.of], PARTS.index("unused"))
     if config.pool == "test":
@@ -278,9 +271,7 @@ def _codes(
     return codes.astype(np.int64)
 
 
-def _random_splits(
-    config: RepartitionConfig, pool: Pool, units: Units, fixed: NDArray[np.int64] | None
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _random_splits(config: RepartitionConfig, pool: Pool, units: Units, fixed: Rows | None) -> list[tuple[Rows, Rows]]:
     """Training rows and OOD rows of random splits of the same sizes, in the same units."""
     splits = []
     for number in range(config.random_splits):
@@ -291,7 +282,7 @@ def _random_splits(
     return splits
 
 
-def _notes(corpus: Corpus, config: RepartitionConfig, rows: Mapping[str, NDArray[np.int64]]) -> tuple[str, ...]:
+def _notes(corpus: Corpus, config: RepartitionConfig, rows: Mapping[str, Rows]) -> tuple[str, ...]:
     u = corpus.utterances
     sizes = ", ".join(f"{part} {len(own)}" for part, own in rows.items())
     notes = [f"repartition ({config.kind}, unit {config.unit}, pool {config.pool}, seed {config.seed}): {sizes} utterances"]
@@ -302,5 +293,7 @@ def _notes(corpus: Corpus, config: RepartitionConfig, rows: Mapping[str, NDArray
             if len(other) and (both := len(np.intersect1d(code[one], code[other]))):
                 notes.append(f"{both} {what}(s) are in {told}")
     if config.pool == "all" and (u.split == 0).any():
-        notes.append("training was dealt anew: features that were fitted on the original training split have seen test utterances")
+        notes.append(
+            "training was dealt anew: features that were fitted on the original training split have seen test utterances"
+        )
     return tuple(notes)

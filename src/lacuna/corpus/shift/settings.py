@@ -24,8 +24,8 @@ class RepartitionConfig:
             splits of CLUE and CIDer; speakers and videos are then shared between the parts.
         pool: what is dealt. ``all``: every utterance, training included. ``test``: the corpus's own test split; training and
             validation stay as they are, which is the only sound choice where features were fitted on the training split.
-        size: utterances of the OOD test, and as many of the IID test; ``None`` = half of the corpus's own test for ``all`` (so that
-            training keeps its size), a third for ``test`` (a third is left over, see :mod:`lacuna.corpus.shift.deal`).
+        size: utterances of the OOD test, and as many of the IID test; ``None`` = half of the corpus's own test for ``all`` (so
+            that training keeps its size), a third for ``test`` (a third is left over, see :mod:`lacuna.corpus.shift.deal`).
         budget: largest total variation between the labels of the OOD test and those of the IID test, and with pool ``all`` of
             training; for ``association``.
         steps: swaps that annealing proposes.

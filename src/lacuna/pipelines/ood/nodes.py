@@ -27,7 +27,7 @@ from lacuna.reporting.ood import OodReport
 from lacuna.training import TrainedRecognizer
 from lacuna.training.device import pick_device, reproducible
 
-Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]
+Tables = tuple[pd.DataFrame, ...]
 
 
 def deal_parts(corpus: Corpus, ood: Ood, train: Train) -> tuple[Repartition, pd.DataFrame]:
@@ -64,9 +64,7 @@ def split_corpus(corpus: Corpus, parts: Repartition) -> Corpus:
     return repartitioned(corpus, parts)
 
 
-def score_tests(
-    test: Corpus, development: Corpus, recognizers: list[TrainedRecognizer], parts: Repartition, ood: Ood
-) -> Tables:
+def score_tests(test: Corpus, development: Corpus, recognizers: list[TrainedRecognizer], parts: Repartition, ood: Ood) -> Tables:
     """Score every recogniser on every test, under every missing rate.
 
     Args:
@@ -95,7 +93,8 @@ def score_tests(
             device=device,
         )
     about = [{"test": t.name, "note": t.note, "n": int(t.corpus.labelled(schema.target.name).sum())} for t in tests]
-    return scored.summary, scored.areas, scored.gaps, scored.groups, scored.detection, pd.DataFrame(about)
+    tables = (scored.summary, scored.areas, scored.gaps, scored.groups, scored.detection, scored.comparisons)
+    return *tables, pd.DataFrame(about)
 
 
 def _tests(test: Corpus, first: TrainedRecognizer, parts: Repartition, ood: Ood) -> Iterator[ShiftTest]:
@@ -133,7 +132,7 @@ _SHIFTS = {
 
 
 def _first_sentence(text: str | None) -> str:
-    first = " ".join((text or "").split()).split(";")[0].split(". ")[0].rstrip(".")
+    first = " ".join((text or "").replace("`", "").split()).split(";")[0].split(". ")[0].rstrip(".")
     return first[:1].lower() + first[1:]
 
 
@@ -172,15 +171,18 @@ def compose_ood_report(
 
 
 def collect(
+    *,
     summary: pd.DataFrame,
     areas: pd.DataFrame,
     gaps: pd.DataFrame,
     groups: pd.DataFrame,
     detection: pd.DataFrame,
+    comparisons: pd.DataFrame,
     tests: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
     """Tables by name."""
-    return {"summary": summary, "areas": areas, "gaps": gaps, "groups": groups, "detection": detection, "tests": tests}
+    tables = {"summary": summary, "areas": areas, "gaps": gaps, "groups": groups, "detection": detection}
+    return tables | {"comparisons": comparisons, "tests": tests}
 
 
 def _causal(own: list[TrainedRecognizer]) -> str:

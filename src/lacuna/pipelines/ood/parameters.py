@@ -25,7 +25,7 @@ class Shares(Parameters):
     temperature: Annotated[float, Field(ge=0)] = 0.01
     expected: Annotated[float, Field(gt=0)] = 5.0
     prior: Annotated[float, Field(gt=0)] = 0.2
-    toward: dict[str, float] = {}
+    toward: dict[str, float] = Field(default_factory=dict)
     group: Literal["speaker", "dialogue"] = "speaker"
     random_splits: Annotated[int, Field(ge=2)] = 20
     seed: Seed = 0
@@ -53,6 +53,7 @@ class Compared(Parameters):
     pool: Literal["all", "test"]
     size: PositiveInt | None = None
     budget: Annotated[float, Field(ge=0, le=1)] = 0.05
+    steps: NonNegativeInt = 20_000
 
 
 class Corrupted(Parameters):
@@ -60,7 +61,7 @@ class Corrupted(Parameters):
 
     name: str
     severity: Annotated[float, Field(gt=0)]
-    modalities: list[str] = []
+    modalities: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _check(self) -> Corrupted:
@@ -84,7 +85,7 @@ class Other(Parameters):
     name: str
     path: Path
     importer: str | None = None
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     classes: dict[str, str]
     target: str | None = None
 
@@ -93,9 +94,9 @@ class Ood(Parameters):
     """Which tests there are, and how recognisers are scored on them."""
 
     repartition: Shares = Shares()
-    compare: list[Compared] = []
-    corruptions: list[Corrupted] = []
+    compare: list[Compared] = Field(default_factory=list)
+    corruptions: list[Corrupted] = Field(default_factory=list)
     generated: bool = True  # of a generated corpus also the generator's own shifted test
-    others: list[Other] = []
+    others: list[Other] = Field(default_factory=list)
     least_group: PositiveInt = 20
     evaluate: Evaluate

@@ -15,8 +15,10 @@ from lacuna.errors import ConfigError
 @register("time_shift")
 @dataclass(frozen=True)
 class TimeShift(Corruption):
-    """The observed frames of a modality come too early or too late, by ``severity`` times their number, so that modalities no
-    longer go together. What is pushed out at one end comes in at the other, so nothing is lost and nothing absent is filled.
+    """The observed frames of a modality come too early or too late, and modalities no longer go together.
+
+    By ``severity`` times their number. What is pushed out at one end comes in at the other, so nothing is lost and nothing absent
+    is filled.
     """
 
     most = 0.5
@@ -40,5 +42,6 @@ class TimeShift(Corruption):
         hit = self.modalities or tuple(m.name for m in corpus.modalities)
         if all(corpus.frames[m].longest < 2 for m in hit):
             raise ConfigError(
-                f"corruption '{self.name}': {', '.join(hit)} of corpus '{corpus.name}' are single vectors, and a vector has no time"
+                f"corruption '{self.name}': {', '.join(hit)} of corpus '{corpus.name}' are single vectors, "
+                "and a vector has no time"
             )

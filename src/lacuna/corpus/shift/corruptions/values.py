@@ -27,8 +27,8 @@ class Noise(Corruption):
 class Gain(Corruption):
     """One wrong gain for all frames of an utterance's modality, as of a microphone set too high or too low.
 
-    The factor is ``exp(severity * e)`` with a standard normal ``e``; it multiplies the distance to the training mean, which is what
-    standardised features tell.
+    The factor is ``exp(severity * e)`` with a standard normal ``e``; it multiplies the distance to the training mean, which is
+    what standardised features tell.
     """
 
     most = 5.0  # beyond, single-precision numbers overflow
