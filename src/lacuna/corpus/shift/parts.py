@@ -19,8 +19,9 @@ _SPLIT_OF = np.array([0, 1, 2, 2, 2])  # of PARTS; what is unused stays in the t
 def repartitioned(corpus: Corpus, made: Repartition) -> Corpus:
     """The corpus with the splits of a repartition: an ordinary corpus, whose test holds all that training must not reach.
 
-    Those are the IID part, the OOD part and what is unused. Training reaches neither. Unused utterances stay in the test, so that dialogues keep their turns for models that read them; no
-    score looks at them. Where a dialogue falls into several splits it is cut, and its pieces are named ``<dialogue>/<split>``.
+    Those are the IID part, the OOD part and what is unused. Unused utterances stay in the test, so that dialogues keep their
+    turns for models that read them; no score looks at them. Where a dialogue falls into several splits it is cut, and its pieces
+    are named ``<dialogue>/<split>``.
 
     Args:
         corpus: the one that was dealt.
