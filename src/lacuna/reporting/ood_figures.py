@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -116,7 +117,7 @@ def detection(report: OodReport, panel: Panel, score: str, looks: Mapping[str, S
     return _dots(report, own.assign(value=own["auroc"]), looks, zero=0.5, title=f"AUROC of {score.replace('_', ' ')}")
 
 
-def _dots(report: OodReport, own, looks: Mapping[str, Style], *, zero: float, title: str) -> go.Figure:  # type: ignore[no-untyped-def]
+def _dots(report: OodReport, own: pd.DataFrame, looks: Mapping[str, Style], *, zero: float, title: str) -> go.Figure:
     figure, models = go.Figure(), report.ranked
     tests = [t for t in report.names if t in set(own["test"])]
     step = 0.7 / max(1, len(tests))
