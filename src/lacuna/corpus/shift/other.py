@@ -43,7 +43,7 @@ def mapped(other: Corpus, schema: Schema, classes: Mapping[str, str], target: st
     if unknown := [c for c in classes.values() if c not in ours.classes]:
         raise ConfigError(f"there is no class {unknown[0]!r} to map to; '{ours.name}' has: {', '.join(ours.classes)}")
     table = np.array([ours.classes.index(classes[c]) if c in classes else -1 for c in theirs.classes])
-    codes = np.asarray(other.utterances.labels[theirs.name])
+    codes = np.asarray(other.utterances.labels[theirs.name], np.int64)
     labels = np.where(codes >= 0, table[codes], -1).astype(np.int64)
     dropped = {c: int((codes == i).sum()) for i, c in enumerate(theirs.classes) if c not in classes and (codes == i).any()}
     if not (labels >= 0).any():
