@@ -18,12 +18,13 @@ from lacuna.pipelines import ood
 ROOT = Path(__file__).parents[1]
 SMALL: dict[str, Any] = {
     "ingest": {"duet": {"preset": "tiny"}},
-    "train": {"models": ["prior", "context_gru", "context_gru_maci"], "seeds": [0, 1], "training": {"epochs": 2}},
+    "train": {"models": ["prior", "context_gru", "context_gru_maci"], "seeds": [0], "training": {"epochs": 1}},
     "models": {"context_gru_maci": {"model": "context_gru", "settings": {"maci": {}}}},
     "ood": {
         "repartition": {"unit": "utterance", "size": 12, "budget": 0.3, "steps": 300, "expected": 1.0, "random_splits": 2},
         "compare": [{"unit": "dialogue", "pool": "all", "size": 12, "budget": 1.0}],
         "evaluate": {"rates": [0.0, 0.5], "mask_seeds": [0], "replicates": 100},
+        "corruptions": [{"name": "noise", "severity": 1.0}, {"name": "time_shift", "severity": 0.25}],
         "least_group": 3,
     },
 }
@@ -47,7 +48,7 @@ def run(project: Path, **changes: dict[str, Any]) -> None:
         session.run(pipeline_names=["ood"])
 
 
-def test_from_nothing_to_a_report(project: Path) -> None:
+def test_from_nothing_to_a_report_and_parts_of_another_repartition_are_refused(project: Path) -> None:
     run(project)
     made = json.loads((project / "data/02_intermediate/duet/ood_parts.json").read_text("utf-8"))
     assert len(made["parts"]["iid"]) == len(made["parts"]["ood"]) == 12
@@ -57,7 +58,7 @@ def test_from_nothing_to_a_report(project: Path) -> None:
         assert not {*made["parts"]["iid"], *made["parts"]["ood"], *made["parts"]["unused"]} & set(reach.ids)
         assert set(np.unique(reach.utterances.split)) == {0, 1}
         assert set(catalog.load("ood.corpus@test").ids) == {*made["parts"]["iid"], *made["parts"]["ood"]}
-    tests = ["iid", "ood", "noise 1", "gain 0.5", "time_shift 0.25", "channel_loss 0.5", "generated"]
+    tests = ["iid", "ood", "noise 1", "time_shift 0.25", "generated"]
     output = project / "data/07_model_output/duet"
     for name in ("summary", "areas"):
         assert list(dict.fromkeys(pd.read_parquet(output / f"ood_{name}.parquet")["test"])) == tests
@@ -73,20 +74,9 @@ def test_from_nothing_to_a_report(project: Path) -> None:
         assert "Causal inference of context_gru_maci" in text
     assert "| constant answer |" in results
     assert (folder / "tables/gaps-rmm.tex").is_file()
-    assert "http" not in results.split("## Limits")[0].replace("https://", "")
 
+    # the id lists are held against the corpus that is scored
     path = project / "data/02_intermediate/duet/ood_parts.json"
-    before = path.read_text("utf-8")
-    run(project)  # nothing is trained again, and everything comes out the same
-    assert path.read_text("utf-8") == before
-    for label in ("prior", "context_gru"):
-        assert len(list((project / "data/06_models/duet/checkpoints" / label).iterdir())) in (2, 4)
-
-
-def test_parts_of_another_repartition_are_refused(project: Path) -> None:
-    run(project, train=SMALL["train"] | {"models": ["prior"], "seeds": [0]})
-    path = project / "data/02_intermediate/duet/ood_parts.json"
-    made = json.loads(path.read_text("utf-8"))
     made["parts"]["train"], made["parts"]["ood"] = made["parts"]["ood"], made["parts"]["train"]
     path.write_text(json.dumps(made), "utf-8")
     parameters = SMALL | {"train": SMALL["train"] | {"checkpoints": str(project / "c")}}
