@@ -32,7 +32,7 @@ def curves(report: OodReport, panel: Panel, looks: Mapping[str, Style]) -> go.Fi
     models = report.ranked
     rows = -(-len(models) // COLUMNS)
     figure = make_subplots(
-        rows, COLUMNS, shared_xaxes=True, shared_yaxes=True, subplot_titles=[plain(m) for m in models],
+        rows, COLUMNS, shared_xaxes=False, shared_yaxes="all", subplot_titles=[plain(m) for m in models],
         horizontal_spacing=0.04, vertical_spacing=0.22 / rows,
     )  # fmt: skip
     own = rows_where(report.summary, pattern=panel[0], setting=panel[1], metric=report.primary)
@@ -87,8 +87,9 @@ def curves(report: OodReport, panel: Panel, looks: Mapping[str, Style]) -> go.Fi
             ),
             **at,
         )
-    for column in range(1, COLUMNS + 1):
-        figure.update_xaxes(title_text=RATE_AXIS, tickformat=".0%", row=rows, col=column)
+    figure.update_xaxes(tickformat=".0%")
+    for index in range(max(0, len(models) - COLUMNS), len(models)):  # the last panel of each column
+        figure.update_xaxes(title_text=RATE_AXIS, row=index // COLUMNS + 1, col=index % COLUMNS + 1)
     for row in range(1, rows + 1):
         figure.update_yaxes(title_text=metric_label(report.primary), row=row, col=1)
     room = 1 - 0.06 / rows  # for the titles of the first row, which the page would cut off
