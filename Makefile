@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test demo repro lint results leaderboard results-duet results-benchmarks results-epochs bench clean
+.PHONY: test demo repro lint results leaderboard results-mosi_ood results-duet results-benchmarks results-epochs bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -72,6 +72,11 @@ results-epochs: $(INSTALLED)  ## seconds of an epoch of the diffusion and of the
 
 results-maci: results-cider  ## causal inference under shift, with the recognisers of that run
 	OMP_NUM_THREADS=1 $(RUN)/python benchmarks/maci.py > docs/results/.maci && mv docs/results/.maci docs/results/maci.md
+
+results-mosi_ood: $(INSTALLED)  ## shifted tests of CMU-MOSI
+	$(RUN)/kedro run --env mosi_ood --pipelines ood
+	mkdir -p docs/results
+	cp data/08_reporting/mosi_ood/ood/results.md docs/results/mosi_ood.md
 
 results-%: $(INSTALLED)  ## e.g. results-mosi: run an environment and put its tables into docs/results/
 	$(RUN)/kedro run --env $*

@@ -12,7 +12,7 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 logger = logging.getLogger(__name__)
-RESULTS = ("report", "predictions", "study", "tuned_environment")
+RESULTS = ("report", "predictions", "study", "tuned_environment", "ood.report")
 
 
 class RunHooks:

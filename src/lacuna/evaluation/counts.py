@@ -26,7 +26,8 @@ def columns(target: Target) -> dict[str, tuple[slice, tuple[int, ...]]]:
     """Which columns of a row of counts hold what, and in which shape.
 
     Classification: ``n``; ``confusion`` (C, C), rows are the truth; ``bins`` (15, 3): how many utterances have their top-1
-    confidence in the bin, how many of them are right, and the sum of the confidences; ``log_loss``, in nats.
+    confidence in the bin, how many of them are right, and the sum of the confidences; ``log_loss``, in nats; ``brier``, the
+    squared distance of the probabilities from the truth.
     Soft labels: the same with the most probable class as the truth (the first one of equals), and the sums of
     ``cross_entropy`` to the label, ``entropy`` of the label and ``jensen_shannon`` divergence, in nats.
     Regression: ``n``; sums of ``y``, ``p``, ``yy``, ``pp``, ``yp`` about the middle of the scale (0 if it has none);
@@ -40,7 +41,7 @@ def columns(target: Target) -> dict[str, tuple[slice, tuple[int, ...]]]:
         if is_sentiment(target):
             shapes |= {"has0": (2, 2), "non0": (2, 2), "same5": (), "same7": ()}
     else:
-        shapes |= {"confusion": (c, c), "bins": (BINS, 3), "log_loss": ()}
+        shapes |= {"confusion": (c, c), "bins": (BINS, 3), "log_loss": (), "brier": ()}
         if target.task == "soft":
             shapes |= dict.fromkeys(("cross_entropy", "entropy", "jensen_shannon"), ())
     where, low = {}, 0
@@ -168,6 +169,8 @@ def _count_classes(tally: _Tally, logits: Array, labels: Labels) -> None:
     for column, weight in enumerate((np.ones(len(truth)), predicted == truth, confidence)):
         tally.add("bins", weight, bin_ * 3 + column)
     tally.add("log_loss", -log_p[np.arange(len(truth)), truth])
+    aim = labels.astype(np.float64) if target.task == "soft" else np.eye(c)[truth]
+    tally.add("brier", np.square(np.exp(log_p) - aim).sum(axis=1))
     if target.task == "soft":
         q, p = labels.astype(np.float64), np.exp(log_p)
         middle = (p + q) / 2

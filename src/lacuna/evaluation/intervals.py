@@ -85,7 +85,13 @@ class Bootstrap:
     dialogues: int
 
 
-def bootstrap(sweeps: Sequence[Sweep], replicates: int = 500, seed: int = 0, metrics: Sequence[str] | None = None) -> Bootstrap:
+def bootstrap(
+    sweeps: Sequence[Sweep],
+    replicates: int = 500,
+    seed: int = 0,
+    metrics: Sequence[str] | None = None,
+    weights: Array | None = None,
+) -> Bootstrap:
     """Resample dialogues and seeds once for all models.
 
     Args:
@@ -93,6 +99,8 @@ def bootstrap(sweeps: Sequence[Sweep], replicates: int = 500, seed: int = 0, met
         replicates: B.
         seed: everything random follows from it.
         metrics: names; all but the detailed ones by default.
+        weights: (B, D) how often each dialogue is drawn, for replicates that go along with those of another test; by default
+            dialogues are drawn here.
 
     Raises:
         ConfigError: no sweep, a model and seed twice, an unknown metric, or sweeps that are not comparable: other
@@ -102,7 +110,9 @@ def bootstrap(sweeps: Sequence[Sweep], replicates: int = 500, seed: int = 0, met
     chosen = metrics_of(first.target) if metrics is None else tuple(metric(first.target, name) for name in metrics)
     order, settings = _settings(first)
     dialogues = first.counts.shape[1]
-    weights = resampled([seed, 0], dialogues, replicates)  # (B, D)
+    weights = resampled([seed, 0], dialogues, replicates) if weights is None else weights  # (B, D)
+    if weights.shape != (replicates, dialogues):
+        raise ConfigError(f"weights of shape {weights.shape} do not fit {replicates} replicates of {dialogues} dialogues")
     models = {}
     for name in dict.fromkeys(s.model for s in sweeps):
         own = sorted((s for s in sweeps if s.model == name), key=lambda s: s.seed)

@@ -180,6 +180,7 @@ METRICS: tuple[Metric, ...] = (
         "non0_f1", lambda c: _f1_over_rows(_not_neutral(c)), _polarity, True, 0, 1, "weighted F1 of what is not neutral (CIDer)"
     ),
     Metric("log_loss", _mean_of("log_loss"), _classes, False, 0, None, "mean surprise at the true class, in nats"),
+    Metric("brier", _mean_of("brier"), _classes, False, 0, 2, "mean squared distance of the probabilities from the truth"),
     Metric("ece", expected_calibration_error, _classes, False, 0, 1, "mean gap between confidence and accuracy, 15 bins"),
     Metric("mce", maximum_calibration_error, _classes, False, 0, 1, "largest gap between confidence and accuracy", detail=True),
     Metric("cross_entropy", _mean_of("cross_entropy"), _soft, False, 0, None, "mean cross-entropy to the soft label, in nats"),

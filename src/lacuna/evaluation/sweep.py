@@ -137,7 +137,7 @@ def sweep(
         DataError: the corpus does not fit the recogniser or shares a dialogue with its training, nothing is labelled, or an
             answer is not finite.
     """
-    target = _target(trained, corpus)
+    target = target_of(trained, corpus)
     trained.check_unseen(corpus)
     layout = Layout.of(corpus)
     masks = [plan.over(layout) for plan in plans]
@@ -155,7 +155,7 @@ def sweep(
             answered: dict[bytes, Array] = {}
             for index, mask in enumerate(masks):
                 present = {m: p & here[m] for m, p in mask.present(rows).items() if m in here}
-                key = _digest(present)
+                key = digest_of(present)
                 if key not in answered:
                     logits = answer(trained.model, observe(complete, present))
                     answered[key] = count(target, logits, labels[rows], dialogue[rows], total).values
@@ -172,8 +172,12 @@ def sweep(
     )
 
 
-def _target(trained: TrainedRecognizer, corpus: Corpus) -> Target:
-    """The target, if corpus and recogniser mean the same by it."""
+def target_of(trained: TrainedRecognizer, corpus: Corpus) -> Target:
+    """The target, if corpus and recogniser mean the same by it.
+
+    Raises:
+        DataError: they do not, or nothing is labelled.
+    """
     target, here = trained.schema.target, corpus.target(trained.schema.target.name)
     if (here.task, here.classes) != (target.task, target.classes):
         raise DataError(
@@ -203,7 +207,8 @@ def groups_of(corpus: Corpus, target: Target | None, most: int) -> tuple[NDArray
     return dialogue, min(len(codes), most)
 
 
-def _digest(present: dict[str, NDArray[np.bool_]]) -> bytes:
+def digest_of(present: dict[str, NDArray[np.bool_]]) -> bytes:
+    """What tells the masks of a batch apart: equal ones need one answer."""
     digest = hashlib.blake2b(digest_size=16)
     for modality in sorted(present):
         digest.update(np.packbits(present[modality]).tobytes())

@@ -20,6 +20,7 @@ LABELS = {
     "non0_accuracy": "Accuracy without neutral",
     "non0_f1": "F1 without neutral",
     "log_loss": "Log loss (nats)",
+    "brier": "Brier score",
     "ece": "Calibration error (ECE)",
     "mce": "Largest calibration error",
     "cross_entropy": "Cross-entropy (nats)",
@@ -60,7 +61,7 @@ PATTERNS = {
     "speaker": "channels of one speaker",
 }
 SHARES = ("relative_robustness", "effective_robustness", "share_of_ceiling")  # more is better, whatever the metric
-_LOWER = ("error", "loss", "mae", "mse", "nll", "ece", "distance", "divergence")
+_LOWER = ("error", "loss", "brier", "mae", "mse", "nll", "ece", "distance", "divergence")
 
 
 def spaced(name: str) -> str:

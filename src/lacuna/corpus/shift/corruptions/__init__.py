@@ -1,0 +1,1 @@
+"""Corruptions, one small class each."""

@@ -1,0 +1,196 @@
+"""Deal a shifted test, score recognisers on it and on corrupted and foreign ones, and show what they lose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lacuna.corpus import Corpus
+from lacuna.corpus.duet import generate
+from lacuna.corpus.duet.generate import settings_of
+from lacuna.corpus.importers import import_corpus
+from lacuna.corpus.shift import PARTS, Repartition, mapped, only_part, repartition, repartitioned
+from lacuna.errors import DataError
+from lacuna.evaluation import primary
+from lacuna.evaluation.ood import ShiftConfig, ShiftTest, score_shifts
+from lacuna.models.parts.causal import Causal
+from lacuna.pipelines.checks import check_same_corpus
+from lacuna.pipelines.ood.parameters import Ood
+from lacuna.pipelines.parameters import Train
+from lacuna.reporting import ModelFacts, run_facts
+from lacuna.reporting.ood import OodReport
+from lacuna.training import TrainedRecognizer
+from lacuna.training.device import pick_device, reproducible
+
+Tables = tuple[pd.DataFrame, ...]
+
+
+def deal_parts(corpus: Corpus, ood: Ood, train: Train) -> tuple[Repartition, pd.DataFrame]:
+    """Deal the corpus into training, validation, an IID test and an OOD test.
+
+    Args:
+        corpus: whole.
+        ood: what shifts.
+        train: whose target counts.
+
+    Returns:
+        The id lists, and a row of measurements for them and for each repartition that they are compared with.
+    """
+    config = ood.repartition.config()
+    chosen = repartition(corpus, config, train.target)
+    rows = [_row(chosen, used=True)]
+    for other in ood.compare:
+        rows.append(_row(repartition(corpus, replace(config, **other.model_dump()), train.target), used=False))
+    return chosen, pd.DataFrame(rows)
+
+
+def _row(made: Repartition, *, used: bool) -> dict[str, Any]:
+    m, config = made.measured, made.config
+    row: dict[str, Any] = {"kind": config.kind, "unit": config.unit, "pool": config.pool, "used": used}
+    row |= {f"{part}_size": len(made.parts[part]) for part in PARTS}
+    row |= {"words": m.words, "budget": config.budget, "ood": m.ood, "iid": m.iid, "random_mean": m.random_mean}
+    row |= {"random_sd": m.random_sd, "times_random": m.times_random, "agreement_ood": m.agreement_ood}
+    row |= {"agreement_iid": m.agreement_iid, "labels_ood": m.labels_ood, "labels_iid": m.labels_iid}
+    return row | {"labels_tests": m.labels_tests, "seed": config.seed}
+
+
+def split_corpus(corpus: Corpus, parts: Repartition) -> Corpus:
+    """The corpus with the splits of the repartition; training reaches neither test."""
+    return repartitioned(corpus, parts)
+
+
+def score_tests(test: Corpus, development: Corpus, recognizers: list[TrainedRecognizer], parts: Repartition, ood: Ood) -> Tables:
+    """Score every recogniser on every test, under every missing rate.
+
+    Args:
+        test: the test split of the repartitioned corpus.
+        development: whose training labels make the constant answer.
+        recognizers: trained on that corpus.
+        parts: which test utterance is in which part.
+        ood: the tests and the protocol.
+
+    Returns:
+        The tables of :class:`lacuna.evaluation.ood.ShiftTables`, and what each test is.
+    """
+    check_same_corpus(recognizers, test.digest or "", test.name)
+    schema, protocol = recognizers[0].schema, ood.evaluate.config()
+    tests = list(_tests(test, recognizers[0], parts, ood))
+    labels = development.only("train").utterances.labels[schema.target.name]
+    config = ShiftConfig(protocol.replicates, protocol.level, protocol.seed, ood.least_group)
+    device = pick_device(ood.evaluate.device)
+    with reproducible(ood.evaluate.threads):
+        scored = score_shifts(
+            recognizers,
+            tests,
+            protocol.plans([m.name for m in test.modalities]),
+            training_labels=labels,
+            config=config,
+            device=device,
+        )
+    about = [{"test": t.name, "note": t.note, "n": int(t.corpus.labelled(schema.target.name).sum())} for t in tests]
+    tables = (scored.summary, scored.areas, scored.gaps, scored.groups, scored.detection, scored.comparisons)
+    return *tables, pd.DataFrame(about)
+
+
+def _tests(test: Corpus, first: TrainedRecognizer, parts: Repartition, ood: Ood) -> Iterator[ShiftTest]:
+    codes = parts.codes(test)
+    if (codes < PARTS.index("iid")).any():
+        row = int(np.flatnonzero(codes < PARTS.index("iid"))[0])
+        raise DataError(
+            "the corpus was split by another repartition",
+            corpus=test.name,
+            utterance=test.ids[row],
+            hint="run the whole pipeline: kedro run --pipelines ood",
+        )
+    iid = only_part(test, codes, "iid")
+    yield ShiftTest("iid", iid, note="drawn at random from what is dealt")
+    yield ShiftTest("ood", only_part(test, codes, "ood"), note=_SHIFTS[parts.config.kind])
+    for given in ood.corruptions:
+        made = given.corruption()
+        yield ShiftTest(made.label, iid, made, f"the IID test, {_first_sentence(type(made).__doc__)}")
+    settings = settings_of(test)
+    if ood.generated and settings is not None:
+        note = "the generator's own shifted test: scenes no longer go with emotions, other speakers"
+        yield ShiftTest("generated", generate(replace(settings, ood=True)), note=note)
+    for other in ood.others:
+        corpus = import_corpus(other.path, importer=other.importer, name=other.name, **other.options)
+        foreign = mapped(corpus, first.schema, other.classes, other.target)
+        yield ShiftTest(other.name, foreign, note=f"another corpus; {foreign.provenance.notes[-1]}")
+
+
+_SHIFTS = {
+    "association": "words go with other labels than in training",
+    "labels": "labels are distributed otherwise than in training",
+    "groups": "people or recordings that occur nowhere else",
+    "random": "drawn at random, the control",
+}
+
+
+def _first_sentence(text: str | None) -> str:
+    first = " ".join((text or "").replace("`", "").split()).split(";")[0].split(". ")[0].rstrip(".")
+    return first[:1].lower() + first[1:]
+
+
+def compose_ood_report(
+    *,
+    tables: dict[str, pd.DataFrame],
+    parts: Repartition,
+    divergences: pd.DataFrame,
+    recognizers: list[TrainedRecognizer],
+    corpus_facts: dict[str, Any],
+    ood: Ood,
+    parameters: dict[str, Any],
+) -> OodReport:
+    """All tables with the facts that a reader needs to trust or repeat them."""
+    check_same_corpus(recognizers, corpus_facts["digest"], corpus_facts["name"])
+    expected = list(dict.fromkeys(r.label for r in recognizers))
+    found = list(dict.fromkeys(tables["summary"]["model"]))
+    if found != expected:
+        raise DataError(
+            "the scores are not of these recognisers",
+            corpus=corpus_facts["name"],
+            expected=", ".join(expected),
+            found=", ".join(found),
+            hint="run the whole pipeline: kedro run --pipelines ood",
+        )
+    by_label = {label: [r for r in recognizers if r.label == label] for label in expected}
+    return OodReport(
+        facts=run_facts(recognizers, corpus_facts, parameters, level=ood.evaluate.level, resamples=ood.evaluate.replicates),
+        primary=primary(recognizers[0].schema.target),
+        parts=parts,
+        divergences=divergences,
+        models={label: ModelFacts.of(own) for label, own in by_label.items()},
+        causal={label: text for label, own in by_label.items() if (text := _causal(own))},
+        **tables,
+    )
+
+
+def collect(
+    *,
+    summary: pd.DataFrame,
+    areas: pd.DataFrame,
+    gaps: pd.DataFrame,
+    groups: pd.DataFrame,
+    detection: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    tests: pd.DataFrame,
+) -> dict[str, pd.DataFrame]:
+    """Tables by name."""
+    tables = {"summary": summary, "areas": areas, "gaps": gaps, "groups": groups, "detection": detection}
+    return tables | {"comparisons": comparisons, "tests": tests}
+
+
+def _causal(own: list[TrainedRecognizer]) -> str:
+    """What causal inference chose on validation, a number a seed."""
+    models = [r.model for r in own if isinstance(r.model, Causal)]
+    if not models or not models[0].subtracts:
+        return ""
+    taus = ", ".join(f"{float(m.tau):.1f}" for m in models)
+    words = sorted({int(m.bias.sum()) for m in models})
+    if not len(models[0].bias):
+        return f"tau {taus}; the text has no token ids, so the counterfactual has no words: its text is the mean frame"
+    return f"tau {taus}; {' or '.join(map(str, words))} bias words are kept in the counterfactual"

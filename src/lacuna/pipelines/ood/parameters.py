@@ -1,0 +1,102 @@
+"""What ``conf/*/parameters_ood.yml`` may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from lacuna.pipelines.parameters import Evaluate, Parameters, Seed, _told
+
+if TYPE_CHECKING:
+    from lacuna.corpus.shift import Corruption, RepartitionConfig
+
+
+class Shares(Parameters):
+    """How the corpus is dealt; the meaning of each is told by :class:`lacuna.corpus.shift.RepartitionConfig`."""
+
+    kind: Literal["association", "labels", "groups", "random"] = "association"
+    unit: Literal["dialogue", "utterance"] = "dialogue"
+    pool: Literal["all", "test"] = "all"
+    size: PositiveInt | None = None
+    budget: Annotated[float, Field(ge=0, le=1)] = 0.05
+    steps: NonNegativeInt = 20_000
+    temperature: Annotated[float, Field(ge=0)] = 0.01
+    expected: Annotated[float, Field(gt=0)] = 5.0
+    prior: Annotated[float, Field(gt=0)] = 0.2
+    toward: dict[str, float] = Field(default_factory=dict)
+    group: Literal["speaker", "dialogue"] = "speaker"
+    random_splits: Annotated[int, Field(ge=2)] = 20
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Shares:
+        _told(self.config)
+        return self
+
+    def config(self) -> RepartitionConfig:
+        """The library's settings.
+
+        Raises:
+            ConfigError: they do not go together.
+        """
+        from lacuna.corpus.shift import RepartitionConfig
+
+        return RepartitionConfig(**self.model_dump())
+
+
+class Compared(Parameters):
+    """A repartition that is measured beside the one in use, and not trained on: what differs from it."""
+
+    unit: Literal["dialogue", "utterance"]
+    pool: Literal["all", "test"]
+    size: PositiveInt | None = None
+    budget: Annotated[float, Field(ge=0, le=1)] = 0.05
+    steps: NonNegativeInt = 20_000
+
+
+class Corrupted(Parameters):
+    """A corruption of the IID test."""
+
+    name: str
+    severity: Annotated[float, Field(gt=0)]
+    modalities: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _check(self) -> Corrupted:
+        _told(self.corruption)
+        return self
+
+    def corruption(self) -> Corruption:
+        """The library's corruption.
+
+        Raises:
+            ConfigError: unknown, or its severity is out of bounds.
+        """
+        from lacuna.corpus.shift import corruption
+
+        return corruption(self.name, severity=self.severity, modalities=tuple(self.modalities))
+
+
+class Other(Parameters):
+    """Another corpus as a test: how it is read, and which of its classes are which of ours."""
+
+    name: str
+    path: Path
+    importer: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    classes: dict[str, str]
+    target: str | None = None
+
+
+class Ood(Parameters):
+    """Which tests there are, and how recognisers are scored on them."""
+
+    repartition: Shares = Shares()
+    compare: list[Compared] = Field(default_factory=list)
+    corruptions: list[Corrupted] = Field(default_factory=list)
+    generated: bool = True  # of a generated corpus also the generator's own shifted test
+    others: list[Other] = Field(default_factory=list)
+    least_group: PositiveInt = 20
+    evaluate: Evaluate
