@@ -98,14 +98,14 @@ class Cut:
 def scores(report: OodReport, test: str, cut: Cut) -> list[Value]:
     """A column of scores, best models first, the best value marked."""
     own = cut.rows(report.summary if cut.complete else report.areas, test).loc[report.ranked]
-    values = [Value(r.mean, r.low, r.high) for r in own[["mean", "low", "high"]].itertuples()]
+    values = [Value(r.mean, r.low, r.high) for r in records(own)]
     return marked(values, higher=higher_is_better(cut.metric), ranked=[True] * len(values))
 
 
 def lost(report: OodReport, test: str, cut: Cut) -> list[Value]:
     """A column of gaps, those marked whose interval excludes 0."""
     own = cut.rows(report.gaps, test).loc[report.ranked]
-    return [_gap(r.gap, r.low, r.high) for r in own[["gap", "low", "high"]].itertuples()]
+    return [_gap(r.gap, r.low, r.high) for r in records(own)]
 
 
 def constant(report: OodReport, test: str, cut: Cut) -> tuple[Value, Value]:

@@ -48,7 +48,7 @@ def _losses(report: OodReport, panel: Panel) -> Finding:
     def told(rows: list[tuple[str, float, float, float]]) -> str:
         return listing([f"{name} {number(gap, sign=True)}{_signed(low, high)}" for name, gap, low, high in rows], MOST)
 
-    every = [(str(r.Index), float(r.gap), float(r.low), float(r.high)) for r in own.itertuples()]
+    every = [(str(r.model), float(r.gap), float(r.low), float(r.high)) for r in records(own.reset_index())]
     worse, better = [r for r in every if r[2] > 0], [r for r in every if r[3] < 0]
     text = f"{metric_label(report.primary)}, mean over rates ({panel_label(*panel)}). "
     text += f"Worse on the OOD test, beyond the interval of the gap: {told(worse)}. " if worse else (

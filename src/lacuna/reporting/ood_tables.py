@@ -162,7 +162,8 @@ def tables_of(report: OodReport) -> dict[str, list[Table]]:
 
 def _rows(report: OodReport, columns: Sequence[Sequence[Value]], last: Sequence[str | Value]) -> tuple[Row, ...]:
     """A row a model, and the constant answer's."""
-    return (*((name, *(column[i] for column in columns)) for i, name in enumerate(report.ranked)), tuple(last))
+    rows: list[Row] = [(name, *(column[i] for column in columns)) for i, name in enumerate(report.ranked)]
+    return (*rows, tuple(last))
 
 
 def _name(*parts: str) -> str:

@@ -69,7 +69,7 @@ def strata_of(target: Target, labels: NDArray[np.int64] | NDArray[np.float32]) -
     if target.task == "classification":
         return np.asarray(labels, np.int64), len(target.classes)
     if target.task == "soft":
-        known = np.isfinite(labels).all(axis=1)
+        known = np.asarray(np.isfinite(labels).all(axis=1))
         return np.where(known, np.where(known[:, None], labels, 0).argmax(axis=1), -1), len(target.classes)
     known = np.isfinite(labels)
     cuts = np.quantile(labels[known], np.arange(1, _THIRDS) / _THIRDS) if known.any() else np.zeros(_THIRDS - 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.corpus import Corpus, Labels
 from lacuna.corpus.schema import SPLITS
 from lacuna.corpus.shift.repartition import PARTS, Repartition
 from lacuna.corpus.validate import check
@@ -60,9 +60,9 @@ def only_part(corpus: Corpus, codes: NDArray[np.int64], part: str) -> Corpus:
         part: one of ``PARTS``.
     """
     outside = codes != PARTS.index(part)
-    labels = {}
+    labels: dict[str, Labels] = {}
     for target in corpus.targets:
-        values = np.array(corpus.utterances.labels[target.name])
+        values = corpus.utterances.labels[target.name].copy()
         values[outside] = -1 if target.task == "classification" else np.nan
         labels[target.name] = values
     return replace(corpus, utterances=replace(corpus.utterances, labels=labels), digest=None)
