@@ -27,7 +27,7 @@ CHANGES = {
     "training pattern": lambda c: replace(c, training=replace(c.training, pattern="outage")),
     "rates": lambda c: replace(c, protocol=_with(c, rates=(0.0, 0.4))),
     "patterns": lambda c: replace(c, protocol=_with(c, patterns=(PatternSpec("outage"),))),
-    "setting of a pattern": lambda c: replace(c, protocol=_with(c, patterns=(PatternSpec("outage", {"length": 2.0}),))),
+    "setting of a pattern": lambda c: replace(c, protocol=_with(c, patterns=(PatternSpec("outage", {"burst": 2.0}),))),
     "mask seeds": lambda c: replace(c, protocol=_with(c, mask_seeds=(1,))),
     "replicates": lambda c: replace(c, protocol=_with(c, replicates=101)),
     "recovery": lambda c: replace(c, protocol=replace(c.protocol, recovery_rates=(0.5,))),
