@@ -121,7 +121,7 @@ def best_of(study: optuna.Study) -> Best:
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
-    """How much of what single parameters explain of the value is due to each (fANOVA), largest first; empty if there is too little.
+    """How much of what single parameters explain is due to each (fANOVA), largest first; empty if there is too little.
 
     The shares add up to 1, also where all of them together explain little.
     """
