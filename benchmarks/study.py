@@ -87,7 +87,7 @@ def report(study: optuna.Study, before: list[Snapshot], asked: int, seconds: flo
         "|---|---:|",
         f"| trials asked for | {asked} |",
         f"| finished | {len(done)} ({count['complete']} completed, {count['pruned']} pruned) |",
-        f"| kills with SIGKILL of one of {len(set(done['worker']))} workers that finished something | {len(before)} |",
+        f"| kills with SIGKILL of one of the two workers and what replaced it | {len(before)} |",
         f"| trials cut off by them | {len(dead)}, of which {len(retried & set(dead['number']))} were tried again |",
         f"| finished before a kill, gone or changed at the end | {lost} |",
         f"| parameters finished twice | {twice} |",

@@ -86,12 +86,13 @@ def render_study(page: StudyPage, taken_up: str = "") -> str:
 def study_plots(page: StudyPage) -> list[Plot]:
     """Every figure that the trials allow."""
     log = frozenset(name for name, dim in page.facts.config.space.items() if isinstance(dim, Span) and dim.log)
-    plots = [Plot("history", "How the study went", study_history(page.trials), "A diamond: the label's own settings.", wide=True)]
+    plots = [Plot("history", "How the study went", study_history(page.trials), wide=True)]
     if page.importances:
-        note = "Taken together they need not reach 100 %: the rest is interaction and chance."
+        note = "Shares of what single settings explain, so that they add up to 100 %: how much chance explains is not in them."
         plots.append(Plot("importance", "What mattered", study_importance(page.importances), note, wide=True))
     if (page.trials["state"] == "complete").any():
-        plots.append(Plot("slices", "Value over each setting", study_slices(page.trials, log), "Darker: later.", wide=True))
+        note = "A diamond: the label's own settings."
+        plots.append(Plot("slices", "Value over each setting", study_slices(page.trials, log), note, wide=True))
     return plots
 
 

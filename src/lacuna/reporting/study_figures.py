@@ -53,14 +53,13 @@ def study_history(trials: pd.DataFrame) -> go.Figure:
             dots.marker = {"color": color, "symbol": symbol, "size": 12 if symbol == "diamond" else 8}
             dots.hovertemplate = f"trial %{{x}}: {told}<extra></extra>"
             figure.add_trace(dots)
-    failed = trials[trials["state"] == "fail"].copy()
-    low = float(pd.concat([shown, pruned["value"]]).min()) if len(shown) else 0.0
-    failed["value"] = low
+    failed, span = trials[trials["state"] == "fail"], _focus(pd.concat([shown, pruned["value"]]))
     if len(failed):
         figure.add_trace(
             go.Scatter(
                 x=failed["number"],
-                y=failed["value"],
+                y=[span[0] if span else 0.0] * len(failed),  # they have no value: along the bottom
+                cliponaxis=False,
                 text=[plain(reason.splitlines()[0]) if reason else "failed" for reason in failed["reason"]],
                 name="failed",
                 mode="markers",
@@ -69,12 +68,12 @@ def study_history(trials: pd.DataFrame) -> go.Figure:
             )
         )
     figure.update_xaxes(title_text="Trial")
-    figure.update_yaxes(title_text=VALUE, range=_focus(pd.concat([shown, pruned["value"]])))
+    figure.update_yaxes(title_text=VALUE, range=span)
     return finish(figure, "How the study went", height=420, alt="Dots: the value of each trial. Line: the best so far.")
 
 
 def study_importance(importances: Mapping[str, float]) -> go.Figure:
-    """How much of the variance of the value each parameter explains.
+    """How much of what single parameters explain of the value is due to each.
 
     Args:
         importances: shares by parameter, see :func:`lacuna.tuning.importances`.
@@ -93,13 +92,13 @@ def study_importance(importances: Mapping[str, float]) -> go.Figure:
         )
     )
     top = max([*importances.values(), 0.01])
-    figure.update_xaxes(title_text="Share of the variance explained (fANOVA)", tickformat=".0%", range=[0, 1.15 * top])
+    figure.update_xaxes(title_text="Importance (fANOVA)", tickformat=".0%", range=[0, 1.15 * top])
     figure.update_layout(showlegend=False)
     return finish(figure, "What mattered", height=150 + 32 * len(ordered), alt="Bars: importance of each parameter.")
 
 
 def study_slices(trials: pd.DataFrame, logarithmic: frozenset[str] = frozenset()) -> go.Figure:
-    """The value of completed trials over each parameter; later trials are darker.
+    """The value of completed trials over each parameter.
 
     Args:
         trials: one row a trial.
@@ -108,8 +107,8 @@ def study_slices(trials: pd.DataFrame, logarithmic: frozenset[str] = frozenset()
     names = parameters_of(trials)
     complete = trials[trials["state"] == "complete"]
     rows = max(1, math.ceil(len(names) / ACROSS))
-    titles = [plain(name) for name in names]
-    figure = make_subplots(rows=rows, cols=min(ACROSS, max(1, len(names))), shared_yaxes=True, subplot_titles=titles)
+    across = min(ACROSS, max(1, len(names)))
+    figure = make_subplots(rows=rows, cols=across, shared_yaxes=True, vertical_spacing=0.3 / rows, horizontal_spacing=0.05)
     for at, name in enumerate(names):
         values = complete[PARAM + name]
         words = not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)
@@ -121,26 +120,25 @@ def study_slices(trials: pd.DataFrame, logarithmic: frozenset[str] = frozenset()
                 customdata=complete["number"],
                 mode="markers",
                 marker={
-                    "color": complete["number"],
-                    "coloraxis": "coloraxis",
+                    "color": [PALETTE[2] if warm else PALETTE[0] for warm in complete["warm"]],
+                    "opacity": 0.75,
                     "size": np.where(complete["warm"], 12, 8),
                     "symbol": ["diamond" if warm else "circle" for warm in complete["warm"]],
-                    "line": {"width": 1, "color": GREY},
                 },
                 hovertemplate=f"{plain(name)} %{{x}}: %{{y:.4f}}, trial %{{customdata}}<extra></extra>",
             ),
             **place,
         )
-        figure.update_xaxes(type="category" if words else "log" if name in logarithmic else "linear", **place)
+        scale = {"type": "category"} if words else _logarithmic(values) if name in logarithmic else {"type": "linear"}
+        figure.update_xaxes(title_text=plain(name), **scale, **place)
     figure.update_yaxes(range=_focus(complete["value"]))
     figure.update_yaxes(title_text=VALUE, col=1)
-    figure.update_layout(showlegend=False, coloraxis={"colorbar": {"title": {"text": "Trial"}}})
+    figure.update_layout(showlegend=False)
     return finish(
         figure,
         "Value over each setting",
         height=90 + 250 * rows,
         alt="Dots: the value of each completed trial over each of its settings.",
-        scale="sequential",
     )
 
 
@@ -152,3 +150,11 @@ def _focus(values: pd.Series[float]) -> list[float] | None:
     bottom = max(low, middle - 4 * (top - middle))
     pad = 0.06 * max(top - bottom, 1e-3)
     return [bottom - pad, top + pad]
+
+
+def _logarithmic(values: pd.Series[float]) -> dict[str, object]:
+    """An axis with few, whole labels: powers of ten, and in between 2 and 5 if it is short."""
+    low, high = math.floor(math.log10(values.min())), math.ceil(math.log10(values.max()))
+    steps = (1, 2, 5) if high - low < 3 else (1,)
+    ticks = [step * 10.0**power for power in range(low, high + 1) for step in steps]
+    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}

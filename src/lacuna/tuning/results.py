@@ -121,7 +121,10 @@ def best_of(study: optuna.Study) -> Best:
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
-    """Share of the variance of the value that each parameter explains (fANOVA), largest first; empty if there is too little."""
+    """How much of what single parameters explain is due to each (fANOVA), largest first; empty if there is too little.
+
+    The shares add up to 1, also where all of them together explain little.
+    """
     complete = [t for t in study.get_trials(deepcopy=False) if t.state == TrialState.COMPLETE]
     if len(complete) < 4 or len({t.value for t in complete}) < 2:
         return {}

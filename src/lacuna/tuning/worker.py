@@ -1,4 +1,4 @@
-"""One process that runs trials until the study has enough of them: ``python -m lacuna.tuning.worker FOLDER``."""
+"""One process that runs trials until the study has enough of them: ``python -m lacuna.tuning FOLDER``."""
 
 from __future__ import annotations
 
@@ -109,7 +109,3 @@ def main() -> None:
         _log.error("%s", error)
         (folder / STOPPED).write_text(str(error), "utf-8")
         sys.exit(HOPELESS)
-
-
-if __name__ == "__main__":
-    main()

@@ -64,7 +64,7 @@ def take_up(page: StudyPage, train: Train, models: Models, tune: Tune) -> TunedE
         seeds=tuple(tune.final_seeds),
         checkpoints=train.checkpoints.as_posix(),
         source=tune.environment,
-        told=f"study {facts.name}, trial {facts.best.number} of {finished}, "
+        told=f"study {facts.name}, {finished} finished trials, best trial {facts.best.number}: "
         f"{facts.best.value:.4f} on validation (the label's own settings: {own_value})",
     )
 
