@@ -160,6 +160,14 @@ def test_groups_of_many_dialogues_are_shared_only_by_the_same_dialogues(dealt) -
     assert not set(whole) & set(dialogue_rows(corpus.only("train"), target, groups=4))
 
 
+def test_answers_are_shared_by_parts_of_one_corpus_and_not_by_namesakes(dealt) -> None:
+    test, codes = dealt[0].only("test"), dealt[1]
+    iid, ood = (ShiftTest(part, only_part(test, codes, part)) for part in ("iid", "ood"))
+    assert iid.seen == ood.seen
+    louder = {name: replace(frames, values=frames.values * 2) for name, frames in test.frames.items()}
+    assert ShiftTest("loud", replace(test, frames=louder)).seen != iid.seen
+
+
 def test_what_cannot_be_scored_is_refused(dealt, recognizers) -> None:
     corpus, codes = dealt
     labels = corpus.only("train").utterances.labels["emotion"]
