@@ -277,7 +277,7 @@ def _without_valid(rest: Rows, units: Units, split: Rows) -> tuple[Rows, Rows]:
 def _random_splits(
     corpus: Corpus, config: RepartitionConfig, pool: Pool, units: Units, fixed: Rows | None
 ) -> list[tuple[Rows, Rows]]:
-    """Training rows and OOD rows of random splits of the same sizes, in the same units; training is without validation here too."""
+    """Training rows and OOD rows of random splits of the same sizes, in the same units; training is without validation too."""
 
     def rows(chosen: Rows) -> Rows:
         return np.flatnonzero(np.isin(pool.of, chosen) & (pool.of >= 0))
