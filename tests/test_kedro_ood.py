@@ -14,6 +14,7 @@ from kedro.framework.startup import bootstrap_project
 
 from lacuna.errors import DataError
 from lacuna.pipelines import ood
+from lacuna.pipelines.ood.parameters import Compared
 
 ROOT = Path(__file__).parents[1]
 SMALL: dict[str, Any] = {
@@ -65,6 +66,8 @@ def test_from_nothing_to_a_report_and_parts_of_another_repartition_are_refused(p
     assert set(pd.read_parquet(output / "ood_gaps.parquet")["test"]) == set(tests[1:])
     divergences = pd.read_parquet(output / "ood_divergences.parquet")
     assert divergences["used"].tolist() == [True, False]
+    assert divergences["budget"].tolist() == [0.3, 1.0]
+    assert divergences["steps"].tolist() == [300, 300]  # what `compare` does not name is inherited
     folder = project / "data/08_reporting/duet/ood"
     page = (folder / "ood.html").read_text("utf-8")
     results = (folder / "results.md").read_text("utf-8").replace("\\_", "_")
@@ -85,6 +88,12 @@ def test_from_nothing_to_a_report_and_parts_of_another_repartition_are_refused(p
         pytest.raises(DataError, match="the corpus was split by another repartition"),
     ):
         session.run(pipeline_names=["ood"], node_names=["ood.score_tests"])
+
+
+def test_a_comparison_changes_what_it_names_and_nothing_else() -> None:
+    assert Compared.model_validate({"unit": "dialogue", "pool": "test"}).changes() == {"unit": "dialogue", "pool": "test"}
+    named = {"unit": "utterance", "pool": "all", "size": None, "budget": 0.05, "steps": 0}
+    assert Compared.model_validate(named).changes() == named
 
 
 @pytest.mark.parametrize(

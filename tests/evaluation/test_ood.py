@@ -9,12 +9,15 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from lacuna.corpus import Corpus
+from lacuna.corpus import Corpus, Target
 from lacuna.corpus.shift import PARTS, RepartitionConfig, corruption, only_part, repartition, repartitioned
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation import sweep
 from lacuna.evaluation.detection import auroc, outlyingness, wins
+from lacuna.evaluation.gaps import gaps
+from lacuna.evaluation.intervals import Bootstrap, ModelDraws, Setting
+from lacuna.evaluation.metrics import metric as named
 from lacuna.evaluation.ood import ShiftConfig, ShiftTables, ShiftTest, answers, score_shifts
 from lacuna.evaluation.together import dialogue_rows, drawn_together
 from lacuna.missing import MaskPlan
@@ -100,6 +103,30 @@ def test_equal_tests_have_no_gap_in_any_replicate(scored) -> None:
     assert apart["low"] < apart["gap"] < apart["high"]
 
 
+def test_the_bias_of_resampled_calibration_errors_is_taken_off_a_gap() -> None:
+    """Of two perfectly calibrated tests the smaller measures the larger error, and its resamples err twice as much."""
+    noise = np.random.default_rng(0).normal(0, 0.02, (2, 400, 1, 1))
+    setting = Setting("rmm", "", 0.0, 0.0, 1)
+    target = Target("mood", "classification", ("low", "high"))
+    metrics = named(target, "accuracy"), named(target, "ece")
+
+    def drawn(error: float, noise: np.ndarray) -> Bootstrap:
+        draws = np.concatenate([0.7 + noise, 2 * error + noise], axis=2)
+        points = np.array([[[0.7, error]]])
+        model = ModelDraws((0,), points, draws)
+        return Bootstrap("x", target, metrics, (setting,), {"m": model}, points[0, 0], draws[:, 0], round(10 / error), 50)
+
+    small, large = drawn(0.20, noise[0]), drawn(0.05, noise[1])
+    for tests, gap in (({"iid": large, "x": small}, 0.15), ({"iid": small, "x": large}, -0.15)):
+        found = one(gaps(tests, "iid"), metric="ece")
+        assert found["gap"] == pytest.approx(gap)
+        assert found["low"] < 0 < found["high"]  # percentiles of the replicates lie beside 0.3
+        assert found["constant_low"] < 0 < found["constant_high"]
+        assert found["p_value"] > 0.05
+    plain = one(gaps({"iid": small, "x": large}, "iid"), metric="accuracy")
+    assert plain["low"] == pytest.approx(np.quantile(noise[0] - noise[1], 0.025))
+
+
 def test_detection_is_the_auroc_of_single_utterances(dealt, recognizers, scored) -> None:
     corpus, codes = dealt
     test = corpus.only("test")
@@ -158,6 +185,14 @@ def test_groups_of_many_dialogues_are_shared_only_by_the_same_dialogues(dealt) -
     assert len(whole) == 4
     assert whole == dialogue_rows(corpus, target, groups=4)
     assert not set(whole) & set(dialogue_rows(corpus.only("train"), target, groups=4))
+
+
+def test_answers_are_shared_by_parts_of_one_corpus_and_not_by_namesakes(dealt) -> None:
+    test, codes = dealt[0].only("test"), dealt[1]
+    iid, ood = (ShiftTest(part, only_part(test, codes, part)) for part in ("iid", "ood"))
+    assert iid.seen == ood.seen
+    louder = {name: replace(frames, values=frames.values * 2) for name, frames in test.frames.items()}
+    assert ShiftTest("loud", replace(test, frames=louder)).seen != iid.seen
 
 
 def test_what_cannot_be_scored_is_refused(dealt, recognizers) -> None:

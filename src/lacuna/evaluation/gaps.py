@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lacuna.errors import ConfigError
 from lacuna.evaluation.counts import Array
 from lacuna.evaluation.curves import auilc
-from lacuna.evaluation.intervals import Bootstrap, Setting, interval, p_value
+from lacuna.evaluation.intervals import BIASED, Bootstrap, Setting, interval, p_value
 
 GAPS = [
     "test", "model", "pattern", "setting", "metric", "measure", "rate", "gap", "low", "high", "p_value", "constant_gap",
@@ -30,6 +31,10 @@ def with_test(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def gaps(drawn: Mapping[str, Bootstrap], reference: str, level: float = 0.95) -> pd.DataFrame:
     """How much worse every model is on each test than on the reference.
+
+    Resampling raises a calibration error, the more so the smaller the test, and where sizes differ this does not cancel. Its
+    replicates are mirrored at the measured gap, so that intervals are basic, as in :func:`lacuna.evaluation.tables.summarise`;
+    a gap may be negative, so nothing is cut off at 0.
 
     Args:
         drawn: by test, made with weights of :func:`lacuna.evaluation.together.drawn_together`, so that dialogues that both tests
@@ -54,17 +59,19 @@ def gaps(drawn: Mapping[str, Bootstrap], reference: str, level: float = 0.95) ->
         if keys[0] != keys[1] or base.metrics != other.metrics or list(base.models) != list(other.models):
             raise ConfigError(f"'{test}' and '{reference}' were not scored with the same models, metrics and missing rates")
         signs = np.array([1.0 if m.higher else -1.0 for m in base.metrics])
+        biased = np.array([m.name in BIASED for m in base.metrics])
         fewest = min(base.dialogues, other.dialogues)
         flat = signs * (base.constant - other.constant)
-        flat_draws = signs * (base.constant_draws - other.constant_draws)  # (B, M)
+        flat_draws = _mirrored(signs * (base.constant_draws - other.constant_draws), flat, biased)  # (B, M)
         constant = interval(flat_draws, level, fewest)
         for name, model in base.models.items():
             second = other.models[name]
             point = signs * (model.points.mean(axis=0) - second.points.mean(axis=0))  # (Q, M)
             draws = signs * (model.draws - second.draws)  # (B, Q, M)
             for pattern, setting, measure, rate, value, replicated in _blocks(base.settings, point, draws):
-                low, high = interval(replicated, level, fewest)
-                p = p_value(replicated, fewest)
+                mirrored = _mirrored(replicated, value, biased)
+                low, high = interval(mirrored, level, fewest)
+                p = p_value(mirrored, fewest)
                 for m, metric in enumerate(base.metrics):
                     row: dict[str, object] = {"test": test, "model": name, "pattern": pattern, "setting": setting}
                     row |= {"metric": metric.name, "measure": measure, "rate": rate}
@@ -73,6 +80,11 @@ def gaps(drawn: Mapping[str, Bootstrap], reference: str, level: float = 0.95) ->
                     row |= {"n_iid": base.utterances, "n": other.utterances}
                     rows.append(row)
     return pd.DataFrame(rows, columns=GAPS)
+
+
+def _mirrored(draws: Array, point: Array, biased: NDArray[np.bool_]) -> Array:
+    """Replicates (B, M) of which those of biased metrics (M,) are mirrored at the value (M,)."""
+    return np.where(biased, 2 * point - draws, draws)
 
 
 def _blocks(settings: tuple[Setting, ...], point: Array, draws: Array) -> list[tuple[str, str, str, float, Array, Array]]:

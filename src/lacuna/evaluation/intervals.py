@@ -22,6 +22,7 @@ from lacuna.evaluation.metrics import Metric, metric, metrics_of
 from lacuna.evaluation.sweep import Sweep
 
 BLOCK = 64 << 20  # bytes of replicated counts at a time
+BIASED = ("ece", "mce")  # calibration errors: no ceiling, and biased upwards under resampling
 
 
 @dataclass(frozen=True)

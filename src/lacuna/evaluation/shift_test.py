@@ -38,9 +38,9 @@ class ShiftTest:
     note: str = ""
 
     @property
-    def seen(self) -> tuple[str, bytes, Corruption | None]:
-        """Tests that agree in this need one set of answers."""
-        return self.corpus.name, self.corpus.keys.tobytes(), self.corruption
+    def seen(self) -> tuple[str, bytes, int, Corruption | None]:
+        """Tests that agree in this need one set of answers; equal names and ids alone may have other features."""
+        return self.corpus.name, self.corpus.keys.tobytes(), id(self.corpus.frames), self.corruption
 
 
 @dataclass(frozen=True)

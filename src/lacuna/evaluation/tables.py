@@ -12,12 +12,11 @@ import pandas as pd
 from lacuna.errors import ConfigError
 from lacuna.evaluation.counts import Array
 from lacuna.evaluation.curves import auilc, effective_robustness, relative_robustness
-from lacuna.evaluation.intervals import Bootstrap, interval, mirrored, p_value
+from lacuna.evaluation.intervals import BIASED, Bootstrap, interval, mirrored, p_value
 from lacuna.evaluation.metrics import Metric
 
 SUBSETS, SHARE = "subset_mean", "share_of_ceiling"
 CEILING = "oracle"  # the name under which the ceiling of a generated corpus is scored
-_UNBOUND = ("ece", "mce")  # calibration errors: no ceiling, and biased upwards under resampling
 Row = dict[str, object]
 
 
@@ -39,7 +38,7 @@ def summarise(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
         low, high = interval(model.draws, level, drawn.dialogues)  # (Q, M)
         gain_low, gain_high = interval(signs * (model.draws - drawn.constant_draws[:, None]), level, drawn.dialogues)
         mean, spread = model.points.mean(axis=0), _spread(model.points)
-        biased = np.array([m.name in _UNBOUND for m in drawn.metrics])
+        biased = np.array([m.name in BIASED for m in drawn.metrics])
         low[:, biased], high[:, biased] = mirrored(low[:, biased], high[:, biased], mean[:, biased])
         for q, at in enumerate(drawn.settings):
             for m, metric in enumerate(drawn.metrics):
@@ -81,7 +80,7 @@ def areas(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
                     draws = span.value(measure, metric, model.draws[:, span.at, m], replicated)  # (B,)
                     low, high = interval(draws, level, drawn.dialogues)
                     mean = span.value(measure, metric, curves.mean(axis=0), constant)
-                    if metric.name in _UNBOUND:
+                    if metric.name in BIASED:
                         low, high = mirrored(low, high, mean)
                     row: Row = {"corpus": drawn.corpus, "model": name, "pattern": span.pattern, "setting": span.setting}
                     row |= {"metric": metric.name, "measure": measure, "mean": float(mean)}
@@ -102,7 +101,7 @@ def _shares(drawn: Bootstrap, span: Span, level: float) -> list[Row]:
     rows: list[Row] = []
     ceiling = drawn.models.get(CEILING)
     for m, metric in enumerate(drawn.metrics if ceiling is not None else ()):
-        if ceiling is None or metric.name in _UNBOUND:
+        if ceiling is None or metric.name in BIASED:
             continue
         constant, replicated = drawn.constant[m], drawn.constant_draws[:, m]
         best = span.area(ceiling.points.mean(axis=0)[span.at, m]) - constant

@@ -21,8 +21,9 @@ from lacuna.models.layers.head import classifier
 from lacuna.models.layers.noise import normals
 from lacuna.models.layers.pooling import fill_frames, full_precision, pooled
 from lacuna.models.layers.recurrent import TwoWayLSTM
+from lacuna.models.layers.scene import Scene
 from lacuna.models.layers.semantic import AdjacencyState, EigenvalueState, SemanticGraph, Structure
-from lacuna.models.layers.spectrum import Decomposition, Spectrum, adjacency, closeness
+from lacuna.models.layers.spectrum import Decomposition, adjacency, closeness
 from lacuna.models.layers.whitening import Whitening
 from lacuna.models.space import Space, Span
 
@@ -89,42 +90,6 @@ class GSDNetConfig(Config):
         check_bounds("gsdnet", self, noise_seed=(0, 2**63 - 1), graph=(False, True), spectral=(False, True))
         choices = {"noise": ("spectrum", "adjacency"), "generator": ("diffusion", "regression")}
         check_choices("gsdnet", self, solver=SOLVERS, **choices)
-
-
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """A batch as the denoisers see it; padded to the longest dialogue.
-
-    Attributes:
-        dialogues: where utterances sit.
-        signal: (D, L, W) whitened frame means, zeros where not there.
-        here: (D, L, M) bool: the modality is there.
-        structure: the graph of near turns and speakers.
-        graphs: (D, L, L) each: what nodes are convolved with at any level of noise.
-        state: (D, M, N) of what is there; empty without spectrum.
-    """
-
-    dialogues: Dialogues
-    signal: Tensor
-    here: Tensor
-    structure: Structure
-    graphs: list[Tensor]
-    state: Tensor
-
-    def twice(self) -> Scene:
-        """Every dialogue a second time, after all the others."""
-        structure, spectrum = self.structure, self.structure.spectrum
-        both = Structure(
-            _twice(structure.dense),
-            Spectrum(_twice(spectrum.values), _twice(spectrum.vectors)),
-            _twice(structure.lengths),
-        )
-        graphs = [_twice(g) for g in self.graphs]
-        return Scene(self.dialogues, _twice(self.signal), _twice(self.here), both, graphs, _twice(self.state))
-
-
-def _twice(x: Tensor) -> Tensor:
-    return torch.cat([x, x])
 
 
 @register("gsdnet")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lacuna.reporting.finding import Finding
 from lacuna.reporting.frames import Panel, records, rows_where
 from lacuna.reporting.ood import AREA, IID, OOD, Cut, OodReport
-from lacuna.reporting.words import interval, listing, metric_label, number, panel_label
+from lacuna.reporting.words import interval, listing, metric_label, number, panel_label, percent
 
 MOST = 12  # models that a sentence names
 
@@ -74,11 +74,17 @@ def _pair(report: OodReport, panel: Panel, one: str, two: str) -> Finding:
 
 
 def _noticed(report: OodReport) -> Finding:
-    who = sorted(set(report.detection[(report.detection["test"] == OOD) & (report.detection["low"] > 0.5)]["model"]))
-    text = "No model's energy or confidence tells OOD from IID utterances better than chance, at any missing rate."
+    """Judged at the lowest rate alone: with every rate and pattern, some interval would leave chance out by chance."""
+    own = rows_where(report.detection, test=OOD)
+    rate = float(own["rate"].min())
+    own = rows_where(own, rate=rate).drop_duplicates(["model", "score"])  # a rate of 0 is the same under every pattern
+    looks = int((own["low"] < own["high"]).sum())  # a score that is the same of everything can tell nothing apart
+    who = sorted(set(own[own["low"] > 0.5]["model"]))
+    text = f"With {percent(rate)} missing, no model's energy or confidence tells OOD from IID utterances better than chance"
     if who:
-        text = "Energy or confidence tell OOD from IID utterances better than chance, at some missing rate, for "
-        text += f"{listing(who, MOST)}."
+        text = f"With {percent(rate)} missing, energy or confidence tell OOD from IID utterances better than chance for "
+        text += listing(who, MOST)
+    text += f", each interval by itself: of {looks} about {looks * (1 - report.facts.level) / 2:.1f} would lie above by chance."
     return Finding("Is it noticed", text, caution=not who)
 
 

@@ -30,13 +30,13 @@ SECTIONS = {
     "groups": ("Worst groups", ""),
     "rates": ("By missing rate", ""),
 }
-OWN_LIMITS = (
+ANY_LIMITS = (
     "The OOD test is made by a search over one property of one corpus. It is harder in that property only, and no model of how "
     "the world changes.",
     "The divergence counts a word that moves either way. A test can be far from training and yet no harder, where words move "
     "that no model relies on, or move towards what models expect.",
-    "IID and OOD test are small parts of one test split; intervals are wide, and are read before means.",
 )
+TEST_LIMIT = "IID and OOD test are small parts of one test split; intervals are wide, and are read before means."
 LONG = ("divergences", "tests", "summary", "areas", "gaps", "groups", "detection", "comparisons")
 
 
@@ -95,7 +95,7 @@ def ood_results(report: OodReport) -> str:
     lines += ["Other metrics and all rates: `tables/` beside the report.", "", "## Data", ""]
     lines += [f"- {escape_markdown(note)}" for note in facts.notes]
     lines += [f"- `{name}` sha256 `{digest}`" for name, digest in sorted(facts.files.items())]
-    lines += ["", "## Limits", "", *(f"- {line}" for line in (*OWN_LIMITS, *LIMITS)), "", MISUSE, ""]
+    lines += ["", "## Limits", "", *(f"- {line}" for line in limits_of(report)), "", MISUSE, ""]
     return "\n".join(lines)
 
 
@@ -107,6 +107,11 @@ def reading(report: OodReport) -> list[str]:
         "For the interval of a gap, dialogues that two tests share are drawn together, others apart, and so are training seeds.",
         "The gap of the constant answer is what a shift of labels alone explains.",
     ]
+
+
+def limits_of(report: OodReport) -> tuple[str, ...]:
+    """What the numbers do not tell; of small tests only where both come from the corpus's own one."""
+    return (*ANY_LIMITS, *([TEST_LIMIT] if report.parts.config.pool == "test" else []), *LIMITS)
 
 
 def run_lines(report: OodReport) -> list[tuple[str, str]]:
@@ -165,7 +170,7 @@ def ood_html(report: OodReport) -> str:
             legend=list(looks.items()),
             constant=(CONSTANT, GREY),
             run=run_lines(report),
-            limits=(*OWN_LIMITS, *LIMITS),
+            limits=limits_of(report),
             misuse=MISUSE,
             css=Markup(read_part("page.css")),
             js=Markup(read_part("page.js")),

@@ -17,7 +17,7 @@ def divergence_table(report: OodReport) -> Table:
     """How far each repartition is from training in which words go with which labels."""
     sizes = ("Pool", "Unit", "Train", "IID", "OOD", "Words")
     found = ("D(train, OOD)", "D(train, IID)", "Random", "Times", "Times, root", "Agreement OOD", "Agreement IID")
-    labels = ("Labels train/OOD", "Labels train/IID", "Labels IID/OOD", "Budget")
+    labels = ("Labels train/OOD", "Labels train/IID", "Labels IID/OOD", "Budget", "Steps")
     rows: list[Row] = []
     for r in records(report.divergences):
         near = Value(r.random_mean, r.random_mean - r.random_sd, r.random_mean + r.random_sd)
@@ -26,11 +26,12 @@ def divergence_table(report: OodReport) -> Table:
         numbers += [r.labels_ood, r.labels_iid, r.labels_tests, r.budget]
         pool = f"{r.pool} (used)" if r.used else r.pool
         first = (pool, r.unit, str(r.train_size), str(r.iid_size), str(r.ood_size), str(r.words))
-        rows.append((*first, *(v if isinstance(v, Value) else Value(v) for v in numbers)))
+        rows.append((*first, *(v if isinstance(v, Value) else Value(v) for v in numbers), str(r.steps)))
     note = (
         "D: mean squared difference of log-odds, in squared nats. Random: mean over random splits of the same sizes in the same "
         "units; in brackets a standard deviation either way. Times: D(train, OOD) over that mean; its root compares distances. "
-        "Agreement: correlation of the associations with those of training. Labels: total variation."
+        "Agreement: correlation of the associations with those of training. Labels: total variation. Steps: swaps that "
+        "the search proposed; more of them, or a larger budget, reach farther, so rows compare where both are the same."
     )
     caption = "Divergence of the word-label association"
     return Table("divergences", "repartitions", caption, (*sizes, *found, *labels), tuple(rows), note)

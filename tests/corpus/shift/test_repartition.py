@@ -21,6 +21,7 @@ from lacuna.corpus.shift import (
     repartitioned,
     save_repartition,
 )
+from lacuna.corpus.shift.measure import Ruler
 from lacuna.errors import ConfigError, DataError
 from standin import StandIn, generate
 
@@ -54,6 +55,21 @@ def spoken_corpus(dialogues: int = 40, turns: int = 8, seed: int = 0, words: int
 @pytest.fixture(scope="module")
 def spoken() -> Corpus:
     return spoken_corpus()
+
+
+@pytest.mark.parametrize("pool", ["all", "test"])
+def test_random_splits_are_of_the_same_sizes(spoken, pool, monkeypatch):
+    sizes = []
+    measure = Ruler.measure
+
+    def spy(self, train, iid, ood, random, told):
+        sizes.extend([(len(train), len(ood)), *((len(a), len(b)) for a, b in random)])
+        return measure(self, train, iid, ood, random, told)
+
+    monkeypatch.setattr(Ruler, "measure", spy)
+    repartition(spoken, RepartitionConfig(unit="utterance", pool=pool, budget=0.06, expected=3, size=40, **QUICK))
+    assert len(sizes) == 4
+    assert len(set(sizes)) == 1  # a larger random training would be nearer to everything
 
 
 @pytest.mark.parametrize("pool", ["all", "test"])

@@ -186,7 +186,7 @@ def repartition(corpus: Corpus, config: RepartitionConfig | None = None, target:
     rows = {part: np.flatnonzero(codes == code) for code, part in enumerate(PARTS)}
     if empty := [part for part in ("train", "iid", "ood") if not len(rows[part])]:
         raise ConfigError(f"repartition of '{corpus.name}': nothing is left for '{empty[0]}'; set a smaller size")
-    others = _random_splits(config, pool, units, fixed)
+    others = _random_splits(corpus, config, pool, units, fixed)
     ids = corpus.ids
     return Repartition(
         corpus=corpus.name,
@@ -260,10 +260,7 @@ def _codes(corpus: Corpus, config: RepartitionConfig, pool: Pool, units: Units, 
     of_unit[dealt.iid], of_unit[dealt.ood] = PARTS.index("iid"), PARTS.index("ood")
     split = corpus.utterances.split
     if config.pool == "all":
-        rest = pool.order[np.isin(pool.order, dealt.rest)]
-        left = int(units.size[rest].sum())
-        own = float((split == 1).sum()) / max(1, int((split <= 1).sum())) or 0.15
-        valid, train = take(rest[::-1], units.size, round(own * left))  # from the other end than the tests
+        valid, train = _without_valid(pool.order[np.isin(pool.order, dealt.rest)], units, split)
         of_unit[valid], of_unit[train] = 1, 0
     codes = np.where(pool.of >= 0, of_unit[pool.of], PARTS.index("unused"))
     if config.pool == "test":
@@ -271,14 +268,26 @@ def _codes(corpus: Corpus, config: RepartitionConfig, pool: Pool, units: Units, 
     return codes.astype(np.int64)
 
 
-def _random_splits(config: RepartitionConfig, pool: Pool, units: Units, fixed: Rows | None) -> list[tuple[Rows, Rows]]:
-    """Training rows and OOD rows of random splits of the same sizes, in the same units."""
+def _without_valid(rest: Rows, units: Units, split: Rows) -> tuple[Rows, Rows]:
+    """Units of validation, as large a share as in the corpus's own splits, and of training, of what the tests leave in order."""
+    own = float((split == 1).sum()) / max(1, int((split <= 1).sum())) or 0.15
+    return take(rest[::-1], units.size, round(own * int(units.size[rest].sum())))  # from the other end than the tests
+
+
+def _random_splits(
+    corpus: Corpus, config: RepartitionConfig, pool: Pool, units: Units, fixed: Rows | None
+) -> list[tuple[Rows, Rows]]:
+    """Training rows and OOD rows of random splits of the same sizes, in the same units; training is without validation too."""
+
+    def rows(chosen: Rows) -> Rows:
+        return np.flatnonzero(np.isin(pool.of, chosen) & (pool.of >= 0))
+
     splits = []
     for number in range(config.random_splits):
         rng = np.random.default_rng([config.seed, 0x5A11, number])
         dealt = deal_random(units, pool, pool.order[rng.permutation(len(pool.order))])
-        ood = np.flatnonzero(np.isin(pool.of, dealt.ood) & (pool.of >= 0))
-        splits.append((np.flatnonzero(np.isin(pool.of, dealt.rest) & (pool.of >= 0)) if fixed is None else fixed, ood))
+        train = rows(_without_valid(dealt.rest, units, corpus.utterances.split)[1]) if fixed is None else fixed
+        splits.append((train, rows(dealt.ood)))
     return splits
 
 

@@ -44,7 +44,7 @@ def deal_parts(corpus: Corpus, ood: Ood, train: Train) -> tuple[Repartition, pd.
     chosen = repartition(corpus, config, train.target)
     rows = [_row(chosen, used=True)]
     for other in ood.compare:
-        rows.append(_row(repartition(corpus, replace(config, **other.model_dump()), train.target), used=False))
+        rows.append(_row(repartition(corpus, replace(config, **other.changes()), train.target), used=False))
     return chosen, pd.DataFrame(rows)
 
 
@@ -52,8 +52,13 @@ def _row(made: Repartition, *, used: bool) -> dict[str, Any]:
     m, config = made.measured, made.config
     row: dict[str, Any] = {"kind": config.kind, "unit": config.unit, "pool": config.pool, "used": used}
     row |= {f"{part}_size": len(made.parts[part]) for part in PARTS}
-    row |= {"words": m.words, "budget": config.budget, "ood": m.ood, "iid": m.iid, "random_mean": m.random_mean}
-    row |= {"random_sd": m.random_sd, "times_random": m.times_random, "agreement_ood": m.agreement_ood}
+    row |= {"words": m.words, "budget": config.budget, "steps": config.steps, "ood": m.ood, "iid": m.iid}
+    row |= {
+        "random_mean": m.random_mean,
+        "random_sd": m.random_sd,
+        "times_random": m.times_random,
+        "agreement_ood": m.agreement_ood,
+    }
     row |= {"agreement_iid": m.agreement_iid, "labels_ood": m.labels_ood, "labels_iid": m.labels_iid}
     return row | {"labels_tests": m.labels_tests, "seed": config.seed}
 

@@ -47,13 +47,21 @@ class Shares(Parameters):
 
 
 class Compared(Parameters):
-    """A repartition that is measured beside the one in use, and not trained on: what differs from it."""
+    """A repartition that is measured beside the one in use, and not trained on: what differs from it.
+
+    What is not named is that of the repartition in use, its size too; ``size: null`` asks for the usual one.
+    """
 
     unit: Literal["dialogue", "utterance"]
     pool: Literal["all", "test"]
     size: PositiveInt | None = None
-    budget: Annotated[float, Field(ge=0, le=1)] = 0.05
-    steps: NonNegativeInt = 20_000
+    budget: Annotated[float, Field(ge=0, le=1)] | None = None
+    steps: NonNegativeInt | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """Settings of the library's :class:`~lacuna.corpus.shift.RepartitionConfig` that are named here."""
+        given = self.model_dump(exclude_unset=True)
+        return {name: value for name, value in given.items() if name == "size" or value is not None}
 
 
 class Corrupted(Parameters):

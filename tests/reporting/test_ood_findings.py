@@ -1,0 +1,41 @@
+"""What the findings on shifted tests claim, and of how many looks."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from lacuna.reporting.ood_findings import _noticed
+from lacuna.reporting.ood_page import TEST_LIMIT, limits_of
+
+
+def report(lows: dict[float, float], pool: str = "test") -> SimpleNamespace:
+    """One that holds what these sentences are made of: the lower end of an AUROC's interval by missing rate."""
+    rows = [
+        {"test": test, "model": model, "pattern": pattern, "setting": "", "rate": rate, "score": score, "low": low, "high": high}
+        for test in ("ood", "noise")
+        for rate, at in lows.items()
+        for pattern in ("rmm", "temporal")
+        for score in ("energy", "confidence")
+        for model, low, high in (("mlp", at, 0.9), ("prior", 0.5, 0.5))
+    ]
+    parts = SimpleNamespace(config=SimpleNamespace(pool=pool))
+    return SimpleNamespace(detection=pd.DataFrame(rows), facts=SimpleNamespace(level=0.95), parts=parts)
+
+
+def test_whether_a_shift_is_noticed_is_judged_on_complete_data_and_tells_the_looks() -> None:
+    found = _noticed(report({0.0: 0.45, 0.5: 0.6}))
+    assert found.caution
+    assert "no model's energy" in found.text
+    assert "0\u202f% missing" in found.text
+    assert "of 2 about 0.1 would lie above by chance" in found.text  # the prior's answers tell nothing apart
+    found = _noticed(report({0.0: 0.6, 0.5: 0.45}))
+    assert not found.caution
+    assert "better than chance for mlp, each" in found.text
+
+
+@pytest.mark.parametrize(("pool", "told"), [("test", True), ("all", False)])
+def test_only_parts_of_the_own_test_are_called_so(pool: str, told: bool) -> None:
+    assert (TEST_LIMIT in limits_of(report({0.0: 0.5}, pool))) is told
