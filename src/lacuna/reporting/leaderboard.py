@@ -70,11 +70,13 @@ class Leaderboard:
         name: of the grid.
         boards: one a corpus.
         reports: relative address of the full report by board, for links.
+        missing: contests that belong on the page and could not be put there, with the reason.
     """
 
     name: str
     boards: tuple[Board, ...]
     reports: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.boards:
@@ -159,6 +161,7 @@ class Leaderboard:
                 said.append(f"{board.name} has the test utterances of {other.name}: it is shown, and counts for no rank.")
             if board.unfinished:
                 said.append(f"{board.name} is not finished: {listing(list(board.unfinished), 8)} are missing from every number.")
+        said += [f"{name} is missing from this page: {reason.splitlines()[0]}." for name, reason in self.missing.items()]
         if self.left_out:
             said.append(f"Not ranked, for they were not measured on every corpus: {listing(self.left_out, 40)}.")
         return said
