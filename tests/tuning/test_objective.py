@@ -65,9 +65,10 @@ def test_a_note_never_vouches_for_other_data(corpus: Corpus, data: Data, tmp_pat
     def killed(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(objective, "save_corpus", killed)
-        put_corpus(corpus, tmp_path, {"train": "other", "valid": "other"})
+        with pytest.raises(KeyboardInterrupt):
+            put_corpus(corpus, tmp_path, {"train": "other", "valid": "other"})
     (tmp_path / "corpus" / "corpus.json").unlink()  # as half of the other corpus would leave it
     put_corpus(corpus, tmp_path, data.digests())
     assert len(get_corpus(tmp_path)) == len(data.train) + len(data.valid)
