@@ -150,6 +150,8 @@ def test_every_stage_says_what_the_catalog_and_the_parameters_say(clone: Path) -
         others = {dep for dep in deps if not dep.startswith("data/")}
         assert f"src/lacuna/pipelines/{name}" in others, stage.name
         assert [dep for dep in others if not (clone / dep).exists()] == [], stage.name
+        if name in ("train", "gather", "evaluate"):  # they write or read recognisers, by code of this room
+            assert "src/lacuna/training" in others, stage.name
         if name in ("ingest", "train", "evaluate"):
             assert f"conf/{corpus}/parameters_{name}.yml" in others
 

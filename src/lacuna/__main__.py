@@ -87,7 +87,7 @@ def study(storage: str, name: str | None) -> None:
 @click.option("--seeds", metavar="0+1", help="These training seeds in every environment, instead of its own.")
 @click.option("--workers", type=click.IntRange(1), help="Processes on this machine. [default: one a core; 1 with a GPU]")
 @click.option("--ray", "address", metavar="ADDRESS", help="Run cells on this Ray cluster (extra `cluster`): auto, host:port.")
-@click.option("--list", "listing", is_flag=True, help="Say what is done and what is not, and run nothing.")
+@click.option("--list", "listing", is_flag=True, help="Say what is done and what is not. Corpora are made; no cell is run.")
 def bench(
     names: tuple[str, ...],
     *,
@@ -107,7 +107,8 @@ def bench(
 
     A cell is a model with a seed on a corpus: it is trained, scored under all patterns and rates, and kept in data/09_bench.
     Interrupt whenever you like: the same command goes on where it was. Finished cells never run again unless something changed
-    that decides their result. The exit code is 0 if every cell is finished, and 1 otherwise.
+    that decides their result. The exit code is 0 if every cell is finished and every page is there, and 1
+    otherwise; --list: 0 if every cell is finished.
     """
     from lacuna.errors import LacunaError
     from lacuna.pipelines.grid_command import Asked, run

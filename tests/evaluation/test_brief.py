@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
+import pytest
 
+from lacuna.corpus.schema import Target
 from lacuna.evaluation import brief, learning_table, robustness_table
+from lacuna.pipelines.evaluate.nodes import brief_results
 
 
 def summary() -> pd.DataFrame:
@@ -44,6 +48,31 @@ def test_the_main_metric_of_every_model_and_of_the_chosen_one() -> None:
         "weighted_f1": {"mlp": own, "oracle": {"complete": 0.9}},
     }
     json.dumps(told, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("own", "chosen"),
+    [
+        ({}, "b"),
+        ({"learning_rate": 1.0, "rates": [0.5]}, "b"),  # selection does not depend on it
+        ({"pattern": "outage"}, None),
+        ({"valid_rates": [0.9]}, None),
+        ({"valid_mask_seeds": [7]}, None),
+    ],
+)
+def test_validation_chooses_among_models_that_it_judged_alike(own: dict[str, Any], chosen: str | None) -> None:
+    """A metric under other masks is another metric."""
+
+    def trained(label: str, value: float, **changes: Any) -> Any:
+        training = {"pattern": "rmm", "valid_rates": [0.0, 0.5], "valid_mask_seeds": [0]} | changes
+        schema = SimpleNamespace(target=Target("emotion", "classification", ("a", "b")))
+        return SimpleNamespace(label=label, schema=schema, selection=SimpleNamespace(value=value, training=training))
+
+    both = summary().replace({"model": {"mlp": "a", "oracle": "b"}})
+    history = pd.DataFrame({"epoch": [0], "valid_loss": [1.0], "model": ["a"], "seed": [0]})
+    told, _, _ = brief_results(both, areas(), history, [trained("a", 0.5), trained("b", 0.9, **own)])
+    assert told.get("chosen", {}).get("model") == chosen
+    assert set(told["weighted_f1"]) == {"a", "b"}
 
 
 def test_curves_hold_one_metric_and_learning_curves_no_times() -> None:

@@ -48,6 +48,20 @@ def test_each_corpus_counts_once_and_references_have_no_rank(page: Leaderboard) 
     assert "On mosi not above" not in text
 
 
+def test_the_headline_lists_whom_its_own_test_does_not_tell_from_the_leader() -> None:
+    """A model further down can be level with the leader although one between them is not: a bar would end before it."""
+    points = np.array([0.5, 0.45, 0.44])[:, None]
+    noise = np.random.default_rng(0).normal(size=(200, 3, 1)) * [[0.001], [0.001], [0.2]]
+    one = Standing("c", "weighted_f1", True, ("a", "b", "wild"), (("rmm", ""),), "auilc", points, points + noise, 0.2, 0.95, 30)
+    page = Leaderboard("x", (Board(one, {}, (), 80, "c"),))
+    alike = page.pairs.query("model_a == 'a' and p_holm >= 0.05")["model_b"].tolist()
+    assert alike == ["wild"] == page.level_with_leader
+    assert page.groups == [["b", "wild"]]
+    assert page.sentences[1] == "Paired tests (Holm-corrected, level 5%) do not tell wild apart from it."
+    sure = Leaderboard("x", (board("mosi", [0.2, 0.9, 0.51, 0.3]),))
+    assert sure.sentences[1] == "Paired tests (Holm-corrected, level 5%) tell it apart from every other model."
+
+
 def test_unfinished_cells_are_said(page: Leaderboard) -> None:
     one = page.boards[0]
     late = Board(one.standing, one.seeds, one.references, one.utterances, one.data, ("gru, seed 2",))

@@ -106,3 +106,10 @@ def test_a_file_that_was_changed_by_hand_is_left_alone(conf: Path, name: str) ->
     with pytest.raises((DataError, DatasetError), match=rf"mosi_tuned/{name} was not written by a study, or was changed since"):
         save(conf, "mosi")
     assert path.read_text("utf-8") == edited
+
+
+def test_a_label_with_a_hyphen_keeps_where_it_comes_from(conf: Path) -> None:
+    save(conf, "mosi", replace(FOUND, label="my-gru_tuned", of="my-gru", told="study my-gru, trial 3"))
+    save(conf, "mosi", FOUND)
+    text = (conf / "mosi_tuned" / "parameters.yml").read_text("utf-8")
+    assert "# my-gru_tuned: study my-gru, trial 3\n" in text

@@ -17,7 +17,7 @@ import pytest
 
 from lacuna.corpus import Corpus
 from lacuna.errors import LacunaError, TrainingError
-from lacuna.tuning import Place, run_study, states, trials_table, worker
+from lacuna.tuning import Place, StudyConfig, run_study, states, supervisor, trials_table, worker
 from lacuna.tuning.objective import Data
 from lacuna.tuning.owners import Owner, claiming, living
 from lacuna.tuning.study import open_study
@@ -37,6 +37,7 @@ def test_one_of_two_workers_is_killed_three_times(tmp_path: Path) -> None:
     verdict = json.loads(done.stdout)
     assert verdict["raised"] == []
     assert (verdict["kills"], verdict["finished"]) == (3, 12)
+    assert verdict["died"] >= 1  # a kill between two trials costs none
     assert (verdict["lost"], verdict["twice"], verdict["left"], verdict["locks"]) == (0, 0, 0, 0)
     assert verdict["retried"] == verdict["died"] <= 3
 
@@ -100,6 +101,30 @@ def test_a_study_in_which_every_trial_fails_ends_with_the_first_reason(
     told = r"has no result: 4 of its trials failed\n  first reason: TrainingError: the area under the validation curve is nan"
     with pytest.raises(TrainingError, match=told):
         judge(study, config)
+
+
+def test_a_study_that_gave_up_goes_on_once_its_error_is_mended(
+    corpus: Corpus, data: Data, make: Any, place: Place, monkeypatch: Any
+) -> None:
+    def inside(*arguments: Any) -> None:  # what the worker processes do
+        job = json.loads((place.folder / worker.JOB).read_text("utf-8"))
+        worker.work(StudyConfig.from_json(job["config"]), data, place, job["data"])
+
+    def broken(told: str) -> Any:
+        def value_of(*arguments: Any) -> Any:
+            raise ValueError(told)
+
+        return value_of
+
+    monkeypatch.setattr(supervisor, "_supervise", inside)
+    config, development = make("linear", trials=3, failures=2), corpus.only("train", "valid")
+    for told in ("a dog barked", "the cat sat"):  # the second attempt tells its own reason
+        monkeypatch.setattr(worker, "value_of", broken(told))
+        with pytest.raises(TrainingError, match=f"2 of its trials failed\n  first reason: ValueError: {told}"):
+            run_study(config, development, place)
+    monkeypatch.setattr(worker, "value_of", lambda *arguments: (0.5, {}))
+    study = run_study(config, development, place)
+    assert states(study) == {"complete": 3, "pruned": 0, "fail": 4, "running": 0, "waiting": 0}
 
 
 def test_a_database_serves_as_well(data: Data, make: Any, tmp_path: Path) -> None:

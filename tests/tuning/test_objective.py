@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lacuna.evaluation import auilc
 from lacuna.missing import Layout, MaskPlan, derive_seed
 from lacuna.training import Loader, TrainingConfig, fit
 from lacuna.training.selection import tallied
+from lacuna.tuning import objective
 from lacuna.tuning.objective import Data, area, get_corpus, put_corpus, value_of, watcher
 from lacuna.tuning.study import WARM
 
@@ -58,9 +59,26 @@ def test_the_value_is_the_area_under_the_validation_curve(data: Data, make: Any)
     assert value_of(config, data, config.start)[0] == value  # a function of its arguments
 
 
-def test_an_objective_cannot_be_given_a_test_split() -> None:
-    assert list(inspect.signature(value_of).parameters) == ["config", "data", "parameters", "folder", "watch"]
-    assert set(Data.__annotations__) == {"schema", "train", "valid", "statistics"}
+def test_a_note_never_vouches_for_other_data(corpus: Corpus, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_corpus(corpus, tmp_path, data.digests())
+
+    def killed(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "save_corpus", killed)
+        with pytest.raises(KeyboardInterrupt):
+            put_corpus(corpus, tmp_path, {"train": "other", "valid": "other"})
+    (tmp_path / "corpus" / "corpus.json").unlink()  # as half of the other corpus would leave it
+    put_corpus(corpus, tmp_path, data.digests())
+    assert len(get_corpus(tmp_path)) == len(data.train) + len(data.valid)
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_an_objective_cannot_be_given_a_test_split(corpus: Corpus, data: Data, make: Any, split: str) -> None:
+    config = make("linear")
+    with pytest.raises(DataError, match="test"):
+        value_of(config, replace(data, **{split: corpus.only(split, "test")}), config.start)
 
 
 def test_a_pruned_run_keeps_its_checkpoint_and_goes_on_from_it(data: Data, tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ def write_leaderboard(
     contests: Sequence[Gathered],
     provenance: Mapping[str, object],
     reports: Mapping[str, str] | None = None,
+    *,
+    missing: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the leaderboard of several contests.
 
@@ -45,9 +47,10 @@ def write_leaderboard(
         contests: with at least one finished cell each, in the order of the page.
         provenance: command, commit and the like, by name.
         reports: relative address of the full report by contest.
+        missing: contests that could not be put on it, with the reason; the page says so.
 
     Returns:
         Path of ``index.html``.
     """
-    page = Leaderboard(name, tuple(board_of(g) for g in contests), reports or {})
+    page = Leaderboard(name, tuple(board_of(g) for g in contests), reports or {}, missing or {})
     return write_board(folder, page, provenance)

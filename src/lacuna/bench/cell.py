@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 import lacuna
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.format import MANIFEST, open_corpus
@@ -103,6 +105,7 @@ class Cell:
             "recovery_rates": list(self.protocol.recovery_rates),
             "bootstrap": [evaluation.replicates, evaluation.level, evaluation.seed],
             "device": pick_device(self.protocol.device).type,
+            "numpy": np.__version__,
             "code": scoring_digest(),
         }
 
@@ -185,13 +188,24 @@ def key_of(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=_plain).encode()).hexdigest()[:16]
 
 
-def scoring_digest() -> str:
-    """Hash of the modules that scores depend on beside those that training depends on."""
-    package = Path(lacuna.__file__).parent
-    rooms = ("evaluation", "corpus/duet")
-    files = [package / "bench/run.py", *(f for room in rooms for f in sorted((package / room).rglob("*.py")))]
+def digest_of_scoring(package: Path) -> str:
+    """Hash of the modules that scores depend on beside those that training depends on.
+
+    Args:
+        package: folder of Lacuna's source.
+    """
+    files = [package / "bench/cell.py", package / "bench/run.py"]
+    files += [f for room in ("evaluation", "corpus/duet") for f in sorted((package / room).rglob("*.py"))]
     files.remove(package / "evaluation/ranks.py")  # of what is made of cells, not in them
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
+
+
+_SCORING = digest_of_scoring(Path(lacuna.__file__).parent)
+
+
+def scoring_digest() -> str:
+    """:func:`digest_of_scoring` of this process: of the files as they were when it began."""
+    return _SCORING
 
 
 @lru_cache(maxsize=_OPEN)

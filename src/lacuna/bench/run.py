@@ -69,7 +69,7 @@ def _run(job: Job) -> Outcome:
                     corpus=job.cell.corpus.name,
                     expected=f"cell {job.key}",
                     found=f"cell {found}",
-                    hint="the same version of Lacuna and torch on every machine, and one shared folder",
+                    hint="the same version of Lacuna, torch and numpy on every machine, and one shared folder",
                 )
             result = work(job.cell)
             save_result(place, replace(result, seconds=time.monotonic() - began), identity)

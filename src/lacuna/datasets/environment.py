@@ -19,7 +19,7 @@ from lacuna.errors import DataError
 
 SUFFIX = "_tuned"
 MARK = "# Written by `kedro run --pipelines tune`; to change it, copy it to an environment of another name. sha256 "
-NOTE = r"^# (\w+): (.*)$"  # where a label comes from
+NOTE = r"^# ([\w-]+): (.*)$"  # where a label comes from
 PARAMETERS, GLOBALS = "parameters.yml", "globals.yml"
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ _DIGITS = 6  # enough for any comparison, and a file that a person can read
 _AREAS = ("auilc", SUBSETS)
 
 
-def brief(summary: pd.DataFrame, areas: pd.DataFrame, metric: str, chosen: str) -> dict[str, Any]:
+def brief(summary: pd.DataFrame, areas: pd.DataFrame, metric: str, chosen: str | None) -> dict[str, Any]:
     """The main metric of every model, as nested numbers.
 
     Args:
@@ -24,6 +24,7 @@ def brief(summary: pd.DataFrame, areas: pd.DataFrame, metric: str, chosen: str) 
         areas: as :func:`lacuna.evaluation.areas` makes it.
         metric: which one.
         chosen: the model that validation chose; it stands under ``chosen`` too, so that runs with other models can be compared.
+            ``None`` = validation chose none, and ``chosen`` is left out.
 
     Returns:
         ``{"chosen": {"model": chosen, ...}, "constant": ..., metric: {model: {...}}}``. The numbers of a model are ``complete``
@@ -40,7 +41,8 @@ def brief(summary: pd.DataFrame, areas: pd.DataFrame, metric: str, chosen: str) 
             at = "_".join([row["pattern"], *str(row["setting"]).split()])
             models[row["model"]] |= _numbers(**{at: row["mean"], f"{at}_low": row["low"], f"{at}_high": row["high"]})
     constant = _numbers(constant=own["constant"].iloc[0])
-    return {"chosen": {"model": chosen, **models[chosen]}, **constant, metric: models}
+    first = {} if chosen is None else {"chosen": {"model": chosen, **models[chosen]}}
+    return {**first, **constant, metric: models}
 
 
 def robustness_table(summary: pd.DataFrame, metric: str) -> pd.DataFrame:

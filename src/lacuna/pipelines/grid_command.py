@@ -73,10 +73,10 @@ def run(asked: Asked, tell: Tell, *, workers: int | None = None, address: str | 
         tell: is given every line.
         workers: processes on this machine; ``None`` = one a core, or one if there is a GPU.
         address: of a Ray cluster, instead of processes.
-        listing: only say what is done.
+        listing: only say what is done; corpora are made all the same, since keys depend on them.
 
     Returns:
-        Whether every cell is finished.
+        Whether every cell is finished, and every contest could be read and has its page.
 
     Raises:
         ConfigError: what was typed or written makes no grid.
@@ -88,9 +88,12 @@ def run(asked: Asked, tell: Tell, *, workers: int | None = None, address: str | 
     jobs = [job for one in planned for job in one.contest.jobs(folder)]
     titles = {key: _title(one, i) for one in reversed(planned) for i, key in reversed(list(enumerate(one.contest.keys)))}
     if listing:
-        for job in {job.key: job for job in jobs}.values():
-            tell(f"{'done' if is_done(folder / job.key) else 'open'}  {job.key}  {titles[job.key]}")
-        return not failed
+        done = {job.key: is_done(folder / job.key) for job in jobs}
+        for key, there in done.items():
+            tell(f"{'done' if there else 'open'}  {key}  {titles[key]}")
+        for name, reason in failed.items():
+            tell(f"\n{name} could not be read:\n{reason}")
+        return all(done.values()) and not failed
     execute = on_ray(address) if address else local(workers or _workers())
 
     def ended(job: Job, outcome: Outcome, progress: Progress) -> None:
@@ -104,11 +107,13 @@ def run(asked: Asked, tell: Tell, *, workers: int | None = None, address: str | 
         progress = run_grid(jobs, execute, ended, tell)
     finally:
         signal.signal(signal.SIGTERM, previous)
-    board = write_pages(grid, planned, project, asked.command(), tell)
-    if board is not None:
-        tell(f"leaderboard: {board.relative_to(project)}")
+    pages = write_pages(grid, planned, project, asked.command(), tell, unplanned=failed)
+    if pages.board is not None:
+        tell(f"leaderboard: {pages.board.relative_to(project)}")
+    for name, reason in pages.failed.items():
+        tell(f"\n{name} has no page:\n{reason}")
     _summary(progress, failed, titles, folder, tell)
-    return progress.complete and not failed
+    return progress.complete and not failed and not pages.failed
 
 
 def _checked(content: dict[str, Any]) -> Grid:

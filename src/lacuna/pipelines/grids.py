@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import yaml  # type: ignore[import-untyped]
 from pydantic import Field, ValidationError, model_validator
@@ -147,9 +147,27 @@ def cells_of(environment: Environment) -> list[Cell]:
     return cells
 
 
+class Pages(NamedTuple):
+    """What was written.
+
+    Attributes:
+        board: the leaderboard; ``None`` if no contest on it has a finished model.
+        failed: contests without a page, with the reason: no finished cell, or one that cannot be read.
+    """
+
+    board: Path | None
+    failed: dict[str, str]
+
+
 def write_pages(
-    grid: Grid, planned: Sequence[Planned], project: Path, command: str, tell: Callable[[str], None] = lambda _: None
-) -> Path | None:
+    grid: Grid,
+    planned: Sequence[Planned],
+    project: Path,
+    command: str,
+    tell: Callable[[str], None] = lambda _: None,
+    *,
+    unplanned: Mapping[str, str] | None = None,
+) -> Pages:
     """Write a report of each contest, and the leaderboard over those that are on it.
 
     Args:
@@ -158,30 +176,32 @@ def write_pages(
         project: its folder.
         command: what was typed.
         tell: called with a line for each page.
-
-    Returns:
-        Path of the leaderboard; ``None`` if no contest on it has a finished model.
+        unplanned: contests that could not be planned, with the reason; the leaderboard names them.
     """
     folder, contests, reports = project / grid.folder, list[Gathered](), dict[str, str]()
+    failed, on_board = dict[str, str](), grid.leaderboard or [e.name for e in grid.entries]
     for one in planned:
         name = one.contest.name
         try:
             gathered = gather(one.contest, folder)
         except LacunaError as error:
-            tell(f"{name}: no page: {error}")
+            failed[name] = str(error)
             continue
         page = write_report_of(gathered, folder / "reports" / name, one.facts, one.environment.parameters, command)
         tell(f"{name}: {page.relative_to(project)}")
         if grid.pages is not None and not gathered.unfinished:
             write_text(project / grid.pages / f"{name}.md", page.with_name("results.md").read_text("utf-8"))
-        if grid.leaderboard is None or name in grid.leaderboard:
+        if name in on_board:
             contests.append(gathered)
             reports[name] = f"../../reports/{name}/report.html"
     if not contests:
-        return None
+        return Pages(None, failed)
+    lost = {**(unplanned or {}), **failed}
+    missing = {name: lost[name] for name in on_board if name in lost}
     provenance = {"command": command, "made": now(), "commit": git("rev-parse", "HEAD") or "unknown"}
     provenance["versions"] = ", ".join(f"{name} {version}" for name, version in versions().items())
-    return write_leaderboard(folder / "leaderboard" / grid.name, grid.name, contests, provenance, reports)
+    board = write_leaderboard(folder / "leaderboard" / grid.name, grid.name, contests, provenance, reports, missing=missing)
+    return Pages(board, failed)
 
 
-__all__ = ["FOLDER", "Entry", "Grid", "Planned", "plan_grid", "project_of", "read_grid", "write_pages"]
+__all__ = ["FOLDER", "Entry", "Grid", "Pages", "Planned", "plan_grid", "project_of", "read_grid", "write_pages"]

@@ -70,11 +70,13 @@ class Leaderboard:
         name: of the grid.
         boards: one a corpus.
         reports: relative address of the full report by board, for links.
+        missing: contests that belong on the page and could not be put there, with the reason.
     """
 
     name: str
     boards: tuple[Board, ...]
     reports: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.boards:
@@ -117,6 +119,13 @@ class Leaderboard:
         order = list(self.ranks["model"])
         return [order[first : last + 1] for first, last in joined(order, self.pairs, ALPHA)]
 
+    @cached_property
+    def level_with_leader(self) -> list[str]:
+        """Models whose own paired test does not tell them apart from the first, neighbours or not; in the order of the ranks."""
+        order = list(self.ranks["model"])
+        alike = self.pairs[(self.pairs["model_a"] == order[0]) & ~(self.pairs["p_holm"] < ALPHA)]
+        return [m for m in order if m in set(alike["model_b"])]
+
     @property
     def sentences(self) -> list[str]:
         """What the page says first."""
@@ -125,13 +134,9 @@ class Leaderboard:
             top = records(self.ranks)[0]
             over = f"average rank over {k} corpora" if k > 1 else f"rank on {self.counted[0].name}"
             said.append(f"{top.model} leads: {over} {_rank(top)} of {len(self.models)} models.")
-            group = next((g for g in self.groups if top.model in g), [top.model])
-            others = [m for m in group if m != top.model]
-            said.append(
-                f"Paired tests (Holm-corrected, level {ALPHA:.0%}) do not tell {listing(others)} apart from it."
-                if others
-                else f"Paired tests (Holm-corrected, level {ALPHA:.0%}) tell it apart from the next."
-            )
+            tests, others = f"Paired tests (Holm-corrected, level {ALPHA:.0%})", self.level_with_leader
+            apart = "tell it apart from every other model"
+            said.append(f"{tests} do not tell {listing(others, 40)} apart from it." if others else f"{tests} {apart}.")
         if k > 1 and len(self.models) > 1:
             columns = [f"rank:{b.name}" for b in self.counted]
             statistic, p = friedman(self.ranks[columns].to_numpy(dtype=float).T)
@@ -156,6 +161,7 @@ class Leaderboard:
                 said.append(f"{board.name} has the test utterances of {other.name}: it is shown, and counts for no rank.")
             if board.unfinished:
                 said.append(f"{board.name} is not finished: {listing(list(board.unfinished), 8)} are missing from every number.")
+        said += [f"{name} is missing from this page: {reason.splitlines()[0]}." for name, reason in self.missing.items()]
         if self.left_out:
             said.append(f"Not ranked, for they were not measured on every corpus: {listing(self.left_out, 40)}.")
         return said

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 import lacuna
@@ -57,6 +58,7 @@ class Recipe:
                 "device": (device := pick_device(self.config.device)).type,
                 "bfloat16": bfloat16(self.config.precision, device),
                 "torch": torch.__version__,
+                "numpy": np.__version__,
                 "code": code_digest(),
             },
             "schema": self.schema.to_json(),
@@ -102,12 +104,23 @@ def corpus_digest(corpus: Corpus, schema: Schema) -> str:
     return _digest(*parts)
 
 
-def code_digest() -> str:
-    """Hash of the modules that a result depends on: a change to them is another run."""
-    package = Path(lacuna.__file__).parent
-    files = [package / "corpus/batch.py", package / "corpus/statistics.py"]
+def digest_of_code(package: Path) -> str:
+    """Hash of the modules that a result of training depends on: a change to them is another run.
+
+    Args:
+        package: folder of Lacuna's source.
+    """
+    files = [package / f"corpus/{name}.py" for name in ("batch", "corpus", "statistics", "tensors")]
     files += [f for room in ("models", "missing", "training") for f in sorted((package / room).rglob("*.py"))]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
+
+
+_CODE = digest_of_code(Path(lacuna.__file__).parent)
+
+
+def code_digest() -> str:
+    """:func:`digest_of_code` of this process: of the files as they were when it began, whoever edits them while it runs."""
+    return _CODE
 
 
 def _digest(*arrays: Any) -> str:

@@ -75,6 +75,7 @@ def put_corpus(corpus: Corpus, folder: Path, digests: Mapping[str, str]) -> None
     note = folder / CONTENT
     if note.is_file() and json.loads(note.read_text("utf-8")) == dict(digests) and (folder / CORPUS).is_dir():
         return
+    note.unlink(missing_ok=True)  # killed in between, it must not vouch for data that it is not of
     save_corpus(corpus.only("train", "valid"), folder / CORPUS)
     write_json(note, dict(digests))
 

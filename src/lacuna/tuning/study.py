@@ -44,7 +44,7 @@ class StudyConfig:
         pruner: ``median``, or ``none``.
         warmup: epochs in which nothing is pruned.
         startup: trials that are completed before any is pruned.
-        failures: give up after so many trials that raised an error.
+        failures: give up after so many trials that raised an error in one call of the command.
         restarts: of workers that died.
 
     Raises:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -34,13 +34,15 @@ _log = logging.getLogger(__name__)
 def run_study(config: StudyConfig, corpus: Corpus, place: Place) -> optuna.Study:
     """Bring a study to its end, from wherever it stands; run again after any interruption it goes on.
 
+    It gives up after ``failures`` trials that raised an error since this call began: those of earlier ones may have been mended.
+
     Args:
         config: what it does.
         corpus: the splits ``train`` and ``valid``, and no other.
         place: where it lives.
 
     Returns:
-        The study, with exactly as many finished trials as were asked for, unless it gave up (``failures``) or had more before.
+        The study, with exactly as many finished trials as were asked for, unless it gave up or had more before.
 
     Raises:
         ConfigError: what is there was judged otherwise, or the storage cannot be used.
@@ -52,6 +54,8 @@ def run_study(config: StudyConfig, corpus: Corpus, place: Place) -> optuna.Study
     study = open_study(config, place, data.digests())
     with claiming(place.folder):
         bury(study, place)
+    before = Count.of(study).raised
+    config = replace(config, failures=config.failures + before)
     seen = {t.number for t in study.get_trials(deepcopy=False) if t.state.is_finished()}
     if seen:
         _log.info("study '%s' goes on: %d of %d trials are there", place.name, Count.of(study).finished, config.trials)
@@ -63,7 +67,7 @@ def run_study(config: StudyConfig, corpus: Corpus, place: Place) -> optuna.Study
         bury(study, place)
         if not living(place.folder):  # of another command on the same study
             shutil.rmtree(place.folder / "trials", ignore_errors=True)
-    judge(study, config)
+    judge(study, config, before)
     return study
 
 
@@ -139,14 +143,20 @@ def _value(trial: FrozenTrial) -> float:
     return trial.value
 
 
-def judge(study: optuna.Study, config: StudyConfig) -> None:
+def judge(study: optuna.Study, config: StudyConfig, before: int = 0) -> None:
     """Refuse a study without a result, and say so if it gave up.
+
+    Args:
+        study: at its end.
+        config: what it does.
+        before: how many trials had raised an error before this command; their reasons are not told again.
 
     Raises:
         TrainingError: no trial was completed; the message quotes the first reason.
     """
     trials = study.get_trials(deepcopy=False)
     raised = [t for t in trials if t.state == TrialState.FAIL and t.user_attrs.get(KIND) == RAISED]
+    raised = raised[before:] or raised
     if not any(t.state == TrialState.COMPLETE for t in trials):
         first = raised[0].user_attrs[REASON] if raised else "no trial was completed"
         raise TrainingError(

@@ -24,6 +24,8 @@ from lacuna.pipelines.parameters import Evaluate
 from lacuna.training import TrainedRecognizer
 from lacuna.training.device import pick_device, reproducible
 
+SELECTED_UNDER = ("pattern", "valid_rates", "valid_mask_seeds")  # training settings that a validation metric is taken under
+
 
 def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[TrainedRecognizer], evaluate: Evaluate) -> Tables:
     """Sweep all patterns, rates and mask seeds for each recogniser, and bring the results into tables.
@@ -80,7 +82,8 @@ def brief_results(
         summary: means with intervals.
         areas: areas under the curves.
         history: a row an epoch.
-        recognizers: those that were scored; which of them is chosen, validation says.
+        recognizers: those that were scored; which of them is chosen, validation says, if it judged all of them under one pattern,
+            with the same rates and mask seeds. Otherwise its numbers cannot be compared, and none is chosen.
 
     Returns:
         The metrics of :func:`lacuna.evaluation.brief`, the main metric by missing rate, and the learning curves.
@@ -89,5 +92,6 @@ def brief_results(
     values: dict[str, list[float]] = {}
     for trained in recognizers:
         values.setdefault(trained.label, []).append(trained.selection.value)
-    chosen = max(values, key=lambda label: sum(values[label]) / len(values[label]))
+    judged = {tuple(str(trained.selection.training.get(name)) for name in SELECTED_UNDER) for trained in recognizers}
+    chosen = max(values, key=lambda label: sum(values[label]) / len(values[label])) if len(judged) == 1 else None
     return brief(summary, areas, metric, chosen), robustness_table(summary, metric), learning_table(history)
