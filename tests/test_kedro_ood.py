@@ -114,12 +114,12 @@ def test_a_wrong_setting_stops_the_run_before_its_first_node(project: Path, wron
 
 def test_only_training_and_scoring_are_for_the_gpu_and_it_is_no_part_of_the_main_job() -> None:
     nodes = ood.create_pipeline().nodes
-    assert {n.name for n in nodes if "gpu" in n.tags} == {"ood.train_recognizers", "ood.score_tests"}
+    assert {n.name for n in nodes if "gpu" in n.tags} == {"ood.train.train_recognizers", "ood.score_tests"}
     from lacuna.pipeline_registry import MAIN
 
     assert "ood" not in MAIN
 
 
 def test_the_wiring_keeps_tests_from_training() -> None:
-    training = next(n for n in ood.create_pipeline().nodes if n.name == "ood.train_recognizers")
+    training = next(n for n in ood.create_pipeline().nodes if n.name == "ood.train.train_recognizers")
     assert {name for name in training.inputs if "corpus" in name} == {"ood.corpus@development"}

@@ -98,7 +98,7 @@ def bench(
     address: str | None,
     listing: bool,
 ) -> None:
-    r"""Run a grid of corpora, models and seeds, and write reports and one leaderboard.
+    r"""Run corpora x models x seeds, with one leaderboard.
 
     \b
         lacuna bench mosi mmmo                   two environments of conf/, as each one says

@@ -108,7 +108,8 @@ def test_gaps_are_silent_in_every_precision(dtype: torch.dtype) -> None:
     x = torch.randn(13, 4, generator=torch.Generator().manual_seed(1)).to(dtype)
     rows = torch.nonzero(pair.row == 0).squeeze(1)
     alone = network(x[rows], Dialogues(first.row, pair.column[rows], first.lengths))
-    torch.testing.assert_close(network(x, pair)[rows], alone, rtol=1e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-5)
+    rtol, atol = (1e-2, 1e-3) if dtype == torch.bfloat16 else (1e-5, 1e-5)  # kernels of bfloat16 differ by the number of rows
+    torch.testing.assert_close(network(x, pair)[rows], alone, rtol=rtol, atol=atol)
 
 
 def test_matching_attention_stays_in_its_dialogue() -> None:
