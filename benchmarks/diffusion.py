@@ -73,7 +73,7 @@ def epoch_table(given: argparse.Namespace) -> list[str]:
             one, solver = timed(once, given.epochs), timed(loop, given.epochs)
             cells = [f"{t.wall:.2f} ({t.cpu:.2f})" for t in (one, solver)]
             ratio = f"{solver.wall / one.wall:.1f} ({solver.cpu / one.cpu:.1f})"
-            lines.append(f"| {size} | {model} | {own['steps']} | {cells[0]} | {cells[1]} | {ratio} |")
+            lines.append(f"| {size} | {model} | {own['draw_steps']} | {cells[0]} | {cells[1]} | {ratio} |")
     return lines
 
 
