@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ from lacuna.corpus import Corpus
 from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.models import Recognizer, build, list_models, model_class
+from lacuna.models.layers.recurrent import TwoWayLSTM
 from lacuna.training.loader import Loader
 from standin import StandIn, generate
 
 MODELS = list_models()
+READS_TURNS = {"cider", "cider_as_published", "context_gru", "gcnet", "gsdnet", "sdr_gnn"}  # by a recurrent network
 THREE = (("text", 6), ("audio", 5), ("vision", 4))
 SHAPES = {
     "vectors": StandIn(dialogues=6, turns=5, dims=THREE, absent=0.2),
@@ -162,7 +165,7 @@ def test_learns_eight_utterances_by_heart(name: str, task: str) -> None:
     def loss() -> torch.Tensor:
         return torch.stack([sum(model.losses(batch, batch, s.name).values(), torch.zeros(())) for s in model.stages]).sum()
 
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.004)
     first = float(loss().detach())
     with torch.random.fork_rng():
         torch.random.default_generator.manual_seed(0)
@@ -174,6 +177,25 @@ def test_learns_eight_utterances_by_heart(name: str, task: str) -> None:
             total.backward()
             optimizer.step()
     pytest.fail(f"the loss went from {first:.3g} to {float(loss().detach()):.3g} only")
+
+
+def test_recurrent_networks_are_exact_under_autocast(name: str) -> None:
+    """On CUDA autocast would run them in float16, whatever it was asked for."""
+    model, batch, _ = make(name)
+    found: list[torch.dtype] = []
+
+    def note(module: torch.nn.Module, _: object, out: Any) -> None:
+        tensor = out if isinstance(out, torch.Tensor) else out[0]  # a tensor or packed sequence, and the last state
+        found.append((tensor if isinstance(tensor, torch.Tensor) else tensor.data).dtype)
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.RNNBase | TwoWayLSTM):
+            module.register_forward_hook(note)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = model(masks(batch)).logits
+    assert set(found) <= {torch.float32}
+    assert bool(found) == (name in READS_TURNS)
+    assert torch.isfinite(logits).all()
 
 
 def test_moves_between_devices(name: str) -> None:

@@ -20,6 +20,7 @@ from lacuna.models.layers.alignment import Alignment
 from lacuna.models.layers.attention import MOST_MODALITIES, AttentionPooling, CompositeAttention
 from lacuna.models.layers.distillation import Heads, attention_divergence, feature_distance, missing_error
 from lacuna.models.layers.head import classifier
+from lacuna.models.layers.pooling import full_precision
 from lacuna.models.layers.positions import sinusoids
 from lacuna.models.space import Space, Span
 
@@ -165,7 +166,9 @@ class Encoder(nn.Module):
             embedded[name] = self.align[name](embedded[self.text], embedded[name], keys[name])
             keys[name] = torch.cat([keys[name][:, :1], keys[self.text][:, 1:] & heard], dim=1)
         # Absent frames at the end of a sequence are as good as padding: a GRU that reads forwards is not changed by them.
-        x = torch.cat([embedded[m] + self.recurrent[m](embedded[m])[0] for m in self.names], dim=1)  # (U, N, d)
+        with full_precision(batch.key):
+            read = {m: self.recurrent[m](embedded[m].float())[0] for m in self.names}
+        x = torch.cat([embedded[m] + read[m] for m in self.names], dim=1)  # (U, N, d)
         lengths = tuple(embedded[m].shape[1] for m in self.names)
         readable = torch.cat([keys[m] for m in self.names], dim=1)  # (U, N)
         x = self.dropout(x)

@@ -15,7 +15,7 @@ from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.head import classifier
-from lacuna.models.layers.pooling import pooled
+from lacuna.models.layers.pooling import full_precision, pooled
 from lacuna.models.space import Space, Span
 
 
@@ -60,7 +60,8 @@ class ContextGRU(Recognizer):
         own = self.project(torch.cat([pooled(batch), batch.available().float()], dim=1))  # (U, hidden)
         dialogues = Dialogues.of(batch)
         padded = dialogues.pad(own)  # (D, L, hidden)
-        packed = pack_padded_sequence(padded, dialogues.lengths.cpu(), batch_first=True, enforce_sorted=False)
-        read, _ = pad_packed_sequence(self.context(packed)[0], batch_first=True, total_length=padded.shape[1])
+        with full_precision(own):
+            packed = pack_padded_sequence(padded.float(), dialogues.lengths.cpu(), batch_first=True, enforce_sorted=False)
+            read, _ = pad_packed_sequence(self.context(packed)[0], batch_first=True, total_length=padded.shape[1])
         around = dialogues.flat(read)  # (D, L, 2 hidden) -> (U, 2 hidden)
         return Prediction(self.head(torch.cat([own, around], dim=1)))

@@ -30,7 +30,10 @@ def pooled(batch: Batch) -> Tensor:
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[Any]:
-    """Context in which autocast does not round products on the device of ``x``."""
+    """Context in which autocast does not round products on the device of ``x``.
+
+    Recurrent networks need it too: on CUDA, autocast runs those of cuDNN in float16, whatever it was asked for.
+    """
     return torch.autocast(x.device.type, enabled=False)
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lacuna.models.layers.dialogue import Dialogues
+from lacuna.models.layers.pooling import full_precision
 
 SHUT = -1e4  # what closes a gate: its sigmoid is exactly 0 in every precision
 
@@ -17,7 +18,8 @@ class TwoWayLSTM(nn.Module):
     On a CPU a packed LSTM takes two to three times as long as an unpacked one, which oneDNN computes as a whole, backwards too;
     but padding all dialogues to the longest doubles the work again. So dialogues are laid end to end in rows of the length of
     the longest, with a gap between them. An input bit that is on in gaps shuts the input, forget and output gates, which makes
-    the state exactly zero, as it is at the start: no dialogue hears another, and gaps have no gradient.
+    the state exactly zero, as it is at the start: no dialogue hears another, and gaps have no gradient. Under autocast too it
+    is computed in float32 (:func:`~lacuna.models.layers.pooling.full_precision`).
 
     Args:
         width: of the input.
@@ -34,8 +36,12 @@ class TwoWayLSTM(nn.Module):
         self.back = nn.ModuleList(nn.LSTM(w, hidden, batch_first=True) for w in widths)
 
     def forward(self, x: Tensor, dialogues: Dialogues) -> Tensor:
-        """(U, width) -> (U, 2 hidden), in the batch's own order."""
-        rows = end_to_end(dialogues)
+        """(U, width) -> (U, 2 hidden) float32, in the batch's own order."""
+        with full_precision(x):
+            return self._read(x.float(), end_to_end(dialogues))
+
+    def _read(self, x: Tensor, rows: Dialogues) -> Tensor:
+        """(U, width) -> (U, 2 hidden)."""
         gap = 1 - rows.pad(x.new_ones(len(x), 1))  # (R, L, 1)
         x = rows.pad(x)  # (R, L, width)
         for number, (ahead, back) in enumerate(zip(self.ahead, self.back, strict=True)):
