@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import sys
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ class Job:
             epochs=self.epochs,
             patience=0,
             batch_size=self.batch_size,
+            learning_rate=0.004,  # as in conf/base
             device=device,
             precision=precision,  # type: ignore[arg-type]
             threads=1,
@@ -169,8 +171,10 @@ def main() -> None:
     given = parser.parse_args()
     if not torch.cuda.is_available():
         parser.exit(2, f"torch {torch.__version__} sees no CUDA device: this benchmark needs one\n")
-    name, cores = torch.cuda.get_device_name(), os.cpu_count()
-    print(f"`python benchmarks/cuda.py {given.what}`; {name}, {cores} cores, 1 thread, torch {torch.__version__}.\n", flush=True)
+    name, asked = torch.cuda.get_device_name(), " ".join(sys.argv[1:])
+    print(
+        f"`python benchmarks/cuda.py {asked}`; {name}, {os.cpu_count()} cores, 1 thread, torch {torch.__version__}.\n", flush=True
+    )
     {"models": models, "sequences": sequences, "memory": memory}[given.what](given)
 
 
