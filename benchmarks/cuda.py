@@ -18,7 +18,7 @@ import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -36,6 +36,8 @@ from lacuna.training.device import autocast
 from lacuna.training.state import Row
 
 DEVICE = torch.device("cuda")
+Precision = Literal["float32", "bfloat16"]
+BOTH: tuple[Precision, Precision] = ("float32", "bfloat16")
 
 
 class StoppedError(Exception):
@@ -52,7 +54,7 @@ class Job:
     batch_size: int = 256
     settings: tuple[tuple[str, Any], ...] = ()
 
-    def run(self, device: str, precision: str, folder: Path | None = None, stop: int | None = None) -> Fitted:
+    def run(self, device: str, precision: Precision, folder: Path | None = None, stop: int | None = None) -> Fitted:
         """Train it; ``stop`` ends the run with :class:`StoppedError` after so many epochs."""
         config = TrainingConfig(
             epochs=self.epochs,
@@ -60,7 +62,7 @@ class Job:
             batch_size=self.batch_size,
             learning_rate=0.004,  # as in conf/base
             device=device,
-            precision=precision,  # type: ignore[arg-type]
+            precision=precision,
             threads=1,
             checkpoint_seconds=0,
         )
@@ -72,7 +74,7 @@ class Job:
         parts = self.corpus.only("train"), self.corpus.only("valid"), fit_statistics(self.corpus)
         return fit(self.model, self.corpus.schema(), *parts, config, folder=folder, settings=dict(self.settings), watch=watch)
 
-    def stopped_and_gone_on(self, precision: str) -> Fitted:
+    def stopped_and_gone_on(self, precision: Precision) -> Fitted:
         """The same run in two pieces, the second from the checkpoint of the first."""
         with tempfile.TemporaryDirectory() as folder:
             with contextlib.suppress(StoppedError):
@@ -145,7 +147,7 @@ def sequences(given: argparse.Namespace) -> None:
         slow = 64 / seconds(Job(name, few, 2, 64, settings).run("cpu", "float32"))
         for batch in (64, 256):
             job = Job(name, many, given.epochs, batch, settings)
-            fast = [1024 / seconds(job.run("cuda", precision)) for precision in ("float32", "bfloat16")]
+            fast = [1024 / seconds(job.run("cuda", precision)) for precision in BOTH]
             shown = f"{slow:.0f}" if batch == 64 else ""
             print(f"| {name} | {batch} | {shown} | {fast[0]:.0f} | {fast[1]:.0f} |", flush=True)
 

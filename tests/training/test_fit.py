@@ -179,6 +179,18 @@ def test_an_answer_that_is_not_finite_in_validation_stops(
     assert (stopped["stage"], stopped["epoch"], len(stopped["utterances"])) == ("validation", 0, 35)
 
 
+def test_memory_that_is_exhausted_between_updates_is_told_too(
+    train_toy: Train, toys: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.\nA long story")
+
+    monkeypatch.setattr(toys.Toy, "prepare", full)
+    with pytest.raises(TrainingError, match=r"(?s)where: between updates.+Tried to allocate 1 GiB\.\n.+it is 16") as error:
+        train_toy()
+    assert isinstance(error.value.__cause__, torch.OutOfMemoryError)
+
+
 def test_what_validation_settles_is_kept(corpus: Corpus, statistics: Statistics, tmp_path: Any) -> None:
     """The tau of a corrected model is chosen after the weights, on validation, and comes back from the disk and from a result."""
     settings = {"maci": {"backdoor": False, "most_tau": 2.0}}

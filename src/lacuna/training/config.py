@@ -33,7 +33,8 @@ class TrainingConfig:
         valid_rates: rates of the fixed masks under which weights are selected.
         valid_mask_seeds: seeds of those masks; each rate is used with each seed.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: ``float32``, ``bfloat16`` (autocast), or ``auto``: the latter on CUDA only.
+        precision: ``float32``, or ``bfloat16`` (autocast), which at the sizes of these models is the slower one on CUDA too
+            (docs/results/cuda.md).
         threads: torch's CPU threads while training; ``None`` = as they are.
         checkpoint_steps: updates between two checkpoints inside an epoch; 0 = at the ends of epochs only.
         checkpoint_seconds: at the end of an epoch, no checkpoint if the last one is younger than that; 0 = after every epoch.
@@ -57,7 +58,7 @@ class TrainingConfig:
     valid_rates: tuple[float, ...] = (0.0, 0.3, 0.6)
     valid_mask_seeds: tuple[int, ...] = (0,)
     device: str = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["float32", "bfloat16"] = "float32"
     threads: int | None = None
     checkpoint_steps: int = 0
     checkpoint_seconds: float = 2.0
@@ -117,7 +118,7 @@ _REAL: dict[str, tuple[str, Callable[[float], bool]]] = {
 }
 _WORDS: dict[str, tuple[object, ...]] = {
     "schedule": ("constant", "cosine"),
-    "precision": ("auto", "float32", "bfloat16"),
+    "precision": ("float32", "bfloat16"),
     "tensorboard": (True, False),
 }
 

@@ -31,15 +31,10 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
     """Context of the forward passes: bfloat16 autocast or plain float32.
 
     Args:
-        precision: ``float32``, ``bfloat16`` or ``auto`` (bfloat16 on CUDA only).
+        precision: ``float32`` or ``bfloat16``.
         device: where the passes run.
     """
-    return torch.autocast(device.type, dtype=torch.bfloat16) if bfloat16(precision, device) else nullcontext()
-
-
-def bfloat16(precision: str, device: torch.device) -> bool:
-    """Whether a precision means bfloat16 on a device."""
-    return precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bfloat16" else nullcontext()
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from lacuna.training.logs import RunLog, run_log
 from lacuna.training.masks import TrainingMasks, selection_masks
 from lacuna.training.selection import metric_name, settle, validate
 from lacuna.training.state import Row, RunState, copied
-from lacuna.training.steps import Pair, learning_rate, stage_steps, update
+from lacuna.training.steps import Pair, learning_rate, stage_steps, telling_of_memory, update
 from lacuna.training.trained import Selection, TrainedRecognizer
 
 Watch = Callable[[Row], None]
@@ -101,7 +101,8 @@ def fit(  # noqa: PLR0917 - the data, then how
         checkpoints = Checkpoints(folder, recipe.identity())
         result = checkpoints.result()
         if result is None:
-            with nullcontext() if folder is None else locked(folder):  # another process may have ended it just now
+            with nullcontext() if folder is None else locked(folder), telling_of_memory(name, config):
+                # Another process may have ended it just now.
                 result = checkpoints.result() or _Run(recipe, model, device, checkpoints).go(label, watch)
     model.load_state_dict(result.weights)
     progress = result.progress

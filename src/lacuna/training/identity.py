@@ -19,7 +19,7 @@ from lacuna.corpus.statistics import Statistics, frame_rows
 from lacuna.corpus.tensors import blocks
 from lacuna.models import configure
 from lacuna.training.config import TrainingConfig
-from lacuna.training.device import bfloat16, pick_device
+from lacuna.training.device import pick_device
 
 Identity = dict[str, Any]
 
@@ -55,8 +55,7 @@ class Recipe:
             "training": self.config.result_settings(),
             "seed": self.seed,
             "made": {
-                "device": (device := pick_device(self.config.device)).type,
-                "bfloat16": bfloat16(self.config.precision, device),
+                "device": pick_device(self.config.device).type,
                 "torch": torch.__version__,
                 "numpy": np.__version__,
                 "code": code_digest(),

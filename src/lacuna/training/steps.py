@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,6 +170,25 @@ def _not_finite(model: Recognizer, stage: str, found: dict[str, float], pairs: S
         ids,
         {"where": where, "stage": stage, "losses": found},
     )
+
+
+@contextmanager
+def telling_of_memory(name: str, config: TrainingConfig) -> Iterator[None]:
+    """Where a run needs memory outside of its updates: bringing data to the device, preparing a model, validating.
+
+    Raises:
+        TrainingError: CUDA memory is exhausted; checkpoints are as they were.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"training of '{name}' stopped: the device is out of memory\n"
+            "  where: between updates, where data are brought to the device, a model is prepared or an epoch is validated\n"
+            f"  found: {str(error).splitlines()[0]}\n"
+            f"  do: halve batch_size (it is {config.batch_size}), see that nothing else is on the device, or say device: cpu;\n"
+            "      what was trained under these settings is kept, and the same call goes on from it"
+        ) from error
 
 
 def _too_large(model: Recognizer, pairs: Sequence[Pair], where: str) -> str:
