@@ -83,7 +83,15 @@ def test_the_discriminator_gets_no_gradient_from_those_that_it_judges_nor_they_f
 
 
 @pytest.mark.parametrize("dims", [DIMS[:1], DIMS[:2], (*DIMS, ("pulse", 1))])
-@pytest.mark.parametrize("settings", [{}, {"tokens": 4, "sampled": True, "solver": "dpm++"}, {"staged": False}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"tokens": 4, "sampled": True, "solver": "dpm++"},
+        {"tokens": 4, "sampled": True, "through": True, "draw_steps": 3},
+        {"staged": False},
+    ],
+)
 def test_gradients_are_finite_for_any_number_of_modalities(dims: tuple[tuple[str, int], ...], settings: dict[str, Any]) -> None:
     model, complete = made(corpus_of(absent=0.0, dims=dims), **settings)
     for gone in (["text"], [m for m, _ in dims[1:]], [m for m, _ in dims]):
@@ -91,6 +99,19 @@ def test_gradients_are_finite_for_any_number_of_modalities(dims: tuple[tuple[str
             found = gradients(model, complete, without(complete, *gone), stage.name)
             assert all(torch.isfinite(g).all() for g in found.values())
         assert torch.isfinite(model(without(complete, *gone)).logits).all()
+
+
+def test_gradients_flow_through_the_solver_if_asked() -> None:
+    complete = made(corpus_of())[1]
+    observed, found = without(complete, "text"), []
+    for through in (False, True):
+        model, _ = made(corpus_of(), sampled=True, through=through, draw_steps=3)
+        found.append(gradients(moved(model), complete, observed, "unimodal"))
+    still, flowing = found
+    assert still.keys() == flowing.keys()
+    denoisers = [name for name in still if name.startswith("denoisers.0.")]
+    assert denoisers
+    assert any(not torch.allclose(still[name], flowing[name]) for name in denoisers)
 
 
 @pytest.mark.parametrize(

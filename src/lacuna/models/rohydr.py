@@ -49,6 +49,7 @@ class RoHyDRConfig(TokenConfig):
         warmup: epochs of the task on complete data before everything else.
         staged: without, one step on the sum of all losses.
         sampled: stages run the solver in training too, as published.
+        through: with ``sampled``, gradients flow back through all steps of the solver, as in the published second generation.
         generator: ``diffusion``; the same network once, from nothing (``regression``); or the ``mean`` of training.
         unimodal: with the unimodal reconstructors.
         multimodal: with the multimodal reconstructor and its discriminator.
@@ -70,6 +71,7 @@ class RoHyDRConfig(TokenConfig):
     warmup: int = 0
     staged: bool = True
     sampled: bool = False
+    through: bool = False
     generator: Generator = "diffusion"
     unimodal: bool = True
     multimodal: bool = True
@@ -91,7 +93,8 @@ class RoHyDRConfig(TokenConfig):
         check_bounds("rohydr", self, hidden=(1, 8192), blocks=(1, 64), pure=(0.0, 1.0), steps=(1, 1000), draw_steps=(1, 1000))
         check_bounds("rohydr", self, draws=(1, 1024))
         check_bounds("rohydr", self, refinement=(0.0, 1e6), adversarial=(0.0, 1.0), recovered=(0.0, 1.0))
-        check_bounds("rohydr", self, phase=(1, 10**6), warmup=(0, 10**6), staged=(False, True), sampled=(False, True))
+        check_bounds("rohydr", self, phase=(1, 10**6), warmup=(0, 10**6), staged=(False, True))
+        check_bounds("rohydr", self, sampled=(False, True), through=(False, True))
         check_bounds("rohydr", self, unimodal=(False, True), multimodal=(False, True), adversary=(False, True))
         check_choices("rohydr", self, solver=ANY_SOLVERS, generator=GENERATORS, schedule=SCHEDULES)
         check_multiples("rohydr", self, "heads", "hidden")
@@ -171,7 +174,8 @@ class RoHyDR(TokenRecognizer):
     def recovered(self, seen: Seen) -> list[Tensor]:
         """Codes (U, L, w_m) of all modalities: the reconstructed mean of draws where something was missing."""
         c = self.config
-        draws = [self.solved(seen, c.steps, c.noise_seed, f"draw {draw}") for draw in range(c.draws)]
+        with torch.no_grad():
+            draws = [self.solved(seen, c.steps, c.noise_seed, f"draw {draw}") for draw in range(c.draws)]
         found: list[Tensor] = self.unimodal(seen, [torch.stack(of).mean(dim=0) for of in zip(*draws, strict=True)])
         return found
 
@@ -188,7 +192,6 @@ class RoHyDR(TokenRecognizer):
         clean: Tensor = self.denoisers[m](entering, here, here | asked, told, level)
         return clean.float()
 
-    @torch.no_grad()
     def solved(self, seen: Seen, steps: int, seed: int, *names: str) -> list[Tensor]:
         """What the solver makes of noise in so many steps: one (U, L, w_m) a modality."""
         c = self.config
@@ -254,7 +257,8 @@ class RoHyDR(TokenRecognizer):
         with _gradients(together or stage == _UNIMODAL):
             draft, denoising = self.drafted(truth, seen)
         if c.sampled and c.generator == "diffusion":
-            draft = self.solved(seen, c.draw_steps, int(torch.randint(2**31, ())))
+            with _gradients(c.through and stage != _JUDGE):
+                draft = self.solved(seen, c.draw_steps, int(torch.randint(2**31, ())))
         with _gradients(together or stage != _JUDGE):
             coded = self.unimodal(seen, draft)
         losses: dict[str, Tensor] = {}
