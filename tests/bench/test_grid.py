@@ -100,16 +100,24 @@ def test_a_killed_worker_costs_no_cell(make_cell: Make, tmp_path: Path, monkeypa
     assert "a worker was killed" in warnings[0]
 
 
-def test_a_pool_that_always_dies_is_given_up(make_cell: Make, tmp_path: Path) -> None:
-    def dying(jobs: Sequence[Job]) -> Iterator[Outcome]:
-        raise BrokenProcessPool
-        yield
+@pytest.mark.parametrize("killer", [0, 1, 2])
+def test_a_cell_that_always_kills_its_worker_costs_no_other(killer: int, tmp_path: Path, make_cell: Make) -> None:
+    contest = plan("tiny", [make_cell(model="prior", label="prior", seed=s) for s in range(3)])
+    jobs = contest.jobs(tmp_path)
+    calls: list[int] = []
 
-    contest = plan("tiny", [make_cell()])
-    progress = run_grid(contest.jobs(tmp_path), dying)
-    assert not progress.complete
-    assert progress.lost == [job.key for job in contest.jobs(tmp_path)]
-    assert grid.RESTARTS == 3
+    def dying(jobs_now: Sequence[Job]) -> Iterator[Outcome]:  # all at once, so that the others die with it
+        calls.append(len(jobs_now))
+        if jobs[killer].key in [job.key for job in jobs_now]:
+            raise BrokenProcessPool
+        yield from map(run_job, jobs_now)
+
+    warnings: list[str] = []
+    progress = run_grid(jobs, dying, warn=warnings.append)
+    assert progress.lost == [jobs[killer].key]
+    assert (progress.done, progress.left, progress.complete) == (len(jobs) - 1, 0, False)
+    assert calls[: grid.RESTARTS] == [len(jobs)] * grid.RESTARTS  # together first
+    assert sum("one at a time" in line for line in warnings) == 1
 
 
 def test_workers_are_counted() -> None:

@@ -23,7 +23,7 @@ class Progress:
         total: cells of the grid.
         done: cells that are finished.
         failed: reason by key of those that failed.
-        lost: keys of those that never ended, because their process was killed again and again.
+        lost: keys of those that were given up, because their process was killed while nothing else ran.
         ran: how many cells ended in this run.
         started: of this run, monotonic seconds.
     """
@@ -38,7 +38,7 @@ class Progress:
     @property
     def left(self) -> int:
         """Cells that nobody has ended yet."""
-        return self.total - self.done - len(self.failed)
+        return self.total - self.done - len(self.failed) - len(self.lost)
 
     @property
     def eta(self) -> float:
@@ -59,8 +59,9 @@ def run_grid(
 ) -> Progress:
     """Run every cell that is not done; those that failed before are tried again.
 
-    A process that is killed (for memory, say) takes the pool with it; the pool is started again for what is left, unless it dies
-    three times without having ended a cell in between.
+    A process that is killed (for memory, say) takes the pool with it; the pool is started again for what is left. If it dies
+    three times without having ended a cell in between, cells are run one at a time until one of them dies alone: that one is
+    given up, and the others go on together.
 
     Args:
         jobs: cells; equal keys are one.
@@ -76,9 +77,10 @@ def run_grid(
     progress = Progress(total=len(unique), done=len(unique) - len(left))
     deaths = 0
     while left:
-        before = len(left)
+        alone, before = deaths >= RESTARTS, len(left)
+        now = list(left.values())[: 1 if alone else None]
         try:
-            for outcome in execute(list(left.values())):
+            for outcome in execute(now):
                 if outcome.state == "busy":  # another process is at it: last, and then with patience
                     left[outcome.key] = left.pop(outcome.key)._replace(wait=True)
                     continue
@@ -90,9 +92,13 @@ def run_grid(
                     progress.failed[outcome.key] = outcome.reason
                 tell(job, outcome, progress)
         except BrokenProcessPool:
-            deaths = deaths + 1 if len(left) == before else 0
-            if deaths == RESTARTS:
-                progress.lost = list(left)
-                break
-            warn(f"a worker was killed (out of memory?); {len(left)} cells are left, starting again with them")
+            if alone:
+                progress.lost.append(now[0].key)
+                del left[now[0].key]
+                deaths = 0
+            else:
+                deaths = deaths + 1 if len(left) == before else 0
+            if left:
+                how = ", one at a time" if deaths >= RESTARTS else ""
+                warn(f"a worker was killed (out of memory?); {len(left)} cells are left, starting again with them{how}")
     return progress

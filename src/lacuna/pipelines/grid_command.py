@@ -146,7 +146,10 @@ def _summary(progress: Progress, failed: dict[str, str], titles: dict[str, str],
     for key, reason in progress.failed.items():
         tell(f"\n{titles[key]} failed (all of it in {folder / key / 'failed.json'}):\n{reason}")
     if progress.lost:
-        tell("\nworkers were killed again and again; not finished: " + ", ".join(titles[k] for k in progress.lost))
+        tell(
+            "\ngiven up, because their worker was killed while nothing else ran (out of memory?): "
+            + ", ".join(titles[k] for k in progress.lost)
+        )
     if not progress.complete or failed:
         tell(f"\n{progress.done} of {progress.total} cells are finished; the same command tries the others again")
 
