@@ -10,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from lacuna.bench import Cell, Job, Outcome, gather, grid, local, plan, run_grid, run_job
@@ -199,3 +201,18 @@ def test_the_corpus_is_made_again_only_if_its_settings_changed(project: Path) ->
     assert manifest.stat().st_mtime_ns == before
     (project / "conf/tiny/parameters.yml").write_text("ingest: {duet: {preset: tiny, changes: {seed: 5}}}\n")
     assert ingested(read_environment(project, "tiny"), project)["digest"] != facts["digest"]
+
+
+@pytest.mark.parametrize(
+    ("device", "cuda_here", "gpus"), [("cpu", True, 0), ("auto", False, 0), ("auto", True, 1), ("cuda", False, 1)]
+)
+def test_a_task_asks_for_the_device_that_it_will_use(
+    device: str, cuda_here: bool, gpus: int, make_cell: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lacuna.bench import executors
+
+    job = plan("tiny", [make_cell()]).jobs(tmp_path)[0]
+    job = job._replace(cell=replace(job.cell, training=replace(job.cell.training, device=device)))
+    here = torch.device("cuda" if cuda_here else "cpu")
+    monkeypatch.setattr(executors, "pick_device", lambda _: here)
+    assert executors._needs(job) == {"num_cpus": 1, "num_gpus": gpus}

@@ -9,6 +9,7 @@ from typing import Any
 from lacuna.bench.cell import Job
 from lacuna.bench.run import Outcome, run_job
 from lacuna.errors import ConfigError
+from lacuna.training.device import pick_device
 
 Execute = Callable[[Sequence[Job]], Iterator[Outcome]]
 IDLE = 15.0  # seconds after which a process without work ends, also if the command that started it was killed
@@ -38,6 +39,13 @@ def local(workers: int) -> Execute:
     return execute
 
 
+def _needs(job: Job) -> dict[str, int]:
+    """What a task asks of a machine. ``auto`` is what it is here: a worker that finds another device refuses the cell."""
+    device = job.cell.training.device
+    here = device == "auto" and pick_device(device).type == "cuda"
+    return {"num_cpus": 1, "num_gpus": int(here or device.startswith("cuda"))}
+
+
 def on_ray(address: str, retries: int = RETRIES) -> Execute:
     """Run each cell as a task of a Ray cluster, which starts a task again if its process or machine is lost.
 
@@ -64,8 +72,7 @@ def on_ray(address: str, retries: int = RETRIES) -> Execute:
             task: Any = ray.remote(run_job)
             waiting = {}
             for job in jobs:
-                needs = {"num_cpus": 1, "num_gpus": 1 if job.cell.training.device.startswith("cuda") else 0}
-                waiting[task.options(**needs, max_retries=retries, retry_exceptions=False).remote(job)] = job
+                waiting[task.options(**_needs(job), max_retries=retries, retry_exceptions=False).remote(job)] = job
             while waiting:
                 (ready,), _ = ray.wait(list(waiting), num_returns=1)
                 job = waiting.pop(ready)
