@@ -101,6 +101,20 @@ def test_gradients_are_finite_for_any_number_of_modalities(dims: tuple[tuple[str
         assert torch.isfinite(model(without(complete, *gone)).logits).all()
 
 
+def test_a_denoiser_is_called_once_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, complete = made(corpus_of())
+    observed, calls = without(complete, "text", "audio"), []
+    denoise = model.denoise
+    monkeypatch.setattr(model, "denoise", lambda m, *rest: (calls.append(m), denoise(m, *rest))[1])
+    for _ in range(2):
+        step(model, complete, observed, *(s.name for s in model.stages))
+    assert calls == [0, 1, 0, 1]
+    for stage in model.stages[1:]:  # a stage of an epoch of its own
+        calls.clear()
+        gradients(model, complete, without(complete, "text"), stage.name)
+        assert calls == [0]
+
+
 def test_gradients_flow_through_the_solver_if_asked() -> None:
     complete = made(corpus_of())[1]
     observed, found = without(complete, "text"), []

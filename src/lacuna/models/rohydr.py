@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -148,6 +149,7 @@ class RoHyDR(TokenRecognizer):
         self.fusion = self.crossmodal()
         fused = self.fusion.width
         self.multimodal = self.discriminator = None
+        self._drafts: WeakKeyDictionary[Batch, list[Tensor]] = WeakKeyDictionary()  # of the update that is being made
         if c.multimodal:
             self.multimodal = Residual(fused, max(8, fused // 2), nn.LeakyReLU(0.2), c.dropout)
             self.discriminator = Discriminator(fused) if c.adversary else None
@@ -254,16 +256,10 @@ class RoHyDR(TokenRecognizer):
             return {"task": task_loss(self.schema.target, self.answer(whole), complete.label)}
         together = not c.staged
         # A stage makes gradients of what it steps and of nothing else.
-        with _gradients(together or stage == _UNIMODAL):
-            draft, denoising = self.drafted(truth, seen)
-        if c.sampled and c.generator == "diffusion":
-            with _gradients(c.through and stage != _JUDGE):
-                draft = self.solved(seen, c.draw_steps, int(torch.randint(2**31, ())))
+        draft, denoising = self._draft(truth, seen, observed, stage)
         with _gradients(together or stage != _JUDGE):
             coded = self.unimodal(seen, draft)
-        losses: dict[str, Tensor] = {}
-        if stage == _UNIMODAL or together:
-            losses |= self._unimodal(truth, seen, coded, denoising)
+        losses = {} if denoising is None else self._unimodal(truth, seen, coded, denoising)
         if stage == _UNIMODAL:
             return losses
         with _gradients(together or stage == _TASK):
@@ -281,6 +277,26 @@ class RoHyDR(TokenRecognizer):
             losses["complete"] = (1 - c.recovered) * task_loss(target, self.answer(views.true), label)
             losses["task"] = c.recovered * task_loss(target, self.answer(views.found), label)
         return losses
+
+    def _draft(self, truth: Seen, seen: Seen, observed: Batch, stage: str) -> tuple[list[Tensor], Tensor | None]:
+        """What stands for what is missing in a stage; and where the denoisers learn, their error.
+
+        Each denoiser is called once an update: by the stage in which it learns. The later stages take what came out as it is; one
+        that has an epoch of its own makes the call itself.
+        """
+        c, error, draft = self.config, None, self._drafts.get(observed)
+        if stage == _UNIMODAL or not c.staged:
+            draft, error = self.drafted(truth, seen)
+        elif draft is None:
+            with torch.no_grad():
+                draft, _ = self.drafted(truth, seen)
+        self._drafts[observed] = [x.detach() for x in draft]
+        if stage == _TASK:  # the last one of an update
+            del self._drafts[observed]
+        if c.sampled and c.generator == "diffusion":
+            with _gradients(c.through and stage != _JUDGE):
+                draft = self.solved(seen, c.draw_steps, int(torch.randint(2**31, ())))
+        return draft, error
 
     def _unimodal(self, truth: Seen, seen: Seen, coded: Sequence[Tensor], denoising: Tensor) -> dict[str, Tensor]:
         """Stage 1, (L_diff + lambda L_rec) / (1 + lambda)."""
