@@ -31,7 +31,7 @@ lint: $(INSTALLED)
 	$(RUN)/ruff format --check src tests benchmarks
 	$(RUN)/mypy
 
-results: $(INSTALLED)  ## docs/results/{duet,mmmo,mosi,mosi_graphs,duet_graphs,cider,cider_ablations,cider_as_published}.md (hours; interrupt it, and the same goes on); the others have targets of their own or a benchmark
+results: $(INSTALLED)  ## docs/results/{duet,mmmo,mosi,mosi_graphs,duet_graphs,mosi_diffusion,duet_diffusion,cider,cider_ablations,cider_as_published}.md (hours; interrupt it, and the same goes on); the others have targets of their own or a benchmark
 	$(RUN)/lacuna bench --config conf/bench/results.yml
 
 leaderboard: $(INSTALLED)  ## the floor on the small real corpora, and docs/results/leaderboard.md
