@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from lacuna.reporting.variants import changed, settings_text
+from lacuna.reporting.settings import changed, settings_text
 from lacuna.training import TrainedRecognizer, load_recognizers
 
 

@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 import yaml
 from kedro.framework.session import KedroSession
-from kedro.framework.startup import bootstrap_project
 
 from lacuna.corpus.duet import Duet
 from lacuna.errors import ConfigError, DataError
@@ -27,17 +26,6 @@ SMALL: dict[str, Any] = {
     "evaluate": {"rates": [0.0, 0.5, 1.0], "mask_seeds": [0], "replicates": 100},
 }
 CHECKPOINTS = "data/06_models/duet/checkpoints"
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """The project's configuration in a folder of its own, so that a test leaves nothing behind."""
-    (tmp_path / "conf").symlink_to(ROOT / "conf")
-    (tmp_path / "src").mkdir()
-    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text("utf-8"), "utf-8")
-    (tmp_path / ".telemetry").write_text("consent: false\n")
-    bootstrap_project(tmp_path)
-    return tmp_path
 
 
 def run(project: Path, names: list[str], **changes: dict[str, Any]) -> None:

@@ -10,13 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from kedro.framework.session import KedroSession
-from kedro.framework.startup import bootstrap_project
 
 from lacuna.errors import DataError
 from lacuna.pipelines import ood
 from lacuna.pipelines.ood.parameters import Compared
 
-ROOT = Path(__file__).parents[1]
 SMALL: dict[str, Any] = {
     "ingest": {"duet": {"preset": "tiny"}},
     "train": {"models": ["prior", "context_gru", "context_gru_maci"], "seeds": [0], "training": {"epochs": 1}},
@@ -29,17 +27,6 @@ SMALL: dict[str, Any] = {
         "least_group": 3,
     },
 }
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """The project's configuration in a folder of its own."""
-    (tmp_path / "conf").symlink_to(ROOT / "conf")
-    (tmp_path / "src").mkdir()
-    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text("utf-8"), "utf-8")
-    (tmp_path / ".telemetry").write_text("consent: false\n")
-    bootstrap_project(tmp_path)
-    return tmp_path
 
 
 def run(project: Path, **changes: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from lacuna.evaluation.detection import SCORES, auroc, outlyingness, wins
 from lacuna.evaluation.gaps import gaps, with_test
 from lacuna.evaluation.groups import GROUPS, Recognised, worst_groups
 from lacuna.evaluation.intervals import Bootstrap, bootstrap, interval, resampled
-from lacuna.evaluation.shift_test import Frame, ShiftConfig, ShiftTest, answers, frames_of
+from lacuna.evaluation.shifted import Frame, ShiftConfig, ShiftTest, answers, frames_of
 from lacuna.evaluation.sweep import Sweep, target_of
 from lacuna.evaluation.tables import areas, compare, summarise
 from lacuna.missing import MaskPlan

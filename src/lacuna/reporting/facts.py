@@ -11,7 +11,7 @@ import pandas as pd
 from lacuna.errors import DataError
 from lacuna.models import model_class
 from lacuna.reporting.frames import COLUMNS, checked
-from lacuna.reporting.variants import changed
+from lacuna.reporting.settings import changed
 from lacuna.reporting.words import higher_is_better
 from lacuna.training.trained import TrainedRecognizer
 
@@ -95,7 +95,7 @@ class ModelFacts:
         valid: by seed, the validation value of the kept weights.
         seconds: by seed, wall-clock time of training.
         config: the model's settings.
-        changed: those that differ from the defaults, see :func:`lacuna.reporting.variants.changed`.
+        changed: those that differ from the defaults, see :func:`lacuna.reporting.settings.changed`.
         training: the training settings that decide what comes out.
         flags: what it needs and does, in words.
     """

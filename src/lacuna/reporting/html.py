@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 import plotly.graph_objects as go
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
@@ -68,6 +68,7 @@ def render_html(report: Report) -> str:
     looks = {name: looks[name] for name in report.ranked}
     plots = page_plots(report, looks)
     tables = all_tables(report, metrics=[report.primary])
+    source = [("Read from", report.facts.source)] if report.facts.source != "unknown" else []
     few = report.ranked[:SHOWN] if len(report.ranked) > MANY else report.ranked
     data = {
         "figures": [json.loads(p.figure.to_json()) for p in plots],
@@ -79,7 +80,7 @@ def render_html(report: Report) -> str:
     }
     for figure in data["figures"]:
         figure["layout"].pop("template", None)
-    return environment().from_string(read_part("page.html")).render(
+    return environment().get_template("page.html").render(
         title=f"{report.facts.corpus}: {report.facts.target} with missing data",
         facts=report.facts,
         findings=headline(report),
@@ -96,10 +97,11 @@ def render_html(report: Report) -> str:
         recovery_spans="" if report.recovery is None else spans(report, report.recovery).replace("In brackets", "Whiskers"),
         oracle=report.recovery is not None and share_measure(report.recovery) == "share_of_oracle",
         baselines=(CONSTANT, MEAN_FILL),
-        legend=[(name, look, name in report.references) for name, look in looks.items()],
+        legend=list(looks.items()),
+        references=report.references,
         constant=(CONSTANT, GREY),
         few=len(few),
-        run=run_lines(report),
+        run=[*run_lines(report), *source],
         absences=absence_lines(report.facts),
         limits=LIMITS,
         misuse=MISUSE,
@@ -180,11 +182,13 @@ def read_part(name: str) -> str:
 
 
 def environment() -> Environment:
-    """What templates are rendered in: undefined names are errors, and all text is escaped."""
+    """What templates of this room are rendered in: undefined names are errors, and all text is escaped."""
 
     def of(plots: Sequence[tuple[int, Plot]], group: str) -> list[tuple[int, Plot]]:
         return [(i, p) for i, p in plots if p.group == group]
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FunctionLoader(read_part), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters |= {"of": of, "capital": capital}
     return environment

@@ -60,7 +60,7 @@ def board_html(page: Leaderboard, provenance: Mapping[str, object]) -> str:
         figure["layout"]["title"] = {"text": ""}
         figure["layout"]["margin"]["t"] = 16
     data = {"figures": figures, "templates": {theme: template(theme) for theme in ("light", "dark")}}
-    return environment().from_string(read_part("leaderboard.html")).render(
+    return environment().get_template("leaderboard.html").render(
         page=page,
         sentences=page.sentences,
         plots=list(enumerate(plots)),
@@ -69,7 +69,7 @@ def board_html(page: Leaderboard, provenance: Mapping[str, object]) -> str:
         pair_table=page.pair_table() if ranked else None,
         boards=[(board, page.board_table(board), page.reports.get(board.name, "")) for board in page.boards],
         baselines=(CONSTANT,),
-        provenance=provenance,
+        run=list(provenance.items()),
         limits=LIMITS,
         misuse=MISUSE,
         css=Markup(read_part("page.css")),

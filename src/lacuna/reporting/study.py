@@ -64,7 +64,7 @@ def render_study(page: StudyPage, taken_up: str = "") -> str:
     }
     for figure in data["figures"]:
         figure["layout"].pop("template", None)
-    return environment().from_string(read_part("study.html")).render(
+    return environment().get_template("study.html").render(
         title=f"Study of {facts.config.label} on {facts.corpus}",
         facts=facts,
         findings=findings(page),
@@ -72,7 +72,7 @@ def render_study(page: StudyPage, taken_up: str = "") -> str:
         trials=trial_rows(trials),
         names=parameters_of(trials),
         plots=list(enumerate(plots)),
-        run=study_lines(page),
+        run=[(name, value) for name, value in study_lines(page) if value],
         environment=taken_up,
         limits=LIMITS,
         misuse=MISUSE,

@@ -6,10 +6,11 @@ with our classes.
 """
 
 from lacuna.corpus.shift.corrupt import Corruption, corruption, list_corruptions
+from lacuna.corpus.shift.division import PARTS
 from lacuna.corpus.shift.measure import Measured
 from lacuna.corpus.shift.other import mapped
 from lacuna.corpus.shift.parts import only_part, repartitioned
-from lacuna.corpus.shift.repartition import PARTS, Repartition, load_repartition, repartition, save_repartition
+from lacuna.corpus.shift.repartition import Repartition, load_repartition, repartition, save_repartition
 from lacuna.corpus.shift.settings import RepartitionConfig
 
 __all__ = [

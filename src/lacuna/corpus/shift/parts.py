@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus, Labels
 from lacuna.corpus.schema import SPLITS
-from lacuna.corpus.shift.repartition import PARTS, Repartition
+from lacuna.corpus.shift.division import PARTS
+from lacuna.corpus.shift.repartition import Repartition
 from lacuna.corpus.validate import check
 
 _SPLIT_OF = np.array([0, 1, 2, 2, 2])  # of PARTS; what is unused stays in the test as context and is never scored
