@@ -100,7 +100,6 @@ def render_html(report: Report) -> str:
         legend=list(looks.items()),
         references=report.references,
         constant=(CONSTANT, GREY),
-        few=len(few),
         run=[*run_lines(report), *source],
         absences=absence_lines(report.facts),
         limits=LIMITS,
