@@ -1,8 +1,8 @@
 """What training does on a CUDA device, next to one thread of the CPU; prints Markdown. Needs the device.
 
 ``models``   every registered model on the generated corpus (preset ``demo``): seconds of an epoch on the CPU, on the device in
-             float32 and in bfloat16; whether a run that was stopped and went on there ends in the same bits as one that was
-             not; how far answers of the same weights are from those of the CPU; the validation score of each; memory
+             float32 and in bfloat16; whether runs of either that were stopped and went on there end in the same bits as those
+             that were not; how far answers of the same weights are from those of the CPU; the validation score of each; memory
 ``sequences``  RoHyDR and IMDer at their published sizes, 48 tokens an utterance: utterances trained a second
 ``memory``   a batch that does not fit, by how the error reads
 Usage: ``python benchmarks/cuda.py {models,sequences,memory} [--models gcnet rohydr] [--epochs 3]``.
@@ -103,16 +103,20 @@ def answers(fitted: Fitted, corpus: Corpus, device: torch.device, precision: str
     return found
 
 
+def repeated(job: Job, whole: Fitted, precision: Precision) -> str:
+    """Whether it ends in the same bits when it is stopped and goes on."""
+    if same(whole, job.stopped_and_gone_on(precision)):
+        return "yes"
+    return "not if stopped" if same(whole, job.run("cuda", precision)) else "no"
+
+
 def model_row(job: Job) -> str:
     """One line of the table of models."""
     on_cpu = job.run("cpu", "float32")
     torch.cuda.reset_peak_memory_stats()
     exact, half = job.run("cuda", "float32"), job.run("cuda", "bfloat16")
     memory = torch.cuda.max_memory_allocated() / 2**20
-    if same(half, job.stopped_and_gone_on("bfloat16")):
-        bits = "yes"
-    else:
-        bits = "not if stopped" if same(half, job.run("cuda", "bfloat16")) else "no"
+    bits = ", ".join(repeated(job, whole, precision) for whole, precision in zip((exact, half), BOTH, strict=True))
     reference = answers(exact, job.corpus, torch.device("cpu"), "float32")
     apart = [float((answers(exact, job.corpus, DEVICE, p) - reference).abs().max()) for p in ("float32", "bfloat16")]
     times = " | ".join(f"{seconds(run):.2f}" for run in (on_cpu, exact, half))

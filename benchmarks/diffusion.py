@@ -1,8 +1,9 @@
 """What a sampling loop in training costs; prints Markdown.
 
 Trains ``imder`` and ``rohydr`` on made-up sequences, alike but for what they do for a missing modality: ``sampled: false``, one
-call of a network (in every stage of RoHyDR); ``sampled: true``, the solver in every training step, without gradient, as in IMDer
-and the first published code of RoHyDR; and ``through: true`` beside it, with gradients through all steps, as in RoHyDR's second.
+call of a network an update; ``sampled: true``, the solver in every training step (in every stage of RoHyDR, as published),
+without gradient, as in IMDer and the first published code of RoHyDR; and ``through: true`` beside it, with gradients through all
+steps in the stage in which the denoisers learn (in RoHyDR's second published code in all stages, which costs more still).
 What surrounds it (tokens, reconstructors, fusion, gradients, optimiser, validation of 8 utterances without holes) is the same in
 all and counts in all, so the ratio is that of epochs and not of calls.
 
@@ -30,8 +31,8 @@ from machine import machine, timed
 DIMS = {"text": 768, "audio": 5, "vision": 20}
 STEPS = {"imder": 100, "rohydr": 50}
 LOOPS: dict[str, dict[str, dict[str, Any]]] = {
-    "imder": {"no, as published": {"sampled": True}},
-    "rohydr": {"no": {"sampled": True}, "yes, as published": {"sampled": True, "through": True}},
+    "imder": {"no": {"sampled": True}},
+    "rohydr": {"no": {"sampled": True}, "in one stage": {"sampled": True, "through": True}},
 }
 SIZES: dict[str, dict[str, dict[str, Any]]] = {
     "small": {"imder": {"tokens": 8}, "rohydr": {"tokens": 8}},

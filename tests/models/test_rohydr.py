@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import time
 from typing import Any
 
@@ -103,16 +105,42 @@ def test_gradients_are_finite_for_any_number_of_modalities(dims: tuple[tuple[str
 
 def test_a_denoiser_is_called_once_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
     model, complete = made(corpus_of())
-    observed, calls = without(complete, "text", "audio"), []
-    denoise = model.denoise
+    calls: list[int] = []
+    denoise, unimodal, drafts = model.denoise, model.unimodal.forward, []
     monkeypatch.setattr(model, "denoise", lambda m, *rest: (calls.append(m), denoise(m, *rest))[1])
+    monkeypatch.setattr(model.unimodal, "forward", lambda seen, draft: (drafts.append(draft), unimodal(seen, draft))[1])
+    pairs = [(complete, without(complete, *gone)) for gone in (["text", "audio"], ["vision"])]  # gradients are accumulated
     for _ in range(2):
-        step(model, complete, observed, *(s.name for s in model.stages))
-    assert calls == [0, 1, 0, 1]
+        calls.clear()
+        drafts.clear()
+        with torch.random.fork_rng():
+            steps = stage_steps(model, TrainingConfig())
+            update(model, steps, pairs, rate=0.01, clip_norm=0.0, cast=torch.enable_grad(), where="here")
+        assert calls == [0, 1, 2]
+        assert len(drafts) == len(model.stages) * len(pairs)
+        for number, draft in enumerate(drafts):  # each stage gets that of its own batch
+            for x, y in zip(draft, drafts[number % len(pairs)], strict=True):
+                torch.testing.assert_close(x, y, rtol=0, atol=0)
+        assert len(model._drafts) == 0
     for stage in model.stages[1:]:  # a stage of an epoch of its own
         calls.clear()
         gradients(model, complete, without(complete, "text"), stage.name)
         assert calls == [0]
+
+
+def test_a_model_in_the_middle_of_an_update_can_be_sent_away() -> None:
+    model, complete = made(corpus_of())
+    gradients(model, complete, observed := without(complete, "text"), "unimodal")
+    assert len(model._drafts) == 1
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        assert len(other._drafts) == 0
+        assert torch.equal(other(observed).logits, model(observed).logits)
+
+
+@pytest.mark.parametrize("settings", [{"through": True}, {"sampled": True, "generator": "mean"}])
+def test_switches_that_would_do_nothing_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="'through' needs 'sampled'; found generator"):
+        made(corpus_of(), **settings)
 
 
 def test_gradients_flow_through_the_solver_if_asked() -> None:

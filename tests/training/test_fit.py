@@ -179,14 +179,25 @@ def test_an_answer_that_is_not_finite_in_validation_stops(
     assert (stopped["stage"], stopped["epoch"], len(stopped["utterances"])) == ("validation", 0, 35)
 
 
-def test_memory_that_is_exhausted_between_updates_is_told_too(
-    train_toy: Train, toys: ModuleType, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("where", ["to", "prepare", "validation", "step"])
+def test_memory_that_is_exhausted_outside_of_the_passes_is_told_too(
+    where: str, train_toy: Train, toys: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> None:
+    forward = toys.Toy.forward
+
+    def full(self: Any, *given: Any, **options: Any) -> Any:
+        if where == "validation" and self.training:
+            return forward(self, *given, **options)
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.\nA long story")
 
-    monkeypatch.setattr(toys.Toy, "prepare", full)
-    with pytest.raises(TrainingError, match=r"(?s)where: between updates.+Tried to allocate 1 GiB\.\n.+it is 16") as error:
+    owner, name = {
+        "to": (toys.Toy, "to"),
+        "prepare": (toys.Toy, "prepare"),
+        "validation": (toys.Toy, "forward"),
+        "step": (torch.optim.AdamW, "step"),
+    }[where]
+    monkeypatch.setattr(owner, name, full)
+    with pytest.raises(TrainingError, match=r"(?s)where: outside of the passes.+Tried to allocate 1 GiB\.\n.+it is 16") as error:
         train_toy()
     assert isinstance(error.value.__cause__, torch.OutOfMemoryError)
 

@@ -92,9 +92,9 @@ def run_grid(
                     progress.failed[outcome.key] = outcome.reason
                 tell(job, outcome, progress)
         except BrokenProcessPool:
-            if alone:
-                progress.lost.append(now[0].key)
+            if alone and now[0].key in left:
                 del left[now[0].key]
+                progress.lost.append(now[0].key)
                 deaths = 0
             else:
                 deaths = deaths + 1 if len(left) == before else 0

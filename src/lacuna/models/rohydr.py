@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
+from lacuna.errors import ConfigError
 from lacuna.models.base import Stage, register, task_loss
 from lacuna.models.config import check_bounds, check_choices, check_multiples
 from lacuna.models.layers.adversary import Discriminator, mean_over
@@ -19,6 +19,7 @@ from lacuna.models.layers.channel_attention import Reconstructors
 from lacuna.models.layers.diffusion import ANY_SOLVERS, HIGHEST, AnySolver, Noising, random_levels, sample
 from lacuna.models.layers.dit import Condition, Denoiser
 from lacuna.models.layers.head import classifier
+from lacuna.models.layers.per_batch import PerBatch
 from lacuna.models.layers.phases import SCHEDULES, Schedule, scheduled
 from lacuna.models.layers.residual import Residual
 from lacuna.models.layers.token_recognizer import TokenConfig, TokenRecognizer
@@ -50,7 +51,8 @@ class RoHyDRConfig(TokenConfig):
         warmup: epochs of the task on complete data before everything else.
         staged: without, one step on the sum of all losses.
         sampled: stages run the solver in training too, as published.
-        through: with ``sampled``, gradients flow back through all steps of the solver, as in the published second generation.
+        through: with ``sampled``, gradients flow back through all steps of the solver where the denoisers learn; in the published
+            second generation they do so everywhere.
         generator: ``diffusion``; the same network once, from nothing (``regression``); or the ``mean`` of training.
         unimodal: with the unimodal reconstructors.
         multimodal: with the multimodal reconstructor and its discriminator.
@@ -99,6 +101,11 @@ class RoHyDRConfig(TokenConfig):
         check_bounds("rohydr", self, unimodal=(False, True), multimodal=(False, True), adversary=(False, True))
         check_choices("rohydr", self, solver=ANY_SOLVERS, generator=GENERATORS, schedule=SCHEDULES)
         check_multiples("rohydr", self, "heads", "hidden")
+        if (self.sampled and self.generator != "diffusion") or (self.through and not self.sampled):
+            found = f"generator {self.generator}, sampled {self.sampled}, through {self.through}"
+            raise ConfigError(
+                f"model 'rohydr': 'sampled' needs generator diffusion, and 'through' needs 'sampled'; found {found}"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +156,7 @@ class RoHyDR(TokenRecognizer):
         self.fusion = self.crossmodal()
         fused = self.fusion.width
         self.multimodal = self.discriminator = None
-        self._drafts: WeakKeyDictionary[Batch, list[Tensor]] = WeakKeyDictionary()  # of the update that is being made
+        self._drafts: PerBatch[list[Tensor]] = PerBatch()  # of the update that is being made
         if c.multimodal:
             self.multimodal = Residual(fused, max(8, fused // 2), nn.LeakyReLU(0.2), c.dropout)
             self.discriminator = Discriminator(fused) if c.adversary else None
@@ -284,19 +291,17 @@ class RoHyDR(TokenRecognizer):
         Each denoiser is called once an update: by the stage in which it learns. The later stages take what came out as it is; one
         that has an epoch of its own makes the call itself.
         """
-        c, error, draft = self.config, None, self._drafts.get(observed)
-        if stage == _UNIMODAL or not c.staged:
-            draft, error = self.drafted(truth, seen)
-        elif draft is None:
-            with torch.no_grad():
-                draft, _ = self.drafted(truth, seen)
-        self._drafts[observed] = [x.detach() for x in draft]
-        if stage == _TASK:  # the last one of an update
-            del self._drafts[observed]
-        if c.sampled and c.generator == "diffusion":
-            with _gradients(c.through and stage != _JUDGE):
+        c, learning = self.config, stage == _UNIMODAL or not self.config.staged
+        draft, error = None if learning else self._drafts.take(observed, last=stage == _TASK), None
+        if learning or (draft is None and not c.sampled):
+            with _gradients(learning):
+                draft, error = self.drafted(truth, seen)
+        if draft is None or c.sampled:
+            with _gradients(learning and c.through):
                 draft = self.solved(seen, c.draw_steps, int(torch.randint(2**31, ())))
-        return draft, error
+        elif c.staged and stage != _TASK:
+            self._drafts.keep(observed, [x.detach() for x in draft])
+        return draft, error if learning else None
 
     def _unimodal(self, truth: Seen, seen: Seen, coded: Sequence[Tensor], denoising: Tensor) -> dict[str, Tensor]:
         """Stage 1, (L_diff + lambda L_rec) / (1 + lambda)."""

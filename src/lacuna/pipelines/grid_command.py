@@ -97,7 +97,7 @@ def run(asked: Asked, tell: Tell, *, workers: int | None = None, address: str | 
     execute = on_ray(address) if address else local(workers or _workers())
 
     def ended(job: Job, outcome: Outcome, progress: Progress) -> None:
-        over = progress.done + len(progress.failed)
+        over = progress.total - progress.left
         how = f"{_time(outcome.seconds)}" if outcome.state == "done" else f"FAILED: {outcome.reason.splitlines()[0]}"
         rest = f"; {_time(progress.eta)} left" if progress.left else ""
         tell(f"[{over}/{progress.total}] {titles[job.key]}: {how}{rest}")

@@ -96,13 +96,12 @@ def fit(  # noqa: PLR0917 - the data, then how
     recipe = Recipe(name, settings or {}, schema, train, valid, statistics, config, seed)
     check_splits(recipe)
     device = pick_device(config.device)
-    with reproducible(config.threads), own_random_state(device, derive_seed(seed, "run")):
+    with reproducible(config.threads), own_random_state(device, derive_seed(seed, "run")), telling_of_memory(name, config):
         model = build(name, schema, **recipe.settings).to(device)
         checkpoints = Checkpoints(folder, recipe.identity())
         result = checkpoints.result()
         if result is None:
-            with nullcontext() if folder is None else locked(folder), telling_of_memory(name, config):
-                # Another process may have ended it just now.
+            with nullcontext() if folder is None else locked(folder):  # another process may have ended it just now
                 result = checkpoints.result() or _Run(recipe, model, device, checkpoints).go(label, watch)
     model.load_state_dict(result.weights)
     progress = result.progress

@@ -174,7 +174,7 @@ def _not_finite(model: Recognizer, stage: str, found: dict[str, float], pairs: S
 
 @contextmanager
 def telling_of_memory(name: str, config: TrainingConfig) -> Iterator[None]:
-    """Where a run needs memory outside of its updates: bringing data to the device, preparing a model, validating.
+    """Where a run needs memory outside of its forward and backward passes.
 
     Raises:
         TrainingError: CUDA memory is exhausted; checkpoints are as they were.
@@ -184,10 +184,9 @@ def telling_of_memory(name: str, config: TrainingConfig) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise TrainingError(
             f"training of '{name}' stopped: the device is out of memory\n"
-            "  where: between updates, where data are brought to the device, a model is prepared or an epoch is validated\n"
+            "  where: outside of the passes of an update: data or model to the device, preparing, stepping, validating\n"
             f"  found: {str(error).splitlines()[0]}\n"
-            f"  do: halve batch_size (it is {config.batch_size}), see that nothing else is on the device, or say device: cpu;\n"
-            "      what was trained under these settings is kept, and the same call goes on from it"
+            f"  do: see that nothing else is on the device, halve batch_size (it is {config.batch_size}), or say device: cpu"
         ) from error
 
 
