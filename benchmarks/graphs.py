@@ -29,7 +29,7 @@ DIMS = {"text": 100, "audio": 73, "vision": 100}
 DIALOGUES, UTTERANCES = 62, 1447  # of the training split of CMU-MOSI
 MODELS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # name, settings, training
     "gcnet": ("gcnet", {}, {"batch_size": 512, "learning_rate": 0.002}),
-    "gcnet_small": ("gcnet", {"hidden": 25}, {"batch_size": 512, "learning_rate": 0.002}),
+    "gcnet_small": ("gcnet", {"hidden": 29, "recovery": 0.1}, {"batch_size": 512, "learning_rate": 0.002}),  # conf/mosi_graphs
     "sdr_gnn": ("sdr_gnn", {}, {"batch_size": 512, "learning_rate": 0.002}),
     "gsdnet": ("gsdnet", {}, {}),
 }
