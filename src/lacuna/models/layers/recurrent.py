@@ -19,7 +19,7 @@ class TwoWayLSTM(nn.Module):
     but padding all dialogues to the longest doubles the work again. So dialogues are laid end to end in rows of the length of
     the longest, with a gap between them. An input bit that is on in gaps shuts the input, forget and output gates, which makes
     the state exactly zero, as it is at the start: no dialogue hears another, and gaps have no gradient. Under autocast too it
-    is computed in float32 (:func:`~lacuna.models.layers.pooling.full_precision`).
+    is computed in the precision of its weights (:func:`~lacuna.models.layers.pooling.full_precision`).
 
     Args:
         width: of the input.
@@ -36,9 +36,9 @@ class TwoWayLSTM(nn.Module):
         self.back = nn.ModuleList(nn.LSTM(w, hidden, batch_first=True) for w in widths)
 
     def forward(self, x: Tensor, dialogues: Dialogues) -> Tensor:
-        """(U, width) -> (U, 2 hidden) float32, in the batch's own order."""
+        """(U, width) -> (U, 2 hidden) in the precision of the weights, in the batch's own order."""
         with full_precision(x):
-            return self._read(x.float(), end_to_end(dialogues))
+            return self._read(x.to(next(self.parameters()).dtype), end_to_end(dialogues))
 
     def _read(self, x: Tensor, rows: Dialogues) -> Tensor:
         """(U, width) -> (U, 2 hidden)."""
