@@ -23,7 +23,7 @@ from lacuna.corpus.importers import import_corpus
 from lacuna.corpus.splits import carve_valid
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.training import TrainingConfig, fit
-from machine import machine, peak_gigabytes, timed
+from machine import Stopwatch, machine, peak_gigabytes
 
 DIMS = {"text": 100, "audio": 73, "vision": 100}
 DIALOGUES, UTTERANCES = 62, 1447  # of the training split of CMU-MOSI
@@ -69,16 +69,10 @@ def measured(label: str, real: bool, epochs: int) -> dict[str, Any]:
     folder = mosi()
     corpus = made_up() if folder is None or not real else carve_valid(import_corpus(folder, importer="mosi-csv"), 0.2, 0)
     parts = corpus.only("train"), corpus.only("valid"), fit_statistics(corpus)
-    parameters = 0
-
-    def train(number: int) -> list[float]:
-        nonlocal parameters
-        config = TrainingConfig(epochs=number, patience=0, valid_rates=(0.0,), threads=1, device="cpu", **training)
-        fitted = fit(name, corpus.schema(), *parts, config, settings=settings)
-        parameters = fitted.trained.selection.parameters
-        return [row["seconds"] for row in fitted.history]
-
-    found = timed(train, epochs)
+    config = TrainingConfig(epochs=1 + epochs, patience=0, valid_rates=(0.0,), threads=1, device="cpu", **training)
+    watch = Stopwatch()
+    fitted = fit(name, corpus.schema(), *parts, config, settings=settings, watch=watch)
+    found, parameters = watch.timed(), fitted.trained.selection.parameters
     return {"wall": found.wall, "cpu": found.cpu, "parameters": parameters, "peak": peak_gigabytes()}
 
 
@@ -105,8 +99,7 @@ def main() -> None:
     if given.what == "one":
         print(json.dumps(measured(given.models[0], given.real, given.epochs)))
         return
-    about = "wall-clock seconds are the median, CPU seconds the mean"
-    print(f"`python benchmarks/graphs.py epoch`; {given.epochs} epochs after the first, {about}; {machine()}.\n")
+    print(f"`python benchmarks/graphs.py epoch`; median of {given.epochs} epochs after the first; {machine()}.\n")
     print("\n".join(table(given.models, False, given.epochs)))
     if mosi() is not None:
         print("\nThe same on CMU-MOSI itself, a fifth of its training dialogues less, which are validation:\n")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 import torch
+
+from lacuna.training.state import Row
 
 
 def machine() -> str:
@@ -26,30 +28,24 @@ def peak_gigabytes() -> float:
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds of an epoch.
-
-    Attributes:
-        wall: median over the epochs after the first.
-        cpu: mean over the same epochs.
-    """
+    """Seconds of an epoch: medians over the epochs after the first, which pays for warming up."""
 
     wall: float
     cpu: float
 
 
-def timed(train: Callable[[int], list[float]], epochs: int) -> Timed:
-    """Time epochs but the first, which pays for warming up.
+class Stopwatch:
+    """What :func:`lacuna.training.fit` is given as ``watch``."""
 
-    Args:
-        train: trains so many epochs and tells the wall-clock seconds of each.
-        epochs: how many to time.
-    """
-    train(1)  # imports, and what is set up once
+    def __init__(self) -> None:
+        self.walls: list[float] = []
+        self.marks: list[float] = []
 
-    def cpu(number: int) -> tuple[float, list[float]]:
-        begun = time.process_time()
-        walls = train(number)
-        return time.process_time() - begun, walls
+    def __call__(self, row: Row) -> None:
+        """Note the end of an epoch."""
+        self.walls.append(row["seconds"])
+        self.marks.append(time.process_time())
 
-    (first, _), (whole, walls) = cpu(1), cpu(1 + epochs)
-    return Timed(median(walls[1:]), (whole - first) / epochs)
+    def timed(self) -> Timed:
+        """Of the epochs that were noted, at least two."""
+        return Timed(median(self.walls[1:]), median(b - a for a, b in pairwise(self.marks)))
