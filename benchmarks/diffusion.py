@@ -3,7 +3,7 @@
 Trains ``imder`` and ``rohydr`` on made-up sequences, alike but for what they do for a missing modality: ``sampled: false``, one
 call of a network an update; ``sampled: true``, the solver in every training step (in every stage of RoHyDR, as published),
 without gradient, as in IMDer and the first published code of RoHyDR; and ``through: true`` beside it, with gradients through all
-steps in the stage in which the denoisers learn (in RoHyDR's second published code in all stages, which costs more still).
+steps, as in RoHyDR's second published code.
 What surrounds it (tokens, reconstructors, fusion, gradients, optimiser, validation of 8 utterances without holes) is the same in
 all and counts in all, so the ratio is that of epochs and not of calls.
 
@@ -33,7 +33,7 @@ DIMS = {"text": 768, "audio": 5, "vision": 20}
 STEPS = {"imder": 100, "rohydr": 50}
 LOOPS: dict[str, dict[str, dict[str, Any]]] = {
     "imder": {"no": {"sampled": True}},
-    "rohydr": {"no": {"sampled": True}, "in one stage": {"sampled": True, "through": True}},
+    "rohydr": {"no": {"sampled": True}, "yes": {"sampled": True, "through": True}},
 }
 RECOVERY = {"imder": {"blocks": 8}, "rohydr": {"blocks": 6}}
 SIZES: dict[str, dict[str, dict[str, Any]]] = {

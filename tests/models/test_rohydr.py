@@ -143,17 +143,19 @@ def test_switches_that_would_do_nothing_are_refused(settings: dict[str, Any]) ->
         made(corpus_of(), **settings)
 
 
-def test_gradients_flow_through_the_solver_if_asked() -> None:
+@pytest.mark.parametrize("stage", ["unimodal", "fusion", "task"])
+def test_gradients_flow_through_the_solver_if_asked(stage: str) -> None:
     complete = made(corpus_of())[1]
     observed, found = without(complete, "text"), []
     for through in (False, True):
         model, _ = made(corpus_of(), sampled=True, through=through, draw_steps=3)
-        found.append(gradients(moved(model), complete, observed, "unimodal"))
+        found.append(gradients(moved(model), complete, observed, stage))
     still, flowing = found
-    assert still.keys() == flowing.keys()
-    denoisers = [name for name in still if name.startswith("denoisers.0.")]
+    denoisers = [name for name in flowing if name.startswith("denoisers.0.")]
     assert denoisers
-    assert any(not torch.allclose(still[name], flowing[name]) for name in denoisers)
+    assert all(name in still for name in denoisers) == (stage == "unimodal")
+    assert any(name not in still or not torch.allclose(still[name], flowing[name]) for name in denoisers)
+    assert flowing.keys() - still.keys() <= {name for name in flowing if name.startswith(("denoisers.", "condition."))}
 
 
 @pytest.mark.parametrize(

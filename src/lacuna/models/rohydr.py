@@ -51,8 +51,8 @@ class RoHyDRConfig(TokenConfig):
         warmup: epochs of the task on complete data before everything else.
         staged: without, one step on the sum of all losses.
         sampled: stages run the solver in training too, as published.
-        through: with ``sampled``, gradients flow back through all steps of the solver where the denoisers learn; in the published
-            second generation they do so everywhere.
+        through: with ``sampled``, gradients flow back through all steps of the solver, and every stage after the first steps the
+            denoisers too, as in the published second generation.
         generator: ``diffusion``; the same network once, from nothing (``regression``); or the ``mean`` of training.
         unimodal: with the unimodal reconstructors.
         multimodal: with the multimodal reconstructor and its discriminator.
@@ -167,13 +167,14 @@ class RoHyDR(TokenRecognizer):
     def stages(self) -> tuple[Stage, ...]:
         """Unimodal recovery, discriminator, fusion, task, as far as there is something to step; or one for all."""
         c = self.config
-        after = ("unimodal.", "fusion.", "multimodal.")
+        recovery = ("denoisers.", "condition.", "unimodal.")
+        after = (*(recovery if c.through else recovery[2:]), "fusion.", "multimodal.")
         warmup = (Stage(_COMPLETE, ("fusion.", "residual.", "head."), end=c.warmup),) if c.warmup else ()
         if not c.staged:
             return *warmup, Stage(_TASK, first=c.warmup)
         phases = []
         if self.denoisers or self.unimodal:
-            phases.append([Stage(_UNIMODAL, ("denoisers.", "condition.", "unimodal."))])
+            phases.append([Stage(_UNIMODAL, recovery)])
         if self.multimodal is not None:
             judge = [Stage(_JUDGE, ("discriminator.",))] if self.discriminator is not None else []
             phases.append([*judge, Stage(_FUSION, after)])
@@ -297,7 +298,7 @@ class RoHyDR(TokenRecognizer):
             with _gradients(learning):
                 draft, error = self.drafted(truth, seen)
         if draft is None or c.sampled:
-            with _gradients(learning and c.through):
+            with _gradients(c.through and stage != _JUDGE):
                 draft = self.solved(seen, c.draw_steps, int(torch.randint(2**31, ())))
         elif c.staged and stage != _TASK:
             self._drafts.keep(observed, [x.detach() for x in draft])
