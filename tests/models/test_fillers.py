@@ -52,10 +52,10 @@ def test_who_lacks_a_modality_may_differ_from_who_does_not() -> None:
     both, coin = ((a > 0.5) & (b > 0.5)).squeeze(1), torch.rand(4000, generator=generator) < 0.5
     schema, batch = vectors({"a": a, "b": b}, {"a": both | coin, "b": both | ~coin})
     ridge = prepared("ridge", schema, batch)
-    assert abs(float(ridge.covariance[0, 1])) < 0.05  # marginal means make it 1
+    assert abs(float(ridge.gaussian.covariance[0, 1])) < 0.05  # marginal means make it 1
     _, whole = vectors({"a": a, "b": b}, {"a": both | True, "b": both | True})
     filled = ridge.fill(whole.observe({"b": torch.zeros(4000, 1, dtype=torch.bool)}))[:, 1:]
-    assert float((filled - b).square().mean()) <= 1.01 * float((ridge.centre[1] - b).square().mean())
+    assert float((filled - b).square().mean()) <= 1.01 * float((ridge.gaussian.centre[1] - b).square().mean())
 
 
 def test_the_covariance_has_no_negative_eigenvalue() -> None:
@@ -65,7 +65,7 @@ def test_the_covariance_has_no_negative_eigenvalue() -> None:
     features = {"a": x, "b": x, "c": torch.where(third[:, None] == 2, -x, x)}
     schema, batch = vectors(features, {"a": third != 1, "b": third != 2, "c": third != 0})
     ridge = prepared("ridge", schema, batch, penalty=1e-3)
-    assert float(torch.linalg.eigvalsh(ridge.covariance.double())[0]) >= -1e-8
+    assert float(torch.linalg.eigvalsh(ridge.gaussian.covariance.double())[0]) >= -1e-8
     filled = ridge.fill(batch)
     assert float(filled.abs().max()) <= 2 * float(x.abs().max())  # no blow-up along a negative direction
 
@@ -73,14 +73,14 @@ def test_the_covariance_has_no_negative_eigenvalue() -> None:
 @pytest.mark.parametrize("absent", [0.2, 0.6])
 def test_the_covariance_has_no_negative_eigenvalue_by_chance(absent: float) -> None:
     ridge = prepared("ridge", *correlated(absent=absent, n=40))
-    assert float(torch.linalg.eigvalsh(ridge.covariance.double())[0]) >= -1e-8
+    assert float(torch.linalg.eigvalsh(ridge.gaussian.covariance.double())[0]) >= -1e-8
 
 
 def test_of_complete_utterances_it_is_the_usual_covariance() -> None:
     schema, batch = correlated()
     x = torch.cat(list(batch.features.values()), dim=2)[:, 0].double()
     ridge = prepared("ridge", schema, batch)
-    torch.testing.assert_close(ridge.covariance.double(), torch.cov(x.T, correction=0), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(ridge.gaussian.covariance.double(), torch.cov(x.T, correction=0), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["knn", "ridge"])

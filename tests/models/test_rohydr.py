@@ -163,6 +163,8 @@ def test_gradients_flow_through_the_solver_if_asked(stage: str) -> None:
     [
         ({"generator": "mean"}, ["unimodal", "discriminator", "fusion", "task"]),
         ({"generator": "regression"}, ["unimodal", "discriminator", "fusion", "task"]),
+        ({"generator": "ridge"}, ["unimodal", "discriminator", "fusion", "task"]),
+        ({"generator": "ridge", "unimodal": False, "staged": False}, ["task"]),
         ({"generator": "mean", "unimodal": False}, ["discriminator", "fusion", "task"]),
         ({"unimodal": False}, ["unimodal", "discriminator", "fusion", "task"]),
         ({"adversary": False}, ["unimodal", "fusion", "task"]),

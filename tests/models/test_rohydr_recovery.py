@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,26 @@ def test_the_mean_is_recovered_by_the_mean() -> None:
     recovered = model(without(complete, "text")).recovered["text"]
     train = complete.features["text"][: len(corpus_of().only("train"))]
     torch.testing.assert_close(recovered, train.mean(dim=0, keepdim=True).expand_as(recovered), rtol=1e-4, atol=1e-4)
+
+
+def test_ridge_recovers_by_least_squares() -> None:
+    model, complete = made(corpus_of(), generator="ridge", unimodal=False, penalty=1e-4)
+    train = complete.take(torch.arange(len(corpus_of().only("train"))))
+    text, audio, vision = (x[:, 0].double() for x in model.tokens(train).coded)  # (U, 1, w) -> (U, w)
+    given = torch.cat([torch.ones_like(text[:, :1]), text, audio], dim=1)
+    fitted = given @ torch.linalg.lstsq(given, vision).solution
+    found = model.recovered(model.tokens(without(train, "vision")))[2][:, 0]
+    torch.testing.assert_close(found, fitted.float(), rtol=1e-3, atol=1e-3)
+
+
+def test_ridge_reads_what_is_there_of_the_same_token() -> None:
+    model, complete = made(corpus_of(), generator="ridge", unimodal=False, tokens=3)
+    truth, seen = model.tokens(complete), model.tokens(without(complete, "vision"))
+    known = truth.here[:, 2] & truth.here[:, :2].any(dim=1)  # (U, L)
+    error = (model.recovered(seen)[2] - truth.coded[2])[known].square().mean()
+    assert float(error) < 0.95 * float(truth.coded[2][known].square().mean())
+    other = replace(seen, coded=[x.index_fill(1, torch.tensor(2), 7.0) for x in seen.coded])
+    assert torch.equal(model.recovered(other)[2][:, :2], model.recovered(seen)[2][:, :2])
 
 
 def test_what_is_recovered_on_duet_is_closer_to_the_truth_than_the_mean() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -18,6 +18,7 @@ from lacuna.models.layers.adversary import Discriminator, mean_over
 from lacuna.models.layers.channel_attention import Reconstructors
 from lacuna.models.layers.diffusion import ANY_SOLVERS, HIGHEST, AnySolver, Noising, random_levels, sample
 from lacuna.models.layers.dit import Condition, Denoiser
+from lacuna.models.layers.gaussian import JointGaussian
 from lacuna.models.layers.head import classifier
 from lacuna.models.layers.per_batch import PerBatch
 from lacuna.models.layers.phases import SCHEDULES, Schedule, scheduled
@@ -27,8 +28,8 @@ from lacuna.models.layers.tokens import Seen, hidden_error, mean_square
 from lacuna.models.space import Space, Span
 
 _COMPLETE, _UNIMODAL, _JUDGE, _FUSION, _TASK = "complete", "unimodal", "discriminator", "fusion", "task"
-Generator = Literal["diffusion", "regression", "mean"]
-GENERATORS: tuple[Generator, ...] = ("diffusion", "regression", "mean")
+Generator = Literal["diffusion", "regression", "ridge", "mean"]
+GENERATORS: tuple[Generator, ...] = ("diffusion", "regression", "ridge", "mean")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ class RoHyDRConfig(TokenConfig):
         sampled: stages run the solver in training too, as published.
         through: with ``sampled``, gradients flow back through all steps of the solver, and every stage after the first steps the
             denoisers too, as in the published second generation.
-        generator: ``diffusion``; the same network once, from nothing (``regression``); or the ``mean`` of training.
+        generator: ``diffusion``; the same network once, from nothing (``regression``); ``ridge`` regression on what is there of
+            the same token; or the ``mean`` of training.
+        penalty: of the ridge regression.
         unimodal: with the unimodal reconstructors.
         multimodal: with the multimodal reconstructor and its discriminator.
         adversary: with the discriminator.
@@ -76,6 +79,7 @@ class RoHyDRConfig(TokenConfig):
     sampled: bool = False
     through: bool = False
     generator: Generator = "diffusion"
+    penalty: float = 0.3
     unimodal: bool = True
     multimodal: bool = True
     adversary: bool = True
@@ -94,7 +98,7 @@ class RoHyDRConfig(TokenConfig):
     def __post_init__(self) -> None:
         self.check("rohydr")
         check_bounds("rohydr", self, hidden=(1, 8192), blocks=(1, 64), pure=(0.0, 1.0), steps=(1, 1000), draw_steps=(1, 1000))
-        check_bounds("rohydr", self, draws=(1, 1024))
+        check_bounds("rohydr", self, draws=(1, 1024), penalty=(1e-4, 1e6))
         check_bounds("rohydr", self, refinement=(0.0, 1e6), adversarial=(0.0, 1.0), recovered=(0.0, 1.0))
         check_bounds("rohydr", self, phase=(1, 10**6), warmup=(0, 10**6), staged=(False, True))
         check_bounds("rohydr", self, sampled=(False, True), through=(False, True))
@@ -148,8 +152,10 @@ class RoHyDR(TokenRecognizer):
         super().__init__(schema, config)
         c, widths = self.config, self.tokens.widths
         self.noising = Noising()
-        self.denoisers, self.condition = nn.ModuleList(), None
-        if c.generator != "mean":
+        self.denoisers, self.condition, self.gaussian = nn.ModuleList(), None, None
+        if c.generator in ("mean", "ridge"):
+            self.gaussian = JointGaussian(widths, c.penalty)
+        else:
             self.denoisers.extend(Denoiser(w, c.hidden, c.blocks, c.heads if c.tokens > 1 else 0) for w in widths)
             self.condition = Condition(widths, c.hidden)
         self.unimodal = self.reconstructors() if c.unimodal else Reconstructors([], 0, 0, 1)
@@ -180,6 +186,12 @@ class RoHyDR(TokenRecognizer):
             phases.append([*judge, Stage(_FUSION, after)])
         phases.append([Stage(_TASK, (*after, "residual.", "head."))])
         return *warmup, *scheduled(phases, c.schedule, c.warmup, c.phase)
+
+    def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
+        """The grid of tokens and their code; and for ``ridge`` their covariance, without which the mean is filled in."""
+        super().prepare(batches)
+        if self.gaussian is not None and self.config.generator == "ridge":
+            self.gaussian.fit(self.tokens(batch).rows() for batch in batches())
 
     def recovered(self, seen: Seen) -> list[Tensor]:
         """Codes (U, L, w_m) of all modalities: the reconstructed mean of draws where something was missing."""
@@ -227,15 +239,17 @@ class RoHyDR(TokenRecognizer):
         return solved
 
     def drafted(self, truth: Seen, seen: Seen) -> tuple[list[Tensor], Tensor]:
-        """What one call of each denoiser makes of what is missing, and its error where the corpus knows better.
+        """What one call of each denoiser makes of what is missing, and its error where the corpus knows better; or a plain fill.
 
         Args:
             truth: what the corpus holds.
             seen: what is observed of it.
         """
         c, error = self.config, truth.coded[0].new_zeros(())
-        if self.condition is None:
-            return [torch.zeros_like(x) for x in seen.coded], error
+        if self.gaussian is not None:
+            filled = self.gaussian(*seen.rows()).view(*seen.here.shape[::2], -1)  # (U L, W) -> (U, L, W)
+            return list(torch.split(filled, self.tokens.widths, dim=2)), error
+        assert self.condition is not None
         told, drafts = self.condition(seen.coded, seen.here), []
         for m, clean in enumerate(truth.coded):
             known = truth.here[:, m] & seen.asked[:, m]  # (U, L)

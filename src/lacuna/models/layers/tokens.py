@@ -38,6 +38,11 @@ class Seen:
         """(U,) bool: something is to be recovered."""
         return self.asked.flatten(1).any(dim=1)
 
+    def rows(self) -> tuple[Tensor, Tensor]:
+        """Each token as one vector, codes of all modalities side by side: (U L, sum of w_m), and (U L, M) bool what is there."""
+        vectors = torch.cat(self.coded, dim=2).flatten(0, 1)  # (U, L, W) -> (U L, W)
+        return vectors, self.here.transpose(1, 2).flatten(0, 1)  # (U, M, L) -> (U L, M)
+
     def take(self, rows: Tensor) -> Seen:
         """The utterances at ``rows`` ((R,) int64)."""
         raw, coded = [x[rows] for x in self.raw], [x[rows] for x in self.coded]
