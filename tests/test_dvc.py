@@ -26,7 +26,7 @@ from kedro.io import DataCatalog
 from lacuna.pipelines.parameters import Train
 from lacuna.settings import CONFIG_LOADER_ARGS
 
-pytest.importorskip("dvc", reason="DVC is not installed: pip install lacuna[dvc]")
+pytest.importorskip("dvc", reason="DVC is not installed: pip install -e '.[dvc]'")
 ROOT = Path(__file__).parents[1]
 NOT_STAGES = {"__default__", "predict", "tune", "ood"}  # docs/versions.md says why
 COPIED = ("conf", "src", ".dvc/config", ".dvc/.gitignore", ".dvc/plots", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore")
@@ -113,6 +113,26 @@ def configured(clone: Path, corpus: str, part: str) -> tuple[DataCatalog, dict[s
 def places(datasets: set[str], catalog: DataCatalog) -> set[str]:
     """The files and folders of those that are kept."""
     return {catalog.get(name)._filepath for name in datasets if not name.startswith("param")}
+
+
+@pytest.mark.parametrize(
+    ("file", "setting"),
+    [
+        ("train", "train.training.epochs=81"),
+        ("ingest", "ingest.seed=1"),
+        ("evaluate", "evaluate.replicates=7"),
+        ("duet", "_duet.scenes=2"),
+        ("models/mlp", "+_models.mlp.settings.hidden=8"),
+    ],
+)
+def test_any_setting_can_be_varied_where_it_stands(clone: Path, file: str, setting: str) -> None:
+    path = f"conf/base/parameters_{file}.yml"
+    dvc(clone, "exp", "run", "--queue", "--set-param", f"{path}:{setting}")
+    name, _, value = setting.lstrip("+").partition("=")
+    said: Any = yaml.safe_load(git(clone, "show", f"refs/exps/celery/stash:{path}"))
+    for key in name.split("."):
+        said = said[key]
+    assert said == int(value)
 
 
 def test_every_stage_says_what_the_catalog_and_the_parameters_say(clone: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-pytest.importorskip("kedro_viz", reason="Kedro-Viz is not installed: pip install lacuna[viz]")
+pytest.importorskip("kedro_viz", reason="Kedro-Viz is not installed: pip install -e '.[viz]'")
 ROOT = Path(__file__).parents[1]
 NAMESPACES = ("ingest", "preprocess", "train", "evaluate", "report")
 SETTINGS = (

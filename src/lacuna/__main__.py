@@ -98,7 +98,7 @@ def bench(
     address: str | None,
     listing: bool,
 ) -> None:
-    r"""Run corpora x models x seeds, with one leaderboard.
+    """Run corpora x models x seeds, with one leaderboard.
 
     \b
         lacuna bench mosi mmmo                   two environments of conf/, as each one says
@@ -109,7 +109,7 @@ def bench(
     Interrupt whenever you like: the same command goes on where it was. Finished cells never run again unless something changed
     that decides their result. The exit code is 0 if every cell is finished and every page is there, and 1
     otherwise; --list: 0 if every cell is finished.
-    """
+    """  # noqa: D301 - click looks for the character itself
     from lacuna.errors import LacunaError
     from lacuna.pipelines.grid_command import Asked, run
 

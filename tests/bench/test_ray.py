@@ -17,7 +17,7 @@ Make = Callable[..., Cell]
 
 def test_without_ray_one_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ConfigError, match=r"--ray needs the extra `cluster`: python -m pip install 'lacuna\[cluster\]'"):
+    with pytest.raises(ConfigError, match=r"--ray needs the extra `cluster`: python -m pip install -e '\.\[cluster\]'"):
         on_ray("auto")
 
 
@@ -36,7 +36,7 @@ def patiently(start: Callable[..., Any], **settings: Any) -> Any:
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A head that runs nothing, and no other machine yet."""
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'lacuna[cluster]'")
+    pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[cluster]'")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_worker_register_timeout_seconds", "240")
     monkeypatch.setenv("RAY_worker_niceness", "0")  # else tasks wait for everything else on a busy machine

@@ -61,7 +61,7 @@ def on_ray(address: str, retries: int = RETRIES) -> Execute:
     try:
         import ray
     except ImportError:
-        raise ConfigError("--ray needs the extra `cluster`: python -m pip install 'lacuna[cluster]'") from None
+        raise ConfigError("--ray needs the extra `cluster`: python -m pip install -e '.[cluster]' in the clone") from None
 
     def execute(jobs: Sequence[Job]) -> Iterator[Outcome]:
         try:

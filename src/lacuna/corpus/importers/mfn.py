@@ -121,7 +121,7 @@ def _h5(path: Path, take: Callable[[Any], Any]) -> dict[str, Any]:
     try:
         import h5py
     except ImportError:
-        raise DataError("reading .h5 needs h5py", corpus=path.name, hint="install the extra: pip install 'lacuna[h5]'") from None
+        raise DataError("reading .h5 needs h5py", corpus=path.name, hint="in the clone: pip install -e '.[h5]'") from None
     with h5py.File(path, "r") as file:
         return {key: take(item) for key, item in file.items() if isinstance(item, h5py.Dataset)}
 
