@@ -69,7 +69,7 @@ def test_h5_gives_the_same(tmp_path, monkeypatch):
     one, two = import_corpus(tmp_path / "films.npz"), import_corpus(tmp_path / "films.h5")
     assert np.array_equal(one.frames["audio"].values, two.frames["audio"].values)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(DataError, match=r"pip install 'lacuna\[h5\]'"):
+    with pytest.raises(DataError, match=r"pip install -e '\.\[h5\]'"):
         base.import_corpus(tmp_path / "films.h5", importer="mfn")
 
 
