@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from lacuna.reporting.settings import changed, settings_text
+from lacuna.reporting.core.settings import changed, settings_text
 from lacuna.training import TrainedRecognizer, load_recognizers
 
 
@@ -28,7 +28,7 @@ def choice_table(recognizers: Sequence[TrainedRecognizer]) -> list[str]:
     """One row a label, the best on validation first."""
     runs: dict[str, list[TrainedRecognizer]] = {}
     for trained in recognizers:
-        runs.setdefault(trained.label, []).append(trained)
+        runs.setdefault(trained.variant, []).append(trained)
     training, metric = unusual(runs), recognizers[0].selection.metric
     lines = [
         f"| label | settings that differ | seeds | {metric} on validation, mean (sd) | best epoch | parameters | seconds |",
@@ -54,9 +54,9 @@ def main() -> None:
     parser.add_argument("--recognizers", type=Path, help="default: data/06_models/ENV/recognizers")
     given = parser.parse_args()
     known = load_recognizers(given.recognizers or Path(f"data/06_models/{given.env}/recognizers"))
-    own = [t for t in known if given.labels is None or t.label in given.labels]
+    own = [t for t in known if given.labels is None or t.variant in given.labels]
     if not own:
-        parser.error(f"--labels: none was trained; there are: {', '.join(sorted({t.label for t in known}))}")
+        parser.error(f"--labels: none was trained; there are: {', '.join(sorted({t.variant for t in known}))}")
     first = own[0].selection
     print(f"`python benchmarks/choices.py {given.env}`; training pattern {first.pattern}, epochs counted from 1.")
     print("Larger is better; selection is by validation alone.\n")

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from lacuna.corpus import Channel, Corpus, Target, assemble
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.models.layers.attention import CompositeAttention, subsets
-from lacuna.training import TrainingConfig, fit
+from lacuna.training import Recipe, TrainingConfig, fit
 
 DIMS = {"text": 768, "audio": 5, "vision": 20}
 
@@ -115,7 +115,7 @@ def epoch(threads: int) -> dict[str, object]:
     config = TrainingConfig(epochs=4, patience=0, batch_size=128, pattern="rmfm", threads=threads, device="cpu")
     settings = {"layers": 3, "heads": 8}
     parts = corpus.only("train"), corpus.only("valid"), fit_statistics(corpus)
-    fitted = fit("cider", corpus.schema(), *parts, config, settings=settings)
+    fitted = fit(Recipe("cider", corpus.schema(), *parts, config, settings))
     seconds = [round(row["seconds"], 2) for row in fitted.history]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {"epoch_s": seconds, "peak_GiB": round(peak, 2)}

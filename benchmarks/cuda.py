@@ -27,11 +27,11 @@ from torch import Tensor
 from diffusion import SIZES, made_up
 from lacuna.corpus import Corpus
 from lacuna.corpus.batch import collate
-from lacuna.corpus.duet import generate, preset
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import TrainingError
 from lacuna.models import list_models
-from lacuna.training import Fitted, TrainingConfig, fit
+from lacuna.synthetic.duet import generate, preset
+from lacuna.training import Fitted, Recipe, TrainingConfig, fit
 from lacuna.training.device import autocast
 from lacuna.training.state import Row
 
@@ -72,7 +72,7 @@ class Job:
                 raise StoppedError
 
         parts = self.corpus.only("train"), self.corpus.only("valid"), fit_statistics(self.corpus)
-        return fit(self.model, self.corpus.schema(), *parts, config, folder=folder, settings=dict(self.settings), watch=watch)
+        return fit(Recipe(self.model, self.corpus.schema(), *parts, config, self.settings), folder, watch=watch)
 
     def stopped_and_gone_on(self, precision: Precision) -> Fitted:
         """The same run in two pieces, the second from the checkpoint of the first."""

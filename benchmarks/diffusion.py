@@ -26,7 +26,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from lacuna.corpus import Channel, Corpus, Target, assemble
 from lacuna.corpus.statistics import fit_statistics
-from lacuna.training import TrainingConfig, fit
+from lacuna.training import Recipe, TrainingConfig, fit
 from machine import Stopwatch, machine
 
 DIMS = {"text": 768, "audio": 5, "vision": 20}
@@ -66,7 +66,7 @@ def train(corpus: Corpus, model: str, settings: dict[str, Any], epochs: int) -> 
     )
     watch = Stopwatch()
     parts = corpus.only("train"), corpus.only("valid"), fit_statistics(corpus)
-    fit(model, corpus.schema(), *parts, config, settings=settings, watch=watch)
+    fit(Recipe(model, corpus.schema(), *parts, config, settings), watch=watch)
     return watch
 
 

@@ -26,8 +26,8 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info
 
 from lacuna.corpus import Corpus
-from lacuna.corpus.duet import Oracle, Reading, draw_world, generate, preset, write
-from lacuna.corpus.duet.oracle import Belief
+from lacuna.synthetic.duet import Oracle, Reading, draw_world, generate, preset, write
+from lacuna.synthetic.duet.oracle import Belief
 
 MODALITIES = ("text", "audio", "vision")
 PATTERNS: dict[str, tuple[str, ...]] = {

@@ -22,7 +22,7 @@ from lacuna.corpus import Channel, Corpus, Target, assemble
 from lacuna.corpus.importers import import_corpus
 from lacuna.corpus.splits import carve_valid
 from lacuna.corpus.statistics import fit_statistics
-from lacuna.training import TrainingConfig, fit
+from lacuna.training import Recipe, TrainingConfig, fit
 from machine import Stopwatch, machine, peak_gigabytes
 
 DIMS = {"text": 100, "audio": 73, "vision": 100}
@@ -71,7 +71,7 @@ def measured(label: str, real: bool, epochs: int) -> dict[str, Any]:
     parts = corpus.only("train"), corpus.only("valid"), fit_statistics(corpus)
     config = TrainingConfig(epochs=1 + epochs, patience=0, valid_rates=(0.0,), threads=1, device="cpu", **training)
     watch = Stopwatch()
-    fitted = fit(name, corpus.schema(), *parts, config, settings=settings, watch=watch)
+    fitted = fit(Recipe(name, corpus.schema(), *parts, config, settings), watch=watch)
     found, parameters = watch.timed(), fitted.trained.selection.parameters
     return {"wall": found.wall, "cpu": found.cpu, "parameters": parameters, "peak": peak_gigabytes()}
 

@@ -20,11 +20,11 @@ import pandas as pd
 import torch
 
 from lacuna.corpus import Corpus
-from lacuna.corpus.duet import draw_world, generate, preset
 from lacuna.evaluation import areas, bootstrap, compare, sweep, sweep_ceilings
 from lacuna.missing import MaskPlan
 from lacuna.models.layers.head import BackdoorHead
-from lacuna.models.parts.causal import STEPS, Causal
+from lacuna.models.wrappers.causal import STEPS, Causal
+from lacuna.synthetic.duet import draw_world, generate, preset
 from lacuna.training import TrainedRecognizer
 from lacuna.training.trained import load_recognizers
 
@@ -37,7 +37,7 @@ def changed(trained: TrainedRecognizer, how: str, change: Callable[[Causal], Non
     model = copy.deepcopy(trained.model)
     assert isinstance(model, Causal)
     change(model)
-    return f"{trained.label}{how}", replace(trained, model=model)
+    return f"{trained.variant}{how}", replace(trained, model=model)
 
 
 def set_tau(tau: float) -> Callable[[Causal], None]:
@@ -56,8 +56,8 @@ def keep_classes(model: Causal) -> None:
 def variants(recognizers: Sequence[TrainedRecognizer], taus: bool) -> Iterator[tuple[str, TrainedRecognizer]]:
     """Every way of using the recognisers with MACI, and those without."""
     for trained in recognizers:
-        if trained.label in {name for pair in PAIRS for name in pair}:
-            yield trained.label, trained
+        if trained.variant in {name for pair in PAIRS for name in pair}:
+            yield trained.variant, trained
         if isinstance(trained.model, Causal) and trained.model.maci.counterfactual and trained.model.maci.backdoor:
             if taus:
                 for tau in TAUS:
@@ -116,8 +116,8 @@ def tau_table(iid: pd.DataFrame, shifted: pd.DataFrame, recognizers: Sequence[Tr
     """Area by tau: on validation as it was chosen, and on the two tests, which nobody may choose by."""
     lines = ["| recogniser | tau | validation | test | shifted test |", "|---|---|---|---|---|"]
     tables = [t[t["measure"] == "auilc"].set_index("model")["mean"] for t in (iid, shifted)]
-    for label in dict.fromkeys(t.label for t in recognizers if isinstance(t.model, Causal)):
-        curves = [t.model.curve.numpy() for t in recognizers if t.label == label and isinstance(t.model, Causal)]
+    for label in dict.fromkeys(t.variant for t in recognizers if isinstance(t.model, Causal)):
+        curves = [t.model.curve.numpy() for t in recognizers if t.variant == label and isinstance(t.model, Causal)]
         for tau in TAUS:
             name = f"{label} tau {tau:g}"
             if name in tables[0]:
@@ -138,10 +138,10 @@ def main() -> None:
     labels = whole.only("train").utterances.labels[whole.targets[0].name]
     tests = whole.only("test"), generate(preset("demo", ood=True))
     (iid, iid_pairs), (ood, ood_pairs) = (scored(recognizers, test, labels, taus=False) for test in tests)
-    curves = [scored([r for r in recognizers if r.label in given.taus], t, labels, taus=True)[0] for t in tests if given.taus]
+    curves = [scored([r for r in recognizers if r.variant in given.taus], t, labels, taus=True)[0] for t in tests if given.taus]
     chosen = {
-        label: ", ".join(f"{float(t.model.tau):.1f}" for t in recognizers if t.label == label and isinstance(t.model, Causal))
-        for label in dict.fromkeys(t.label for t in recognizers if isinstance(t.model, Causal))
+        label: ", ".join(f"{float(t.model.tau):.1f}" for t in recognizers if t.variant == label and isinstance(t.model, Causal))
+        for label in dict.fromkeys(t.variant for t in recognizers if isinstance(t.model, Causal))
     }
     parts = [
         "# Causal inference under shift",

@@ -86,7 +86,7 @@ def train(folder: Path, model: str, batch_size: int) -> dict[str, Any]:
 
     from lacuna.corpus import open_corpus
     from lacuna.corpus.statistics import fit_statistics
-    from lacuna.training import TrainingConfig, fit
+    from lacuna.training import Recipe, TrainingConfig, fit
 
     watch = Watch()
     before = watch.look()
@@ -99,7 +99,7 @@ def train(folder: Path, model: str, batch_size: int) -> dict[str, Any]:
     splits = corpus.only("train"), corpus.only("valid")
     schema = corpus.schema()
     config = TrainingConfig(epochs=1, batch_size=batch_size, pattern="rmm", rates=(0.0, 0.3, 0.6), threads=1)
-    history = fit(model, schema, *splits, statistics, config).history
+    history = fit(Recipe(model, schema, *splits, statistics, config)).history
     ended = time.perf_counter()
     watch.over.set()
     watch.join()

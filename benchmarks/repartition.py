@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lacuna.corpus import Corpus, open_corpus
-from lacuna.corpus.shift import RepartitionConfig, repartition
+from lacuna.shift import RepartitionConfig, repartition
 
 SPLITS = ("train", "valid", "test")
 

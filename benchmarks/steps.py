@@ -18,7 +18,7 @@ import torch
 
 from lacuna.corpus import Corpus, open_corpus
 from lacuna.evaluation import areas, bootstrap, compare, score_recovery, sweep
-from lacuna.evaluation.recovery import RecoveryConfig
+from lacuna.evaluation.recovery.quality import RecoveryConfig
 from lacuna.missing import MaskPlan
 from lacuna.models import Recognizer
 from lacuna.training import TrainedRecognizer, load_recognizers
@@ -37,17 +37,17 @@ def with_steps(trained: TrainedRecognizer, steps: int) -> TrainedRecognizer:
     model = copy.deepcopy(trained.model)
     for inner in samplers(model):
         inner.config = replace(inner.config, steps=steps)
-    return replace(trained, label=f"{trained.label}-steps-{steps}", model=model)
+    return replace(trained, variant=f"{trained.variant}-steps-{steps}", model=model)
 
 
 def steps_table(recognizers: Sequence[TrainedRecognizer], corpus: Corpus, steps: Sequence[int]) -> list[str]:
     """One row a number of steps, for the recognisers of one label."""
-    label, target = recognizers[0].label, recognizers[0].schema.target
+    label, target = recognizers[0].variant, recognizers[0].schema.target
     test, labels = corpus.only("test"), corpus.only("train").utterances.labels[target.name]
     plans = [MaskPlan("rmm", rate, seed) for rate in RATES for seed in MASK_SEEDS]
     variants = [with_steps(t, number) for number in steps for t in recognizers]
     metric, called = ("mae", "MAE") if target.task == "regression" else ("weighted_f1", "W-F1")
-    drawn = bootstrap([sweep(t, test, plans, training_labels=labels, name=t.label) for t in variants], 500, 0, [metric])
+    drawn = bootstrap([sweep(t, test, plans, training_labels=labels, name=t.variant) for t in variants], 500, 0, [metric])
     area, pairs = areas(drawn), compare(drawn, baseline=f"{label}-steps-{steps[-1]}")
     area = area[area["measure"] == "auilc"].set_index("model")
     pairs = pairs[pairs["measure"] == "auilc"].set_index("model_a")
@@ -83,13 +83,13 @@ def main() -> None:
         parser.error("--steps: two different numbers at least, or there is nothing to compare")
     known = load_recognizers(given.recognizers or Path(f"data/06_models/{given.env}/recognizers"))
     corpus = open_corpus(given.corpus or Path(f"data/02_intermediate/{given.env}/corpus"))
-    usable = sorted({t.label for t in known if samplers(t.model)})
+    usable = sorted({t.variant for t in known if samplers(t.model)})
     if wrong := [label for label in given.labels if label not in usable]:
         parser.error(f"--labels: {wrong[0]!r} has no steps or was not trained; there are: {', '.join(usable) or 'none'}")
     numbers = " ".join(map(str, steps))
     print(f"`python benchmarks/steps.py --env {given.env} --labels {' '.join(given.labels)} --steps {numbers}`; {machine()}.")
     for label in given.labels:
-        own = [t for t in known if t.label == label]
+        own = [t for t in known if t.variant == label]
         print(
             f"\n{len(own)} training seed{'s' * (len(own) != 1)}, trained with {samplers(own[0].model)[0].config.steps} steps.\n"
         )

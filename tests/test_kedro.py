@@ -14,10 +14,10 @@ import pytest
 import yaml
 from kedro.framework.session import KedroSession
 
-from lacuna.corpus.duet import Duet
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation import CEILINGS
 from lacuna.pipelines import evaluate, gather, ingest, predict, preprocess, report, train, tune
+from lacuna.synthetic.duet import Duet
 
 ROOT = Path(__file__).parents[1]
 SMALL: dict[str, Any] = {
@@ -117,7 +117,7 @@ def test_models_that_were_trained_apart_become_one_run(project: Path) -> None:
     run(project, ["gather"], gather={"parts": ["prior", "linear", "linear"], **folders})
     with KedroSession.create(project, env="base") as session:
         catalog = session.load_context().catalog
-        assert [(r.label, r.seed) for r in catalog.load("recognizers")] == [("prior", 0), ("linear", 0)]
+        assert [(r.variant, r.seed) for r in catalog.load("recognizers")] == [("prior", 0), ("linear", 0)]
         assert set(catalog.load("history_scores")["model"]) == {"prior", "linear"}
 
     with pytest.raises(DataError, match="no trained recognisers here"):

@@ -13,7 +13,7 @@ from lacuna.corpus.importers import import_corpus
 from lacuna.corpus.splits import carve_valid
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.evaluation import EvaluationConfig, PatternSpec, above_constant, bootstrap, summarise, sweep
-from lacuna.training import TrainingConfig, fit
+from lacuna.training import Recipe, TrainingConfig, fit
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -33,7 +33,7 @@ def summary(mosi: Corpus) -> pd.DataFrame:
     parts = mosi.only("train"), mosi.only("valid")
     sweeps = []
     for name in ("linear", "mlp", "context_gru"):
-        fitted = fit(name, mosi.schema(), *parts, fit_statistics(mosi), TrainingConfig(**training), seed=0)
+        fitted = fit(Recipe(name, mosi.schema(), *parts, fit_statistics(mosi), TrainingConfig(**training)))
         sweeps.append(sweep(fitted.trained, mosi.only("test"), plans, training_labels=labels))
     table = summarise(bootstrap(sweeps, 200))
     return table[table["metric"] == "weighted_f1"]

@@ -46,10 +46,10 @@ def duet(folder: Path, preset: str, changes: tuple[str, ...], overwrite: bool) -
     It may be of any size: it is streamed to disk. With --set ood=true it is the shifted test: the same world, other
     speakers, another meeting of scene and emotion.
     """
-    from lacuna.corpus.duet import preset as settings_of_preset
-    from lacuna.corpus.duet import write
-    from lacuna.corpus.format import MANIFEST
+    from lacuna.corpus.storage.format import MANIFEST
     from lacuna.errors import LacunaError
+    from lacuna.synthetic.duet import preset as settings_of_preset
+    from lacuna.synthetic.duet import write
 
     try:
         if not overwrite and (folder / MANIFEST).exists():

@@ -31,9 +31,9 @@ class RunHooks:
     def before_pipeline_run(self, run_params: Any, pipeline: Any, catalog: Any) -> None:
         """Check what Kedro cannot: each parameter is valid by itself by now, but labels are used by one and made by another."""
         if {"params:train", "params:models"} <= pipeline.inputs():
-            from lacuna.pipelines.parameters import check_labels
+            from lacuna.pipelines.parameters import check_variants
 
-            check_labels(catalog.load("params:train"), catalog.load("params:models"))
+            check_variants(catalog.load("params:train"), catalog.load("params:models"))
         if "params:tune" in pipeline.inputs():
             from lacuna.pipelines.tune.parameters import study_config
 

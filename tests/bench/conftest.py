@@ -12,8 +12,8 @@ import yaml
 
 from lacuna.bench import Cell, Protocol
 from lacuna.corpus import save_corpus
-from lacuna.corpus.duet import generate, preset
 from lacuna.evaluation import EvaluationConfig, PatternSpec
+from lacuna.synthetic.duet import generate, preset
 from lacuna.training import TrainingConfig
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def make_cell(corpus_folder: Path, tmp_path: Path) -> Callable[..., Cell]:
     protocol = Protocol(EvaluationConfig((PatternSpec("rmm"),), rates=(0.0, 0.5), mask_seeds=(0,), replicates=100), ())
 
     def make(**changes: Any) -> Cell:
-        given: dict[str, Any] = {"corpus": corpus_folder, "target": None, "checkpoints": tmp_path / "runs", "label": "mlp"}
+        given: dict[str, Any] = {"corpus": corpus_folder, "target": None, "checkpoints": tmp_path / "runs", "variant": "mlp"}
         given |= {"model": "mlp", "settings": {}, "training": TrainingConfig(epochs=1, threads=1, device="cpu"), "seed": 0}
         return Cell(**(given | {"protocol": protocol} | changes))
 

@@ -32,9 +32,9 @@ def here(jobs: Sequence[Job]) -> Iterator[Outcome]:
 
 
 def test_a_cell_that_fails_says_why_and_the_others_are_finished(make_cell: Make, tmp_path: Path) -> None:
-    wrong = make_cell(label="wrong", settings={"hidden": 3}, checkpoints=tmp_path / "a file")
+    wrong = make_cell(variant="wrong", settings={"hidden": 3}, checkpoints=tmp_path / "a file")
     (tmp_path / "a file").write_text("")
-    contest = plan("tiny", [make_cell(model="prior", label="prior"), wrong])
+    contest = plan("tiny", [make_cell(model="prior", variant="prior"), wrong])
     told: list[str] = []
     progress = run_grid(contest.jobs(tmp_path), here, lambda job, outcome, _: told.append(outcome.state))
     key = contest.keys[1]
@@ -59,7 +59,7 @@ def test_nothing_finished_is_no_page(make_cell: Make, tmp_path: Path) -> None:
 
 
 def test_a_cell_that_another_process_has_comes_last_and_is_waited_for(make_cell: Make, tmp_path: Path) -> None:
-    contest = plan("tiny", [make_cell(model="prior", label="prior"), make_cell(model="prior", label="other", seed=1)])
+    contest = plan("tiny", [make_cell(model="prior", variant="prior"), make_cell(model="prior", variant="other", seed=1)])
     jobs, order = contest.jobs(tmp_path), list[str]()
     busy = threading.Event()
 
@@ -93,7 +93,7 @@ def _die_once(job: Job) -> Outcome:
 def test_a_killed_worker_costs_no_cell(make_cell: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lacuna.bench import executors
 
-    contest = plan("tiny", [make_cell(model="prior", label=f"prior{s}", seed=s) for s in range(3)])
+    contest = plan("tiny", [make_cell(model="prior", variant=f"prior{s}", seed=s) for s in range(3)])
     monkeypatch.setattr(executors, "run_job", _die_once)
     warnings: list[str] = []
     progress = run_grid(contest.jobs(tmp_path), local(2), warn=warnings.append)
@@ -104,7 +104,7 @@ def test_a_killed_worker_costs_no_cell(make_cell: Make, tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize("killer", [0, 1, 2])
 def test_a_cell_that_always_kills_its_worker_costs_no_other(killer: int, tmp_path: Path, make_cell: Make) -> None:
-    contest = plan("tiny", [make_cell(model="prior", label="prior", seed=s) for s in range(3)])
+    contest = plan("tiny", [make_cell(model="prior", variant="prior", seed=s) for s in range(3)])
     jobs = contest.jobs(tmp_path)
     calls: list[int] = []
 
@@ -138,7 +138,7 @@ def test_what_was_typed_makes_a_grid_or_says_why_not(project: Path, monkeypatch:
         (Asked(("tiny",), Path("grid.yml")), "either names or --config"),
         (Asked(config=Path("nowhere.yml")), "nowhere.yml cannot be read: No such file"),
         (Asked(config=wrong), "model: Extra inputs are not permitted"),
-        (Asked(("tiny",), models="mlp+elsewhere"), "'elsewhere' is neither a label nor a registered model"),
+        (Asked(("tiny",), models="mlp+elsewhere"), "'elsewhere' is neither a variant nor a registered model"),
         (Asked(("tiny",), seeds="one"), "seeds"),
     ]:
         with pytest.raises(ConfigError, match=re.escape(message)):

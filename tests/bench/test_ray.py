@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lacuna.bench import Cell, Job, Outcome, Progress, gather, on_ray, plan, run_grid
+from lacuna.bench import Cell, GridProgress, Job, Outcome, gather, on_ray, plan, run_grid
 from lacuna.errors import ConfigError
 
 Make = Callable[..., Cell]
@@ -60,7 +60,7 @@ def test_a_machine_that_is_killed_loses_no_cell(cluster: Any, make_cell: Make, t
     contest = plan("tiny", [make_cell(seed=seed) for seed in range(6)])
     jobs, ended = contest.jobs(tmp_path / "cells"), list[str]()
 
-    def tell(job: Job, outcome: Outcome, progress: Progress) -> None:
+    def tell(job: Job, outcome: Outcome, progress: GridProgress) -> None:
         ended.append(outcome.state)
         if len(ended) == 1:  # both machines are at work: there are more cells than processors
             cluster.remove_node(doomed, allow_graceful=False)

@@ -7,7 +7,7 @@ import pytest
 
 from lacuna.corpus import Channel, Target, check, open_corpus, save_corpus
 from lacuna.corpus.importers import import_corpus
-from lacuna.corpus.tensors import map_tensors
+from lacuna.corpus.storage.tensors import map_tensors
 from lacuna.errors import DataError
 
 ASSEMBLED = {

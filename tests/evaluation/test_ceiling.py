@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from lacuna.corpus import Corpus
-from lacuna.corpus.duet import generate, preset
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError
 from lacuna.evaluation import (
@@ -25,7 +24,8 @@ from lacuna.evaluation import (
     sweep_ceilings,
 )
 from lacuna.missing import MaskPlan
-from lacuna.training import TrainingConfig, fit
+from lacuna.synthetic.duet import generate, preset
+from lacuna.training import Recipe, TrainingConfig, fit
 from standin import StandIn
 from standin import generate as other
 
@@ -60,7 +60,7 @@ def trained_on(corpus: Corpus, split: str, plans: list[MaskPlan], name: str, epo
     if split == "test":  # what no pipeline can do: the labels that are scored, under another name
         learn = replace(learn, utterances=replace(learn.utterances, split=np.zeros(len(learn), np.int64)))
     settings = {"hidden": 256, "dropout": 0.0, "modality_dropout": 0.0} if split == "test" else {}
-    fitted = fit(name, corpus.schema(), learn, corpus.only("valid"), statistics, config, settings=settings)
+    fitted = fit(Recipe(name, corpus.schema(), learn, corpus.only("valid"), statistics, config, settings))
     forgetful = replace(fitted.trained, dialogues=np.zeros(0, np.uint64))  # else the sweep refuses what was trained on
     return sweep(forgetful, corpus.only("test"), plans, training_labels=labels(corpus))
 

@@ -151,7 +151,7 @@ def test_tables_are_tidy(corpus: Corpus) -> None:
 
 
 def test_tables_name_a_recogniser_by_its_label(corpus: Corpus) -> None:
-    variant = replace(trained(corpus), label="linear_again")
+    variant = replace(trained(corpus), variant="linear_again")
     data = {"corpus": corpus.only("test"), "plans": plans()[:1], "training_labels": training_labels(corpus)}
     assert {*sweep(variant, **data).scores()["model"]} == {"linear_again"}
     assert sweep(variant, **data, name="mine").model == "mine"

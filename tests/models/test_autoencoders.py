@@ -17,7 +17,7 @@ from lacuna.corpus.statistics import fit_statistics
 from lacuna.models import build
 from lacuna.models.layers.autoencoder import Autoencoder, Cascade, Encoders
 from lacuna.models.layers.means import FrameMeans, missing_slots, slot_error
-from lacuna.training import TrainingConfig, fit
+from lacuna.training import Recipe, TrainingConfig, fit
 from lacuna.training.steps import stage_steps, update
 from standin import StandIn, generate
 
@@ -155,7 +155,7 @@ def test_a_hidden_modality_is_recovered_better_than_by_its_mean(name: str) -> No
     if name != "mmin":
         settings["recovery_weight"] = 4.0
     splits = corpus.only("train"), corpus.only("valid")
-    trained = fit(name, corpus.schema(), *splits, statistics, config, settings=settings).trained
+    trained = fit(Recipe(name, corpus.schema(), *splits, statistics, config, settings)).trained
     test = corpus.only("test")
     complete = collate(test, np.arange(len(test)), corpus.schema(), statistics)
     with torch.no_grad():

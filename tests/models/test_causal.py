@@ -11,15 +11,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from lacuna.corpus import Corpus, duet
+from lacuna.corpus import Corpus
 from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError, DataError
 from lacuna.models import Config, Maci, build, list_models
 from lacuna.models.layers.head import BackdoorHead, classifier
 from lacuna.models.layers.pooling import masked_mean
-from lacuna.models.parts.causal import Causal
-from lacuna.models.parts.strata import Strata
+from lacuna.models.wrappers.causal import Causal
+from lacuna.models.wrappers.strata import Strata
+from lacuna.synthetic import duet
 from lacuna.training.loader import Loader
 from standin import StandIn, generate
 

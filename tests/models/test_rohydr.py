@@ -13,7 +13,7 @@ import torch
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError
 from lacuna.models import build
-from lacuna.training import TrainingConfig, fit
+from lacuna.training import Recipe, TrainingConfig, fit
 from lacuna.training.state import RunState
 from lacuna.training.steps import stage_steps, update
 from small_rohydr import DIMS, SMALL, corpus_of, gradients, made, moved, state, step, without
@@ -178,7 +178,7 @@ def test_parts_can_be_left_out(settings: dict[str, Any], stages: list[str]) -> N
     corpus = corpus_of(absent=0.2)
     config = TrainingConfig(epochs=1, batch_size=16, patience=0, pattern="rmm", device="cpu", valid_rates=(0.5,))
     parts = corpus.only("train"), corpus.only("valid"), fit_statistics(corpus)
-    fitted = fit("rohydr", corpus.schema(), *parts, config, settings=SMALL | settings)
+    fitted = fit(Recipe("rohydr", corpus.schema(), *parts, config, SMALL | settings))
     assert [s.name for s in fitted.trained.model.stages] == stages
     known = {n.split("/")[0] for n in fitted.history[0] if n.endswith("/grad_norm")}
     assert known == set(stages[:1] if "warmup" in settings else stages)
@@ -202,7 +202,7 @@ def test_a_run_steps_the_stages_of_its_epoch_and_waits_for_the_last_of_them() ->
     corpus = corpus_of()
     config = TrainingConfig(epochs=4, batch_size=64, patience=1, pattern="rmm", device="cpu", learning_rate=1e-5)
     parts = corpus.only("train"), corpus.only("valid"), fit_statistics(corpus)
-    history = fit("rohydr", corpus.schema(), *parts, config, settings={**SMALL, "schedule": "sequential", "phase": 1}).history
+    history = fit(Recipe("rohydr", corpus.schema(), *parts, config, {**SMALL, "schedule": "sequential", "phase": 1})).history
     stages = [{n.split("/")[0] for n in row if n.endswith("/grad_norm")} for row in history[:3]]
     assert stages == [{"unimodal"}, {"discriminator", "fusion"}, {"task"}]
 

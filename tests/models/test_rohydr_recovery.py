@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from lacuna.corpus import duet
 from lacuna.corpus.batch import collate
 from lacuna.corpus.schema import SPLITS
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.missing import Layout, MaskPlan, pattern
 from lacuna.models.layers.diffusion import ANY_SOLVERS, Noising, sample
+from lacuna.synthetic import duet
 from lacuna.training import TrainingConfig
 from lacuna.training.steps import stage_steps, update
 from small_rohydr import corpus_of, made, moved, without

@@ -9,7 +9,7 @@ import torch
 from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.models import build
-from lacuna.models.parts.window import neighbours, windowed
+from lacuna.models.wrappers.window import neighbours, windowed
 from standin import StandIn, generate
 
 CORPUS = generate(StandIn(dialogues=6, turns=5, dims=(("text", 6), ("audio", 5)), signal=(0.9, 0.6), frames=3, absent=0.2))

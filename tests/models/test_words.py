@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lacuna.errors import DataError
 from lacuna.models import Maci
-from lacuna.models.parts.words import accepted, bias_words, document_counts, z_scores
+from lacuna.models.wrappers.words import accepted, bias_words, document_counts, z_scores
 
 MOSI = (0.43, 0.04, 0.53)  # negative, neutral, positive
 MELD = (0.47, 0.17, 0.12, 0.11, 0.07, 0.03, 0.03)

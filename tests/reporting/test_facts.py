@@ -83,10 +83,10 @@ def test_model_facts_come_from_recognisers():
 
     facts = ModelFacts.of([trained(0), trained(1)])
     assert (facts.name, facts.model, facts.changed) == ("linear", "linear", {})
-    variant = ModelFacts.of([replace(trained(0), label="linear_again")])
+    variant = ModelFacts.of([replace(trained(0), variant="linear_again")])
     assert (variant.name, variant.model) == ("linear_again", "linear")
     with pytest.raises(DataError, match="about one model"):
-        ModelFacts.of([trained(0), replace(trained(1), label="linear_again")])
+        ModelFacts.of([trained(0), replace(trained(1), variant="linear_again")])
     assert facts.chosen == {0: 3, 1: 4}
     assert facts.valid == {0: 0.5, 1: 0.6}
     assert facts.description.endswith(".")

@@ -3,8 +3,8 @@ import itertools
 import pytest
 
 from lacuna.reporting import areas, comparisons, confusion, curves, recall_by_class, styles, subsets, training
-from lacuna.reporting.style import PALETTE
-from lacuna.reporting.words import metric_label
+from lacuna.reporting.core.style import PALETTE
+from lacuna.reporting.core.words import metric_label
 
 
 def every(report):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lacuna.reporting import Report, headline
-from lacuna.reporting.words import higher_is_better, interval, listing, metric_label, number, panel_label, percent
+from lacuna.reporting.core.words import higher_is_better, interval, listing, metric_label, number, panel_label, percent
 
 
 def texts(report):

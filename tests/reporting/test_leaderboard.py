@@ -10,8 +10,8 @@ import pytest
 
 from lacuna.errors import DataError
 from lacuna.evaluation.ranks import Standing
-from lacuna.reporting.leaderboard import Board, Leaderboard, leaderboard_markdown
-from lacuna.reporting.leaderboard_page import write_board
+from lacuna.reporting.leaderboard.page import write_board
+from lacuna.reporting.leaderboard.tables import Board, Leaderboard, leaderboard_markdown
 
 MODELS = ("prior", "mlp", "gru", "<b>")
 

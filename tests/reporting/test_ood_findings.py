@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from lacuna.reporting.ood_findings import _noticed
-from lacuna.reporting.ood_page import TEST_LIMIT, limits_of
+from lacuna.reporting.shift.findings import _noticed
+from lacuna.reporting.shift.page import TEST_LIMIT, limits_of
 
 
 def report(lows: dict[float, float], pool: str = "test") -> SimpleNamespace:

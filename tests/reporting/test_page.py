@@ -69,7 +69,7 @@ CLICKS = """
 
 def browse(html, folder, *, actions="", dark=False, width=1280):
     """What the probe saw, and the lines of the browser's console."""
-    page = folder / "page.html"
+    page = folder / "robustness/page.html"
     page.write_text(html.replace("</body>", PROBE.replace("ACTIONS", actions) + "</body>"), "utf-8")
     flags = "headless no-sandbox disable-gpu disable-background-networking disable-component-update disable-sync no-first-run"
     command = [CHROMIUM, *(f"--{flag}" for flag in flags.split()), f"--user-data-dir={folder / 'profile'}"]

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from lacuna.reporting import Report, render_html, results_page, to_csv, write_report
-from lacuna.reporting.recovered import clouds, shares
-from lacuna.reporting.recovery import recovery_tables
+from lacuna.reporting.recovery.figures import clouds, shares
+from lacuna.reporting.recovery.tables import recovery_tables
 
 
 @pytest.fixture(scope="module")

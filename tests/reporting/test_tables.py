@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lacuna.reporting import Table, Value, all_tables, areas_table, rates_table, to_csv, to_latex, to_markdown
-from lacuna.reporting.table import marked, unique
+from lacuna.reporting.core.table import marked, unique
 
 NUMBER = re.compile(r"[\u2212+-]?\d+\.\d{3}\b")
 

@@ -2,8 +2,8 @@ from dataclasses import dataclass, replace
 
 from lacuna.models import Maci, configure
 from lacuna.reporting import ModelFacts, model_card, render_html, results_page
-from lacuna.reporting.settings import changed
-from lacuna.reporting.variants import variants_text
+from lacuna.reporting.core.settings import changed
+from lacuna.reporting.core.variants import variants_text
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 
 from lacuna.corpus import Corpus
 from lacuna.corpus.statistics import Statistics, fit_statistics
-from lacuna.training import Fitted, TrainingConfig, fit
+from lacuna.training import Fitted, Recipe, TrainingConfig, fit
 
 
 def _load_toys() -> ModuleType:
@@ -66,17 +66,7 @@ def train_toy(corpus: Corpus, statistics: Statistics, quick: dict[str, Any]) -> 
             corpus: Corpus = corpus, **changes: Any) -> Fitted:  # fmt: skip
         own = statistics if corpus.name == "toy" and corpus is corpus_ else fit_statistics(corpus)
         config = TrainingConfig(**quick | changes)
-        return fit(
-            name,
-            corpus.schema(),
-            corpus.only("train"),
-            corpus.only("valid"),
-            own,
-            config,
-            seed=seed,
-            folder=folder,
-            settings=settings,
-        )
+        return fit(Recipe.of(corpus, name, config, settings, seed, statistics=own), folder)
 
     corpus_ = corpus
     return run

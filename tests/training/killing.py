@@ -24,22 +24,14 @@ import toys  # noqa: E402
 from lacuna.corpus.statistics import fit_statistics  # noqa: E402
 from lacuna.missing import list_patterns  # noqa: E402
 from lacuna.models import list_models  # noqa: E402
-from lacuna.training import TrainingConfig, checkpoint, fit, logs  # noqa: E402
+from lacuna.training import Recipe, TrainingConfig, checkpoint, fit, logs  # noqa: E402
 
 
 def train(scenario: dict[str, Any], folder: Path | None, answer: Path) -> None:
     corpus = toys.make_corpus()
     config = TrainingConfig(**scenario["config"])
-    parts = corpus.only("train"), corpus.only("valid")
     fitted = fit(
-        scenario["name"],
-        corpus.schema(),
-        *parts,
-        fit_statistics(corpus),
-        config,
-        seed=3,
-        folder=folder,
-        settings=scenario["settings"],
+        Recipe.of(corpus, scenario["name"], config, scenario["settings"], seed=3, statistics=fit_statistics(corpus)), folder
     )
     digest = hashlib.sha256()
     for name, value in sorted(fitted.trained.model.state_dict().items()):

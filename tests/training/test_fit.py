@@ -15,8 +15,8 @@ from lacuna.corpus import Corpus
 from lacuna.corpus.batch import collate
 from lacuna.corpus.statistics import Statistics
 from lacuna.errors import ConfigError, DataError, TrainingError
-from lacuna.models.parts.causal import Causal
-from lacuna.training import Fitted, TrainingConfig, fit, load_recognizer, save_recognizer
+from lacuna.models.wrappers.causal import Causal
+from lacuna.training import Fitted, Recipe, TrainingConfig, fit, load_recognizer, save_recognizer
 from lacuna.training.state import Progress
 
 Train = Callable[..., Fitted]
@@ -132,7 +132,7 @@ class TestSplits:
         self, kind: type[Exception], message: str, train: Corpus, valid: Corpus, statistics: Statistics, seed: Any = 0
     ) -> None:
         with pytest.raises(kind, match=message):
-            fit("toy", train.schema(), train, valid, statistics, TrainingConfig(epochs=1), seed=seed)
+            fit(Recipe("toy", train.schema(), train, valid, statistics, TrainingConfig(epochs=1), seed=seed))
 
     def test_a_test_utterance_is_refused_anywhere(self, corpus: Corpus, statistics: Statistics) -> None:
         train, valid = corpus.only("train"), corpus.only("valid")
@@ -206,13 +206,13 @@ def test_what_validation_settles_is_kept(corpus: Corpus, statistics: Statistics,
     """The tau of a corrected model is chosen after the weights, on validation, and comes back from the disk and from a result."""
     settings = {"maci": {"backdoor": False, "most_tau": 2.0}}
     config = TrainingConfig(epochs=3, threads=1, device="cpu")
-    args = ("mlp", corpus.schema(), corpus.only("train"), corpus.only("valid"), statistics, config)
-    fitted = fit(*args, settings=settings, folder=tmp_path)
+    recipe = Recipe.of(corpus, "mlp", config, settings, statistics=statistics)
+    fitted = fit(recipe, tmp_path)
     model = fitted.trained.model
     assert isinstance(model, Causal)
     assert len(model.curve) == 21
     assert float(model.curve.max()) > 0
     assert float(model.tau) == pytest.approx(float(model.curve.argmax()) / 10)
-    again = fit(*args, settings=settings, folder=tmp_path).trained.model
+    again = fit(recipe, tmp_path).trained.model
     assert isinstance(again, Causal)
     assert torch.equal(again.curve, model.curve)

@@ -11,7 +11,7 @@ import torch
 from lacuna.corpus import Corpus, open_corpus, save_corpus
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.statistics import fit_statistics
-from lacuna.corpus.tensors import read_rows
+from lacuna.corpus.storage.tensors import read_rows
 from lacuna.errors import DataError
 from lacuna.missing import Layout, MaskPlan, list_patterns
 from lacuna.training import Loader
@@ -109,7 +109,7 @@ def test_masks_of_a_mapped_corpus_are_those_of_the_array(
 ) -> None:
     corpus = ragged(toys)
     mapped = open_corpus(save_corpus(corpus, tmp_path / "corpus"))
-    monkeypatch.setattr("lacuna.corpus.tensors.SMALL", 0)
+    monkeypatch.setattr("lacuna.corpus.storage.tensors.SMALL", 0)
     rows = np.array([5, 1, 1, 30])
     for kind in list_patterns():
         one, two = (MaskPlan(kind, 0.4, 3).over(Layout.of(c.only("train"))) for c in (corpus, mapped))

@@ -6,7 +6,6 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ import lacuna.training.trained as module
 from lacuna.corpus import Corpus
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError, DataError
-from lacuna.training import TrainedRecognizer, TrainingConfig, fit, load_recognizers, save_recognizer, save_recognizers
+from lacuna.training import Recipe, TrainedRecognizer, TrainingConfig, fit, load_recognizers, save_recognizer, save_recognizers
 from lacuna.training.trained import MANIFEST, load_recognizer
 from standin import StandIn, generate
 
@@ -28,7 +27,7 @@ def corpus() -> Corpus:
 @pytest.fixture(scope="module")
 def trained(corpus: Corpus) -> TrainedRecognizer:
     parts = corpus.only("train"), corpus.only("valid")
-    return fit("mlp", corpus.schema(), *parts, fit_statistics(corpus), TrainingConfig(epochs=1)).trained
+    return fit(Recipe("mlp", corpus.schema(), *parts, fit_statistics(corpus), TrainingConfig(epochs=1))).trained
 
 
 def test_comes_back_as_it_was(trained: TrainedRecognizer, tmp_path: Path) -> None:
@@ -65,42 +64,41 @@ def test_damage_is_told(trained: TrainedRecognizer, tmp_path: Path, damage: str)
 
 
 def test_a_label_tells_variants_apart(trained: TrainedRecognizer, tmp_path: Path) -> None:
-    assert trained.label == trained.name == "mlp"
-    variant = replace(trained, label="mlp_wide-2")
+    assert trained.variant == trained.name == "mlp"
+    variant = replace(trained, variant="mlp_wide-2")
     save_recognizers([variant, trained], tmp_path)
-    assert [(r.label, r.name) for r in load_recognizers(tmp_path)] == [("mlp_wide-2", "mlp"), ("mlp", "mlp")]
+    assert [(r.variant, r.name) for r in load_recognizers(tmp_path)] == [("mlp_wide-2", "mlp"), ("mlp", "mlp")]
     assert {p.parent.name for p in tmp_path.glob("*/seed-*")} == {"mlp_wide-2", "mlp"}
     with pytest.raises(DataError, match="two recognisers are called 'mlp', seed 0"):
         save_recognizers([trained, trained], tmp_path)
 
 
 def test_a_label_cannot_mislead(trained: TrainedRecognizer) -> None:
-    with pytest.raises(ConfigError, match="label 'linear' cannot be given to a 'mlp'"):
-        replace(trained, label="linear")
+    with pytest.raises(ConfigError, match="variant 'linear' cannot be given to a 'mlp'"):
+        replace(trained, variant="linear")
     for unsafe in ("../mlp", "MLP", "a b", "m.lp"):
-        with pytest.raises(DataError, match="label name"):
-            replace(trained, label=unsafe)
+        with pytest.raises(DataError, match="variant name"):
+            replace(trained, variant=unsafe)
 
 
-def test_what_was_saved_before_there_were_labels_is_read(trained: TrainedRecognizer, tmp_path: Path) -> None:
+def test_what_was_saved_before_there_were_variants_is_read(trained: TrainedRecognizer, tmp_path: Path) -> None:
     folder = save_recognizer(trained, tmp_path)
     manifest = json.loads((folder / MANIFEST).read_text())
-    del manifest["label"], manifest["selection"]["training"]
+    del manifest["variant"], manifest["selection"]["training"]
     (folder / MANIFEST).write_text(json.dumps(manifest | {"format": 1}))
-    assert load_recognizer(folder).label == "mlp"
+    assert load_recognizer(folder).variant == "mlp"
 
 
-def test_a_label_makes_no_other_run(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    how: dict[str, Any] = {"folder": tmp_path, "settings": {"hidden": 8}}
-    data = corpus.schema(), corpus.only("train"), corpus.only("valid"), fit_statistics(corpus)
-    first = fit("mlp", *data, TrainingConfig(epochs=1), label="mlp_small", **how)
+def test_a_variant_name_makes_no_other_run(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe.of(corpus, "mlp", TrainingConfig(epochs=1), {"hidden": 8})
+    first = fit(recipe, tmp_path, variant="mlp_small")
     monkeypatch.setattr(sys.modules["lacuna.training.fit"]._Run, "go", lambda *_: pytest.fail("trained again"))
-    second = fit("mlp", *data, TrainingConfig(epochs=1), label="mlp_other", **how)
-    assert [f.trained.label for f in (first, second)] == ["mlp_small", "mlp_other"]
+    second = fit(recipe, tmp_path, variant="mlp_other")
+    assert [f.trained.variant for f in (first, second)] == ["mlp_small", "mlp_other"]
     assert first.trained.selection == second.trained.selection
     assert first.trained.selection.training["epochs"] == 1
-    with pytest.raises(ConfigError, match="label 'linear'"):
-        fit("mlp", *data, label="linear")
+    with pytest.raises(ConfigError, match="variant 'linear'"):
+        fit(recipe, variant="linear")
 
 
 def test_an_interrupted_save_leaves_the_former_set(

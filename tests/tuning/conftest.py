@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lacuna.corpus import Corpus
-from lacuna.corpus.duet import generate, preset
+from lacuna.synthetic.duet import generate, preset
 from lacuna.tuning import Place, StudyConfig, search
 from lacuna.tuning.objective import Data
 from lacuna.tuning.worker import quieten

@@ -19,8 +19,8 @@ import torch
 
 torch.set_num_threads(1)
 
-from lacuna.corpus.duet import generate, preset  # noqa: E402
 from lacuna.models import list_models  # noqa: E402
+from lacuna.synthetic.duet import generate, preset  # noqa: E402
 from lacuna.tuning import Place, StudyConfig, search, states, trials_table  # noqa: E402
 from lacuna.tuning.objective import Data  # noqa: E402
 from lacuna.tuning.owners import claiming, living  # noqa: E402

@@ -14,12 +14,12 @@ from kedro.io.core import DatasetError
 from lacuna.datasets.environment import EnvironmentDataset, TunedEnvironment
 from lacuna.errors import DataError
 from lacuna.models import configure
-from lacuna.pipelines.parameters import Ingest, Models, Train, check_labels, training_config
+from lacuna.pipelines.parameters import Ingest, Models, Train, check_variants, training_config
 from lacuna.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[2]
 FOUND = TunedEnvironment(
-    label="context_gru_tuned",
+    variant="context_gru_tuned",
     of="context_gru",
     model="context_gru",
     settings={"hidden": 96, "dropout": 0.1234567890123},
@@ -28,7 +28,7 @@ FOUND = TunedEnvironment(
     seeds=(0, 1),
     checkpoints="data/06_models/mosi/checkpoints",
     source=None,
-    told="study context_gru, trial 17 of 40, 0.9512 on validation (the label's own settings: 0.9440)",
+    told="study context_gru, trial 17 of 40, 0.9512 on validation (the variant's own settings: 0.9440)",
 )
 
 
@@ -57,7 +57,7 @@ def test_kedro_reads_back_the_corpus_of_the_study_and_the_settings_it_found(conf
     assert told["run"] == "mosi_tuned"
     assert Ingest(**told["ingest"]) == Ingest(**own["ingest"])
     train, models = Train(**told["train"]), Models(**told["models"])
-    check_labels(train, models)
+    check_variants(train, models)
     assert train.models == ["prior", "context_gru", "context_gru_tuned"]
     assert train.seeds == [0, 1]
     assert train.checkpoints == Path("data/06_models/mosi/checkpoints")  # nothing that was trained there is trained again
@@ -85,7 +85,9 @@ def test_without_an_environment_of_the_runs_name_it_is_local(conf: Path) -> None
 def test_studies_of_two_labels_share_the_environment(conf: Path) -> None:
     save(conf, "mosi")
     save(
-        conf, "mosi", replace(FOUND, label="mlp_tuned", of="mlp", model="mlp", settings={"hidden": 99}, told="study mlp, trial 3")
+        conf,
+        "mosi",
+        replace(FOUND, variant="mlp_tuned", of="mlp", model="mlp", settings={"hidden": 99}, told="study mlp, trial 3"),
     )
     save(conf, "mosi", replace(FOUND, settings={"hidden": 97}, told="a later study"))
     told = parameters(conf, "mosi_tuned")
@@ -109,7 +111,7 @@ def test_a_file_that_was_changed_by_hand_is_left_alone(conf: Path, name: str) ->
 
 
 def test_a_label_with_a_hyphen_keeps_where_it_comes_from(conf: Path) -> None:
-    save(conf, "mosi", replace(FOUND, label="my-gru_tuned", of="my-gru", told="study my-gru, trial 3"))
+    save(conf, "mosi", replace(FOUND, variant="my-gru_tuned", of="my-gru", told="study my-gru, trial 3"))
     save(conf, "mosi", FOUND)
     text = (conf / "mosi_tuned" / "parameters.yml").read_text("utf-8")
     assert "# my-gru_tuned: study my-gru, trial 3\n" in text

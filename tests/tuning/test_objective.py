@@ -15,7 +15,7 @@ from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import DataError
 from lacuna.evaluation import auilc
 from lacuna.missing import Layout, MaskPlan, derive_seed
-from lacuna.training import Loader, TrainingConfig, fit
+from lacuna.training import Loader, Recipe, TrainingConfig, fit
 from lacuna.training.selection import tallied
 from lacuna.tuning import objective
 from lacuna.tuning.objective import Data, area, get_corpus, put_corpus, value_of, watcher
@@ -43,7 +43,7 @@ def test_the_value_is_the_area_under_the_validation_curve(data: Data, make: Any)
     by_seed = []
     for seed in (3, 4):
         training = TrainingConfig(**config.training)
-        trained = fit("mlp", data.schema, data.train, data.valid, data.statistics, training, seed=seed).trained
+        trained = fit(Recipe("mlp", data.schema, data.train, data.valid, data.statistics, training, seed=seed)).trained
         loader = Loader(data.valid, data.schema, data.statistics, 64, trained.model.needs_dialogue, "cpu")
         layout = Layout.of(data.valid)
         curve = []
@@ -83,9 +83,9 @@ def test_an_objective_cannot_be_given_a_test_split(corpus: Corpus, data: Data, m
 
 def test_a_pruned_run_keeps_its_checkpoint_and_goes_on_from_it(data: Data, tmp_path: Path) -> None:
     config = TrainingConfig(epochs=5, threads=1, device="cpu", checkpoint_seconds=0, patience=0)
-    parts = "mlp", data.schema, data.train, data.valid, data.statistics, config
+    recipe = Recipe("mlp", data.schema, data.train, data.valid, data.statistics, config)
     whole: list[int] = []
-    expected = fit(*parts, watch=lambda row: whole.append(int(row["epoch"]))).trained.model.state_dict()
+    expected = fit(recipe, watch=lambda row: whole.append(int(row["epoch"]))).trained.model.state_dict()
     assert whole == [0, 1, 2, 3, 4]
     seen: list[int] = []
 
@@ -95,12 +95,12 @@ def test_a_pruned_run_keeps_its_checkpoint_and_goes_on_from_it(data: Data, tmp_p
             raise optuna.TrialPruned
 
     with pytest.raises(optuna.TrialPruned):
-        fit(*parts, folder=tmp_path, watch=stop)
+        fit(recipe, tmp_path, watch=stop)
     again: list[int] = []
-    found = fit(*parts, folder=tmp_path, watch=lambda row: again.append(int(row["epoch"]))).trained.model.state_dict()
+    found = fit(recipe, tmp_path, watch=lambda row: again.append(int(row["epoch"]))).trained.model.state_dict()
     assert (seen, again) == ([0, 1, 2], [0, 1, 2, 3, 4])  # those before the checkpoint are told again
     assert all((expected[name] == found[name]).all() for name in expected)
-    fit(*parts, folder=tmp_path, watch=lambda row: again.append(-1))
+    fit(recipe, tmp_path, watch=lambda row: again.append(-1))
     assert -1 not in again  # it was finished before
 
 

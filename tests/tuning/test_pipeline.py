@@ -45,7 +45,7 @@ def run(project: Path, names: list[str], env: str = "local", **changes: dict[str
         "ingest": {"duet": {"preset": "tiny"}},
         "train": {"checkpoints": str(project / "checkpoints"), "training": {"epochs": 1}},
         "tune": {
-            "label": "linear",
+            "variant": "linear",
             "trials": 3,
             "workers": 1,
             "rates": [0.0, 0.5],
@@ -76,7 +76,7 @@ def test_a_study_ends_in_a_page_figures_trials_and_an_environment_that_kedro_tak
     best = trials.loc[trials["value"].idxmax()]
     run(tuned, ["ingest", "preprocess", "train"], env="duet_tuned", train={"seeds": [0]})
     with KedroSession.create(tuned, env="duet_tuned") as session:
-        trained = {r.label: r for r in session.load_context().catalog.load("recognizers")}
+        trained = {r.variant: r for r in session.load_context().catalog.load("recognizers")}
     assert set(trained) == {"prior", "linear", "linear_tuned"}
     used = trained["linear_tuned"].selection.training
     assert used["learning_rate"] == best["param_training.learning_rate"]
@@ -92,8 +92,8 @@ def test_the_study_reads_no_test_utterance() -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"label": "linearr"}, "tune.label: 'linearr' is neither a label nor a registered model"),
-        ({"label": "prior"}, "model 'prior' has nothing to search"),
+        ({"variant": "linearr"}, "tune.variant: 'linearr' is neither a variant nor a registered model"),
+        ({"variant": "prior"}, "model 'prior' has nothing to search"),
         ({"trails": 3}, "trails"),
         ({"rates": [0.5, 0.1]}, "rates must rise strictly"),
         ({"space": {"training": {"learning_rate": {"low": 1, "high": 0.1}}}}, "space.training.learning_rate: a span needs"),

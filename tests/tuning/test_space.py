@@ -58,7 +58,9 @@ def test_the_labels_of_the_base_configuration_can_be_tuned() -> None:
         if path.stem == "prior":
             continue
         if path.stem == "cider_as_published":  # it is published without weight decay: no logarithmic span begins there
-            with pytest.raises(ConfigError, match=r"cannot start from the label's own training.weight_decay = 0.0(.|\n)*fix it"):
+            with pytest.raises(
+                ConfigError, match=r"cannot start from the variant's own training.weight_decay = 0.0(.|\n)*fix it"
+            ):
                 search(path.stem, own["settings"], common, {}, {})
             assert "training.weight_decay" not in search(path.stem, {}, common, {}, {"weight_decay": 0.0}).space
         else:
@@ -87,7 +89,12 @@ def test_a_person_narrows_widens_fixes_and_leaves_out() -> None:
         ({}, {"hidden": Span(-1, 64)}, {}, r"the space of hidden reaches -1, which is refused: model 'mlp': setting 'hidden'"),
         ({}, {"dropout": Span(0.0, 1.5)}, {}, r"the space of dropout reaches 1.5"),
         ({}, {}, {"learning_rate": Span(0.0, 0.1)}, r"the space of training.learning_rate reaches 0.0(.|\n)*tune.space.training"),
-        ({"hidden": 1024}, {}, {}, r"label's own hidden = 1024: it is searched in 16 to 256, logarithmic\n  do: widen it or fix"),
+        (
+            {"hidden": 1024},
+            {},
+            {},
+            r"variant's own hidden = 1024: it is searched in 16 to 256, logarithmic\n  do: widen it or fix",
+        ),
         ({}, {"hidden": 10**6}, {}, r"setting 'hidden' must be a whole number"),
     ],
 )

@@ -4,20 +4,20 @@
 what they left, :func:`write_reports` and :func:`write_leaderboard` bring it before people.
 """
 
-from lacuna.bench.board import write_leaderboard
 from lacuna.bench.cell import Cell, Contest, Job, Protocol, plan
 from lacuna.bench.executors import local, on_ray
 from lacuna.bench.gathered import Gathered, gather, write_report_of
-from lacuna.bench.grid import Progress, run_grid
+from lacuna.bench.grid import GridProgress, run_grid
+from lacuna.bench.leaderboard import write_leaderboard
 from lacuna.bench.run import Outcome, run_job
 
 __all__ = [
     "Cell",
     "Contest",
     "Gathered",
+    "GridProgress",
     "Job",
     "Outcome",
-    "Progress",
     "Protocol",
     "gather",
     "local",

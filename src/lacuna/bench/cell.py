@@ -1,4 +1,4 @@
-"""A cell of the grid: one corpus, one label, one seed. Its key is a hash of all that decides what comes out of it."""
+"""A cell of the grid: one corpus, one variant, one seed. Its key is a hash of all that decides what comes out of it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import lacuna
 from lacuna.corpus.corpus import Corpus
-from lacuna.corpus.format import MANIFEST, open_corpus
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics, fit_statistics
+from lacuna.corpus.storage.format import MANIFEST, open_corpus
 from lacuna.errors import ConfigError
 from lacuna.evaluation.ceiling import has_ceiling
-from lacuna.evaluation.protocol import EvaluationConfig
+from lacuna.evaluation.conditions import EvaluationConfig
 from lacuna.evaluation.tables import CEILING
 from lacuna.missing import MaskPlan
+from lacuna.source import code_digest
 from lacuna.training.config import TrainingConfig
 from lacuna.training.device import pick_device
-from lacuna.training.identity import Recipe, code_digest, corpus_digest
+from lacuna.training.identity import Recipe, corpus_digest
 
 FORMAT = 1
 _OPEN = 2  # corpora that a process keeps open; they are memory-mapped
@@ -55,7 +55,7 @@ class Cell:
         corpus: folder of the corpus in Lacuna's format, at the same place for every worker.
         target: what is predicted; ``None`` = the corpus's first target.
         checkpoints: folder of training runs, shared with whoever else trains on that corpus.
-        label: what the model is called in tables; no part of the key.
+        variant: what the model is called in tables; no part of the key.
         model: registered name, or ``oracle``: the best possible answers of a generated corpus, which nobody trains.
         settings: of the model.
         training: how to train.
@@ -66,7 +66,7 @@ class Cell:
     corpus: Path
     target: str | None
     checkpoints: Path
-    label: str
+    variant: str
     model: str
     settings: Mapping[str, Any]
     training: TrainingConfig
@@ -78,15 +78,14 @@ class Cell:
         """Whether nothing is trained: the cell scores the best possible answers."""
         return self.model == CEILING
 
-    def scene(self) -> Scene:
+    def scene(self) -> CellData:
         """The corpus with all that training and scoring read of it."""
         return _scene(self.corpus, (self.corpus / MANIFEST).stat().st_mtime_ns, self.target)
 
     def recipe(self) -> Recipe:
         """What is trained."""
         at = self.scene()
-        parts = at.schema, at.train, at.valid, at.statistics
-        return Recipe(self.model, dict(self.settings), *parts, self.training, self.seed)
+        return Recipe(self.model, at.schema, at.train, at.valid, at.statistics, self.training, self.settings, self.seed)
 
     def plans(self) -> list[MaskPlan]:
         """Under what it is scored."""
@@ -95,7 +94,7 @@ class Cell:
     def identity(self) -> dict[str, Any]:
         """All that decides the result, as JSON values."""
         at, evaluation = self.scene(), self.protocol.evaluation
-        made = {"train": corpus_digest(at.train, at.schema), "code": code_digest()}
+        made = {"train": corpus_digest(at.train, at.schema)}
         return {
             "format": FORMAT,
             "run": made | {"model": self.model} if self.is_ceiling else self.recipe().identity(),
@@ -114,7 +113,7 @@ class Cell:
         return key_of(self.identity())
 
 
-class Scene(NamedTuple):
+class CellData(NamedTuple):
     """A corpus as a cell sees it."""
 
     corpus: Corpus
@@ -156,7 +155,7 @@ class Contest:
     keys: tuple[str, ...]
 
     def jobs(self, folder: Path) -> list[Job]:
-        """Every cell once: labels with equal settings share one."""
+        """Every cell once: variants with equal settings share one."""
         return list({key: Job(cell, key, folder) for cell, key in zip(self.cells, self.keys, strict=True)}.values())
 
 
@@ -168,11 +167,11 @@ def plan(name: str, cells: Sequence[Cell]) -> Contest:
         cells: on one corpus, under one protocol.
 
     Raises:
-        ConfigError: no cell, or a label and seed twice.
+        ConfigError: no cell, or a variant and seed twice.
     """
     if not cells:
         raise ConfigError(f"'{name}' names no model and seed")
-    seen = [(c.label, c.seed) for c in cells]
+    seen = [(c.variant, c.seed) for c in cells]
     if twice := next((s for s in seen if seen.count(s) > 1), None):
         raise ConfigError(f"'{name}' names {twice[0]} with seed {twice[1]} twice")
     first, whole = cells[0], list(cells)
@@ -188,33 +187,19 @@ def key_of(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=_plain).encode()).hexdigest()[:16]
 
 
-def digest_of_scoring(package: Path) -> str:
-    """Hash of the modules that scores depend on beside those that training depends on.
-
-    Args:
-        package: folder of Lacuna's source.
-    """
-    files = [package / "bench/cell.py", package / "bench/run.py"]
-    files += [f for room in ("evaluation", "corpus/duet") for f in sorted((package / room).rglob("*.py"))]
-    files.remove(package / "evaluation/ranks.py")  # of what is made of cells, not in them
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
-
-
-_SCORING = digest_of_scoring(Path(lacuna.__file__).parent)
-
-
 def scoring_digest() -> str:
-    """:func:`digest_of_scoring` of this process: of the files as they were when it began."""
-    return _SCORING
+    """Return the hash of the code that scores depend on beside what training depends on."""
+    modules = ("sweep", "ceiling", "report_tables", "recovery.quality", "recovery.projection")
+    return code_digest([f"lacuna.evaluation.{module}" for module in modules], leave_out=["lacuna.models.wrappers"])
 
 
 @lru_cache(maxsize=_OPEN)
-def _scene(folder: Path, stamp: int, target: str | None) -> Scene:
+def _scene(folder: Path, stamp: int, target: str | None) -> CellData:
     """Open a corpus once a process; ``stamp`` is of its manifest, so that one that was made again is opened again."""
     corpus = open_corpus(folder, verify=True)
     learned = corpus.only("train", "valid")
     train, valid, test = (corpus.only(split) for split in ("train", "valid", "test"))
-    return Scene(corpus, corpus.schema(target), train, valid, test, fit_statistics(learned))
+    return CellData(corpus, corpus.schema(target), train, valid, test, fit_statistics(learned))
 
 
 def _plain(value: Any) -> Any:

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from lacuna.bench.cell import Contest, Protocol
-from lacuna.bench.store import Result, is_done, load_result
+from lacuna.bench.store import CellResult, is_done, load_result
 from lacuna.errors import DataError
 from lacuna.evaluation import Sweep, tabulate
-from lacuna.evaluation.points import POINT_COLUMNS
-from lacuna.evaluation.recovery import COLUMNS, MEAN_FILL
+from lacuna.evaluation.recovery.projection import POINT_COLUMNS
+from lacuna.evaluation.recovery.quality import COLUMNS, MEAN_FILL
 from lacuna.evaluation.tables import CEILING
 from lacuna.reporting import composed, run_facts, write_report
 from lacuna.training import TrainedRecognizer
@@ -36,7 +36,7 @@ class Gathered:
         history: one row an epoch.
         recovery: what was filled in; mean fill and oracle once.
         points: recovered vectors of the first seed of each model that recovers.
-        unfinished: ``label, seed`` of cells that are not done, so that a page can say so.
+        unfinished: ``variant, seed`` of cells that are not done, so that a page can say so.
     """
 
     name: str
@@ -59,13 +59,13 @@ def gather(contest: Contest, folder: Path) -> Gathered:
     Raises:
         DataError: no model was trained to the end, or a cell cannot be read.
     """
-    found: list[Result] = []
+    found: list[CellResult] = []
     unfinished = []
     for cell, key in zip(contest.cells, contest.keys, strict=True):
         if is_done(folder / key):
-            found.append(load_result(folder / key).named(cell.label))
+            found.append(load_result(folder / key).named(cell.variant))
         else:
-            unfinished.append(f"{cell.label}, seed {cell.seed}")
+            unfinished.append(f"{cell.variant}, seed {cell.seed}")
     trained = tuple(r.trained for r in found if r.trained is not None)
     if not trained:
         raise DataError(f"no cell of '{contest.name}' is finished", hint="run the same `lacuna bench` again")

@@ -16,7 +16,7 @@ RESTARTS = 3  # of a pool that dies without having finished a cell since
 
 
 @dataclass
-class Progress:
+class GridProgress:
     """How far a grid is.
 
     Attributes:
@@ -54,9 +54,9 @@ class Progress:
 def run_grid(
     jobs: Sequence[Job],
     execute: Execute,
-    tell: Callable[[Job, Outcome, Progress], None] = lambda *_: None,
+    tell: Callable[[Job, Outcome, GridProgress], None] = lambda *_: None,
     warn: Callable[[str], None] = lambda _: None,
-) -> Progress:
+) -> GridProgress:
     """Run every cell that is not done; those that failed before are tried again.
 
     A process that is killed (for memory, say) takes the pool with it; the pool is started again for what is left. If it dies
@@ -74,7 +74,7 @@ def run_grid(
     """
     unique = {job.key: job for job in jobs}
     left = {key: job for key, job in unique.items() if not is_done(job.folder / key)}
-    progress = Progress(total=len(unique), done=len(unique) - len(left))
+    progress = GridProgress(total=len(unique), done=len(unique) - len(left))
     deaths = 0
     while left:
         alone, before = deaths >= RESTARTS, len(left)

@@ -10,12 +10,13 @@ from typing import Literal
 import pandas as pd
 
 from lacuna.bench.cell import Cell, Job, key_of
-from lacuna.bench.store import Result, is_done, save_failure, save_result, tidy
+from lacuna.bench.store import CellResult, is_done, save_failure, save_result, tidy
 from lacuna.errors import BusyError, DataError
 from lacuna.evaluation import judge_recoveries, sweep, sweep_ceilings
 from lacuna.training.device import pick_device, reproducible
+from lacuna.training.fit import fit
+from lacuna.training.identity import run_folder
 from lacuna.training.lock import locked
-from lacuna.training.runs import fit_among
 
 State = Literal["done", "failed", "busy"]
 POLL = 0.5  # seconds between two looks at a cell that another process has
@@ -82,7 +83,7 @@ def _run(job: Job) -> Outcome:
     return Outcome(job.key, "done", time.monotonic() - began)
 
 
-def work(cell: Cell) -> Result:
+def work(cell: Cell) -> CellResult:
     """Train and score one cell: all patterns, rates and mask seeds.
 
     Raises:
@@ -94,11 +95,12 @@ def work(cell: Cell) -> Result:
     if cell.is_ceiling:
         with reproducible(protocol.threads):
             sweeps = sweep_ceilings(at.test, cell.plans(), training_labels=labels)
-        return Result(tuple(sweeps), None, nothing, nothing, nothing, 0.0)
-    trained, history = fit_among(cell.checkpoints, cell.recipe())
+        return CellResult(tuple(sweeps), None, nothing, nothing, nothing, 0.0)
+    recipe = cell.recipe()
+    trained, history = fit(recipe, run_folder(cell.checkpoints, recipe))
     device = pick_device(protocol.device)
     with reproducible(protocol.threads):
         swept = sweep(trained, at.test, cell.plans(), training_labels=labels, device=device)
         recovery, points = judge_recoveries([trained], at.test, protocol.evaluation, protocol.recovery_rates, device=device)
-    rows = pd.DataFrame(history).assign(model=trained.label, seed=cell.seed)
-    return Result((swept,), trained, rows, recovery, points, 0.0)
+    rows = pd.DataFrame(history).assign(model=trained.variant, seed=cell.seed)
+    return CellResult((swept,), trained, rows, recovery, points, 0.0)

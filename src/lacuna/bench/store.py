@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from lacuna.atomic import TEMPORARY, Stored, store, sweep_stale, write_json
 from lacuna.corpus.schema import Target
 from lacuna.errors import DataError
-from lacuna.evaluation.protocol import Condition
+from lacuna.evaluation.conditions import Condition
 from lacuna.evaluation.sweep import Sweep
 from lacuna.evaluation.tables import CEILING
 from lacuna.training.trained import TrainedRecognizer, load_recognizer, save_recognizer
@@ -25,7 +25,7 @@ TABLES = ("history", "recovery", "points")
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class CellResult:
     """What came out of a cell.
 
     Attributes:
@@ -44,16 +44,16 @@ class Result:
     points: pd.DataFrame
     seconds: float
 
-    def named(self, label: str) -> Result:
-        """The same under the label that a contest gives it; mean fill and ceiling keep their names."""
+    def named(self, variant: str) -> CellResult:
+        """The same under the variant that a contest gives it; mean fill and ceiling keep their names."""
         if self.trained is None:
             return self
-        old, frames = self.trained.label, {}
+        old, frames = self.trained.variant, {}
         for name in TABLES:
             table = getattr(self, name)
-            frames[name] = table.assign(model=table["model"].replace(old, label)) if "model" in table else table
-        sweeps = tuple(replace(s, model=label) if s.model != CEILING else s for s in self.sweeps)
-        return replace(self, sweeps=sweeps, trained=replace(self.trained, label=label), **frames)
+            frames[name] = table.assign(model=table["model"].replace(old, variant)) if "model" in table else table
+        sweeps = tuple(replace(s, model=variant) if s.model != CEILING else s for s in self.sweeps)
+        return replace(self, sweeps=sweeps, trained=replace(self.trained, variant=variant), **frames)
 
 
 def is_done(place: Path) -> bool:
@@ -61,7 +61,7 @@ def is_done(place: Path) -> bool:
     return (place / DONE).is_file()
 
 
-def save_result(place: Path, result: Result, identity: dict[str, Any]) -> None:
+def save_result(place: Path, result: CellResult, identity: dict[str, Any]) -> None:
     """Write everything, the marker last.
 
     Args:
@@ -91,7 +91,7 @@ def save_result(place: Path, result: Result, identity: dict[str, Any]) -> None:
     (place / FAILED).unlink(missing_ok=True)
 
 
-def load_result(place: Path) -> Result:
+def load_result(place: Path) -> CellResult:
     """Read a finished cell back; no pickle is involved.
 
     Raises:
@@ -120,7 +120,7 @@ def load_result(place: Path) -> Result:
         )
         frames = {name: pd.read_parquet(files[name]) for name in TABLES}
         trained = load_recognizer(place / RECOGNIZER) if content["trained"] else None
-        return Result(sweeps, trained, **frames, seconds=content["seconds"])
+        return CellResult(sweeps, trained, **frames, seconds=content["seconds"])
     except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
         found, hint = f"{type(error).__name__}: {error}", f"delete {place} and run again"
         raise DataError("the cell cannot be read", corpus=place.name, found=found, hint=hint) from error

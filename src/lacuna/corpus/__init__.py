@@ -2,22 +2,22 @@
 
 from lacuna.corpus.assemble import Channel, assemble
 from lacuna.corpus.corpus import Corpus, Frames, Utterances
-from lacuna.corpus.format import CorpusWriter, open_corpus, save_corpus
 from lacuna.corpus.schema import SPLITS, Modality, Provenance, Schema, Target
-from lacuna.corpus.validate import Finding, check, validate
+from lacuna.corpus.storage.format import CorpusWriter, open_corpus, save_corpus
+from lacuna.corpus.validate import Violation, check, validate
 
 __all__ = [
     "SPLITS",
     "Channel",
     "Corpus",
     "CorpusWriter",
-    "Finding",
     "Frames",
     "Modality",
     "Provenance",
     "Schema",
     "Target",
     "Utterances",
+    "Violation",
     "assemble",
     "check",
     "open_corpus",

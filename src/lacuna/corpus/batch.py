@@ -16,7 +16,7 @@ from torch import Tensor
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema, Target
 from lacuna.corpus.statistics import Statistics
-from lacuna.corpus.tensors import gather, read_rows
+from lacuna.corpus.storage.tensors import gather, read_rows
 from lacuna.errors import DataError
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lacuna.corpus.columns import Column, Names, Rows
 from lacuna.corpus.schema import SPLITS, Modality, Provenance, Schema, Target
-from lacuna.corpus.tensors import blocks
+from lacuna.corpus.storage.columns import Column, Names, Rows
+from lacuna.corpus.storage.tensors import blocks
 from lacuna.errors import ConfigError, DataError
 
 Labels = NDArray[np.int64] | NDArray[np.float32]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from lacuna.corpus.advice import advice_on, advice_on_own, advice_on_repair, findings, summary_of
-from lacuna.corpus.format import MANIFEST, open_corpus
 from lacuna.corpus.importers.base import (
     elsewhere,
     import_corpus,
@@ -20,6 +19,7 @@ from lacuna.corpus.importers.base import (
 from lacuna.corpus.importers.outlines import outline
 from lacuna.corpus.importers.sources import many, npz_shapes, read_npy, read_npz
 from lacuna.corpus.pickles import read_pickle
+from lacuna.corpus.storage.format import MANIFEST, open_corpus
 from lacuna.errors import ConfigError, LacunaError
 
 _LIMIT = 4 << 30  # bytes that the doctor reads without being told which importer

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus
-from lacuna.corpus.tensors import blocks, read_rows
+from lacuna.corpus.storage.tensors import blocks, read_rows
 from lacuna.errors import DataError
 
 

@@ -15,7 +15,7 @@ from lacuna.errors import DataError
 
 
 @dataclass(frozen=True)
-class Finding:
+class Violation:
     """Something that validation saw.
 
     Attributes:
@@ -39,7 +39,7 @@ def check(corpus: Corpus) -> Corpus:
     return corpus
 
 
-def validate(corpus: Corpus) -> Iterator[Finding]:
+def validate(corpus: Corpus) -> Iterator[Violation]:
     """Yield every finding: structure, then splits, labels and frames. Reads each frame once, in blocks."""
     yield from _structure(corpus)
     yield from _splits(corpus)
@@ -49,20 +49,20 @@ def validate(corpus: Corpus) -> Iterator[Finding]:
         yield from _frames(corpus, modality.name, modality.dim)
 
 
-def _structure(corpus: Corpus) -> Iterator[Finding]:
+def _structure(corpus: Corpus) -> Iterator[Violation]:
     u = corpus.utterances
     if not len(corpus):
-        yield Finding(True, DataError("the corpus holds no utterance", corpus=corpus.name, expected="at least one", found=0))
+        yield Violation(True, DataError("the corpus holds no utterance", corpus=corpus.name, expected="at least one", found=0))
         return
     for kind, names in (("modality", [m.name for m in corpus.modalities]), ("target", [t.name for t in corpus.targets])):
         if len(set(names)) != len(names) or (kind == "modality" and not names):
             told = f"every {kind} needs its own name, and a corpus at least one modality"
-            yield Finding(True, DataError(told, corpus=corpus.name, found=", ".join(names) or "none"))
+            yield Violation(True, DataError(told, corpus=corpus.name, found=", ".join(names) or "none"))
     ids = corpus.ids
     if len(set(ids)) != len(ids) or any(not i for i in ids):
         seen: set[str] = set()
         twin = next(i for i in ids if not i or i in seen or seen.add(i))  # type: ignore[func-returns-value]
-        yield Finding(
+        yield Violation(
             True,
             DataError(
                 "utterance ids must be unique and not empty", corpus=corpus.name, utterance=twin, found=f"{ids.count(twin)} times"
@@ -70,10 +70,10 @@ def _structure(corpus: Corpus) -> Iterator[Finding]:
         )
     if (u.turn < 0).any():
         row = int(np.argmin(u.turn))
-        yield Finding(True, DataError("a turn is negative", corpus=corpus.name, utterance=ids[row], found=int(u.turn[row])))
+        yield Violation(True, DataError("a turn is negative", corpus=corpus.name, utterance=ids[row], found=int(u.turn[row])))
     same = u.dialogue[1:] == u.dialogue[:-1]
     for row in np.flatnonzero(same & (u.turn[1:] <= u.turn[:-1]))[:1]:
-        yield Finding(
+        yield Violation(
             True,
             DataError(
                 "turns of a dialogue must ascend, each one once",
@@ -85,10 +85,10 @@ def _structure(corpus: Corpus) -> Iterator[Finding]:
             ),
         )
     if 1 + int((~same).sum()) != len(np.unique(u.dialogue)):
-        yield Finding(True, DataError("the utterances of a dialogue must be contiguous", corpus=corpus.name))
+        yield Violation(True, DataError("the utterances of a dialogue must be contiguous", corpus=corpus.name))
 
 
-def _splits(corpus: Corpus) -> Iterator[Finding]:
+def _splits(corpus: Corpus) -> Iterator[Violation]:
     u = corpus.utterances
     if not len(corpus) or (u.split < 0).all():
         return
@@ -97,7 +97,7 @@ def _splits(corpus: Corpus) -> Iterator[Finding]:
     for dialogue in dialogues[count > 1][:1]:
         rows = np.flatnonzero(u.dialogue == dialogue)
         there = sorted({SPLITS[c] if c >= 0 else "none" for c in u.split[rows]})
-        yield Finding(
+        yield Violation(
             True,
             DataError(
                 f"{(count > 1).sum()} dialogue(s) are shared between splits; first: '{u.dialogue_names[int(dialogue)].as_py()}'",
@@ -110,13 +110,13 @@ def _splits(corpus: Corpus) -> Iterator[Finding]:
         )
     for code, split in enumerate(SPLITS):
         if not (u.split == code).any():
-            yield Finding(False, DataError(f"there is no {split} split", corpus=corpus.name, hint="carve one out by dialogue"))
+            yield Violation(False, DataError(f"there is no {split} split", corpus=corpus.name, hint="carve one out by dialogue"))
 
 
-def _labels(corpus: Corpus, target: Target) -> Iterator[Finding]:
+def _labels(corpus: Corpus, target: Target) -> Iterator[Violation]:
     values = corpus.utterances.labels.get(target.name)
     if values is None or len(values) != len(corpus):
-        yield Finding(True, DataError(f"labels of target '{target.name}' are missing", corpus=corpus.name))
+        yield Violation(True, DataError(f"labels of target '{target.name}' are missing", corpus=corpus.name))
         return
     given = corpus.labelled(target.name)
     wrong = np.zeros(len(corpus), bool)
@@ -134,22 +134,26 @@ def _labels(corpus: Corpus, target: Target) -> Iterator[Finding]:
         expected = f"a number from {low:g} to {high:g}"
     for row in np.flatnonzero(wrong)[:1]:
         told = f"{wrong.sum()} label(s) of target '{target.name}' are out of bounds"
-        yield Finding(True, DataError(told, corpus=corpus.name, utterance=corpus.ids[row], expected=expected, found=values[row]))
+        yield Violation(
+            True, DataError(told, corpus=corpus.name, utterance=corpus.ids[row], expected=expected, found=values[row])
+        )
     u = corpus.utterances
     if not given.any() and (u.split >= 0).any():
-        yield Finding(True, DataError(f"no utterance is labelled for target '{target.name}'", corpus=corpus.name))
+        yield Violation(True, DataError(f"no utterance is labelled for target '{target.name}'", corpus=corpus.name))
     if target.task == "classification" and not wrong.any() and (u.split == 0).any():
         missing = sorted(set(range(len(target.classes))) - set(values[(u.split == 0) & given].tolist()))
         if missing:
             names = ", ".join(target.classes[c] for c in missing)
-            yield Finding(False, DataError(f"target '{target.name}': no training utterance of class {names}", corpus=corpus.name))
+            yield Violation(
+                False, DataError(f"target '{target.name}': no training utterance of class {names}", corpus=corpus.name)
+            )
 
 
-def _frames(corpus: Corpus, modality: str, dim: int) -> Iterator[Finding]:
+def _frames(corpus: Corpus, modality: str, dim: int) -> Iterator[Violation]:
     frames = corpus.frames.get(modality)
     if frames is None or frames.values.ndim != 2 or frames.values.shape[1] != dim:
         found = None if frames is None else frames.values.shape
-        yield Finding(
+        yield Violation(
             True,
             DataError(
                 "frames are missing or of the wrong width",
@@ -167,7 +171,7 @@ def _frames(corpus: Corpus, modality: str, dim: int) -> Iterator[Finding]:
         or (frames.start < 0).any()
         or (end > len(frames.values)).any()
     ):
-        yield Finding(
+        yield Violation(
             True,
             DataError(
                 "frame offsets point outside the frames",
@@ -187,21 +191,21 @@ def _frames(corpus: Corpus, modality: str, dim: int) -> Iterator[Finding]:
         row = int(np.flatnonzero(bad)[0])
         holder = int(np.flatnonzero((frames.start <= row) & (row < end))[0])
         told = f"{bad.sum()} frames of {modality} hold NaN or inf"
-        yield Finding(
+        yield Violation(
             True, DataError(told, corpus=corpus.name, utterance=corpus.ids[holder], modality=modality, expected="finite numbers")
         )
     if not frames.any_observed.any():
-        yield Finding(False, DataError("the modality is absent from every utterance", corpus=corpus.name, modality=modality))
+        yield Violation(False, DataError("the modality is absent from every utterance", corpus=corpus.name, modality=modality))
         return
     if bad.any():
         return
     low, high, silent = _extent(corpus, modality)
     if (constant := int((low == high).sum())) and len(frames.values) > 1:
-        yield Finding(
+        yield Violation(
             False, DataError(f"{constant} of {dim} columns of {modality} are constant", corpus=corpus.name, modality=modality)
         )
     if silent:
-        yield Finding(
+        yield Violation(
             False,
             DataError(
                 f"{silent} recordings of {modality} are all zero",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lacuna.corpus import Corpus, check, open_corpus, save_corpus
-from lacuna.corpus.format import MANIFEST
+from lacuna.corpus.storage.format import MANIFEST
 from lacuna.datasets.folder import FolderDataset
 
 if TYPE_CHECKING:

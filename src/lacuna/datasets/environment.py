@@ -19,7 +19,7 @@ from lacuna.errors import DataError
 
 SUFFIX = "_tuned"
 MARK = "# Written by `kedro run --pipelines tune`; to change it, copy it to an environment of another name. sha256 "
-NOTE = r"^# ([\w-]+): (.*)$"  # where a label comes from
+NOTE = r"^# ([\w-]+): (.*)$"  # where a variant comes from
 PARAMETERS, GLOBALS = "parameters.yml", "globals.yml"
 _log = logging.getLogger(__name__)
 
@@ -29,19 +29,19 @@ class TunedEnvironment:
     """What an environment adds to the one that a study was run in.
 
     Attributes:
-        label: of the tuned model.
-        of: the label that was tuned.
+        variant: of the tuned model.
+        of: the variant that was tuned.
         model: which registered model it is.
         settings: of the model.
         training: training settings of its own.
-        compared: labels that are trained beside the two.
+        compared: variants that are trained beside the two.
         seeds: of training.
         checkpoints: where those of the study's own environment lie: what was trained there is not trained again.
         source: the environment that the study was run in; ``None`` = that of the run's name, or ``local``.
         told: where the settings come from, in words.
     """
 
-    label: str
+    variant: str
     of: str
     model: str
     settings: dict[str, Any]
@@ -66,7 +66,7 @@ class EnvironmentDataset(PlacedDataset[TunedEnvironment]):
         raise DatasetError("an environment is taken up by `kedro run --env`, not loaded")
 
     def save(self, data: TunedEnvironment) -> None:
-        """Write the environment; labels that earlier studies put there stay.
+        """Write the environment; variants that earlier studies put there stay.
 
         Raises:
             DataError: a file was not written by a study, or was changed since; nothing is overwritten.
@@ -78,9 +78,9 @@ class EnvironmentDataset(PlacedDataset[TunedEnvironment]):
             _check_own(path)
         if former:
             told = dict(re.findall(NOTE, (folder / PARAMETERS).read_text("utf-8"), re.MULTILINE))
-        told[data.label] = data.told
+        told[data.variant] = data.told
         document = environment_document(_read(source, "parameters"), data, former)
-        notes = "".join(f"# {label}: {text}\n" for label, text in told.items())
+        notes = "".join(f"# {variant}: {text}\n" for variant, text in told.items())
         write_text(folder / GLOBALS, _signed(yaml.safe_dump({**_read(source, "globals"), "run": folder.name})))
         write_text(folder / PARAMETERS, _signed(notes + yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True)))
 
@@ -94,21 +94,21 @@ def environment_document(own: Mapping[str, Any], tuned: TunedEnvironment, former
     Args:
         own: those of the environment that the study was run in, as written (nothing interpolated).
         tuned: what to add.
-        former: what the environment holds by now, for the labels of other studies.
+        former: what the environment holds by now, for the variants of other studies.
     """
     models, train = dict(own.get("models") or {}), dict(own.get("train") or {})
     earlier = {
-        label: entry
-        for label, entry in (former.get("models") or {}).items()
-        if label.endswith(SUFFIX) and label not in models and label != tuned.label
+        variant: entry
+        for variant, entry in (former.get("models") or {}).items()
+        if variant.endswith(SUFFIX) and variant not in models and variant != tuned.variant
     }
     entry = {"model": tuned.model, "settings": tuned.settings, "training": tuned.training}
-    known = {*earlier, tuned.label}
+    known = {*earlier, tuned.variant}
     before = [at for at in (former.get("train") or {}).get("models", []) if at in known or f"{at}{SUFFIX}" in known]
-    train["models"] = list(dict.fromkeys([*tuned.compared, *before, tuned.of, tuned.label]))
+    train["models"] = list(dict.fromkeys([*tuned.compared, *before, tuned.of, tuned.variant]))
     train["seeds"] = list(tuned.seeds)
     train["checkpoints"] = tuned.checkpoints
-    return {**own, "train": train, "models": {**models, **earlier, tuned.label: entry}}
+    return {**own, "train": train, "models": {**models, **earlier, tuned.variant: entry}}
 
 
 def _source(folder: Path, named: str | None) -> Path:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 from kedro.io.core import DatasetError
 
-from lacuna.corpus.shift import Repartition
 from lacuna.datasets.files import AtomicFileDataset
 from lacuna.datasets.folder import FolderDataset
 from lacuna.errors import DataError
-from lacuna.reporting.ood import OodReport
-from lacuna.reporting.ood_page import PAGE, write_ood_report
+from lacuna.reporting.shift.facts import OodReport
+from lacuna.reporting.shift.page import PAGE, write_ood_report
+from lacuna.shift import Repartition
 
 if TYPE_CHECKING:
     from kedro_datasets._typing import HTMLPreview, JSONPreview

@@ -9,7 +9,7 @@ from kedro.io.core import DatasetError
 
 from lacuna.atomic import write_text
 from lacuna.datasets.base import PlacedDataset
-from lacuna.reporting.study import StudyPage, render_study
+from lacuna.reporting.study.page import StudyPage, render_study
 
 if TYPE_CHECKING:
     from kedro_datasets._typing import HTMLPreview

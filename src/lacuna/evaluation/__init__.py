@@ -5,20 +5,20 @@
 :func:`summarise_recovery` takes means over training seeds.
 """
 
-from lacuna.evaluation.brief import brief, learning_table, robustness_table
-from lacuna.evaluation.bundle import Tables, judge_recoveries, tabulate
+from lacuna.evaluation.bootstrap import Bootstrap, bootstrap
 from lacuna.evaluation.ceiling import CEILINGS, has_ceiling, sweep_ceilings
-from lacuna.evaluation.counts import Counts, constant_counts, count
-from lacuna.evaluation.curves import auilc, effective_robustness, relative_robustness
-from lacuna.evaluation.intervals import Bootstrap, bootstrap
-from lacuna.evaluation.metrics import METRICS, Metric, metric, metrics_of, primary, score
-from lacuna.evaluation.points import recovered_points
+from lacuna.evaluation.conditions import Condition, EvaluationConfig, PatternSpec
+from lacuna.evaluation.key_figures import brief, learning_table, robustness_table
 from lacuna.evaluation.predict import Predictions, predict
-from lacuna.evaluation.protocol import Condition, EvaluationConfig, PatternSpec
-from lacuna.evaluation.recovery import RecoveryConfig, score_recovery
-from lacuna.evaluation.seeds import summarise_recovery
+from lacuna.evaluation.recovery.projection import recovered_points
+from lacuna.evaluation.recovery.quality import RecoveryConfig, score_recovery
+from lacuna.evaluation.recovery.summary import summarise_recovery
+from lacuna.evaluation.report_tables import Tables, judge_recoveries, tabulate
 from lacuna.evaluation.sweep import Sweep, sweep
 from lacuna.evaluation.tables import above_ceiling, above_constant, areas, compare, summarise
+from lacuna.metrics.counts import Counts, constant_counts, count
+from lacuna.metrics.curves import auilc, effective_robustness, relative_robustness
+from lacuna.metrics.scores import METRICS, Metric, metric, metrics_of, primary, score
 
 __all__ = [
     "CEILINGS",

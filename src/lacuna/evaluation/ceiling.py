@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from lacuna.corpus.corpus import Corpus, Labels
-from lacuna.corpus.duet import Oracle, settings_of
 from lacuna.errors import ConfigError
-from lacuna.evaluation.counts import constant_counts, count, width
-from lacuna.evaluation.protocol import condition_of
+from lacuna.evaluation.conditions import condition_of
 from lacuna.evaluation.sweep import MOST_GROUPS, Sweep, fingerprint_of, groups_of
 from lacuna.evaluation.tables import CEILING
+from lacuna.metrics.counts import constant_counts, count, width
 from lacuna.missing import Layout, MaskPlan
+from lacuna.synthetic.duet import Oracle, settings_of
 
 CEILINGS = {CEILING: True, f"{CEILING} (one turn)": False}  # name in tables: does it use the whole dialogue?
 _LEAST = 1e-300  # a probability that rounds to 0 is still possible

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Target
-from lacuna.evaluation.counts import Array, log_softmax
+from lacuna.metrics.counts import Array, log_softmax
 from lacuna.missing import Mask
 from lacuna.models import Recognizer
 from lacuna.training.loader import Loader

@@ -18,10 +18,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lacuna.errors import ConfigError
-from lacuna.evaluation.counts import Array
-from lacuna.evaluation.intervals import Bootstrap, interval
-from lacuna.evaluation.protocol import FIXED
+from lacuna.evaluation.bootstrap import Bootstrap, interval
+from lacuna.evaluation.conditions import FIXED
 from lacuna.evaluation.tables import spans
+from lacuna.metrics.counts import Array
 
 PERMUTATIONS = 9999
 PAIRS = ["model_a", "model_b", "corpora", "wins", "z", "p_value", "p_holm"]

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from lacuna.corpus.corpus import Corpus, Labels, keys_of
 from lacuna.corpus.schema import Target
 from lacuna.errors import ConfigError, DataError
-from lacuna.evaluation.counts import Array, Counts, constant_counts, count, width
-from lacuna.evaluation.metrics import metrics_of
+from lacuna.evaluation.conditions import Condition, condition_of
 from lacuna.evaluation.predict import answer, inference, loader_of, observe
-from lacuna.evaluation.protocol import Condition, condition_of
+from lacuna.metrics.counts import Array, Counts, constant_counts, count, width
+from lacuna.metrics.scores import metrics_of
 from lacuna.missing import Layout, MaskPlan
 from lacuna.training.trained import TrainedRecognizer
 
@@ -35,7 +35,7 @@ class Sweep:
         seed: its training seed.
         target: what was predicted.
         conditions: P conditions, in the order of the plans.
-        counts: (P, D, K) float64, see :func:`lacuna.evaluation.counts.columns`.
+        counts: (P, D, K) float64, see :func:`lacuna.metrics.counts.columns`.
         constant: (D, K) float64, the same sums for the constant answer.
         fingerprint: of the utterances that were scored; equal fingerprints and conditions = the same masks.
     """
@@ -162,7 +162,7 @@ def sweep(
                 sums[index] += answered[key]
     return Sweep(
         corpus=corpus.name,
-        model=name or trained.label,
+        model=name or trained.variant,
         seed=trained.seed,
         target=target,
         conditions=conditions,

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from lacuna.errors import ConfigError
-from lacuna.evaluation.counts import Array
-from lacuna.evaluation.curves import auilc, effective_robustness, relative_robustness
-from lacuna.evaluation.intervals import BIASED, Bootstrap, interval, mirrored, p_value
-from lacuna.evaluation.metrics import Metric
+from lacuna.evaluation.bootstrap import BIASED, Bootstrap, interval, mirrored, p_value
+from lacuna.metrics.counts import Array
+from lacuna.metrics.curves import auilc, effective_robustness, relative_robustness
+from lacuna.metrics.scores import Metric
 
 SUBSETS, SHARE = "subset_mean", "share_of_ceiling"
 CEILING = "oracle"  # the name under which the ceiling of a generated corpus is scored
@@ -52,7 +52,7 @@ def summarise(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
 
 
 def areas(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
-    """One number a model, pattern and metric, with its interval; :mod:`lacuna.evaluation.curves` defines the measures.
+    """One number a model, pattern and metric, with its interval; :mod:`lacuna.metrics.curves` defines the measures.
 
     Where the ceiling was scored too (:mod:`lacuna.evaluation.ceiling`), every pattern has ``share_of_ceiling``: the lead of its
     area over the constant answer, as a part of the ceiling's own lead.
@@ -93,7 +93,7 @@ def areas(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _shares(drawn: Bootstrap, span: Span, level: float) -> list[Row]:
+def _shares(drawn: Bootstrap, span: RateSpan, level: float) -> list[Row]:
     """Rows of ``share_of_ceiling``; none without a ceiling, and none for calibration, where a constant may be perfect.
 
     The most probable class is the ceiling of accuracy, its probabilities of log-loss; of F1 they are a close reference.
@@ -195,7 +195,7 @@ def above_ceiling(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Span:
+class RateSpan:
     """Settings that make one number together.
 
     Attributes:
@@ -223,7 +223,7 @@ class Span:
         return self.area(values)
 
 
-def spans(drawn: Bootstrap) -> list[Span]:
+def spans(drawn: Bootstrap) -> list[RateSpan]:
     """What makes one number together: the rates of each pattern and setting, and the settings of patterns with one rate."""
     curves: dict[tuple[str, str], list[int]] = {}
     for q, s in enumerate(drawn.settings):
@@ -235,8 +235,8 @@ def spans(drawn: Bootstrap) -> list[Span]:
             continue
         rates = [drawn.settings[q].rate for q in at]
         robustness = ("relative_robustness", "effective_robustness") if rates[0] == 0 else ()
-        found.append(Span(pattern, setting, at, rates, ("auilc", *robustness)))
-    return found + [Span(pattern, "", at, None, (SUBSETS,)) for pattern, at in single.items() if len(at) > 1]
+        found.append(RateSpan(pattern, setting, at, rates, ("auilc", *robustness)))
+    return found + [RateSpan(pattern, "", at, None, (SUBSETS,)) for pattern, at in single.items() if len(at) > 1]
 
 
 def _part(lead: Array, best: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus, name_keys
-from lacuna.corpus.tensors import gather, read_rows
+from lacuna.corpus.storage.tensors import gather, read_rows
 
 _BLOCK = 1 << 14  # utterances looked at together
 _KEPT = 1 << 12  # a larger part is not kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +10,12 @@ from lacuna.corpus.schema import Schema
 from lacuna.errors import ConfigError
 from lacuna.models.base import Recognizer, model_class
 from lacuna.models.config import Config, Maci, check_bounds
-from lacuna.models.parts.causal import Causal
-from lacuna.models.parts.window import Windowed
+from lacuna.models.wrappers.causal import Causal
+from lacuna.models.wrappers.window import Windowed
+from lacuna.models.wrappers.wrapped import Wrapped
 from lacuna.registry import check_settings
 
+WRAPPER_MODULES = (Windowed.__module__, Causal.__module__)
 WIDEST = 64  # turns on either side
 
 
@@ -56,8 +58,12 @@ def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
     """
     config = configure(name, **settings)
     model = model_class(name)(schema, config)
-    if config.window:
-        model = Windowed(model, config.window)
-    if config.maci is not None:
-        model = Causal(model, config.maci)
+    for wrapper, setting in wrappers_of(config).items():
+        model = wrapper(model, setting)
     return model
+
+
+def wrappers_of(config: Config) -> dict[Callable[[Recognizer, Any], Wrapped], Any]:
+    """Return the wrappers that a model's settings switch on, innermost first, each with its setting."""
+    settings: dict[Callable[[Recognizer, Any], Wrapped], Any] = {Windowed: config.window, Causal: config.maci}
+    return {wrapper: setting for wrapper, setting in settings.items() if setting}

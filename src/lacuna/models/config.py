@@ -59,7 +59,7 @@ def check_multiples(model: str, config: object, of: str, *names: str) -> None:
 
 @dataclass(frozen=True)
 class Maci:
-    """Model-agnostic causal inference (CIDer, arXiv 2506.10452), done by :mod:`lacuna.models.parts.causal`.
+    """Model-agnostic causal inference (CIDer, arXiv 2506.10452), done by :mod:`lacuna.models.wrappers.causal`.
 
     Attributes:
         backdoor: adjust for the class-related confounder in the head, with class prototypes and priors of the training split.
@@ -99,7 +99,7 @@ class Config:
 
     Attributes:
         window: neighbouring turns on either side that are laid beside an utterance's own frames as further frames, so that a
-            model of single utterances sees context; see :mod:`lacuna.models.parts.window`. 0 = none.
+            model of single utterances sees context; see :mod:`lacuna.models.wrappers.window`. 0 = none.
         maci: corrections for bias, ``None`` = none.
         space: where a study looks for settings, defaults included (:mod:`lacuna.models.space`); each model has its own.
     """

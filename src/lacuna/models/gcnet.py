@@ -43,7 +43,7 @@ class GCNetConfig(BranchedConfig):
         check_bounds("gcnet", self, attention=(False, True), recovery=(0.0, 1e6))
 
 
-class Branch(nn.Module):
+class GcnBranch(nn.Module):
     """One graph's view of a dialogue: relational convolution, convolution, recurrent network.
 
     Args:
@@ -87,9 +87,9 @@ class GCNet(BranchedRecognizer):
     Config = GCNetConfig
     config: GCNetConfig
 
-    def branch(self, relations: int) -> Branch:
+    def branch(self, relations: int) -> GcnBranch:
         """Of the graph with so many relations."""
-        return Branch(2 * self.config.hidden, relations, self.config)
+        return GcnBranch(2 * self.config.hidden, relations, self.config)
 
     @property
     def weights(self) -> tuple[float, float]:

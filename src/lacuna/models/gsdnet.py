@@ -21,7 +21,7 @@ from lacuna.models.layers.head import classifier
 from lacuna.models.layers.noise import normals
 from lacuna.models.layers.pooling import fill_frames, full_precision, pooled
 from lacuna.models.layers.recurrent import TwoWayLSTM
-from lacuna.models.layers.scene import Scene
+from lacuna.models.layers.scene import DialogueGraphs
 from lacuna.models.layers.semantic import AdjacencyState, EigenvalueState, SemanticGraph, Structure
 from lacuna.models.layers.spectrum import Decomposition, adjacency, closeness
 from lacuna.models.layers.whitening import Whitening
@@ -140,7 +140,7 @@ class GSDNet(Recognizer):
             scenes = (self.scene(batch) for batch in batches())
             self.semantic.fit((s.structure, self._parts(s.signal), s.here) for s in scenes)
 
-    def scene(self, batch: Batch) -> Scene:
+    def scene(self, batch: Batch) -> DialogueGraphs:
         """Signals, graphs and states of a batch."""
         c, dialogues = self.config, Dialogues.of(batch)
         with full_precision(batch.turn):
@@ -153,9 +153,9 @@ class GSDNet(Recognizer):
             by_speaker = adjacency(near, dialogues, weight * torch.where(same, 1.0, OTHER_SPEAKER))
             structure = Structure(by_speaker, self.decompose(by_speaker, dialogues.lengths), dialogues.lengths)
             state = self.semantic.state(structure, self._parts(signal), here) if self.spectral else signal.new_zeros(0)
-        return Scene(dialogues, signal, here, structure, [by_time, by_speaker] if c.graph else [], state)
+        return DialogueGraphs(dialogues, signal, here, structure, [by_time, by_speaker] if c.graph else [], state)
 
-    def denoise(self, seen: Scene, signal: Tensor, state: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+    def denoise(self, seen: DialogueGraphs, signal: Tensor, state: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
         """Clean signals and states from noisy ones at a level (D,); what is observed is used as it is.
 
         Args:
@@ -184,7 +184,7 @@ class GSDNet(Recognizer):
         guess = self.state_denoiser(state, seen.state, facts, self.semantic.real(structure), torch.cat([mean, time], dim=1))
         return clean, torch.where(whole, seen.state, guess.float())
 
-    def recover(self, batch: Batch, seen: Scene) -> Tensor:
+    def recover(self, batch: Batch, seen: DialogueGraphs) -> Tensor:
         """(D, L, W): what is observed, and the mean of samples of the rest."""
         c, level = self.config, torch.full_like(seen.structure.lengths, HIGHEST)
         if c.generator == "regression":
@@ -208,7 +208,7 @@ class GSDNet(Recognizer):
             total = total + sample(step, torch.cat(start), steps=c.steps, solver=c.solver)[:size].view_as(total)
         return total / c.samples
 
-    def classify(self, batch: Batch, seen: Scene, signal: Tensor) -> tuple[Tensor, Tensor]:
+    def classify(self, batch: Batch, seen: DialogueGraphs, signal: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (U, C) and frame means of all modalities (U, sum of d_m), recovered where they were missing.
 
         What was seen and what is guessed come in by different weights, the latter through dropout of its own: on training
@@ -262,7 +262,7 @@ class GSDNet(Recognizer):
             losses["spectrum"] = c.diffusion * c.spectrum * error
         return losses
 
-    def _whole(self, seen: Scene) -> Tensor:
+    def _whole(self, seen: DialogueGraphs) -> Tensor:
         """(D, M, 1) bool: nothing of the modality is missing in the dialogue, so its state is known."""
         inside = seen.structure.within(seen.here.shape[1])
         return (seen.here | ~inside[:, :, None]).all(dim=1)[:, :, None]

@@ -17,7 +17,7 @@ from lacuna.models.config import check_bounds, check_choices, check_multiples
 from lacuna.models.layers.adversary import Discriminator, mean_over
 from lacuna.models.layers.channel_attention import Reconstructors
 from lacuna.models.layers.diffusion import ANY_SOLVERS, HIGHEST, AnySolver, Noising, random_levels, sample
-from lacuna.models.layers.dit import Condition, Denoiser
+from lacuna.models.layers.dit import Conditioning, Denoiser
 from lacuna.models.layers.gaussian import JointGaussian
 from lacuna.models.layers.head import classifier
 from lacuna.models.layers.per_batch import PerBatch
@@ -157,7 +157,7 @@ class RoHyDR(TokenRecognizer):
             self.gaussian = JointGaussian(widths, c.penalty)
         else:
             self.denoisers.extend(Denoiser(w, c.hidden, c.blocks, c.heads if c.tokens > 1 else 0) for w in widths)
-            self.condition = Condition(widths, c.hidden)
+            self.condition = Conditioning(widths, c.hidden)
         self.unimodal = self.reconstructors() if c.unimodal else Reconstructors([], 0, 0, 1)
         self.fusion = self.crossmodal()
         fused = self.fusion.width

@@ -44,7 +44,7 @@ class SDRGNNConfig(BranchedConfig):
         check_bounds("sdr_gnn", self, heads=(1, 1024), balance=(0.0, 1.0))
 
 
-class Branch(nn.Module):
+class SdrBranch(nn.Module):
     """One graph's view of a dialogue, its slow and its fast part.
 
     Averaging over hyperedges keeps what neighbouring turns share; the gate, whose sign is free, lets through what sets them apart
@@ -92,9 +92,9 @@ class SDRGNN(BranchedRecognizer):
     Config = SDRGNNConfig
     config: SDRGNNConfig
 
-    def branch(self, relations: int) -> Branch:
+    def branch(self, relations: int) -> SdrBranch:
         """Of the graph with so many relations."""
-        return Branch(2 * self.config.hidden, relations == graph.SPEAKER, self.config)
+        return SdrBranch(2 * self.config.hidden, relations == graph.SPEAKER, self.config)
 
     def attention(self, width: int) -> TurnAttention:
         """Before the recovery head."""

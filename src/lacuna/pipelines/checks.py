@@ -11,7 +11,7 @@ from lacuna.corpus import Corpus
 from lacuna.corpus.statistics import Statistics, fit_statistics
 from lacuna.errors import DataError
 from lacuna.evaluation import CEILINGS
-from lacuna.evaluation.recovery import MEAN_FILL
+from lacuna.evaluation.recovery.quality import MEAN_FILL
 from lacuna.evaluation.tables import CEILING
 from lacuna.training import TrainedRecognizer
 
@@ -40,7 +40,7 @@ def check_same_corpus(recognizers: list[TrainedRecognizer], digest: str, name: s
     other = [r for r in recognizers if r.data != digest]
     if other:
         raise DataError(
-            f"{len(other)} recognisers, first '{other[0].label}', were trained on another state of the corpus",
+            f"{len(other)} recognisers, first '{other[0].variant}', were trained on another state of the corpus",
             corpus=name,
             expected=digest,
             found=other[0].data or "no digest",
@@ -55,7 +55,7 @@ def check_recovery(recovery: pd.DataFrame, points: pd.DataFrame, recognizers: li
         DataError: models or seeds differ.
     """
     own = recovery[~recovery["model"].isin([MEAN_FILL, CEILING])]
-    found, expected = _runs(own), {(r.label, r.seed) for r in recognizers if r.model.recovers}
+    found, expected = _runs(own), {(r.variant, r.seed) for r in recognizers if r.model.recovers}
     shown = _runs(points[points["model"] != CEILING])
     if (len(recovery) and found != expected) or not shown <= expected:
         raise DataError(
@@ -77,7 +77,7 @@ def check_scores(scores: pd.DataFrame, recognizers: list[TrainedRecognizer], cor
         DataError: models, seeds or the number of test utterances differ.
     """
     own = scores[~scores["model"].isin(CEILINGS)]
-    found, expected = _runs(own), {(r.label, r.seed) for r in recognizers}
+    found, expected = _runs(own), {(r.variant, r.seed) for r in recognizers}
     if found != expected or own["n"].max() > corpus_facts["utterances"].get("test", 0):
         raise DataError(
             "the scores are not of these recognisers and this test split",

@@ -15,10 +15,10 @@ from pydantic import BaseModel, ValidationError
 import lacuna
 from lacuna.atomic import write_json
 from lacuna.corpus import check, open_corpus, save_corpus
-from lacuna.corpus.format import MANIFEST
+from lacuna.corpus.storage.format import MANIFEST
 from lacuna.errors import ConfigError, DataError
 from lacuna.pipelines.ingest.nodes import read_source, tell_facts
-from lacuna.pipelines.parameters import Evaluate, Ingest, Models, Predict, Train, check_labels
+from lacuna.pipelines.parameters import Evaluate, Ingest, Models, Predict, Train, check_variants
 from lacuna.settings import CONFIG_LOADER_ARGS as LOADER
 
 INGESTED = "ingested.json"  # beside the corpus: what it was made of, so that the same is not made again
@@ -35,7 +35,7 @@ class Environment:
         name: of the environment.
         ingest: where the corpus comes from.
         train: what is trained.
-        models: what labels stand for.
+        models: what variants stand for.
         evaluate: what it is put through.
         parameters: all settings, as ``kedro run`` hands them to its report.
         corpus: folder of the corpus.
@@ -94,7 +94,7 @@ def read_environment(project: Path, name: str, **changes: Mapping[str, Any]) -> 
     catalog, train = loader["catalog"], _checked(name, "train", Train, parameters)
     models, ingest = _checked(name, "models", Models, parameters), _checked(name, "ingest", Ingest, parameters)
     evaluate, predict = _checked(name, "evaluate", Evaluate, parameters), _checked(name, "predict", Predict, parameters)
-    check_labels(train, models)
+    check_variants(train, models)
     checked = {"train": train, "models": models, "ingest": ingest, "evaluate": evaluate, "predict": predict}
     return Environment(
         name=name,

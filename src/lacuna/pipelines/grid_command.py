@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lacuna.bench import Job, Outcome, Progress, local, on_ray, run_grid
+from lacuna.bench import GridProgress, Job, Outcome, local, on_ray, run_grid
 from lacuna.bench.store import is_done
 from lacuna.errors import ConfigError
 from lacuna.pipelines.environments import environments
@@ -29,7 +29,7 @@ class Asked:
     Attributes:
         names: of environments; or none, with a ``config``.
         config: a grid in YAML.
-        models: labels with ``+`` between, in place of those of the environments.
+        models: variants with ``+`` between, in place of those of the environments.
         seeds: in the same way.
     """
 
@@ -96,7 +96,7 @@ def run(asked: Asked, tell: Tell, *, workers: int | None = None, address: str | 
         return all(done.values()) and not failed
     execute = on_ray(address) if address else local(workers or _workers())
 
-    def ended(job: Job, outcome: Outcome, progress: Progress) -> None:
+    def ended(job: Job, outcome: Outcome, progress: GridProgress) -> None:
         over = progress.total - progress.left
         how = f"{_time(outcome.seconds)}" if outcome.state == "done" else f"FAILED: {outcome.reason.splitlines()[0]}"
         rest = f"; {_time(progress.eta)} left" if progress.left else ""
@@ -131,7 +131,7 @@ def _workers() -> int:
 
 def _title(one: Planned, index: int) -> str:
     cell = one.contest.cells[index]
-    return f"{one.contest.name} {cell.label}" + ("" if cell.is_ceiling else f" seed {cell.seed}")
+    return f"{one.contest.name} {cell.variant}" + ("" if cell.is_ceiling else f" seed {cell.seed}")
 
 
 def _time(seconds: float) -> str:
@@ -140,7 +140,7 @@ def _time(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _summary(progress: Progress, failed: dict[str, str], titles: dict[str, str], folder: Path, tell: Tell) -> None:
+def _summary(progress: GridProgress, failed: dict[str, str], titles: dict[str, str], folder: Path, tell: Tell) -> None:
     for name, reason in failed.items():
         tell(f"\n{name} could not be read:\n{reason}")
     for key, reason in progress.failed.items():

@@ -16,12 +16,12 @@ from lacuna.corpus.schema import check_name
 from lacuna.errors import ConfigError, DataError, LacunaError
 from lacuna.pipelines.environments import Environment, ingested, project_of, read_environment
 from lacuna.pipelines.parameters import Listed, Parameters, Seed, training_config
-from lacuna.reporting.provenance import git, now, versions
+from lacuna.reporting.core.provenance import git, now, versions
 
 FOLDER = Path("data/09_bench")
 
 
-class Entry(Parameters):
+class GridEntry(Parameters):
     """An environment in a grid, under a name of its own, with other models or seeds than its own if need be."""
 
     name: str
@@ -35,16 +35,16 @@ class Grid(Parameters):
 
     Attributes:
         name: of the leaderboard.
-        environments: which corpora, with labels, seeds and protocols.
+        environments: which corpora, with variants, seeds and protocols.
         leaderboard: names of those that stand on the leaderboard; by default all.
-        models: labels in place of those of every environment.
+        models: variants in place of those of every environment.
         seeds: in place of those of every environment.
         folder: of cells, reports and leaderboards, relative to the project.
         pages: folder into which the results page of each finished contest is put too, as ``<name>.md``.
     """
 
     name: str = "bench"
-    environments: Annotated[list[str | Entry], Field(min_length=1)]
+    environments: Annotated[list[str | GridEntry], Field(min_length=1)]
     leaderboard: list[str] | None = None
     models: Annotated[list[str] | None, Listed] = None
     seeds: Annotated[list[Seed] | None, Listed] = None
@@ -66,9 +66,9 @@ class Grid(Parameters):
         return self
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[GridEntry]:
         """Environments, each with a name."""
-        return [Entry(name=e) if isinstance(e, str) else e for e in self.environments]
+        return [GridEntry(name=e) if isinstance(e, str) else e for e in self.environments]
 
 
 def read_grid(path: Path) -> Grid:
@@ -134,16 +134,16 @@ def plan_grid(grid: Grid, project: Path, tell: Callable[[str], None] = lambda _:
 
 
 def cells_of(environment: Environment) -> list[Cell]:
-    """A cell for each label and seed, in the order of the environment."""
+    """A cell for each variant and seed, in the order of the environment."""
     train, evaluate = environment.train, environment.evaluate
     protocol = Protocol(evaluate.config(), tuple(evaluate.recovery_rates), evaluate.device, evaluate.threads)
     cells = []
-    for label in train.models:
-        own = environment.models.of(label)
+    for variant in train.models:
+        own = environment.models.of(variant)
         config = training_config(train.training | own.training)
         for seed in train.seeds:
             where = environment.corpus, train.target, environment.checkpoints
-            cells.append(Cell(*where, label, own.model, own.settings, config, seed, protocol))
+            cells.append(Cell(*where, variant, own.model, own.settings, config, seed, protocol))
     return cells
 
 
@@ -204,4 +204,4 @@ def write_pages(
     return Pages(board, failed)
 
 
-__all__ = ["FOLDER", "Entry", "Grid", "Pages", "Planned", "plan_grid", "project_of", "read_grid", "write_pages"]
+__all__ = ["FOLDER", "Grid", "GridEntry", "Pages", "Planned", "plan_grid", "project_of", "read_grid", "write_pages"]

@@ -33,7 +33,7 @@ def _listed(value: Any) -> Any:
 Listed = BeforeValidator(_listed)
 
 
-class PatternSpec(Parameters):
+class PatternParameters(Parameters):
     """A missingness pattern with settings that differ from its defaults."""
 
     name: str
@@ -42,7 +42,7 @@ class PatternSpec(Parameters):
 
 
 class Generated(Parameters):
-    """What duet is drawn from: a preset, and settings of :class:`lacuna.corpus.duet.Duet` that differ from it."""
+    """What duet is drawn from: a preset, and settings of :class:`lacuna.synthetic.duet.Duet` that differ from it."""
 
     preset: str = "demo"
     changes: dict[str, Any] = {}
@@ -86,21 +86,21 @@ def training_config(options: Mapping[str, Any]) -> TrainingConfig:
     check_settings("train", "training", TrainingConfig, options)
     chosen = options.get("pattern", TrainingConfig.pattern)
     if isinstance(chosen, dict):
-        spec = PatternSpec.model_validate(chosen)
+        spec = PatternParameters.model_validate(chosen)
         chosen = pattern(spec.name, **spec.settings)
     return TrainingConfig(**{**options, "pattern": chosen})
 
 
 class Model(Parameters):
-    """What a label stands for: a registered model, settings of its config, and training settings of its own."""
+    """What a variant stands for: a registered model, settings of its config, and training settings of its own."""
 
-    model: str = ""  # empty = the label is the registered name
+    model: str = ""  # empty = the variant is the registered name
     settings: dict[str, Any] = {}
     training: dict[str, Any] = {}
 
 
 class Train(Parameters):
-    """What is trained; ``models`` are labels, see :class:`Models` and :func:`check_labels`."""
+    """What is trained; ``models`` are variants, see :class:`Models` and :func:`check_variants`."""
 
     models: Annotated[list[str], Field(min_length=1), Listed]
     seeds: Annotated[list[Seed], Field(min_length=1), Listed]
@@ -117,59 +117,59 @@ class Train(Parameters):
 
 
 class Models(BaseModel):
-    """Models by label, so that a run can hold variants of one model side by side."""
+    """Models by variant, so that a run can hold variants of one model side by side."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, Model] = Field(init=False)
 
     @model_validator(mode="after")
     def _check(self) -> Models:
-        for label in self.labels:
-            _told(lambda label=label: _check_model(label, self.of(label)))  # type: ignore[misc]
+        for variant in self.variants:
+            _told(lambda variant=variant: _check_model(variant, self.of(variant)))  # type: ignore[misc]
         return self
 
     @property
-    def labels(self) -> list[str]:
+    def variants(self) -> list[str]:
         """All that have a file or an entry."""
         return list(self.__pydantic_extra__ or {})
 
-    def of(self, label: str) -> Model:
-        """What is said of a label, with the registered name filled in; a registered name needs no file."""
-        own = (self.__pydantic_extra__ or {}).get(label, Model())
-        return own.model_copy(update={"model": own.model or label})
+    def of(self, variant: str) -> Model:
+        """What is said of a variant, with the registered name filled in; a registered name needs no file."""
+        own = (self.__pydantic_extra__ or {}).get(variant, Model())
+        return own.model_copy(update={"model": own.model or variant})
 
 
-def _check_model(label: str, own: Model) -> None:
+def _check_model(variant: str, own: Model) -> None:
     from lacuna.errors import ConfigError
     from lacuna.evaluation.tables import CEILING
     from lacuna.models import configure, list_models
-    from lacuna.training.label import check_label
+    from lacuna.training.variant import check_variant
 
     if own.model not in list_models():
-        of = f"label '{label}': " if own.model != label else ""
-        hint = "; a label of your own says which one it is by `model: ...`" if own.model == label else ""
+        of = f"variant '{variant}': " if own.model != variant else ""
+        hint = "; a variant of your own says which one it is by `model: ...`" if own.model == variant else ""
         raise ConfigError(f"{of}unknown model '{own.model}'; known: {', '.join(list_models())}{hint}")
-    if label in (BEST, CEILING):
-        raise ConfigError(f"label '{label}' has a meaning of its own; choose another label")
-    check_label(label, own.model)
+    if variant in (BEST, CEILING):
+        raise ConfigError(f"variant '{variant}' has a meaning of its own; choose another variant")
+    check_variant(variant, own.model)
     configure(own.model, **own.settings)
     training_config(own.training)
 
 
-def check_labels(train: Train, models: Models) -> None:
+def check_variants(train: Train, models: Models) -> None:
     """Check that everything that is to be trained is known.
 
     Raises:
-        ConfigError: a label is neither under ``models`` nor a registered name; the message lists both.
+        ConfigError: a variant is neither under ``models`` nor a registered name; the message lists both.
     """
     from lacuna.errors import ConfigError
     from lacuna.models import list_models
 
-    for label in train.models:
-        if label not in models.labels and label not in list_models():
+    for variant in train.models:
+        if variant not in models.variants and variant not in list_models():
             raise ConfigError(
-                f"train.models: '{label}' is neither a label nor a registered model\n"
-                f"  labels (under `models`): {', '.join(models.labels) or 'none'}\n"
+                f"train.models: '{variant}' is neither a variant nor a registered model\n"
+                f"  variants (under `models`): {', '.join(models.variants) or 'none'}\n"
                 f"  registered models: {', '.join(list_models())}"
             )
 
@@ -185,7 +185,7 @@ class Gather(Parameters):
 class Evaluate(Parameters):
     """What a trained model is put through."""
 
-    patterns: Annotated[list[str | PatternSpec], Field(min_length=1), Listed]
+    patterns: Annotated[list[str | PatternParameters], Field(min_length=1), Listed]
     rates: Annotated[list[Rate], Field(min_length=1), Listed]
     mask_seeds: Annotated[list[Seed], Field(min_length=1), Listed]
     recovery_rates: Annotated[list[Rate], Listed] = [0.5]
@@ -214,7 +214,7 @@ class Evaluate(Parameters):
         from lacuna.evaluation import EvaluationConfig
         from lacuna.evaluation import PatternSpec as Spec
 
-        given = [PatternSpec(name=p) if isinstance(p, str) else p for p in self.patterns]
+        given = [PatternParameters(name=p) if isinstance(p, str) else p for p in self.patterns]
         return EvaluationConfig(
             patterns=tuple(Spec(p.name, p.settings, tuple(p.rates)) for p in given),
             rates=tuple(self.rates),
@@ -226,7 +226,7 @@ class Evaluate(Parameters):
 
 
 class Predict(Parameters):
-    """Which corpus is labelled, by which model: its label."""
+    """Which corpus is labelled, by which model: its variant."""
 
     path: Path
     importer: str | None = None

@@ -2,6 +2,7 @@
 
 from lacuna.training.config import TrainingConfig
 from lacuna.training.fit import Fitted, fit
+from lacuna.training.identity import Recipe, run_folder
 from lacuna.training.loader import Loader
 from lacuna.training.trained import (
     Selection,
@@ -15,12 +16,14 @@ from lacuna.training.trained import (
 __all__ = [
     "Fitted",
     "Loader",
+    "Recipe",
     "Selection",
     "TrainedRecognizer",
     "TrainingConfig",
     "fit",
     "load_recognizer",
     "load_recognizers",
+    "run_folder",
     "save_recognizer",
     "save_recognizers",
 ]

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class FinishedRun:
     """A finished run.
 
     Attributes:
@@ -81,7 +81,7 @@ class Checkpoints:
         except (OSError, SafetensorError) as error:
             raise TrainingError(_unwritten(self.folder, error)) from error
 
-    def finish(self, state: RunState) -> Result:
+    def finish(self, state: RunState) -> FinishedRun:
         """End the run: its result replaces its checkpoints."""
         assert self.best is not None
         if self.folder is not None:
@@ -91,9 +91,9 @@ class Checkpoints:
                 self._forget(self.folder)
             except (OSError, SafetensorError) as error:
                 raise TrainingError(_unwritten(self.folder, error)) from error
-        return Result(self.best, state.progress_json())
+        return FinishedRun(self.best, state.progress_json())
 
-    def result(self) -> Result | None:
+    def result(self) -> FinishedRun | None:
         """What a finished run left, if there is one and it is intact.
 
         Raises:
@@ -109,7 +109,7 @@ class Checkpoints:
             return None
         assert self.best is not None
         self._clear(self.folder)
-        return Result(self.best, content["progress"])
+        return FinishedRun(self.best, content["progress"])
 
     def resume(self, state: RunState) -> bool:
         """Put the state back to the newest checkpoint that is intact; False if there is none at all.

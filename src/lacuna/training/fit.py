@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,18 +15,13 @@ from numpy.typing import NDArray
 
 from lacuna import __version__
 from lacuna.corpus.batch import Batch
-from lacuna.corpus.corpus import Corpus
-from lacuna.corpus.schema import Schema
-from lacuna.corpus.statistics import Statistics
 from lacuna.errors import TrainingError
 from lacuna.missing import Layout, derive_seed
 from lacuna.models import Recognizer, build
-from lacuna.training.checkpoint import Checkpoints, Result
-from lacuna.training.config import TrainingConfig
+from lacuna.training.checkpoint import Checkpoints, FinishedRun
 from lacuna.training.device import autocast, own_random_state, pick_device, reproducible
 from lacuna.training.guard import check_splits
 from lacuna.training.identity import Recipe
-from lacuna.training.label import check_label
 from lacuna.training.loader import Loader
 from lacuna.training.lock import locked
 from lacuna.training.logs import RunLog, run_log
@@ -35,6 +30,7 @@ from lacuna.training.selection import metric_name, settle, validate
 from lacuna.training.state import Row, RunState, copied
 from lacuna.training.steps import Pair, learning_rate, stage_steps, telling_of_memory, update
 from lacuna.training.trained import Selection, TrainedRecognizer
+from lacuna.training.variant import check_variant
 
 Watch = Callable[[Row], None]
 _VALID_BATCH = 256  # utterances; without gradients more of them fit
@@ -53,60 +49,48 @@ class Fitted(NamedTuple):
     history: list[Row]
 
 
-def fit(  # noqa: PLR0917 - the data, then how
-    name: str,
-    schema: Schema,
-    train: Corpus,
-    valid: Corpus,
-    statistics: Statistics,
-    config: TrainingConfig | None = None,
-    *,
-    seed: int = 0,
-    folder: Path | None = None,
-    settings: dict[str, Any] | None = None,
-    label: str = "",
-    watch: Watch | None = None,
-) -> Fitted:
+def fit(recipe: Recipe, folder: Path | None = None, *, variant: str = "", watch: Watch | None = None) -> Fitted:
     """Train a recogniser and keep the weights that are best on validation, under fixed masks of the training pattern.
 
-    The result is a function of the arguments alone, bit for bit on the CPU of one machine, also if the run was killed and
-    started again any number of times. A finished run returns at once.
+    The result is a function of the recipe alone, bit for bit on the CPU of one machine, also if the run was killed and started
+    again any number of times. A finished run returns at once.
 
     Args:
-        name: a registered model.
-        schema: what it is built for.
-        train: view on the training split.
-        valid: view on the validation split.
-        statistics: of the training split.
-        config: how to train.
-        seed: of initial weights, batch order, masks and dropout.
+        recipe: what to train, on what, and how.
         folder: where checkpoints and logs go; ``None`` = nothing is written.
-        settings: of the model, where they differ from its defaults.
-        label: what the recogniser is called in logs and tables; by default ``name``. It makes no other run.
-        watch: called with the row of every epoch, those before the checkpoint that is gone on from included. What it raises ends
-            the call, and a later one goes on from there. Of a run that was finished before it sees nothing.
+        variant: what the recogniser is called in logs and tables; by default the name of its model. It makes no other run.
+        watch: called with the row of every epoch, those before the checkpoint that is resumed included. What it raises ends
+            the call, and a later call resumes there. It is not called for a run that was finished before.
 
     Raises:
-        ConfigError: unknown model or setting, an empty or unlabelled split, or a label that is the name of another model.
-        DataError: a test utterance, one utterance in both splits, or a label that is not safe in a path.
-        TrainingError: a loss is not finite, memory is exhausted, the folder holds another run, or another process trains
-            in it.
+        ConfigError: unknown model or setting, an empty or unlabelled split, or a variant that is the name of another model.
+        DataError: a test utterance, one utterance in both splits, or a variant name that is not safe in a path.
+        TrainingError: a loss is not finite, memory is exhausted, the folder holds another run, or another process trains in it.
+
+    Example:
+        >>> from lacuna.synthetic.duet import generate, preset
+        >>> recipe = Recipe.of(generate(preset("tiny")), "prior")
+        >>> fit(recipe).trained.selection.metric
+        'weighted_f1'
     """
-    config, label = config or TrainingConfig(), check_label(label, name)
-    recipe = Recipe(name, settings or {}, schema, train, valid, statistics, config, seed)
+    config, variant = recipe.config, check_variant(variant, recipe.model)
     check_splits(recipe)
     device = pick_device(config.device)
-    with reproducible(config.threads), own_random_state(device, derive_seed(seed, "run")), telling_of_memory(name, config):
-        model = build(name, schema, **recipe.settings).to(device)
+    with (
+        reproducible(config.threads),
+        own_random_state(device, derive_seed(recipe.seed, "run")),
+        telling_of_memory(recipe.model, config),
+    ):
+        model = build(recipe.model, recipe.schema, **recipe.settings).to(device)
         checkpoints = Checkpoints(folder, recipe.identity())
         result = checkpoints.result()
         if result is None:
             with nullcontext() if folder is None else locked(folder):  # another process may have ended it just now
-                result = checkpoints.result() or _Run(recipe, model, device, checkpoints).go(label, watch)
+                result = checkpoints.result() or _Run(recipe, model, device, checkpoints).go(variant, watch)
     model.load_state_dict(result.weights)
     progress = result.progress
     selection = Selection(
-        metric=metric_name(schema.target),
+        metric=metric_name(recipe.schema.target),
         value=progress["best"],
         epoch=progress["best_epoch"],
         epochs=progress["epoch"] if model.learns else 0,
@@ -118,10 +102,21 @@ def fit(  # noqa: PLR0917 - the data, then how
         versions={"torch": torch.__version__, "lacuna": __version__},
         training=config.result_settings(),
     )
-    seen = np.unique(np.concatenate([train.dialogue_keys, valid.dialogue_keys]))
-    model = model.cpu().eval()
-    trained = TrainedRecognizer(name, seed, train.name, model, statistics, selection, seen, train.digest or "", label)
-    return Fitted(trained, progress["history"])
+    data = recipe.train
+    return Fitted(
+        TrainedRecognizer(
+            name=recipe.model,
+            seed=recipe.seed,
+            corpus=data.name,
+            model=model.cpu().eval(),
+            statistics=recipe.statistics,
+            selection=selection,
+            dialogues=np.unique(np.concatenate([data.dialogue_keys, recipe.valid.dialogue_keys])),
+            data=data.digest or "",
+            variant=variant,
+        ),
+        progress["history"],
+    )
 
 
 class _Run:
@@ -140,8 +135,8 @@ class _Run:
         self.state = RunState(model, stage_steps(model, config), device, config.ema)
         self.started, self.saved = time.monotonic(), -math.inf
 
-    def go(self, label: str, watch: Watch | None) -> Result:
-        """Train until the last epoch or until validation stops getting better; ``label`` is what the log calls it."""
+    def go(self, variant: str, watch: Watch | None) -> FinishedRun:
+        """Train until the last epoch or until validation stops getting better; ``variant`` is what the log calls it."""
         watch = watch or (lambda row: None)
         state, config = self.state, self.config
         if not self.checkpoints.resume(state):
@@ -153,7 +148,7 @@ class _Run:
             watch(row)
         epochs = config.epochs if state.model.learns else 1
         waits_from = max((s.stage.first + s.stage.turn for s in state.steps), default=0)  # before, not all has been trained
-        title = f"{label}, seed {self.seed}"
+        title = f"{variant}, seed {self.seed}"
         with run_log(title, self.metric, epochs, self.checkpoints.folder, progress.history, events=config.tensorboard) as log:
             while progress.epoch < epochs and not (config.patience and progress.waited >= config.patience):
                 begun = time.monotonic()

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import known
 from lacuna.corpus.schema import SPLITS
-from lacuna.corpus.tensors import blocks, gather
+from lacuna.corpus.storage.tensors import blocks, gather
 from lacuna.errors import ConfigError, DataError
 from lacuna.training.identity import Recipe
 

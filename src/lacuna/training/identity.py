@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-import lacuna
 from lacuna.corpus.corpus import Corpus, keys_of
 from lacuna.corpus.schema import Schema
-from lacuna.corpus.statistics import Statistics, frame_rows
-from lacuna.corpus.tensors import blocks
-from lacuna.models import configure
+from lacuna.corpus.statistics import Statistics, fit_statistics, frame_rows
+from lacuna.corpus.storage.tensors import blocks
+from lacuna.models import Config, configure, model_class
+from lacuna.models.build import WRAPPER_MODULES, wrappers_of
+from lacuna.source import code_digest
 from lacuna.training.config import TrainingConfig
 from lacuna.training.device import pick_device
 
@@ -26,39 +27,67 @@ Identity = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """All that decides the result of a run.
+    """Everything that decides the result of a training run.
 
     Attributes:
-        name: a registered model.
-        settings: of the model, where they differ from its defaults.
-        schema: what it is built for.
+        model: name of a registered model.
+        schema: the modalities and the target that the model is built for.
         train: view on the training split.
         valid: view on the validation split.
         statistics: of the training split.
         config: how to train.
-        seed: of everything random.
+        settings: of the model, where they differ from its defaults.
+        seed: of initial weights, batch order, masks and dropout.
     """
 
-    name: str
-    settings: dict[str, Any]
+    model: str
     schema: Schema
     train: Corpus
     valid: Corpus
     statistics: Statistics
-    config: TrainingConfig
-    seed: int
+    config: TrainingConfig = field(default_factory=TrainingConfig)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        corpus: Corpus,
+        model: str,
+        config: TrainingConfig | None = None,
+        settings: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        *,
+        target: str | None = None,
+        statistics: Statistics | None = None,
+    ) -> Recipe:
+        """Return the recipe that trains a model on the splits ``train`` and ``valid`` of a corpus.
+
+        Args:
+            corpus: with both splits; a test split is not looked at.
+            model: name of a registered model.
+            config: how to train.
+            settings: of the model, where they differ from its defaults.
+            seed: of everything random.
+            target: what is predicted; ``None`` = the corpus's first target.
+            statistics: of the training split; computed if not given.
+        """
+        train, valid = corpus.only("train"), corpus.only("valid")
+        statistics = statistics or fit_statistics(train)
+        return cls(model, corpus.schema(target), train, valid, statistics, config or TrainingConfig(), settings or {}, seed)
 
     def identity(self) -> Identity:
-        """The recipe as flat JSON values by dotted names, with every setting of the model."""
+        """Return the recipe as flat JSON values by dotted names, with every setting of the model."""
+        config = configure(self.model, **self.settings)
         nested = {
-            "model": {"name": self.name, **asdict(configure(self.name, **self.settings))},
+            "model": {"name": self.model, **asdict(config)},
             "training": self.config.result_settings(),
             "seed": self.seed,
             "made": {
                 "device": pick_device(self.config.device).type,
                 "torch": torch.__version__,
                 "numpy": np.__version__,
-                "code": code_digest(),
+                "code": self.code(config),
             },
             "schema": self.schema.to_json(),
             "data": {
@@ -70,10 +99,22 @@ class Recipe:
         flat: Identity = json.loads(json.dumps(dict(_flat("", nested))))  # tuples become lists
         return flat
 
+    def code(self, config: Config) -> str:
+        """Return the hash of the code that this run executes: the loop, this model, its wrappers and this missing pattern."""
+        modules = ["lacuna.training.fit", model_class(self.model).__module__, type(self.config.pattern).__module__]
+        wrappers = [wrapper.__module__ for wrapper in wrappers_of(config)]
+        unused = [module for module in WRAPPER_MODULES if module not in wrappers]
+        return code_digest([*modules, *wrappers], leave_out=unused)
+
 
 def run_key(recipe: Recipe) -> str:
     """Short hash of a run's identity: another setting, seed or corpus has another key, and so another folder."""
     return hashlib.sha256(json.dumps(recipe.identity(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def run_folder(checkpoints: Path, recipe: Recipe) -> Path:
+    """Return the folder of a run among all runs; variants with equal settings share it, whatever command trains them."""
+    return checkpoints / recipe.model / f"seed-{recipe.seed}-{run_key(recipe)}"
 
 
 def differences(stored: Identity, here: Identity) -> list[str]:
@@ -101,25 +142,6 @@ def corpus_digest(corpus: Corpus, schema: Schema) -> str:
             rows = frame_rows(frames.start, frames.count)
             parts += [frames.count, *(part[rows] for part in (frames.values, frames.observed, frames.tokens) if part is not None)]
     return _digest(*parts)
-
-
-def digest_of_code(package: Path) -> str:
-    """Hash of the modules that a result of training depends on: a change to them is another run.
-
-    Args:
-        package: folder of Lacuna's source.
-    """
-    files = [package / f"corpus/{name}.py" for name in ("batch", "corpus", "statistics", "tensors")]
-    files += [f for room in ("models", "missing", "training") for f in sorted((package / room).rglob("*.py"))]
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
-
-
-_CODE = digest_of_code(Path(lacuna.__file__).parent)
-
-
-def code_digest() -> str:
-    """:func:`digest_of_code` of this process: of the files as they were when it began, whoever edits them while it runs."""
-    return _CODE
 
 
 def _digest(*arrays: Any) -> str:

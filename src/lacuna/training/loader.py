@@ -14,7 +14,7 @@ from lacuna.corpus.batch import Batch, collate, ids_at
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
-from lacuna.corpus.tensors import blocks
+from lacuna.corpus.storage.tensors import blocks
 
 SMALL = 24 << 20  # bytes; what is kept counts against the promise that memory is flat in the size of the corpus
 

@@ -22,11 +22,11 @@ from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
 from lacuna.errors import DataError
 from lacuna.models import Recognizer, build
-from lacuna.training.label import check_label
+from lacuna.training.variant import check_variant
 
 MANIFEST, INDEX = "recognizer.json", "recognizers.json"
 VERSION = 2
-READABLE = (1, VERSION)  # 1 had no labels: there the registered name stands for it
+READABLE = (1, VERSION)  # 1 had no variants: there the registered name stands for it
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ class TrainedRecognizer:
         selection: how its weights were chosen.
         dialogues: (D,) uint64 sorted keys of the dialogues of training and validation; it is never scored on one of them.
         data: digest of the training corpus on disk, empty if it was in memory.
-        label: what it is called in tables, figures and folders, for several variants of one model side by side; by default
-            its registered name. ``dataclasses.replace(trained, label=...)`` gives it another.
+        variant: what it is called in tables, figures and folders, for several variants of one model side by side; by default
+            its registered name. ``dataclasses.replace(trained, variant=...)`` gives it another.
 
     Raises:
-        DataError: the label is not safe in a path.
-        ConfigError: the label is the registered name of another model.
+        DataError: the variant is not safe in a path.
+        ConfigError: the variant is the registered name of another model.
     """
 
     name: str
@@ -93,10 +93,10 @@ class TrainedRecognizer:
     selection: Selection
     dialogues: NDArray[np.uint64] = field(default_factory=_nothing)
     data: str = ""
-    label: str = ""
+    variant: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "label", check_label(self.label, self.name))
+        object.__setattr__(self, "variant", check_variant(self.variant, self.name))
 
     @property
     def schema(self) -> Schema:
@@ -116,7 +116,7 @@ class TrainedRecognizer:
             code = int(np.unique(corpus.utterances.dialogue)[int(np.argmax(seen))])
             first = corpus.utterances.dialogue_names[code].as_py()
             raise DataError(
-                f"'{self.label}' (seed {self.seed}) was trained on what it is to be scored on",
+                f"'{self.variant}' (seed {self.seed}) was trained on what it is to be scored on",
                 corpus=corpus.name,
                 expected="no dialogue of training or validation",
                 found=f"{int(seen.sum())} of {len(seen)} dialogues, first '{first}'",
@@ -141,7 +141,7 @@ def save_recognizer(trained: TrainedRecognizer, folder: Path) -> Path:
     manifest = {
         "format": VERSION,
         "name": trained.name,
-        "label": trained.label,
+        "variant": trained.variant,
         "seed": trained.seed,
         "corpus": trained.corpus,
         "data": trained.data,
@@ -180,7 +180,7 @@ def load_recognizer(folder: Path) -> TrainedRecognizer:
             selection=Selection(**manifest["selection"]),
             dialogues=tensors["dialogues"].numpy().view(np.uint64),
             data=manifest["data"],
-            label=manifest.get("label", ""),
+            variant=manifest.get("variant", manifest.get("label", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         found = f"{type(error).__name__}: {error}"
@@ -197,7 +197,7 @@ def save_recognizers(recognizers: Sequence[TrainedRecognizer], folder: Path) -> 
     Until the index is replaced, the ones that were there before are untouched; afterwards they are swept away.
 
     Args:
-        recognizers: what to write; no label and seed twice.
+        recognizers: what to write; no variant and seed twice.
         folder: made if needed.
 
     Returns:
@@ -206,15 +206,15 @@ def save_recognizers(recognizers: Sequence[TrainedRecognizer], folder: Path) -> 
     Raises:
         DataError: two of them could not be told apart.
     """
-    keys = [(trained.label, trained.seed) for trained in recognizers]
+    keys = [(trained.variant, trained.seed) for trained in recognizers]
     if twice := [key for key in keys if keys.count(key) > 1]:
-        raise DataError(f"two recognisers are called '{twice[0][0]}', seed {twice[0][1]}", hint="give each variant a label")
+        raise DataError(f"two recognisers are called '{twice[0][0]}', seed {twice[0][1]}", hint="give each variant a variant")
     names = []
     for trained in recognizers:
         with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=_made(folder)) as scratch:
             save_recognizer(trained, Path(scratch))
             digest = sha256(Path(scratch) / MANIFEST)[:12]
-            names.append(f"{trained.label}/seed-{trained.seed}-{digest}")
+            names.append(f"{trained.variant}/seed-{trained.seed}-{digest}")
             target = folder / names[-1]
             if not (target / MANIFEST).is_file():
                 shutil.rmtree(target, ignore_errors=True)

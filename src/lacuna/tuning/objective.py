@@ -17,7 +17,7 @@ from lacuna.corpus import Corpus, open_corpus, save_corpus
 from lacuna.corpus.schema import SPLITS, Schema
 from lacuna.corpus.statistics import Statistics, fit_statistics
 from lacuna.errors import DataError
-from lacuna.evaluation.curves import auilc
+from lacuna.metrics.curves import auilc
 from lacuna.missing import Layout, MaskPlan, derive_seed
 from lacuna.training import Loader, TrainedRecognizer, fit
 from lacuna.training.device import autocast, own_random_state, pick_device, reproducible
@@ -108,20 +108,10 @@ def value_of(
     settings, train_config = {**config.settings, **settings}, training_config({**config.training, **training})
     values, metrics, epochs, seconds = [], [], [], 0.0
     for number, seed in enumerate(config.seeds):
-        recipe = Recipe(config.model, settings, data.schema, data.train, data.valid, data.statistics, train_config, seed)
+        parts = data.schema, data.train, data.valid, data.statistics
+        recipe = Recipe(config.model, *parts, train_config, settings, seed)
         own = None if folder is None else folder / f"seed-{seed}-{run_key(recipe)}"
-        fitted = fit(
-            config.model,
-            data.schema,
-            data.train,
-            data.valid,
-            data.statistics,
-            train_config,
-            seed=seed,
-            folder=own,
-            settings=settings,
-            watch=watch if number == 0 else None,
-        )
+        fitted = fit(recipe, own, watch=watch if number == 0 else None)
         values.append(area(fitted.trained, data, config))
         metrics.append(fitted.trained.selection.value)
         epochs.append(fitted.trained.selection.epochs)

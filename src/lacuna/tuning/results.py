@@ -49,7 +49,7 @@ class StudyFacts:
         metric: the selection metric.
         config: what was searched, and how it was judged.
         best: the best trial.
-        start: value of the label's own settings, if that trial was completed.
+        start: value of the variant's own settings, if that trial was completed.
         codes: how many states of the code the trials were run with.
     """
 

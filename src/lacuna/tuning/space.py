@@ -30,7 +30,7 @@ class Searched:
         settings: of the model, those that are not searched.
         training: likewise, of training.
         space: by parameter: a setting of the model, or one of training behind ``training.``.
-        start: the label's own values, from which the study starts.
+        start: the variant's own values, from which the study starts.
     """
 
     settings: dict[str, Any]
@@ -50,10 +50,10 @@ def search(
 
     Args:
         model: a registered model.
-        settings: of the label, where they differ from the defaults.
-        training: training settings of the label, a pattern by name or as ``{name, settings}``.
+        settings: of the variant, where they differ from the defaults.
+        training: training settings of the variant, a pattern by name or as ``{name, settings}``.
         changed: by setting of the model, what is searched instead: a span or choice; a value = fixed at it; ``None`` = not
-            searched, it stays what the label says.
+            searched, it stays what the variant says.
         changed_training: likewise, of training.
 
     Raises:
@@ -77,7 +77,7 @@ def search(
             _try(model, settings, training, name, end)
         if not dim.holds(start[name]):
             raise ConfigError(
-                f"the study of '{model}' cannot start from the label's own {name} = {start[name]!r}: it is searched in {dim}\n"
+                f"the study of '{model}' cannot start from the variant's own {name} = {start[name]!r}: it is searched in {dim}\n"
                 f"  do: widen it or fix it in {_where(name)}, e.g. {name.removeprefix(PREFIX)}: {start[name]!r}"
             )
     for name in {*settings} & {*own}:

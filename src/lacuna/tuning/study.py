@@ -27,12 +27,12 @@ class StudyConfig:
     """What a study does.
 
     Attributes:
-        label: what is tuned, as tables call it.
+        variant: what is tuned, as tables call it.
         model: which registered model that is.
         settings: of the model, those that are not searched.
         training: training settings that are not searched, as plain values.
         space: by parameter, see :class:`lacuna.tuning.space.Searched`.
-        start: the label's own values; the first trial, never pruned.
+        start: the variant's own values; the first trial, never pruned.
         target: of the corpus; ``None`` = its first.
         trials: so many are brought to an end, pruned ones included.
         workers: processes of this command.
@@ -51,7 +51,7 @@ class StudyConfig:
         ConfigError: a value is out of bounds.
     """
 
-    label: str
+    variant: str
     model: str
     settings: dict[str, Any]
     training: dict[str, Any]

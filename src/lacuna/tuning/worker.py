@@ -20,7 +20,8 @@ from optuna.storages._heartbeat import get_heartbeat_thread
 from optuna.trial import TrialState
 
 from lacuna.errors import LacunaError, TrainingError
-from lacuna.training.identity import code_digest
+from lacuna.models import model_class
+from lacuna.source import code_digest
 from lacuna.training.selection import metric_name
 from lacuna.tuning.objective import Data, get_corpus, value_of, watcher
 from lacuna.tuning.owners import Owner, claiming, owning
@@ -64,7 +65,7 @@ def _next(study: optuna.Study, config: StudyConfig, place: Place, owner: Owner) 
 def run_trial(study: optuna.Study, trial: optuna.Trial, config: StudyConfig, data: Data, place: Place) -> None:
     """Bring a trial to its end: completed, pruned, or failed with a reason."""
     scratch = place.folder / "trials" / str(root_of(trial))  # another attempt goes on from the checkpoint of the one that died
-    trial.set_user_attr("code", code_digest())
+    trial.set_user_attr("code", code_digest(["lacuna.training.fit", model_class(config.model).__module__]))
     with get_heartbeat_thread(trial._trial_id, study._storage):
         try:
             value, facts = value_of(config, data, trial.params, scratch, watcher(trial, metric_name(data.schema.target)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lacuna.corpus.assemble import Channel
 from lacuna.corpus.importers.sources import Zeros, many, read_npy, read_npz
-from lacuna.corpus.tensors import map_tensors
+from lacuna.corpus.storage.tensors import map_tensors
 from lacuna.errors import DataError
 
 

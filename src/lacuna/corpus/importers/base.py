@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from lacuna.corpus.corpus import Corpus
-from lacuna.corpus.format import MANIFEST, open_corpus
 from lacuna.corpus.schema import check_name
+from lacuna.corpus.storage.format import MANIFEST, open_corpus
 from lacuna.errors import ConfigError, DataError, LacunaError
 from lacuna.registry import Registry, check_settings
 

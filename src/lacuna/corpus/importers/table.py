@@ -75,7 +75,7 @@ class TableOptions(Options):
 @register(
     "table", reads="your own corpus: a folder with utterances.csv (or .parquet) and one .npy, .npz or .safetensors a modality"
 )
-class Table(Importer[TableOptions]):
+class TableImporter(Importer[TableOptions]):
     """See the module."""
 
     Options = TableOptions

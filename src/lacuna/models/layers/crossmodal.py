@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lacuna.models.layers.positions import sinusoids
 
 
-class Reading(nn.Module):
+class CrossModalReading(nn.Module):
     """A sequence that reads another one, or itself: a transformer layer with the norms before.
 
     There is one learned key more than tokens, so that nobody reads nothing, and a single token can also be left unread.
@@ -58,9 +58,11 @@ class CrossModalFusion(nn.Module):
         m = len(dims)
         self.project = nn.ModuleList(nn.Sequential(nn.Linear(dim, width), nn.LayerNorm(width)) for dim in dims)
         self.pairs = [(target, source) for target in range(m) for source in range(m) if source != target]
-        self.cross = nn.ModuleList(nn.ModuleList(Reading(width, heads, dropout) for _ in range(layers)) for _ in self.pairs)
+        self.cross = nn.ModuleList(
+            nn.ModuleList(CrossModalReading(width, heads, dropout) for _ in range(layers)) for _ in self.pairs
+        )
         inner = width * max(1, m - 1)
-        self.memory = nn.ModuleList(nn.ModuleList(Reading(inner, heads, dropout) for _ in range(memory)) for _ in dims)
+        self.memory = nn.ModuleList(nn.ModuleList(CrossModalReading(inner, heads, dropout) for _ in range(memory)) for _ in dims)
         self.norm = nn.ModuleList(nn.LayerNorm(inner) for _ in dims)
         self.width = m * inner  # of the vector
 

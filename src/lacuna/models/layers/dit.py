@@ -109,7 +109,7 @@ class Denoiser(nn.Module):
         return clean
 
 
-class Condition(nn.Module):
+class Conditioning(nn.Module):
     """What is observed, in one vector, for any subset of modalities: the mean of each one's tokens over time, and who is there.
 
     Args:

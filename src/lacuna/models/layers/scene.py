@@ -13,7 +13,7 @@ from lacuna.models.layers.spectrum import Spectrum
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class DialogueGraphs:
     """A batch as the denoisers see it; padded to the longest dialogue.
 
     Attributes:
@@ -32,7 +32,7 @@ class Scene:
     graphs: list[Tensor]
     state: Tensor
 
-    def twice(self) -> Scene:
+    def twice(self) -> DialogueGraphs:
         """Every dialogue a second time, after all the others."""
         structure, spectrum = self.structure, self.structure.spectrum
         both = Structure(
@@ -41,7 +41,7 @@ class Scene:
             _twice(structure.lengths),
         )
         graphs = [_twice(g) for g in self.graphs]
-        return Scene(self.dialogues, _twice(self.signal), _twice(self.here), both, graphs, _twice(self.state))
+        return DialogueGraphs(self.dialogues, _twice(self.signal), _twice(self.here), both, graphs, _twice(self.state))
 
 
 def _twice(x: Tensor) -> Tensor:

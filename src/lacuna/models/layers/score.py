@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from lacuna.models.layers.crossmodal import Reading
+from lacuna.models.layers.crossmodal import CrossModalReading
 from lacuna.models.layers.positions import sinusoids
 from lacuna.models.layers.tokens import Seen
 
@@ -43,7 +43,7 @@ class ScoreNetwork(nn.Module):
         self.others = nn.ModuleList(nn.Linear(width, hidden) for width in widths)
         self.register_buffer("frequency", torch.logspace(-0.5, 1.5, hidden // 2), persistent=False)
         self.time = nn.Sequential(nn.Linear(2 * (hidden // 2), hidden), nn.SiLU(), nn.Linear(hidden, hidden))
-        self.blocks = nn.ModuleList(Reading(hidden, heads, 0.0) for _ in range(blocks))
+        self.blocks = nn.ModuleList(CrossModalReading(hidden, heads, 0.0) for _ in range(blocks))
         self.told = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(blocks))
         self.leave = nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, inside))
 

@@ -18,7 +18,7 @@ from lacuna.evaluation import (
     sweep_ceilings,
     tabulate,
 )
-from lacuna.evaluation.bundle import Tables
+from lacuna.evaluation.report_tables import Tables
 from lacuna.pipelines.checks import check_same_corpus
 from lacuna.pipelines.parameters import Evaluate
 from lacuna.training import TrainedRecognizer
@@ -86,12 +86,12 @@ def brief_results(
             with the same rates and mask seeds. Otherwise its numbers cannot be compared, and none is chosen.
 
     Returns:
-        The metrics of :func:`lacuna.evaluation.brief`, the main metric by missing rate, and the learning curves.
+        The metrics of :func:`lacuna.evaluation.key_figures`, the main metric by missing rate, and the learning curves.
     """
     metric = primary(recognizers[0].schema.target)
     values: dict[str, list[float]] = {}
     for trained in recognizers:
-        values.setdefault(trained.label, []).append(trained.selection.value)
+        values.setdefault(trained.variant, []).append(trained.selection.value)
     judged = {tuple(str(trained.selection.training.get(name)) for name in SELECTED_UNDER) for trained in recognizers}
     chosen = max(values, key=lambda label: sum(values[label]) / len(values[label])) if len(judged) == 1 else None
     return brief(summary, areas, metric, chosen), robustness_table(summary, metric), learning_table(history)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from lacuna.corpus import SPLITS, Corpus
-from lacuna.corpus.duet import generate, preset
 from lacuna.corpus.importers import import_corpus
 from lacuna.corpus.splits import carve_valid, fold
 from lacuna.pipelines.parameters import Ingest
+from lacuna.synthetic.duet import generate, preset
 
 
 def read_source(ingest: Ingest) -> Corpus:

@@ -10,19 +10,19 @@ import numpy as np
 import pandas as pd
 
 from lacuna.corpus import Corpus
-from lacuna.corpus.duet import generate
-from lacuna.corpus.duet.generate import settings_of
 from lacuna.corpus.importers import import_corpus
-from lacuna.corpus.shift import PARTS, Repartition, mapped, only_part, repartition, repartitioned
 from lacuna.errors import DataError
 from lacuna.evaluation import primary
-from lacuna.evaluation.ood import ShiftConfig, ShiftTest, score_shifts
-from lacuna.models.parts.causal import Causal
+from lacuna.evaluation.shift.score import ShiftConfig, ShiftTest, score_shifts
+from lacuna.models.wrappers.causal import Causal
 from lacuna.pipelines.checks import check_same_corpus
 from lacuna.pipelines.ood.parameters import Ood
 from lacuna.pipelines.parameters import Train
 from lacuna.reporting import ModelFacts, run_facts
-from lacuna.reporting.ood import OodReport
+from lacuna.reporting.shift.facts import OodReport
+from lacuna.shift import PARTS, Repartition, mapped, only_part, repartition, repartitioned
+from lacuna.synthetic.duet import generate
+from lacuna.synthetic.duet.generate import settings_of
 from lacuna.training import TrainedRecognizer
 from lacuna.training.device import pick_device, reproducible
 
@@ -79,7 +79,7 @@ def score_tests(test: Corpus, development: Corpus, recognizers: list[TrainedReco
         ood: the tests and the protocol.
 
     Returns:
-        The tables of :class:`lacuna.evaluation.ood.ShiftTables`, and what each test is.
+        The tables of :class:`lacuna.evaluation.shift.score.ShiftTables`, and what each test is.
     """
     check_same_corpus(recognizers, test.digest or "", test.name)
     schema, protocol = recognizers[0].schema, ood.evaluate.config()
@@ -152,7 +152,7 @@ def compose_ood_report(
 ) -> OodReport:
     """All tables with the facts that a reader needs to trust or repeat them."""
     check_same_corpus(recognizers, corpus_facts["digest"], corpus_facts["name"])
-    expected = list(dict.fromkeys(r.label for r in recognizers))
+    expected = list(dict.fromkeys(r.variant for r in recognizers))
     found = list(dict.fromkeys(tables["summary"]["model"]))
     if found != expected:
         raise DataError(
@@ -162,7 +162,7 @@ def compose_ood_report(
             found=", ".join(found),
             hint="run the whole pipeline: kedro run --pipelines ood",
         )
-    by_label = {label: [r for r in recognizers if r.label == label] for label in expected}
+    by_label = {label: [r for r in recognizers if r.variant == label] for label in expected}
     return OodReport(
         facts=run_facts(recognizers, corpus_facts, parameters, level=ood.evaluate.level, resamples=ood.evaluate.replicates),
         primary=primary(recognizers[0].schema.target),

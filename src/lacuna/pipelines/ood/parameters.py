@@ -10,11 +10,11 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from lacuna.pipelines.parameters import Evaluate, Parameters, Seed, _told
 
 if TYPE_CHECKING:
-    from lacuna.corpus.shift import Corruption, RepartitionConfig
+    from lacuna.shift import Corruption, RepartitionConfig
 
 
 class Shares(Parameters):
-    """How the corpus is dealt; the meaning of each is told by :class:`lacuna.corpus.shift.RepartitionConfig`."""
+    """How the corpus is dealt; the meaning of each is told by :class:`lacuna.shift.RepartitionConfig`."""
 
     kind: Literal["association", "labels", "groups", "random"] = "association"
     unit: Literal["dialogue", "utterance"] = "dialogue"
@@ -41,7 +41,7 @@ class Shares(Parameters):
         Raises:
             ConfigError: they do not go together.
         """
-        from lacuna.corpus.shift import RepartitionConfig
+        from lacuna.shift import RepartitionConfig
 
         return RepartitionConfig(**self.model_dump())
 
@@ -59,7 +59,7 @@ class Compared(Parameters):
     steps: NonNegativeInt | None = None
 
     def changes(self) -> dict[str, Any]:
-        """Settings of the library's :class:`~lacuna.corpus.shift.RepartitionConfig` that are named here."""
+        """Settings of the library's :class:`~lacuna.shift.RepartitionConfig` that are named here."""
         given = self.model_dump(exclude_unset=True)
         return {name: value for name, value in given.items() if name == "size" or value is not None}
 
@@ -82,7 +82,7 @@ class Corrupted(Parameters):
         Raises:
             ConfigError: unknown, or its severity is out of bounds.
         """
-        from lacuna.corpus.shift import corruption
+        from lacuna.shift import corruption
 
         return corruption(self.name, severity=self.severity, modalities=tuple(self.modalities))
 

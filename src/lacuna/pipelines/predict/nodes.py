@@ -7,8 +7,8 @@ import logging
 import pandas as pd
 
 from lacuna.corpus import Corpus, open_corpus
-from lacuna.corpus.format import MANIFEST
 from lacuna.corpus.importers import import_corpus
+from lacuna.corpus.storage.format import MANIFEST
 from lacuna.errors import ConfigError
 from lacuna.evaluation import predict as answer
 from lacuna.pipelines.parameters import BEST, Predict
@@ -32,7 +32,7 @@ def label_corpus(recognizers: list[TrainedRecognizer], predict: Predict) -> pd.D
     trained = _choose(recognizers, predict.model)
     corpus.require(trained.schema)
     if unknown := [m.name for m in corpus.modalities if m.name not in trained.schema.dims]:
-        logger.warning("%s does not know %s: not looked at", trained.label, ", ".join(unknown))
+        logger.warning("%s does not know %s: not looked at", trained.variant, ", ".join(unknown))
     if absent := [name for name in trained.schema.dims if name not in corpus.frames]:
         logger.info("absent from the whole corpus: %s", ", ".join(absent))
     with reproducible(predict.threads):
@@ -43,7 +43,7 @@ def label_corpus(recognizers: list[TrainedRecognizer], predict: Predict) -> pd.D
     table.insert(2, "turn", corpus.utterances.turn)
     names = predictions.modalities
     table["absent"] = ["+".join(n for n, there in zip(names, row, strict=True) if not there) for row in predictions.available]
-    return table.drop(columns=[f"has_{n}" for n in names]).assign(model=trained.label, seed=trained.seed)
+    return table.drop(columns=[f"has_{n}" for n in names]).assign(model=trained.variant, seed=trained.seed)
 
 
 def _read(predict: Predict) -> Corpus:
@@ -52,10 +52,10 @@ def _read(predict: Predict) -> Corpus:
     return import_corpus(predict.path, importer=predict.importer, **predict.options)
 
 
-def _choose(recognizers: list[TrainedRecognizer], label: str) -> TrainedRecognizer:
-    """The best on validation, of all or of those with one label."""
-    among = [r for r in recognizers if label in (BEST, r.label)]
+def _choose(recognizers: list[TrainedRecognizer], variant: str) -> TrainedRecognizer:
+    """The best on validation, of all or of those with one variant."""
+    among = [r for r in recognizers if variant in (BEST, r.variant)]
     if not among:
-        known = ", ".join(dict.fromkeys(r.label for r in recognizers))
-        raise ConfigError(f"predict.model: there is no trained '{label}'; trained are: {known}; or '{BEST}'")
+        known = ", ".join(dict.fromkeys(r.variant for r in recognizers))
+        raise ConfigError(f"predict.model: there is no trained '{variant}'; trained are: {known}; or '{BEST}'")
     return max(among, key=lambda r: r.selection.value)

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from lacuna.corpus import Corpus
 from lacuna.corpus.statistics import Statistics
 from lacuna.pipelines.checks import check_statistics
-from lacuna.pipelines.parameters import Models, Train, check_labels, training_config
-from lacuna.training import TrainedRecognizer
-from lacuna.training.identity import Recipe
-from lacuna.training.runs import fit_among
+from lacuna.pipelines.parameters import Models, Train, check_variants, training_config
+from lacuna.training import Recipe, TrainedRecognizer, fit, run_folder
 
 logger = logging.getLogger(__name__)
 
@@ -29,25 +27,24 @@ def train_recognizers(
     Args:
         corpus: the splits ``train`` and ``valid``, and no other.
         statistics: of the training split.
-        train: labels of the models, seeds, and the training settings of all of them.
-        models: by label, which model it is, with settings.
+        train: variants of the models, seeds, and the training settings of all of them.
+        models: by variant, which model it is, with settings.
 
     Returns:
-        The recognisers, and a row an epoch: model (its label), seed, epoch, losses, the validation metric.
+        The recognisers, and a row an epoch: model (its variant), seed, epoch, losses, the validation metric.
     """
-    check_labels(train, models)
-    schema, learn, choose = corpus.schema(train.target), corpus.only("train"), corpus.only("valid")
+    check_variants(train, models)
     standard = Statistics.from_tensors(statistics)
     check_statistics(standard, corpus)
     trained, histories = [], []
-    for label in train.models:
-        own = models.of(label)
+    for variant in train.models:
+        own = models.of(variant)
         config = training_config(train.training | own.training)
         for seed in train.seeds:
-            recipe = Recipe(own.model, own.settings, schema, learn, choose, standard, config, seed)
-            fitted = fit_among(train.checkpoints, recipe, label)
+            recipe = Recipe.of(corpus, own.model, config, own.settings, seed, target=train.target, statistics=standard)
+            fitted = fit(recipe, run_folder(train.checkpoints, recipe), variant=variant)
             chosen = fitted.trained.selection
-            logger.info("%s, seed %d: valid %s %.3f at epoch %d", label, seed, chosen.metric, chosen.value, chosen.epoch)
+            logger.info("%s, seed %d: valid %s %.3f at epoch %d", variant, seed, chosen.metric, chosen.value, chosen.epoch)
             trained.append(fitted.trained)
-            histories.append(pd.DataFrame(fitted.history).assign(model=label, seed=seed))
+            histories.append(pd.DataFrame(fitted.history).assign(model=variant, seed=seed))
     return trained, pd.concat(histories, ignore_index=True)

@@ -25,9 +25,9 @@ def run_trials(
     Args:
         corpus: the splits ``train`` and ``valid``, and no other.
         statistics: of the training split.
-        train: the training settings of all labels, and the target.
-        models: by label, which model it is, with settings.
-        tune: which label is tuned, and how.
+        train: the training settings of all variants, and the target.
+        models: by variant, which model it is, with settings.
+        tune: which variant is tuned, and how.
 
     Returns:
         What a page tells of the study, and its trials, one row each.
@@ -50,13 +50,13 @@ def draw_study(page: StudyPage) -> tuple[go.Figure, go.Figure, go.Figure]:
 
 
 def take_up(page: StudyPage, train: Train, models: Models, tune: Tune) -> TunedEnvironment:
-    """The best settings as an environment of Kedro's, in which the label as it was and as it was found stand side by side."""
-    facts, own = page.facts, models.of(tune.label)
+    """The best settings as an environment of Kedro's, in which the variant as it was and as it was found stand side by side."""
+    facts, own = page.facts, models.of(tune.variant)
     own_value = "not completed" if facts.start is None else f"{facts.start:.4f}"
     finished = int(page.trials["state"].isin(["complete", "pruned"]).sum())
     return TunedEnvironment(
-        label=f"{tune.label}_tuned",
-        of=tune.label,
+        variant=f"{tune.variant}_tuned",
+        of=tune.variant,
         model=own.model,
         settings={**facts.config.settings, **facts.best.settings},
         training={**own.training, **_fixed(tune), **facts.best.training},
@@ -65,7 +65,7 @@ def take_up(page: StudyPage, train: Train, models: Models, tune: Tune) -> TunedE
         checkpoints=train.checkpoints.as_posix(),
         source=tune.environment,
         told=f"study {facts.name}, {finished} finished trials, best trial {facts.best.number}: "
-        f"{facts.best.value:.4f} on validation (the label's own settings: {own_value})",
+        f"{facts.best.value:.4f} on validation (the variant's own settings: {own_value})",
     )
 
 

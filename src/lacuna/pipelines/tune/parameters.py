@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from lacuna.pipelines.parameters import Listed, Models, Parameters, PatternSpec, Rate, Seed, Train
+from lacuna.pipelines.parameters import Listed, Models, Parameters, PatternParameters, Rate, Seed, Train
 
 if TYPE_CHECKING:
     from lacuna.tuning import Place, StudyConfig
@@ -34,15 +34,15 @@ class TuneSpace(Parameters):
 
 
 class Tune(Parameters):
-    """Which label is tuned, how long, and where the study lives."""
+    """Which variant is tuned, how long, and where the study lives."""
 
-    label: str
+    variant: str
     name: str | None = None
     trials: PositiveInt = 40
     workers: PositiveInt = 2
     seed: Seed = 0
     seeds: Annotated[list[Seed], Field(min_length=1), Listed] = Field(default=[0])
-    pattern: str | PatternSpec | None = None
+    pattern: str | PatternParameters | None = None
     rates: Annotated[list[Rate], Field(min_length=2), Listed]
     mask_seeds: Annotated[list[Seed], Field(min_length=1), Listed] = Field(default=[0])
     pruner: Literal["median", "none"] = "median"
@@ -60,7 +60,7 @@ class Tune(Parameters):
     @property
     def study_name(self) -> str:
         """How the study is called."""
-        return self.name or self.label
+        return self.name or self.variant
 
     def place(self) -> Place:
         """Where it lives.
@@ -76,26 +76,26 @@ class Tune(Parameters):
 
 
 def study_config(tune: Tune, train: Train, models: Models) -> StudyConfig:
-    """The study of a label: what it says itself, what is common, and what is searched.
+    """The study of a variant: what it says itself, what is common, and what is searched.
 
     Raises:
-        ConfigError: an unknown label, or a search space that does not fit it.
+        ConfigError: an unknown variant, or a search space that does not fit it.
     """
     from lacuna.errors import ConfigError
     from lacuna.models import list_models
     from lacuna.tuning import StudyConfig, search
     from lacuna.tuning.space import dimension
 
-    if tune.label not in models.labels and tune.label not in list_models():
-        known = ", ".join(dict.fromkeys([*models.labels, *list_models()]))
-        raise ConfigError(f"tune.label: '{tune.label}' is neither a label nor a registered model\n  known: {known}")
+    if tune.variant not in models.variants and tune.variant not in list_models():
+        known = ", ".join(dict.fromkeys([*models.variants, *list_models()]))
+        raise ConfigError(f"tune.variant: '{tune.variant}' is neither a variant nor a registered model\n  known: {known}")
     tune.place()
-    own = models.of(tune.label)
+    own = models.of(tune.variant)
     changed = [{name: dimension(v) for name, v in part.items()} for part in (tune.space.settings, tune.space.training)]
     found = search(own.model, own.settings, {**train.training, **own.training}, *changed)
-    pattern = tune.pattern.model_dump() if isinstance(tune.pattern, PatternSpec) else tune.pattern
+    pattern = tune.pattern.model_dump() if isinstance(tune.pattern, PatternParameters) else tune.pattern
     return StudyConfig(
-        label=tune.label,
+        variant=tune.variant,
         model=own.model,
         settings=found.settings,
         training=found.training,

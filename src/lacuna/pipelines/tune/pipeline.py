@@ -1,4 +1,4 @@
-"""``kedro run --pipelines tune``: a study of one label, a page about it, and an environment that takes its best settings up."""
+"""``kedro run --pipelines tune``: a study of one variant, a page about it, and an environment that takes its best settings up."""
 
 from kedro.pipeline import Node, Pipeline
 

@@ -1,0 +1,1 @@
+"""Recovery quality: which values are compared, and the tables made of the comparison."""

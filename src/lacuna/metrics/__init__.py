@@ -1,0 +1,1 @@
+"""Metrics as pure functions of additive counts, used by training and evaluation alike."""

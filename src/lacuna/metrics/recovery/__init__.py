@@ -1,0 +1,1 @@
+"""Metrics of recovered values against the true ones."""

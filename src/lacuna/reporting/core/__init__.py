@@ -1,0 +1,1 @@
+"""What all reports share: style, tables, number formats, the HTML frame."""

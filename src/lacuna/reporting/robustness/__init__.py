@@ -1,0 +1,1 @@
+"""The robustness report: scores by missing rate."""

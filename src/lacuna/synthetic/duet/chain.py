@@ -1,0 +1,129 @@
+r"""The two emotions as a hidden chain: forward-backward over the K*K pairs, many dialogues at once.
+
+The state is written from the side of whoever speaks, [other, own]: at a turn only the speaker's own emotion moves, so a step
+costs K^3 and not K^4, and where the floor passes from one to the other the two axes change places.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacuna.errors import DataError
+from lacuna.synthetic.duet.warp import Array
+
+_BLOCK = 512  # dialogues at a time; their forward messages stay small
+
+
+@dataclass(frozen=True, eq=False)
+class Turns:
+    """Where N utterances stand in their dialogues, checked for what the chain needs.
+
+    Attributes:
+        first: (D,) int64 row of each dialogue's first turn.
+        length: (D,) int64 turns of each dialogue.
+        passes: (N,) bool, the floor has passed to the other since the turn before.
+    """
+
+    first: NDArray[np.int64]
+    length: NDArray[np.int64]
+    passes: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, dialogue: NDArray[np.int64], turn: NDArray[np.int64], speaker: NDArray[np.int64]) -> Turns:
+        """Read the order of utterances that stand dialogue by dialogue.
+
+        Args:
+            dialogue: (N,) int64 codes, the turns of a dialogue next to each other.
+            turn: (N,) int64, 0, 1, 2, ... in each dialogue.
+            speaker: (N,) int64 codes, at most two in a dialogue.
+
+        Raises:
+            DataError: a dialogue lacks its beginning or a turn in its middle, comes in pieces, or has a third speaker.
+        """
+        rows = np.arange(len(dialogue))
+        opens = np.ones(len(dialogue), bool)
+        opens[1:] = dialogue[1:] != dialogue[:-1]
+        first = np.flatnonzero(opens)
+        begin = first[np.cumsum(opens) - 1]  # (N,) row of the dialogue's first turn
+        if (wrong := np.flatnonzero(turn != rows - begin)).size:
+            raise DataError(
+                "the ceiling with context needs whole dialogues, turn by turn",
+                expected=f"turn {rows[wrong[0]] - begin[wrong[0]]} in row {wrong[0]}",
+                found=int(turn[wrong[0]]),
+                hint="keep the dialogues whole, or ask without context",
+            )
+        if len(np.unique(dialogue[first])) != len(first):
+            raise DataError("the turns of a dialogue must stand next to each other", hint="sort by dialogue and turn")
+        passes = ~opens
+        passes[1:] &= speaker[1:] != speaker[:-1]
+        side = np.cumsum(passes)
+        side = (side - side[begin]) % 2  # (N,) the first to speak is 0, whoever takes over from them 1
+        for value in (0, 1):
+            own = np.flatnonzero(side == value)
+            third = (dialogue[own[1:]] == dialogue[own[:-1]]) & (speaker[own[1:]] != speaker[own[:-1]])
+            if third.any():
+                found = f"a third in row {own[1:][third][0]}"
+                raise DataError("a dialogue of duet has two speakers", expected="at most two", found=found)
+        return cls(first, np.diff(np.append(first, len(rows))), passes)
+
+
+def smooth(kernel: Array, prior: Array, likelihood: Array, turns: Turns) -> Array:
+    r"""P(emotion of each turn's speaker | everything observed in the dialogue).
+
+    .. math::
+        F_t(o, n) \propto \ell_t(n) \sum_s F_{t-1}(o, s)\, T(n \mid s, o), \qquad
+        B_{t-1}(o, s) \propto \sum_n T(n \mid s, o)\, \ell_t(n)\, B_t(o, n), \qquad
+        P_t(n) \propto \sum_o F_t(o, n) B_t(o, n)
+
+    Args:
+        kernel: (K, K, K) float64 T in the order [own, other, new].
+        prior: (K,) float64 of each of the two before the first turn.
+        likelihood: (N, K) float64, up to a factor for each row.
+        turns: order of the N rows.
+
+    Returns:
+        (N, K) float64.
+    """
+    result = np.empty_like(likelihood)
+    for low in range(0, len(turns.first), _BLOCK):
+        first, length = turns.first[low : low + _BLOCK], turns.length[low : low + _BLOCK]
+        real = np.arange(length.max()) < length[:, None]  # (D, T)
+        rows = (first[:, None] + np.arange(length.max()))[real]  # (rows of the block,)
+        padded = np.ones((*real.shape, len(prior)))  # after its end a dialogue is unobserved
+        padded[real] = likelihood[rows]
+        passes = np.zeros(real.shape, bool)
+        passes[real] = turns.passes[rows]
+        result[rows] = _block(kernel, prior, padded.transpose(1, 0, 2), passes.T).transpose(1, 0, 2)[
+            real
+        ]  # (T, D, K) <-> (D, T, K)
+    return result
+
+
+def _block(kernel: Array, prior: Array, likelihood: Array, passes: NDArray[np.bool_]) -> Array:
+    """Forward-backward on padded dialogues: likelihood (T, D, K), passes (T, D) -> posterior (T, D, K)."""
+    steps, many, k = likelihood.shape
+    forth, back = kernel.transpose(1, 0, 2), kernel.transpose(1, 2, 0)  # [other, own, new] and [other, new, own]
+    forward = np.empty((steps, k, many, k))  # [turn, other, dialogue, own]
+    state = np.broadcast_to(np.outer(prior, prior)[:, None, :], (k, many, k))
+    for t in range(steps):
+        state = _turned(state, passes[t]) @ forth * likelihood[t]  # (other, D, own) @ (other, own, new) -> (other, D, new)
+        state /= state.sum(axis=(0, 2))[:, None]
+        forward[t] = state
+    posterior = np.empty((steps, many, k))
+    future = np.ones((k, many, k))
+    for t in range(steps - 1, -1, -1):
+        posterior[t] = (forward[t] * future).sum(axis=0)
+        if t:
+            future = (future * likelihood[t]) @ back  # (other, D, new) @ (other, new, own) -> (other, D, own)
+            future = _turned(future / future.max(axis=(0, 2))[:, None], passes[t])
+    return np.asarray(posterior / posterior.sum(axis=2, keepdims=True))
+
+
+def _turned(state: Array, passes: NDArray[np.bool_]) -> Array:
+    """The state (other, D, own) with its two axes exchanged in the dialogues (D,) whose floor passes."""
+    if not passes.any():
+        return state
+    return np.where(passes[:, None], state.transpose(2, 1, 0), state)
