@@ -8,6 +8,7 @@
 from lacuna.evaluation.bootstrap import Bootstrap, bootstrap
 from lacuna.evaluation.ceiling import CEILINGS, has_ceiling, sweep_ceilings
 from lacuna.evaluation.conditions import Condition, EvaluationConfig, PatternSpec
+from lacuna.evaluation.evaluate import sweep_all
 from lacuna.evaluation.key_figures import brief, learning_table, robustness_table
 from lacuna.evaluation.predict import Predictions, predict
 from lacuna.evaluation.recovery.projection import recovered_points
@@ -58,6 +59,7 @@ __all__ = [
     "summarise",
     "summarise_recovery",
     "sweep",
+    "sweep_all",
     "sweep_ceilings",
     "tabulate",
 ]

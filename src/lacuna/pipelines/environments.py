@@ -17,7 +17,8 @@ from lacuna.atomic import write_json
 from lacuna.corpus import check, open_corpus, save_corpus
 from lacuna.corpus.storage.format import MANIFEST
 from lacuna.errors import ConfigError, DataError
-from lacuna.pipelines.ingest.nodes import read_source, tell_facts
+from lacuna.loading import corpus_facts
+from lacuna.pipelines.ingest.nodes import read_source
 from lacuna.pipelines.parameters import Evaluate, Ingest, Models, Predict, Train, check_variants
 from lacuna.settings import CONFIG_LOADER_ARGS as LOADER
 
@@ -137,7 +138,7 @@ def ingested(environment: Environment, project: Path) -> dict[str, Any]:
             return facts
     save_corpus(check(read_source(ingest)), environment.corpus)
     corpus = open_corpus(environment.corpus)
-    facts = tell_facts(corpus)
+    facts = corpus_facts(corpus)
     write_json(environment.facts, facts)
     write_json(marker, {**made, "digest": corpus.digest})
     return facts

@@ -42,15 +42,9 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
     """
     config = evaluate.config()
     check_same_corpus(recognizers, corpus.digest or "", corpus.name)
-    target = recognizers[0].schema.target
-    labels = development.only("train").utterances.labels[target.name]
-    plans = config.plans([m.name for m in corpus.modalities])
-    device = pick_device(evaluate.device)
-    with reproducible(evaluate.threads):
-        sweeps = [sweep(trained, corpus, plans, training_labels=labels, device=device) for trained in recognizers]
-    if has_ceiling(corpus, target.name):
-        sweeps += sweep_ceilings(corpus, plans, training_labels=labels)
-    return tabulate(sweeps, config)
+    labels = development.only("train").utterances.labels[recognizers[0].schema.target.name]
+    options = {"training_labels": labels, "device": evaluate.device, "threads": evaluate.threads}
+    return tabulate(sweep_all(recognizers, corpus, config, **options), config)
 
 
 def score_recoveries(
