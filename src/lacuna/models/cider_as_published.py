@@ -36,7 +36,13 @@ class CIDerAsPublishedConfig(CIDerConfig):
             raise ConfigError(f"model 'cider_as_published': setting 'teacher' must be 'same'; found {self.teacher!r}")
 
 
-@register("cider_as_published")
+@register(
+    "cider_as_published",
+    title="Towards Robust Multimodal Emotion Recognition under Missing Modalities and Distribution Shifts",
+    task="fusion",
+    paper="https://arxiv.org/abs/2506.10452",
+    year=2025,
+)
 class CIDerAsPublished(CIDer):
     """CIDer with the published optimisation (Zhong et al., arXiv 2506.10452, public code of July 2025).
 

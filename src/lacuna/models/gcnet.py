@@ -71,7 +71,14 @@ class GcnBranch(nn.Module):
         return self.narrow(read if self.match is None else self.match(read, dialogues))  # type: ignore[no-any-return]
 
 
-@register("gcnet")
+@register(
+    "gcnet",
+    title="GCNet: Graph Completion Network for Incomplete Multimodal Learning in Conversation",
+    task="graph",
+    paper="https://arxiv.org/abs/2203.02177",
+    year=2023,
+    venue="IEEE TPAMI",
+)
 class GCNet(BranchedRecognizer):
     """Lian, Chen, Sun, Liu and Tao: GCNet, IEEE TPAMI 45(7), 2023.
 

@@ -77,7 +77,17 @@ class SdrBranch(nn.Module):
         return narrowed
 
 
-@register("sdr_gnn")
+@register(
+    "sdr_gnn",
+    title=(
+        "SDR-GNN: Spectral Domain Reconstruction Graph Neural Network for Incomplete Multimodal Learning in "
+        "Conversational Emotion Recognition"
+    ),
+    task="graph",
+    paper="https://arxiv.org/abs/2411.19822",
+    year=2025,
+    venue="Knowledge-Based Systems",
+)
 class SDRGNN(BranchedRecognizer):
     """Fu, Ai, Yang, Shou, Meng and Li: SDR-GNN, spectral domain reconstruction for incomplete multimodal recognition, 2024.
 
