@@ -220,22 +220,3 @@ def test_help_imports_neither_torch_nor_the_library() -> None:
     imports = "import lacuna.settings, lacuna.hooks, lacuna.pipeline_registry, sys"
     code = f"{imports}; sys.exit(bool({{'torch', 'numpy'}} & {{*sys.modules}}))"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
-
-
-def test_the_library_never_imports_kedro() -> None:
-    glue = ("pipelines", "datasets", "settings.py", "hooks.py", "pipeline_registry.py", "__main__.py")
-    for file in (ROOT / "src/lacuna").rglob("*.py"):
-        if file.relative_to(ROOT / "src/lacuna").parts[0] not in glue:
-            assert "import kedro" not in file.read_text("utf-8").replace("from kedro", "import kedro"), file.name
-
-
-ORDER = ("corpus", "missing", "models", "training", "evaluation", "tuning", "reporting")
-
-
-@pytest.mark.parametrize("room", ORDER)
-def test_rooms_import_only_rooms_to_their_left(room: str) -> None:
-    right = ORDER[ORDER.index(room) + 1 :]
-    for file in (ROOT / "src/lacuna" / room).rglob("*.py"):
-        text = file.read_text("utf-8")
-        for other in right:
-            assert f"lacuna.{other}" not in text.replace(f":mod:`lacuna.{other}", ""), f"{room}/{file.name} imports {other}"

@@ -11,6 +11,7 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from lacuna.evaluation import EvaluationConfig, PatternSpec, judge_recoveries, p
 from lacuna.evaluation.recovery.completed import completed
 from lacuna.loading import load_corpus
 from lacuna.missing import MaskPlan, Pattern
-from lacuna.models import configure, list_models, model_card
+from lacuna.models import configure, model_card, model_table
 from lacuna.results import Evaluation, Score
 from lacuna.training import Recipe, TrainedRecognizer, TrainingConfig, fit, load_recognizer, load_recognizers, run_folder
 from lacuna.training import save_recognizer as _save
@@ -31,6 +32,7 @@ from lacuna.training.trained import INDEX
 from lacuna.training.variant import check_variant
 
 PATTERNS = ("rmm", "outage")
+RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 
 class Model:
@@ -113,21 +115,20 @@ class Model:
             rate: how much of it, in [0, 1].
             mask_seeds: a mask each; scores are averaged.
         """
-        spec = _spec(pattern, (rate,))
-        config = EvaluationConfig(patterns=(spec,), rates=(rate,), mask_seeds=tuple(mask_seeds))
-        evaluation = _evaluation([self.trained], corpus, config)
-        rows = evaluation.summary.set_index("metric")
-        chosen = rows.loc[evaluation.metric]
-        values = {str(name): float(value) for name, value in rows["mean"].items()}
-        numbers = {name: float(chosen[name]) for name in ("low", "high")}
+        how: dict[str, Any] = {"rates": (rate,), "mask_seeds": mask_seeds, "recovery_rates": ()}
+        evaluation = evaluate_recognizers([self.trained], corpus, [pattern], **how)
+        rows = evaluation.summary[evaluation.summary["model"] == self.trained.variant]
+        numbers: dict[str, dict[str, Any]] = rows.set_index("metric").to_dict("index")  # type: ignore[assignment]
+        chosen = numbers[evaluation.metric]
         return Score(
-            evaluation.metric,
-            float(chosen["mean"]),
-            **numbers,
-            baseline=float(chosen["constant"]),
-            n=int(chosen["n"]),
-            level=config.level,
-            metrics=values,
+            metric=evaluation.metric,
+            value=chosen["mean"],
+            low=chosen["low"],
+            high=chosen["high"],
+            baseline=chosen["constant"],
+            n=chosen["n"],
+            level=evaluation.config.level,
+            metrics={name: row["mean"] for name, row in numbers.items()},
         )
 
     def predict(self, source: Corpus | str | Path, **options: Any) -> pd.DataFrame:
@@ -189,6 +190,25 @@ class Model:
         return f"<p>{escape(repr(self))}</p>{model_card(self.name)._repr_html_()}"
 
 
+def list_models(*, task: str | None = None, recovers: bool | None = None, needs_dialogue: bool | None = None) -> list[str]:
+    """Return the names of all models, or of those that fit.
+
+    Args:
+        task: e.g. ``baseline`` or ``recovery``; ``lacuna.models.model_table()`` shows the task of each model.
+        recovers: only models that do (or do not) fill in missing values.
+        needs_dialogue: only models that read (or do not read) the other turns of a dialogue.
+
+    Example:
+        >>> "context_gru" in list_models(needs_dialogue=True)
+        True
+    """
+    table = model_table()
+    for column, wanted in {"task": task, "recovers": recovers, "needs dialogue": needs_dialogue}.items():
+        if wanted is not None:
+            table = table[table[column] == wanted]
+    return table["name"].tolist()
+
+
 def create_model(name: str, *, variant: str = "", **settings: Any) -> Model:
     """Return an untrained recogniser.
 
@@ -235,7 +255,7 @@ def evaluate(
     corpus: Corpus,
     patterns: Sequence[str | Pattern] = PATTERNS,
     *,
-    rates: Sequence[float] | None = None,
+    rates: Sequence[float] = RATES,
     seeds: Sequence[int] = (0,),
     mask_seeds: Sequence[int] = (0, 1, 2),
     target: str | None = None,
@@ -267,12 +287,9 @@ def evaluate(
         >>> corpus = load_corpus("duet", preset="tiny")
         >>> table = evaluate(["linear", "prior"], corpus, patterns=["rmm"], rates=[0.0, 0.5], epochs=2)
         >>> sorted(table.scores["model"].unique())
-        ['linear', 'oracle', 'oracle_one_turn', 'prior']
+        ['linear', 'oracle', 'oracle (one turn)', 'prior']
     """
     wanted = [models] if isinstance(models, Model | str) else list(models)
-    rates = tuple(rates) if rates is not None else tuple(round(0.1 * step, 1) for step in range(8))
-    specs = tuple(_spec(pattern, ()) for pattern in patterns)
-    config = EvaluationConfig(patterns=specs, rates=rates, mask_seeds=tuple(mask_seeds), replicates=replicates)
     fitted: list[Model] = []
     for one in wanted:
         model = create_model(one) if isinstance(one, str) else one
@@ -285,21 +302,37 @@ def evaluate(
     if not fitted:
         raise ConfigError("name at least one model; lacuna.list_models() lists them")
     history = [m.history for m in fitted if len(m.history)]
-    return _evaluation([m.trained for m in fitted], corpus, config, recovery_rates, history)
+    return evaluate_recognizers(
+        [m.trained for m in fitted],
+        corpus,
+        patterns,
+        rates=rates,
+        mask_seeds=mask_seeds,
+        recovery_rates=recovery_rates,
+        replicates=replicates,
+        history=history,
+    )
 
 
-def _evaluation(
+def evaluate_recognizers(
     recognizers: list[TrainedRecognizer],
     corpus: Corpus,
-    config: EvaluationConfig,
-    recovery_rates: Sequence[float] = (),
+    patterns: Sequence[str | Pattern],
+    *,
+    rates: Sequence[float] = RATES,
+    mask_seeds: Sequence[int] = (0, 1, 2),
+    recovery_rates: Sequence[float] = (0.5,),
+    replicates: int = 500,
     history: Sequence[pd.DataFrame] = (),
 ) -> Evaluation:
+    """Compare trained recognisers on the test split; :func:`evaluate` explains the arguments."""
+    specs = tuple(_spec(pattern) for pattern in patterns)
+    config = EvaluationConfig(patterns=specs, rates=tuple(rates), mask_seeds=tuple(mask_seeds), replicates=replicates)
     target, test = recognizers[0].schema.target, corpus.only("test")
     if not len(test):
         raise ConfigError(f"corpus '{corpus.name}' has no test split; load it with split='fold', or give it one")
     labels = corpus.only("train").utterances.labels[target.name]
-    sweeps = sweep_all(recognizers, test, config, training_labels=labels)
+    sweeps = sweep_all(recognizers, test, config, labels)
     with reproducible(1):
         able = recognizers if len(recovery_rates) else []
         recovery, points = judge_recoveries(able, test, config, recovery_rates, device=pick_device("auto"))
@@ -314,14 +347,15 @@ def _recipe(model: Model, corpus: Corpus, training: dict[str, Any], seed: int, t
     return Recipe.of(corpus, model.name, TrainingConfig(**{"threads": 1, **training}), model.settings, seed, target=target)
 
 
-def _spec(pattern: str | Pattern, rates: tuple[float, ...]) -> PatternSpec:
-    if isinstance(pattern, Pattern):
-        return PatternSpec(pattern.name, pattern.settings(), rates)
-    return PatternSpec(pattern, rates=rates)
+def _spec(pattern: str | Pattern) -> PatternSpec:
+    return PatternSpec(pattern.name, pattern.settings()) if isinstance(pattern, Pattern) else PatternSpec(pattern)
 
 
 def _model_of(trained: TrainedRecognizer) -> Model:
-    model = Model(trained.name, variant=trained.variant)
+    config, defaults = trained.model.config, configure(trained.name)
+    settings = {f.name: getattr(config, f.name) for f in fields(config)}
+    changed = {name: value for name, value in settings.items() if value != getattr(defaults, name)}
+    model = Model(trained.name, changed, trained.variant)
     model._trained = trained
     return model
 

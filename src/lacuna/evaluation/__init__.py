@@ -11,6 +11,7 @@ from lacuna.evaluation.conditions import Condition, EvaluationConfig, PatternSpe
 from lacuna.evaluation.evaluate import sweep_all
 from lacuna.evaluation.key_figures import brief, learning_table, robustness_table
 from lacuna.evaluation.predict import Predictions, predict
+from lacuna.evaluation.prediction_table import predict_frame
 from lacuna.evaluation.recovery.projection import recovered_points
 from lacuna.evaluation.recovery.quality import RecoveryConfig, score_recovery
 from lacuna.evaluation.recovery.summary import summarise_recovery
@@ -50,6 +51,7 @@ __all__ = [
     "metric",
     "metrics_of",
     "predict",
+    "predict_frame",
     "primary",
     "recovered_points",
     "relative_robustness",

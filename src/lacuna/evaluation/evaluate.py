@@ -16,8 +16,8 @@ def sweep_all(
     recognizers: Sequence[TrainedRecognizer],
     test: Corpus,
     config: EvaluationConfig,
-    *,
     training_labels: Labels,
+    *,
     device: str = "auto",
     threads: int | None = 1,
 ) -> list[Sweep]:

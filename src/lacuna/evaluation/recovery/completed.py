@@ -42,7 +42,8 @@ def completed(
         DataError: the corpus does not fit the recogniser.
     """
     if not trained.model.recovers:
-        raise ConfigError(f"'{trained.variant}' does not recover missing values; lacuna.list_models(recovers=True) names those that do")
+        hint = "lacuna.list_models(recovers=True) names those that do"
+        raise ConfigError(f"'{trained.variant}' does not recover missing values; {hint}")
     loader = loader_of(trained, corpus, batch_size, device)
     mask = None if plan is None else plan.over(Layout.of(corpus))
     names = [m.name for m in corpus.modalities if m.name in trained.schema.dims]

@@ -7,17 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lacuna.corpus import Corpus
-from lacuna.evaluation import (
-    brief,
-    has_ceiling,
-    judge_recoveries,
-    learning_table,
-    primary,
-    robustness_table,
-    sweep,
-    sweep_ceilings,
-    tabulate,
-)
+from lacuna.evaluation import brief, judge_recoveries, learning_table, primary, robustness_table, sweep_all, tabulate
 from lacuna.evaluation.report_tables import Tables
 from lacuna.pipelines.checks import check_same_corpus
 from lacuna.pipelines.parameters import Evaluate
@@ -43,8 +33,8 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
     config = evaluate.config()
     check_same_corpus(recognizers, corpus.digest or "", corpus.name)
     labels = development.only("train").utterances.labels[recognizers[0].schema.target.name]
-    options = {"training_labels": labels, "device": evaluate.device, "threads": evaluate.threads}
-    return tabulate(sweep_all(recognizers, corpus, config, **options), config)
+    sweeps = sweep_all(recognizers, corpus, config, labels, device=evaluate.device, threads=evaluate.threads)
+    return tabulate(sweeps, config)
 
 
 def score_recoveries(
