@@ -30,7 +30,9 @@ _PATH = click.Path(path_type=Path)
 @click.option("--runs", "parent", type=_PATH, default=Path("runs"), show_default=True, help="Folder of all runs.")
 @click.option("--name", help="Of the run. [default: the corpus and a number]")
 def train(source: str, models: list[str], seeds: list[str], parent: Path, name: str | None, **settings: Any) -> None:
-    """Train models on CORPUS: a path, or duet.
+    """Train models on a corpus.
+
+    CORPUS is a path that `lacuna doctor` recognises, or duet, the generated corpus.
 
     The run gets a folder of its own under runs/. An interrupted run that has a --name goes on with the same command.
     """
@@ -66,7 +68,10 @@ def train(source: str, models: list[str], seeds: list[str], parent: Path, name: 
 @click.option("--rates", type=Items(), default="0+0.1+0.2+0.3+0.4+0.5+0.6+0.7", show_default=True, help="Missing rates.")
 @click.option("--mask-seeds", type=Items(), default="0+1+2", show_default=True, help="A mask each; scores are averaged.")
 def evaluate(run: Path, patterns: list[str], rates: list[str], mask_seeds: list[str]) -> None:
-    """Score the models of RUN on the test split under missing data, and write the report."""
+    """Score the models of a run, and write its report.
+
+    RUN is the folder of a run. Its models are scored on the test split under missing data.
+    """
     import pandas as pd
 
     from lacuna.api import evaluate_recognizers
@@ -88,7 +93,10 @@ def evaluate(run: Path, patterns: list[str], rates: list[str], mask_seeds: list[
 @click.argument("run", type=_PATH)
 @click.option("--out", type=_PATH, help="Folder, or a file that ends in .html. [default: RUN/report]")
 def report(run: Path, out: Path | None) -> None:
-    """Write the report of RUN again, from the tables of `lacuna evaluate`."""
+    """Write the report of a run again.
+
+    RUN is the folder of a run; the tables are those of `lacuna evaluate`.
+    """
     from lacuna.runs import load_evaluation
 
     click.echo(f"report: {load_evaluation(run).report(out or run / 'report')}")
@@ -103,7 +111,10 @@ def report(run: Path, out: Path | None) -> None:
 @click.option("--importer", help="Read CORPUS with this importer instead of recognising it.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the importer; may be repeated.")
 def predict(model: Path, source: str, variant: str | None, out: Path, *, overwrite: bool, **settings: Any) -> None:
-    """Label every utterance of CORPUS with MODEL: a saved model or the folder of a run."""
+    """Label every utterance of a corpus.
+
+    MODEL is a saved model or the folder of a run, CORPUS a path that `lacuna doctor` recognises. Labels are not needed.
+    """
     from lacuna.api import load_model
     from lacuna.atomic import atomic_path
 
