@@ -121,7 +121,7 @@ def model_table() -> pd.DataFrame:
 
 
 def models_markdown() -> str:
-    """Return the table of all models as Markdown: name, paper with link, venue and year, task, and what the model reads and does."""
+    """Return the table of all models as Markdown: name, paper with link, venue and year, task, input, recovery."""
     lines = ["| model | paper | venue | task | needs dialogue | recovers |", "|---|---|---|---|---|---|"]
     for name in list_models():
         cls, info = model_class(name), model_class(name).info
