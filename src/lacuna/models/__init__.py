@@ -2,7 +2,7 @@
 
 from lacuna.models.base import Prediction, Recognizer, Sampler, Stage, list_models, model_class, register, task_loss
 from lacuna.models.build import build, configure
-from lacuna.models.cards import ModelCard, model_card, model_table
+from lacuna.models.cards import ModelCard, model_card, model_table, models_markdown
 from lacuna.models.config import Config, Maci, check_bounds
 from lacuna.models.info import ModelInfo
 from lacuna.models.space import Choice, Dimension, Space, Span
@@ -27,6 +27,7 @@ __all__ = [
     "model_card",
     "model_class",
     "model_table",
+    "models_markdown",
     "register",
     "task_loss",
 ]

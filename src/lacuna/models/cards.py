@@ -120,5 +120,17 @@ def model_table() -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"year": "Int64"})
 
 
+def models_markdown() -> str:
+    """Return the table of all models as Markdown: name, paper with link, venue and year, task, input, recovery."""
+    lines = ["| model | paper | venue | task | needs dialogue | recovers |", "|---|---|---|---|---|---|"]
+    for name in list_models():
+        cls, info = model_class(name), model_class(name).info
+        title = f"[{info.title}]({info.paper})" if info.paper else info.title
+        venue = " ".join(filter(None, [info.venue, str(info.year or "")]))
+        flags = " | ".join(_words(value) for value in (cls.needs_dialogue, cls.recovers))
+        lines.append(f"| `{name}` | {title} | {venue} | {info.task} | {flags} |")
+    return "\n".join(lines) + "\n"
+
+
 def _words(value: bool) -> str:
     return "yes" if value else "no"
