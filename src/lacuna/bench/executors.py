@@ -9,10 +9,10 @@ from typing import Any
 from lacuna.bench.cell import Job
 from lacuna.bench.run import Outcome, run_job
 from lacuna.errors import ConfigError
+from lacuna.parallel import run_parallel
 from lacuna.training.device import pick_device
 
 Execute = Callable[[Sequence[Job]], Iterator[Outcome]]
-IDLE = 15.0  # seconds after which a process without work ends, also if the command that started it was killed
 RETRIES = 10  # of a task whose machine or process was lost
 
 
@@ -29,14 +29,7 @@ def local(workers: int) -> Execute:
     if workers < 1:
         raise ConfigError(f"at least one worker is needed, not {workers}")
 
-    def execute(jobs: Sequence[Job]) -> Iterator[Outcome]:
-        from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
-
-        with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE):
-            pool = Parallel(n_jobs=workers, batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered")
-        yield from pool(delayed(run_job)(job) for job in jobs)
-
-    return execute
+    return lambda jobs: run_parallel(run_job, jobs, workers, ordered=False)
 
 
 def _needs(job: Job) -> dict[str, int]:

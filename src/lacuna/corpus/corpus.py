@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,7 @@ class Corpus:
         frames: by modality.
         provenance: source files and notes on how the corpus was made.
         digest: hash of the files on disk; ``None`` for a corpus in memory. Functions that change the content set it to ``None``.
+        place: folder of the files on disk; see :attr:`folder`.
     """
 
     name: str
@@ -170,9 +172,15 @@ class Corpus:
     frames: dict[str, Frames]
     provenance: Provenance = field(default_factory=Provenance)
     digest: str | None = None
+    place: Path | None = None
 
     def __len__(self) -> int:
         return len(self.utterances.dialogue)
+
+    @property
+    def folder(self) -> Path | None:
+        """Folder from which another process can open the same content; ``None`` for a corpus in memory."""
+        return self.place if self.digest is not None else None
 
     @property
     def ids(self) -> list[str]:

@@ -4,6 +4,7 @@ from lacuna.training.config import TrainingConfig
 from lacuna.training.fit import Fitted, fit
 from lacuna.training.identity import Recipe, run_folder
 from lacuna.training.loader import Loader
+from lacuna.training.many import fit_all
 from lacuna.training.trained import (
     Selection,
     TrainedRecognizer,
@@ -21,6 +22,7 @@ __all__ = [
     "TrainedRecognizer",
     "TrainingConfig",
     "fit",
+    "fit_all",
     "load_recognizer",
     "load_recognizers",
     "run_folder",

@@ -67,6 +67,7 @@ def open_corpus(folder: Path, *, verify: bool = False) -> Corpus:
             frames={m.name: _frames(m.name, tensors, records) for m in modalities},
             provenance=Provenance(**manifest["provenance"]),
             digest="-".join(manifest["files"][kind].sha256[:16] for kind in sorted(paths)),
+            place=folder.absolute(),
         )
         if verify and (column := next(_disagreements(corpus, source), None)):
             raise DataError("index and table disagree", corpus=folder.name, found=f"column '{column}'", hint=_HINT)
