@@ -240,7 +240,8 @@ def test_repro_from_a_clean_clone_and_then_only_what_depends_on_a_change(clone: 
     assert differs["weighted_f1.linear.rmm"]["new"] == differs["chosen.rmm"]["new"]
     assert not any(name.startswith("weighted_f1.prior") for name in differs)  # the majority class is as it was
     differs = json.loads(dvc(clone, "params", "diff", "--json"))
-    assert differs == {"conf/base/parameters_train.yml": {"train.models": {"old": ["prior", "mlp"], "new": ["prior", "linear"]}}}
+    models = {"old": "['prior', 'mlp']", "new": "['prior', 'linear']"}
+    assert differs == {"conf/base/parameters_train.yml": {"train.models": models}}
     shown = dvc(clone, "exp", "show", "--csv")
     assert "straight" in shown
     assert "chosen.rmm" in shown
