@@ -109,10 +109,10 @@ def bench(
     with --list it is 0 if every cell is finished.
     """  # noqa: D301 - click looks for the character itself
     from lacuna.errors import LacunaError
-    from lacuna.pipelines.bench_command import Request, run
+    from lacuna.pipelines.bench_command import run
 
     try:
-        complete = run(Request(names, models, seeds), click.echo, workers=workers, address=address, listing=listing)
+        complete = run(names, click.echo, models=models, seeds=seeds, workers=workers, address=address, listing=listing)
     except LacunaError as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:

@@ -6,13 +6,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
 from lacuna.bench import run_job
 from lacuna.errors import ConfigError
 from lacuna.pipelines import bench_command
-from lacuna.pipelines.bench_command import Request, run
+from lacuna.pipelines.bench_command import run
 from lacuna.pipelines.experiments import CONFIG, cells_of, environments_of, finished, read_study
 
 ROOT = Path(__file__).parents[2]
@@ -69,9 +70,9 @@ def test_the_page_is_written_when_the_whole_study_is_finished(project: Path, mon
     monkeypatch.setattr(bench_command, "local", lambda workers: lambda jobs: map(run_job, jobs))
     page = write(project, {"corpus": "tiny", "models": ["prior", "linear"], "seeds": [0]}) / "results.md"
     lines: list[str] = []
-    assert run(Request(("experiments/wide",), models="prior"), lines.append)
+    assert run(("experiments/wide",), lines.append, models="prior")
     assert not page.exists()  # only a part of the study
-    assert run(Request(("experiments/wide",)), lines.append)
+    assert run(("experiments/wide",), lines.append)
     text = page.read_text("utf-8")
     assert "lacuna bench experiments/wide\n" in text
     assert "| linear |" in text
@@ -88,7 +89,7 @@ def test_a_study_of_several_corpora_has_a_leaderboard_as_its_page(project: Path,
     (project / "conf/other").mkdir()
     (project / "conf/other/parameters.yml").write_text(yaml.safe_dump(other))
     folder = write(project, {"corpus": ["tiny", "other"], "models": ["prior", "linear"], "seeds": [0]}, "both")
-    assert run(Request(("experiments/both",)), lambda _: None)
+    assert run(("experiments/both",), lambda _: None)
     assert (folder / "results.md").read_text("utf-8").startswith("# Leaderboard: both")
     assert (project / "data/09_bench/reports/both/other/report.html").is_file()
 
@@ -99,8 +100,23 @@ def test_a_study_on_validation_alone_never_scores_on_test(project: Path, monkeyp
     (project / ".telemetry").write_text("consent: false\n")
     models = {"mlp": None, "wide": {"model": "mlp", "settings": {"hidden": 7}}}
     folder = write(project, {"corpus": "tiny", "pipeline": "train", "models": models, "seeds": [0]})
-    assert run(Request(("experiments/wide",)), lambda _: None)
+    assert run(("experiments/wide",), lambda _: None)
     text = (folder / "results.md").read_text("utf-8")
     assert "| wide (mlp) | hidden 7 | 1 |" in text
     assert (project / "data/06_models/wide/recognizers").is_dir()
     assert not (project / "data/07_model_output/wide/all.parquet").exists()
+
+
+def test_a_study_of_shifted_tests_writes_their_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    (project / "src").mkdir()
+    (project / ".telemetry").write_text("consent: false\n")
+    shares = {"unit": "utterance", "size": 12, "budget": 0.3, "steps": 300, "expected": 1.0, "random_splits": 2}
+    ood = {"repartition": shares, "corruptions": [], "generated": False, "least_group": 3}
+    content = {"corpus": "tiny", "pipeline": "ood", "models": ["prior", "linear"], "seeds": [0], "rates": [0.0, 0.5], "ood": ood}
+    folder = write(project, content, "shifted")
+    assert run(("experiments/shifted",), lambda _: None)
+    assert (folder / "results.md").read_text("utf-8").startswith("# Out of distribution")
+    scores = pd.read_parquet(project / "data/07_model_output/shifted/ood_summary.parquet")
+    assert set(scores["rate"]) == {0.0, 0.5}
+    assert set(scores["test"]) == {"iid", "ood"}

@@ -20,7 +20,7 @@ import yaml
 from lacuna.bench import Cell, Job, Outcome, gather, grid, local, plan, run_grid, run_job
 from lacuna.errors import ConfigError, DataError
 from lacuna.pipelines import bench_command
-from lacuna.pipelines.bench_command import Request, run
+from lacuna.pipelines.bench_command import run
 from lacuna.training.lock import locked
 
 Make = Callable[..., Cell]
@@ -128,18 +128,18 @@ def test_workers_are_counted() -> None:
 
 def test_a_request_is_checked_before_anything_is_read(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
-    for request, message in [
-        (Request(), "name experiments or environments, e.g. lacuna bench mosi mmmo\n  environments: duet, tiny"),
-        (Request(("mars",)), "'mars' is neither an experiment nor an environment\n  environments: duet, tiny"),
-        (Request(("tiny", "tiny")), "'tiny' is named twice"),
-        (Request(("nowhere.yml",)), "nowhere.yml cannot be read: No such file"),
-        (Request(("tiny",), models="mlp+elsewhere"), "'elsewhere' is neither a variant nor a registered model"),
-        (Request(("tiny",), seeds="one"), "seeds"),
+    for names, options, message in [
+        ((), {}, "name experiments or environments, e.g. lacuna bench mosi mmmo\n  environments: duet, tiny"),
+        (("mars",), {}, "'mars' is neither an experiment nor an environment\n  environments: duet, tiny"),
+        (("tiny", "tiny"), {}, "'tiny' is named twice"),
+        (("nowhere.yml",), {}, "nowhere.yml cannot be read: No such file"),
+        (("tiny",), {"models": "mlp+elsewhere"}, "'elsewhere' is neither a variant nor a registered model"),
+        (("tiny",), {"seeds": "one"}, "seeds"),
     ]:
         with pytest.raises(ConfigError, match=re.escape(message)):
-            run(request, print, listing=True)
+            run(names, print, listing=True, **options)
     lines: list[str] = []
-    assert not run(Request(("tiny",), seeds="0"), lines.append, listing=True)  # nothing is done yet
+    assert not run(("tiny",), lines.append, seeds="0", listing=True)  # nothing is done yet
     assert [line.split()[0] for line in lines[1:]] == ["open"] * 4
     assert [line.split(maxsplit=2)[2] for line in lines[1:]] == [
         "tiny prior seed 0",
@@ -161,21 +161,22 @@ def test_a_contest_that_cannot_be_read_is_named_and_the_exit_status_is_one(
     monkeypatch.chdir(project)
     monkeypatch.setattr(bench_command, "local", lambda workers: here)
     lines: list[str] = []
-    two = Request(("tiny", "other"), models="prior+linear", seeds="0")
-    assert run(two, lines.append)
-    assert run(two, lines.append, listing=True)  # and all of it is done
+    few = {"models": "prior+linear", "seeds": "0"}
+    two = ("tiny", "other")
+    assert run(two, lines.append, **few)
+    assert run(two, lines.append, **few, listing=True)  # and all of it is done
     lines.clear()
     key = next(path.parent for path in (project / "data/09_bench").glob("*/done.json") if is_of(path, "linear"))
     next(key.glob("sweeps-*")).write_bytes(b"half")  # of one of the two contests
-    every = Request(("tiny", "other", "gone"), models="prior+linear", seeds="0")
-    assert not run(every, lines.append)
+    every = ("tiny", "other", "gone")
+    assert not run(every, lines.append, **few)
     page = (project / "data/09_bench/leaderboard/tiny-other-gone/leaderboard.md").read_text("utf-8")
     damaged = next(name for name in ("tiny", "other") if f"{name} has no page" in "".join(lines))
     assert f"- {damaged} is missing from this page: " in page
     assert "- gone is missing from this page: " in page
     assert "gone could not be read:" in "".join(lines)
-    assert not run(every, lines.append, listing=True)
-    assert not run(two, lines.append)  # every cell is done, and yet a page is missing
+    assert not run(every, lines.append, **few, listing=True)
+    assert not run(two, lines.append, **few)  # every cell is done, and yet a page is missing
 
 
 def is_of(done: Path, model: str) -> bool:

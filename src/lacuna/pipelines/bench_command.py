@@ -4,87 +4,38 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Callable, Mapping
-from contextlib import chdir
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
-from pydantic import ValidationError
-
-from lacuna.atomic import write_text
-from lacuna.bench import (
-    Contest,
-    Gathered,
-    GridProgress,
-    Job,
-    Outcome,
-    gather,
-    local,
-    on_ray,
-    plan,
-    run_grid,
-    write_leaderboard,
-    write_report_of,
-)
+from lacuna.bench import GridProgress, Job, Outcome, local, on_ray, plan, run_grid
+from lacuna.bench.executors import Execute
 from lacuna.bench.store import is_done
-from lacuna.errors import ConfigError, DataError, LacunaError
-from lacuna.pipelines.environments import Environment, ingest_corpus, problems, project_of
-from lacuna.pipelines.experiments import CELLS, Experiment, Study, cells_of, environments_of, find_studies
-from lacuna.reporting.core.provenance import git, now, versions
+from lacuna.errors import DataError, LacunaError
+from lacuna.pipelines.environments import ingest_corpus, project_of
+from lacuna.pipelines.experiments import CELLS, Study, cells_of, environments_of, find_studies
+from lacuna.pipelines.study_pages import Planned, Tell, run_pipelines, write_pages
 from lacuna.training.device import pick_device
 
-Tell = Callable[[str], Any]
 
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line asks for.
-
-    Attributes:
-        names: experiments by path, or environments.
-        models: variants with ``+`` between them, in place of those of the studies; then no committed page is written.
-        seeds: of training, in the same form; then no committed page is written.
-    """
-
-    names: tuple[str, ...] = ()
-    models: str | None = None
-    seeds: str | None = None
-
-    def studies(self, project: Path) -> list[Study]:
-        """Return the studies to run.
-
-        Raises:
-            ConfigError: a name or an option is wrong.
-        """
-        studies = find_studies(self.names, project)
-        options = {name: value for name in ("models", "seeds") if (value := getattr(self, name)) is not None}
-        return [_narrowed(study, options) for study in studies] if options else studies
-
-
-class Planned(NamedTuple):
-    """A contest with what its report needs.
-
-    Attributes:
-        study: that it belongs to.
-        contest: its cells.
-        environment: that the cells come from.
-        facts: about the corpus.
-    """
-
-    study: Study
-    contest: Contest
-    environment: Environment
-    facts: Mapping[str, Any]
-
-
-def run(request: Request, tell: Tell, *, workers: int | None = None, address: str | None = None, listing: bool = False) -> bool:
+def run(
+    names: tuple[str, ...],
+    tell: Tell,
+    *,
+    models: str | None = None,
+    seeds: str | None = None,
+    workers: int | None = None,
+    address: str | None = None,
+    listing: bool = False,
+) -> bool:
     """Run studies and write their pages.
 
     Args:
-        request: which studies.
+        names: experiments by path, or environments.
         tell: called with every line of output.
+        models: variants with ``+`` between them, in place of those of the studies; then no committed page is written.
+        seeds: of training, in the same form; then no committed page is written.
         workers: processes on this machine; ``None`` = one a core, or one if there is a GPU.
         address: of a Ray cluster, instead of processes.
         listing: only say which cells are finished; corpora are imported nevertheless, because keys depend on them.
@@ -96,7 +47,7 @@ def run(request: Request, tell: Tell, *, workers: int | None = None, address: st
         ConfigError: a name, an option or a setting is wrong.
     """
     project = project_of(Path.cwd())
-    studies = request.studies(project)
+    studies = find_studies(names, project, models, seeds)
     planned, failed = plan_studies(studies, project, tell)
     jobs = list({job.key: job for one in planned for job in one.contest.jobs(project / CELLS)}.values())
     titles = {key: _title(one, i) for one in reversed(planned) for i, key in reversed(list(enumerate(one.contest.keys)))}
@@ -114,8 +65,11 @@ def run(request: Request, tell: Tell, *, workers: int | None = None, address: st
         if study.experiment.pipeline == "evaluate":
             contests = [one for one in planned if one.study == study]
             unwritten |= write_pages(study, contests, project, tell, failed)
-        else:
-            _run_pipelines(study, project, tell)
+            continue
+        try:
+            run_pipelines(study, project, tell)
+        except LacunaError as error:
+            unwritten[study.name] = str(error)
     _tell_failed(unwritten, "has no page", tell)
     _tell_failed(failed, "could not be read", tell)
     if progress is not None:
@@ -148,93 +102,9 @@ def plan_studies(studies: list[Study], project: Path, tell: Tell) -> tuple[list[
     return planned, failed
 
 
-def write_pages(study: Study, planned: list[Planned], project: Path, tell: Tell, unplanned: Mapping[str, str]) -> dict[str, str]:
-    """Write a report of each contest of a study, the leaderboard over them, and the committed page if all cells are finished.
+def _run_cells(jobs: list[Job], titles: Mapping[str, str], execute: Execute, tell: Tell) -> GridProgress:
+    """Run the cells that are not finished and report each one."""
 
-    Args:
-        study: with its page.
-        planned: its contests.
-        project: its folder.
-        tell: called with a line for each page.
-        unplanned: contests that could not be planned, with the reason; the leaderboard names them.
-
-    Returns:
-        Contests without a page, with the reason.
-    """
-    failed, contests, reports = dict[str, str](), list[Gathered](), dict[str, str]()
-    whole = study.experiment.corpus
-    page = None
-    for one in planned:
-        name = one.contest.name
-        try:
-            gathered = gather(one.contest, project / CELLS)
-        except LacunaError as error:
-            failed[name] = str(error)
-            continue
-        folder = Path("reports", study.name, *([name] if len(whole) > 1 else []))
-        page = write_report_of(gathered, project / CELLS / folder, one.facts, one.environment.parameters, study.command)
-        tell(f"{name}: {page.relative_to(project)}")
-        contests.append(gathered)
-        reports[name] = f"../../{folder.as_posix()}/report.html"
-    if not contests:
-        return failed
-    missing = {name: reason for name, reason in {**unplanned, **failed}.items() if name in whole}
-    provenance = {"command": study.command, "made": now(), "commit": git("rev-parse", "HEAD") or "unknown"}
-    provenance["versions"] = ", ".join(f"{name} {version}" for name, version in versions().items())
-    folder = project / CELLS / "leaderboard" / study.name
-    board = write_leaderboard(folder, study.name, contests, provenance, reports, missing=missing)
-    tell(f"leaderboard: {board.relative_to(project)}")
-    if study.page and len(contests) == len(whole) and not any(g.unfinished for g in contests) and page is not None:
-        source = board.with_name("leaderboard.md") if len(whole) > 1 else page.with_name("results.md")
-        _write_page(study.page, source.read_text("utf-8"), tell)
-    return failed
-
-
-def _run_pipelines(study: Study, project: Path, tell: Tell) -> None:
-    """Run Kedro's pipelines for a study that is no grid, and write its page."""
-    from kedro.framework.session import KedroSession
-    from kedro.framework.startup import bootstrap_project
-
-    from lacuna.bench.choices import choices_page
-
-    kind = study.experiment.pipeline
-    names = ["ood"] if kind == "ood" else ["ingest", "preprocess", "train"]
-    with chdir(project):  # paths in parameters are relative to the project
-        bootstrap_project(project)
-        parameters = {**study.experiment.parameters(), "run": study.name}
-        session: Any = KedroSession.create(project, env=study.experiment.corpus[0], runtime_params=parameters)
-        with session:
-            session.run(pipeline_names=names)
-            catalog = session.load_context().catalog
-        if kind == "ood":
-            text = (project / "data/08_reporting" / study.name / "ood" / "results.md").read_text("utf-8")
-        else:
-            text = choices_page(study.name, catalog.load("recognizers"), study.command)
-    if study.page:
-        _write_page(study.page, text, tell)
-
-
-def _write_page(path: Path, text: str, tell: Tell) -> None:
-    write_text(path, text)
-    tell(f"results: {path}")
-
-
-def _narrowed(study: Study, options: Mapping[str, str]) -> Study:
-    """Return a study with other models or seeds; it keeps the settings of its variants, and has no committed page."""
-    experiment = study.experiment
-    changed: dict[str, Any] = {name: value for name, value in options.items() if name == "seeds"}
-    if "models" in options:
-        known = experiment.model_dump(exclude_unset=True).get("models") or {}
-        changed["models"] = {name.strip(): known.get(name.strip()) for name in options["models"].split("+")}
-    try:
-        new = Experiment.model_validate(experiment.model_dump(exclude_unset=True) | changed)
-    except ValidationError as error:
-        raise ConfigError(problems(error)) from None
-    command = " ".join([study.command, *(f"--{name} {value}" for name, value in options.items())])
-    return replace(study, experiment=new, command=command, page=None)
-
-
-def _run_cells(jobs: list[Job], titles: Mapping[str, str], execute: Any, tell: Tell) -> GridProgress:
     def ended(job: Job, outcome: Outcome, progress: GridProgress) -> None:
         over = progress.total - progress.left
         how = f"{_time(outcome.seconds)}" if outcome.state == "done" else f"FAILED: {outcome.reason.splitlines()[0]}"

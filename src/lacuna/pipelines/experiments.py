@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -111,7 +112,8 @@ def read_study(path: Path) -> Study:
         content = yaml.safe_load(file.read_text("utf-8")) or {}
         own = {key: value for key, value in content.items() if not key.startswith("_")}  # `_name` holds YAML anchors
         name = check_name("study", file.resolve().parent.name)
-        command = f"lacuna bench {file.parent.as_posix()}"
+        folder = file.parent if file.resolve().parents[1].name != "experiments" else Path("experiments", name)
+        command = f"lacuna bench {folder.as_posix()}"
         return Study(name, Experiment.model_validate(own), command, file.with_name(PAGE))
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
@@ -121,11 +123,17 @@ def read_study(path: Path) -> Study:
         raise ConfigError(f"{file} is not an experiment\n{problems(error)}") from None
 
 
-def find_studies(names: tuple[str, ...], project: Path) -> list[Study]:
+def find_studies(names: tuple[str, ...], project: Path, models: str | None = None, seeds: str | None = None) -> list[Study]:
     """Return what the command line names: experiments by path, and environments, which together are one study.
 
+    Args:
+        names: as typed.
+        project: its folder.
+        models: variants in place of those of each study, ``mlp+knn``; such a study has no committed page.
+        seeds: training seeds in place of those of each study, ``0+1``; such a study has no committed page.
+
     Raises:
-        ConfigError: a name is neither, or nothing is named.
+        ConfigError: a name is neither, nothing is named, or an option is wrong.
     """
     paths = [name for name in names if (Path(name) / CONFIG).is_file() or Path(name).suffix in (".yml", ".yaml")]
     corpora = [name for name in names if name not in paths]
@@ -142,7 +150,23 @@ def find_studies(names: tuple[str, ...], project: Path) -> list[Study]:
         raise ConfigError(f"name experiments or environments, e.g. lacuna bench mosi mmmo\n{_choices(project)}")
     if twice := next((s.name for s in studies if [t.name for t in studies].count(s.name) > 1), None):
         raise ConfigError(f"two studies are called '{twice}': run them one after the other")
-    return studies
+    options = {name: value for name, value in (("models", models), ("seeds", seeds)) if value is not None}
+    return [_narrowed(study, options) for study in studies] if options else studies
+
+
+def _narrowed(study: Study, options: Mapping[str, str]) -> Study:
+    """Return a study with other models or seeds; it keeps the settings of its variants, and has no committed page."""
+    experiment = study.experiment
+    changed: dict[str, Any] = {name: value for name, value in options.items() if name == "seeds"}
+    if "models" in options:
+        known = experiment.model_dump(exclude_unset=True).get("models") or {}
+        changed["models"] = {name.strip(): known.get(name.strip()) for name in options["models"].split("+")}
+    try:
+        new = Experiment.model_validate(experiment.model_dump(exclude_unset=True) | changed)
+    except ValidationError as error:
+        raise ConfigError(problems(error)) from None
+    command = " ".join([study.command, *(f"--{name} {value}" for name, value in options.items())])
+    return replace(study, experiment=new, command=command, page=None)
 
 
 def _choices(project: Path) -> str:
