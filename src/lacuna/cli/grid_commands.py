@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
@@ -29,43 +28,34 @@ def study(storage: str, name: str | None) -> None:
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[ENVIRONMENT]...")
-@click.option("--config", type=click.Path(path_type=Path), help="A grid, e.g. conf/bench/quick.yml, instead of names.")
-@click.option("--models", metavar="A+B", help="These labels in every environment, instead of its own.")
-@click.option("--seeds", metavar="0+1", help="These training seeds in every environment, instead of its own.")
+@click.argument("names", nargs=-1, metavar="[EXPERIMENT | ENVIRONMENT]...")
+@click.option("--models", metavar="A+B", help="These variants in every study, instead of its own.")
+@click.option("--seeds", metavar="0+1", help="These training seeds in every study, instead of its own.")
 @click.option("--workers", type=click.IntRange(1), help="Processes on this machine. [default: one a core; 1 with a GPU]")
 @click.option("--ray", "address", metavar="ADDRESS", help="Run cells on this Ray cluster (extra `cluster`): auto, host:port.")
-@click.option("--list", "listing", is_flag=True, help="Say what is done and what is not. Corpora are made; no cell is run.")
+@click.option("--list", "listing", is_flag=True, help="Say which cells are finished. Corpora are imported; no cell is run.")
 def bench(
     names: tuple[str, ...],
     *,
-    config: Path | None,
     models: str | None,
     seeds: str | None,
     workers: int | None,
     address: str | None,
     listing: bool,
 ) -> None:
-    """Run corpora x models x seeds, with one leaderboard.
+    """Run experiments: corpora x models x seeds.
 
     \b
-        lacuna bench mosi mmmo                   two environments of conf/, as each one says
-        lacuna bench --config conf/bench/results.yml
+        lacuna bench experiments/cider           a study; its results.md is written when all of it is finished
+        lacuna bench mosi mmmo                   two environments of conf/ and a leaderboard over them
         lacuna bench mosi --models mlp+knn --seeds 0+1
 
-    A cell is a model with a seed on a corpus: it is trained, scored under all patterns and rates, and kept in data/09_bench.
-    Interrupt whenever you like: the same command goes on where it was. Finished cells never run again unless something changed
-    that decides their result. The exit code is 0 if every cell is finished and every page is there, and 1
-    otherwise; --list: 0 if every cell is finished.
+    A cell is a variant with a seed on a corpus: it is trained, scored under all patterns and rates, and kept in data/09_bench.
+    The command may be interrupted at any time; the same command continues. A finished cell runs again only if something that
+    decides its result has changed. The exit code is 0 if every cell is finished and every page is written, and 1 otherwise;
+    with --list it is 0 if every cell is finished.
     """  # noqa: D301 - click looks for the character itself
-    from lacuna.errors import LacunaError
-    from lacuna.pipelines.grid_command import Asked, run
+    from lacuna.pipelines.bench_command import run
 
-    try:
-        complete = run(Asked(names, config, models, seeds), click.echo, workers=workers, address=address, listing=listing)
-    except LacunaError as error:
-        raise click.ClickException(str(error)) from None
-    except KeyboardInterrupt:
-        click.echo("\ninterrupted; the same command goes on from here", err=True)
-        sys.exit(130)
+    complete = run(names, click.echo, models=models, seeds=seeds, workers=workers, address=address, listing=listing)
     sys.exit(0 if complete else 1)

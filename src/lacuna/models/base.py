@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -77,6 +77,7 @@ class Recognizer(nn.Module, ABC):
     name: str
     info: ModelInfo
     Config: ClassVar[type[Config]] = Config
+    training_defaults: ClassVar[Mapping[str, Any]] = {}  # settings of TrainingConfig that suit this model better
     needs_dialogue: bool = False  # reads other turns: batches must hold whole dialogues
     recovers: bool = False  # returns recovered frames
     samples: bool = False  # draws recoveries too: it is a Sampler

@@ -1,6 +1,6 @@
 """Training: one loop for every recogniser, its settings, checkpoints and logs, and what is kept."""
 
-from lacuna.training.config import TrainingConfig
+from lacuna.training.config import TrainingConfig, training_config, training_settings
 from lacuna.training.fit import Fitted, fit
 from lacuna.training.identity import Recipe, run_folder
 from lacuna.training.loader import Loader
@@ -28,4 +28,6 @@ __all__ = [
     "run_folder",
     "save_recognizer",
     "save_recognizers",
+    "training_config",
+    "training_settings",
 ]

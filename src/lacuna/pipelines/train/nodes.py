@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lacuna.corpus import Corpus
 from lacuna.corpus.statistics import Statistics
 from lacuna.pipelines.checks import check_statistics
-from lacuna.pipelines.parameters import Models, Train, check_variants, training_config
+from lacuna.pipelines.parameters import Models, Train, check_variants
 from lacuna.training import Recipe, TrainedRecognizer, fit, run_folder
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ def train_recognizers(
 ) -> tuple[list[TrainedRecognizer], pd.DataFrame]:
     """Train every model with every seed, one after the other; a run that was finished before is not repeated.
 
-    Labels with equal settings are one run: checkpoints lie by registered name and by what decides the result.
+    Variants with equal settings are one run: the folder of a checkpoint depends on the registered name and the recipe alone.
 
     Args:
         corpus: the splits ``train`` and ``valid``, and no other.
@@ -39,7 +39,7 @@ def train_recognizers(
     trained, histories = [], []
     for variant in train.models:
         own = models.of(variant)
-        config = training_config(train.training | own.training)
+        config = train.config(own)
         for seed in train.seeds:
             recipe = Recipe.of(corpus, own.model, config, own.settings, seed, target=train.target, statistics=standard)
             fitted = fit(recipe, run_folder(train.checkpoints, recipe), variant=variant)
