@@ -133,15 +133,6 @@ class Layout:
         return result
 
     @cached_property
-    def grid(self) -> NDArray[np.int64]:
-        """(N,) int64 number of frames of each utterance's longest modality: the time grid that its modalities share."""
-        return np.concatenate([np.zeros(0, np.int64), *(part.grid for _, part in self.parts())])
-
-    def original(self, modality: str, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-        """Return (sum count[rows],) bool: the frame is originally present; ``None`` = all are."""
-        return self.at(rows).original(modality) if modality in self.observed else None
-
-    @cached_property
     def _start(self) -> dict[str, NDArray[np.int64]]:
         return {m: self.start[m] if m in self.start else np.cumsum(c) - c for m, c in self.count.items() if m in self.observed}
 

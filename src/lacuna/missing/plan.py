@@ -55,10 +55,10 @@ class Mask:
             By modality (sum count,) bool, utterances end to end in row order.
         """
         rows = np.arange(len(self.layout))
-        result = {}
+        result, part = {}, self.layout.at(rows)
         for modality in self.layout.modalities:
             result[modality] = self.draw.frames(modality, rows)
-            if (original := self.layout.original(modality, rows)) is not None:
+            if (original := part.original(modality)) is not None:
                 result[modality] &= original
         return result
 
