@@ -25,8 +25,9 @@ from lacuna.loading import load_corpus
 from lacuna.missing import MaskPlan, Pattern
 from lacuna.models import configure, model_card, model_table
 from lacuna.results import Evaluation, Score
-from lacuna.training import Recipe, TrainedRecognizer, TrainingConfig, fit, load_recognizer, load_recognizers, run_folder
+from lacuna.training import Recipe, TrainedRecognizer, fit, load_recognizer, load_recognizers, run_folder
 from lacuna.training import save_recognizer as _save
+from lacuna.training.config import training_config, training_settings
 from lacuna.training.device import pick_device, reproducible
 from lacuna.training.trained import INDEX
 from lacuna.training.variant import check_variant
@@ -341,10 +342,8 @@ def evaluate_recognizers(
 
 
 def _recipe(model: Model, corpus: Corpus, training: dict[str, Any], seed: int, target: str | None) -> Recipe:
-    from lacuna.registry import check_settings
-
-    check_settings("training", model.variant, TrainingConfig, training)
-    return Recipe.of(corpus, model.name, TrainingConfig(**{"threads": 1, **training}), model.settings, seed, target=target)
+    config = training_config(training_settings(model.name, {"threads": 1}, training))
+    return Recipe.of(corpus, model.name, config, model.settings, seed, target=target)
 
 
 def _spec(pattern: str | Pattern) -> PatternSpec:

@@ -14,7 +14,7 @@ from lacuna.bench import Cell, Gathered, gather, plan
 from lacuna.corpus.schema import check_name
 from lacuna.errors import ConfigError, DataError
 from lacuna.pipelines.environments import Environment, environments, problems, read_environment
-from lacuna.pipelines.parameters import Listed, Model, Parameters, PatternParameters, Rate, Seed
+from lacuna.pipelines.parameters import Listed, ModelParameters, Parameters, PatternParameters, Rate, Seed
 
 CONFIG, PAGE = "config.yml", "results.md"
 CELLS = Path("data/09_bench")  # relative to the project
@@ -51,7 +51,7 @@ class Experiment(Parameters):
 
     corpus: Annotated[list[str], Field(min_length=1), Listed]
     pipeline: Literal["evaluate", "train", "ood"] = "evaluate"
-    models: Annotated[dict[str, Model] | None, BeforeValidator(_by_variant)] = None
+    models: Annotated[dict[str, ModelParameters] | None, BeforeValidator(_by_variant)] = None
     seeds: Annotated[list[Seed] | None, Listed] = None
     target: str | None = None
     training: dict[str, Any] | None = None

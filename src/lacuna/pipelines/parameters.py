@@ -74,7 +74,7 @@ def _told(check: Callable[[], object]) -> None:
         raise ValueError(str(error)) from None
 
 
-class Model(Parameters):
+class ModelParameters(Parameters):
     """A variant: a registered model, settings of its config, and training settings of its own."""
 
     model: str = ""  # registered name; empty = the same as the variant
@@ -89,6 +89,7 @@ class Train(Parameters):
     seeds: Annotated[list[Seed], Field(min_length=1), Listed]
     target: str | None = None
     checkpoints: Path
+    workers: PositiveInt | None = None
     training: dict[str, Any] = {}
 
     @model_validator(mode="after")
@@ -98,7 +99,7 @@ class Train(Parameters):
         _told(self.config)
         return self
 
-    def config(self, variant: Model | None = None) -> TrainingConfig:
+    def config(self, variant: ModelParameters | None = None) -> TrainingConfig:
         """Return how a variant is trained; without one, the settings that all models share.
 
         Raises:
@@ -115,7 +116,7 @@ class Models(BaseModel):
     """Settings by variant, so that a run can compare several variants of one model."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    __pydantic_extra__: dict[str, Model] = Field(init=False)
+    __pydantic_extra__: dict[str, ModelParameters] = Field(init=False)
 
     @model_validator(mode="after")
     def _check(self) -> Models:
@@ -128,13 +129,13 @@ class Models(BaseModel):
         """Names of the variants that have an entry."""
         return list(self.__pydantic_extra__ or {})
 
-    def of(self, variant: str) -> Model:
+    def of(self, variant: str) -> ModelParameters:
         """Return a variant with its registered name filled in; a registered model needs no entry."""
-        own = (self.__pydantic_extra__ or {}).get(variant, Model())
+        own = (self.__pydantic_extra__ or {}).get(variant, ModelParameters())
         return own.model_copy(update={"model": own.model or variant})
 
 
-def _check_model(variant: str, own: Model) -> None:
+def _check_model(variant: str, own: ModelParameters) -> None:
     from lacuna.errors import ConfigError
     from lacuna.evaluation.tables import CEILING
     from lacuna.models import configure, list_models
@@ -182,6 +183,7 @@ class Evaluate(Parameters):
     seed: Seed = 0
     device: str = "auto"
     threads: PositiveInt | None = None
+    workers: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Evaluate:

@@ -50,25 +50,16 @@ def fit_all(
     """
     names = list(variants) or [recipe.model for recipe in recipes]
     folders = [run_folder(checkpoints, recipe) for recipe in recipes]
-    open_jobs = {
-        folder: _Job(
-            recipe.train.folder,
-            recipe.model,
-            recipe.config,
-            dict(recipe.settings),
-            recipe.seed,
-            recipe.schema.target.name,
-            folder,
-            name,
-        )
-        for recipe, folder, name in zip(recipes, folders, names, strict=True)
-        if recipe.train.folder is not None and not (folder / RESULT).is_file()
-    }
+    jobs: dict[Path, _Job] = {}
+    for recipe, folder, name in zip(recipes, folders, names, strict=True):
+        corpus, target = recipe.train.folder, recipe.schema.target.name
+        if corpus is not None and not (folder / RESULT).is_file():
+            jobs[folder] = _Job(corpus, recipe.model, recipe.config, dict(recipe.settings), recipe.seed, target, folder, name)
     on_gpu = any(pick_device(recipe.config.device).type == "cuda" for recipe in recipes)
-    count = n_workers(workers, len(open_jobs), on_gpu=on_gpu)
+    count = n_workers(workers, len(jobs), on_gpu=on_gpu)
     if count > 1:
-        for done, line in enumerate(run_parallel(_train, list(open_jobs.values()), count, ordered=False), 1):
-            _log.info("trained %d of %d: %s", done, len(open_jobs), line)
+        for done, line in enumerate(run_parallel(_train, jobs.values(), count, ordered=False), 1):
+            _log.info("trained %d of %d: %s", done, len(jobs), line)
     return [fit(recipe, folder, variant=name) for recipe, folder, name in zip(recipes, folders, names, strict=True)]
 
 

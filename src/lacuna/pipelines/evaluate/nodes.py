@@ -33,7 +33,9 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
     config = evaluate.config()
     check_same_corpus(recognizers, corpus.digest or "", corpus.name)
     labels = development.only("train").utterances.labels[recognizers[0].schema.target.name]
-    sweeps = sweep_all(recognizers, corpus, config, labels, device=evaluate.device, threads=evaluate.threads)
+    sweeps = sweep_all(
+        recognizers, corpus, config, labels, device=evaluate.device, threads=evaluate.threads, workers=evaluate.workers
+    )
     return tabulate(sweeps, config)
 
 
