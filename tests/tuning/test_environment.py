@@ -13,7 +13,7 @@ from kedro.io.core import DatasetError
 from lacuna.datasets.environment import EnvironmentDataset, TunedEnvironment
 from lacuna.errors import DataError
 from lacuna.models import configure
-from lacuna.pipelines.parameters import Ingest, Models, Train, check_variants, training_config
+from lacuna.pipelines.parameters import Ingest, Models, Train, check_variants
 from lacuna.settings import CONFIG_LOADER_ARGS, ConfigLoader
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def test_kedro_reads_back_the_corpus_of_the_study_and_the_settings_it_found(conf
     assert train.training == Train(**own["train"]).training
     tuned = models.of("context_gru_tuned")
     assert configure(tuned.model, **tuned.settings) == configure("context_gru", hidden=96, dropout=0.1234567890123)
-    assert training_config(train.training | tuned.training).learning_rate == 1.5e-05  # a number, not text
+    assert train.config(tuned).learning_rate == 1.5e-05  # a number, not text
     assert models.of("cider").settings == {"window": 3}  # what the environment said stays
     assert dataset.entry.endswith("(kedro run --env mosi_tuned)")
     text = (conf / "mosi_tuned/parameters.yml").read_text("utf-8")

@@ -110,17 +110,22 @@ def read_study(path: Path) -> Study:
     file = path / CONFIG if path.is_dir() else path
     try:
         content = yaml.safe_load(file.read_text("utf-8")) or {}
-        own = {key: value for key, value in content.items() if not key.startswith("_")}  # `_name` holds YAML anchors
-        name = check_name("study", file.resolve().parent.name)
-        folder = file.parent if file.resolve().parents[1].name != "experiments" else Path("experiments", name)
-        command = f"lacuna bench {folder.as_posix()}"
-        return Study(name, Experiment.model_validate(own), command, file.with_name(PAGE))
+        settings = {key: value for key, value in content.items() if not key.startswith("_")}  # `_name` holds YAML anchors
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, AttributeError) as error:
         raise ConfigError(f"{file} is not a YAML mapping: {error}") from None
+    name = check_name("study", file.resolve().parent.name)
+    in_project = file.resolve().parents[1].name == "experiments"  # then the page names no folder of this machine
+    folder = Path("experiments", name) if in_project else file.parent
+    return Study(name, _experiment(settings, str(file)), f"lacuna bench {folder.as_posix()}", file.with_name(PAGE))
+
+
+def _experiment(settings: Mapping[str, Any], source: str) -> Experiment:
+    try:
+        return Experiment.model_validate(settings)
     except ValidationError as error:
-        raise ConfigError(f"{file} is not an experiment\n{problems(error)}") from None
+        raise ConfigError(f"{source} is not an experiment\n{problems(error)}") from None
 
 
 def find_studies(names: tuple[str, ...], project: Path, models: str | None = None, seeds: str | None = None) -> list[Study]:
@@ -142,10 +147,8 @@ def find_studies(names: tuple[str, ...], project: Path, models: str | None = Non
         raise ConfigError(f"'{unknown}' is neither an experiment nor an environment\n{_choices(project)}")
     studies = [read_study(Path(name)) for name in paths]
     if corpora:
-        try:
-            studies.insert(0, Study("-".join(corpora)[:60], Experiment(corpus=corpora), " ".join(["lacuna bench", *corpora])))
-        except ValidationError as error:
-            raise ConfigError(problems(error)) from None
+        command = " ".join(["lacuna bench", *corpora])
+        studies.insert(0, Study("-".join(corpora)[:60], _experiment({"corpus": corpora}, command), command))
     if not studies:
         raise ConfigError(f"name experiments or environments, e.g. lacuna bench mosi mmmo\n{_choices(project)}")
     if twice := next((s.name for s in studies if [t.name for t in studies].count(s.name) > 1), None):
@@ -161,17 +164,14 @@ def _narrowed(study: Study, options: Mapping[str, str]) -> Study:
     if "models" in options:
         known = experiment.model_dump(exclude_unset=True).get("models") or {}
         changed["models"] = {name.strip(): known.get(name.strip()) for name in options["models"].split("+")}
-    try:
-        new = Experiment.model_validate(experiment.model_dump(exclude_unset=True) | changed)
-    except ValidationError as error:
-        raise ConfigError(problems(error)) from None
     command = " ".join([study.command, *(f"--{name} {value}" for name, value in options.items())])
+    new = _experiment(experiment.model_dump(exclude_unset=True) | changed, command)
     return replace(study, experiment=new, command=command, page=None)
 
 
 def _choices(project: Path) -> str:
-    found = sorted(path.parent.relative_to(project).as_posix() for path in project.glob(f"experiments/*/{CONFIG}"))
-    return f"  environments: {', '.join(environments(project))}\n  experiments: {', '.join(found) or 'none'}"
+    studies = sorted(path.parent.relative_to(project).as_posix() for path in project.glob(f"experiments/*/{CONFIG}"))
+    return f"  environments: {', '.join(environments(project))}\n  experiments: {', '.join(studies) or 'none'}"
 
 
 def environments_of(study: Study, project: Path) -> dict[str, Environment]:
