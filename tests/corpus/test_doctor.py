@@ -130,22 +130,22 @@ def test_advice_is_yaml_that_the_importer_takes(tmp_path):
     assert ingest["options"] == {"soft": ["v_a", "v_b"], "targets": ["emotion"], "nonfinite": "zero"}
     assert (ingest["path"], ingest["split"], ingest["valid_share"]) == (str(folder), "carve", 0.15)
     assert "another target: --params train.target=votes" in advice
-    assert "are v_a" not in advice
+    assert "if v_a" not in advice
     assert [t.name for t in import_corpus(folder, **ingest["options"]).targets] == ["emotion", "votes"]
     assert yaml.safe_load(examine(folder, importer="table", targets=[]).advice.partition(":")[0]) == (
-        "it can be labelled by a model that was trained on another corpus"
+        "a model trained on another corpus can label it"
     )
 
 
 def test_votes_are_seen_and_targets_named(tmp_path):
     advice = examine(table(tmp_path / "own")).advice
     assert "# trained on: emotion; another target: --params train.target=v_a\n#   others: v_b" in advice
-    assert "# are v_a, v_b votes?" in advice
+    assert "# if v_a, v_b are votes" in advice
     options = yaml.safe_load(advice.rpartition("#   options: ")[2])
     assert [t.task for t in import_corpus(tmp_path / "own", **options).targets] == ["soft"]
-    assert " votes?" not in examine(tmp_path / "own", classes=["v_a"]).advice
+    assert "are votes" not in examine(tmp_path / "own", classes=["v_a"]).advice
     scores = [[*row[:4], 1 + row[4], 7] for row in ROWS]
-    assert " votes?" not in examine(table(tmp_path / "scores", scores)).advice
+    assert "are votes" not in examine(table(tmp_path / "scores", scores)).advice
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ TABLES = {
     "latin-1": (lambda f: (f / "utterances.csv").write_bytes("id,text\na,grün\n".encode("latin-1")), "save it as UTF-8"),
     "another name": (lambda f: (f / "utterances.csv").write_text("name,text\na,b\n"), "to 'id' ('name'?)"),
     "empty": (lambda f: (f / "utterances.csv").write_text(""), "an empty file"),
-    "no features": (lambda f: (f / "text.npy").unlink(), "write one file a modality"),
+    "no features": (lambda f: (f / "text.npy").unlink(), "write one file for each modality"),
     "cut array": (lambda f: (f / "text.npy").write_bytes(b"\x93NUM"), "write it again from its source"),
 }
 
@@ -223,16 +223,16 @@ def test_a_table_that_cannot_be_read_tells_its_own_error(case, tmp_path):
 def test_a_file_of_a_folder_and_a_folder_of_one_file(make, tmp_path):
     folder = table(tmp_path / "own")
     for name in ("utterances.csv", "text.npy"):
-        assert examine(folder / name).advice == f"name the folder: {folder}"
+        assert examine(folder / name).advice == f"give the folder: {folder}"
     inner = tmp_path / "around"
     inner.mkdir()
     (inner / "LICENSE").write_text("free")
     make.dump(inner / "a.pkl", make.mmsa())
-    assert examine(inner).advice == f"read a.pkl? Then name it: {inner / 'a.pkl'}"
-    with pytest.raises(DataError, match=r"do: read a\.pkl\?"):
+    assert examine(inner).advice == f"to read a.pkl, give its path: {inner / 'a.pkl'}"
+    with pytest.raises(DataError, match=r"do: to read a\.pkl"):
         import_corpus(inner)
     make.dump(inner / "b.pkl", make.mmsa())
-    assert examine(inner).advice == "name one of the 2 inside that can be read: a.pkl, b.pkl"
+    assert examine(inner).advice == "give the path of one of the 2 readable entries: a.pkl, b.pkl"
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz"])

@@ -199,8 +199,8 @@ def spoil(change):
         (lambda c: c.append({"a"} | set(LENGTHS)), "entry 0 lacks"),
         (lambda c: c.append({"elsewhere": [1]}), "lacks 3 dialogue"),
         (lambda c: (c.__delitem__(slice(7, None)), c.append({"elsewhere": [1]})), "no utterance is in every entry"),
-        (lambda c: c.append(3.5), "entry 9 is nothing that is known"),
-        (lambda c: c.append([0.5]), "entry 9 is nothing that is known"),
+        (lambda c: c.append(3.5), "entry 9 is of an unknown kind"),
+        (lambda c: c.append([0.5]), "entry 9 is of an unknown kind"),
         (lambda c: c.append(dict.fromkeys(LENGTHS, 7)), "int in dialogue 'Ses01F_impro01'"),
         (lambda c: c[2]["Ses01F_impro01"].__setitem__(1, "sad"), "numbers and strings"),
         (lambda c: c[2]["Ses01F_impro01"].__setitem__(1, None), "nothing and numbers"),
@@ -228,7 +228,7 @@ def test_malformed(tmp_path, change, told):
 def test_entries_can_be_ignored(tmp_path):
     content = [*iemocap(), 3.5, None]
     corpus = import_corpus(write(tmp_path, content), importer="conversations", ignore=[9])
-    assert any("entry 9 was ignored" in n for n in corpus.provenance.notes)
+    assert any("entry 9 was left out" in n for n in corpus.provenance.notes)
     assert any("entry 10 is empty" in n for n in corpus.provenance.notes)
 
 
