@@ -28,7 +28,7 @@ GARBAGE = {
     "hdf5": (b"\x89HDF\r\n\x1a\n" + b"\0" * 40, "an HDF5 file"),
     "cut zip": (b"PK\x03\x04" + b"\0" * 40, "a zip archive"),
     "npy": (b"\x93NUMPY\x01\x00", "a numpy array"),
-    "cut pickle": (pickle.dumps({"train": list(range(1000))})[:500], "a binary file"),
+    "cut pickle": (pickle.dumps({"train": list(range(1000))})[:500], "a pickle that is cut off"),
     "hostile pickle": (pickle.dumps(Evil()), "a pickle"),
     "hostile mmsa": (pickle.dumps({"train": {"text_bert": Evil(), "audio": 1, "id": []}}), "a pickle"),
     "other pickle": (pickle.dumps({"a": 1}), "a pickle"),
@@ -86,18 +86,25 @@ def test_a_huge_file_is_not_read_unasked(make, tmp_path, monkeypatch):
     assert "--importer mmsa" in diagnosis.advice
 
 
+def both_classes_in_test(files):
+    files["transcripts.csv"].append(["w_2", "say w_2", 3, 1])
+    files["text_test.csv"].append([4, 4.5, 1.5])
+    for name in ("text", "audio", "video"):
+        files[f"{name}_test0.csv"].append([4.5, 1.5, 1])
+
+
 def test_usable_data_get_facts_and_a_snippet(make, tmp_path):
-    folder = make.mosi(tmp_path / "mosi")
+    folder = make.mosi(tmp_path / "mosi", both_classes_in_test)
     diagnosis = examine(folder)
     text = render(diagnosis)
     assert diagnosis.usable
     for told in (
         "importer: mosi-csv",
-        "4 in 2 dialogues",
-        "train 3 in 1 dialogue, test 1 in 1 dialogue",
-        "transcripts: 4 of 4",
+        "5 in 2 dialogues",
+        "train 3 in 1 dialogue, test 2 in 1 dialogue",
+        "transcripts: 5 of 5",
         "modality audio: 2 wide",
-        "train: negative 1, non-negative 2; test: negative 1, non-negative 0",
+        "train: negative 1, non-negative 2; test: negative 1, non-negative 1",
         "warning: there is no valid split",
         f"path: {folder}\n    importer: mosi-csv\n    # add dialogues before you train",
         "at least 3 dialogues are needed to make the splits, one each for train, valid and test; there are 2",
@@ -267,7 +274,7 @@ def test_our_own_corpus_is_verified(corpus, tmp_path):
 
 def test_command(make, tmp_path):
     run = CliRunner().invoke
-    folder = str(make.mosi(tmp_path / "mosi"))
+    folder = str(make.mosi(tmp_path / "mosi", both_classes_in_test))
     assert run(main, ["doctor", folder]).exit_code == 0
     refused = run(main, ["doctor", folder, "--option", "colour=red"])
     assert refused.exit_code == 1

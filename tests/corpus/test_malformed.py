@@ -119,15 +119,15 @@ def put(split, key, value):
 
 MMSA = {
     "a list": (lambda c: c.clear(), r"not an MMSA pickle"),
-    "no ids": (lambda c: c["train"].pop("id"), r"split 'train' has no ids"),
-    "too few ids": (put("test", "id", ["v$_$1"]), r"'raw_text' of split 'test' does not match the ids(.|\n)*1\n.*2"),
-    "an odd id": (put("test", "id", ["a", "b"]), r"an id names no clip(.|\n)*dialogue='utterance'"),
+    "no ids": (lambda c: c["train"].pop("id"), r"only some splits have 'id'"),
+    "too few ids": (put("test", "id", ["v$_$1"]), r"'annotations' of split 'test' does not match the ids(.|\n)*1\n.*2"),
+    "an odd id": (put("test", "id", ["a", "b"]), r"an id names no clip(.|\n)*dialogue=utterance"),
     "clips twice": (put("test", "id", ["v$_$1", "v$_$01"]), r"turns of a dialogue must ascend"),
     "audio flat": (put("train", "audio", np.ones((2, 6))), r"'audio' of split 'train' is malformed(.|\n)*3 axes"),
     "length too long": (put("valid", "audio_lengths", [4, 7]), r"a stated length is impossible(.|\n)*0 to 6(.|\n)*7"),
     "mask with a hole": (
         lambda c: c["train"]["text_bert"][0, 1].__setitem__(1, 0),
-        r"'text_bert' is malformed(.|\n)*ones then zeros",
+        r"'text_bert' is malformed(.|\n)*one run of ones",
     ),
     "half the texts": (lambda c: c["valid"].pop("text"), r"only some splits have 'text'"),
     "short text": (put("train", "text", np.ones((2, 2, 7))), r"fewer text frames than tokens"),
@@ -201,8 +201,8 @@ OTHER = {
     ),
     "mfn label shape": (
         "mfn",
-        {"a_audio_train": np.ones((2, 3, 4)), "a_y_train": np.ones((2, 5))},
-        r"labels of an unknown shape",
+        {"a_audio_train": np.ones((2, 3, 4)), "a_text_train": np.ones((2, 3, 4))},
+        r"no MFN labels",
     ),
     "vectors without labels": ("vectors", {"language": np.ones((2, 3))}, r"holds no labels"),
     "vectors rows": ("vectors", {"language": np.ones((2, 3)), "labels": np.ones(3)}, r"malformed(.|\n)*\(3, width\)"),

@@ -6,6 +6,8 @@ import json
 import math
 import shlex
 from collections.abc import Mapping
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus
-from lacuna.corpus.importers.base import importer_class, make_options, slug
+from lacuna.corpus.importers.base import importer_class, list_importers, make_options, slug
 from lacuna.corpus.importers.sources import many
 from lacuna.corpus.importers.table import likely_votes
 from lacuna.corpus.schema import SPLITS, Target
-from lacuna.corpus.validate import validate
+from lacuna.corpus.speakers import speakers_are_local
+from lacuna.corpus.validate import one_class, validate
 from lacuna.errors import DataError
 
 _FEW = 5  # warn about classes with fewer labelled utterances
@@ -32,10 +35,22 @@ def findings(corpus: Corpus) -> tuple[tuple[str, ...], tuple[str, ...]]:
     cut, why = _splitting(corpus)
     if cut != "carve":  # there are too few dialogues to make the split
         warnings = [DataError(e.what) if e.what in _SPLITLESS else e for e in warnings]
-    messages = [*map(str, warnings), *([why] if why else []), *_scarce(corpus)]
+    violations_of_targets = [one_class(corpus, target) for target in corpus.targets]
+    errors = [str(v.error) for v in violations if v.fatal] + [str(e) for e in violations_of_targets[:1] if e]
+    warnings += [e for e in violations_of_targets[1:] if e]
+    messages = [*map(str, map(partial(_with_option, corpus), warnings)), *([why] if why else []), *_scarce(corpus)]
     if len(corpus) == 1:
         messages.append("one utterance is too few to train on")
-    return tuple(messages), tuple(str(f.error) for f in violations if f.fatal)
+    return tuple(messages), tuple(errors)
+
+
+def _with_option(corpus: Corpus, warning: DataError) -> DataError:
+    """Return the warning with the option of the corpus's importer that answers it, if there is one."""
+    if not warning.what.endswith("are all zero") or corpus.provenance.importer not in list_importers():
+        return warning
+    options = {f.name for f in fields(importer_class(corpus.provenance.importer).Options)}
+    hint = "if zeros mean 'not recorded', read them with option zeros=absent" if "zeros" in options else None
+    return DataError(warning.what, corpus=warning.corpus, modality=warning.modality, hint=hint)
 
 
 def _splitting(corpus: Corpus) -> tuple[str, str]:
@@ -84,8 +99,11 @@ def summary_of(corpus: Corpus) -> dict[str, str]:
     u = corpus.utterances
     names = (*SPLITS, "none")
     split = {n: u.split == c for n, c in zip(names, (0, 1, 2, -1), strict=True) if (u.split == c).any()}
+    speakers = _distinct(u.speaker, "speaker")
+    if speakers_are_local(corpus):
+        speakers = "speakers known inside their dialogue only"
     facts = {
-        "utterances": f"{len(corpus)} in {_distinct(u.dialogue, 'dialogue')}, {_distinct(u.speaker, 'speaker')}",
+        "utterances": f"{len(corpus)} in {_distinct(u.dialogue, 'dialogue')}, {speakers}",
         "splits": ", ".join(f"{n} {int(m.sum())} in {_distinct(u.dialogue[m], 'dialogue')}" for n, m in split.items()),
         "transcripts": f"{sum(bool(t) for t in corpus.transcripts)} of {len(corpus)}",
     }

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.corpus.identity import Identity, identify
 from lacuna.errors import DataError, UnsafePickleError
 
 _HINT = "if you trust the file, convert it to .npz with the tool that wrote it, and import the .npz"
@@ -52,7 +53,9 @@ def read_pickle(path: Path, limit: int = 16 << 30) -> Any:
     except RecursionError:
         raise DataError("the pickle nests too deeply", corpus=path.name) from None
     except Exception as error:  # a broken pickle may raise anything
-        raise DataError("not a readable pickle", corpus=path.name, found=f"{type(error).__name__}: {error}") from None
+        identity = identify(path) if path.is_file() else Identity("no file")
+        found = identity.kind if identity.action else f"{identity.kind}; {type(error).__name__}: {error}"
+        raise DataError("not a readable pickle", corpus=path.name, found=found, hint=identity.action or None) from None
 
 
 class _Call:

@@ -212,7 +212,6 @@ def _frames(corpus: Corpus, modality: str, dim: int) -> Iterator[Violation]:
                 f"{silent} recordings of {modality} are all zero",
                 corpus=corpus.name,
                 modality=modality,
-                hint="if that means 'not recorded', have them read as absent",
             ),
         )
 
@@ -221,11 +220,38 @@ def _extent(corpus: Corpus, modality: str) -> tuple[NDArray[np.float64], NDArray
     """Return column minima, column maxima and the number of present recordings that are zero in every observed frame."""
     frames = corpus.frames[modality]
     low, high = np.full(frames.values.shape[1], np.inf), np.full(frames.values.shape[1], -np.inf)
+    observed = np.ones(len(frames.values), bool) if frames.observed is None else np.asarray(frames.observed)
     zero = np.zeros(len(frames.values), bool)
     for start in range(0, len(frames.values), 1 << 16):
         block = frames.values[start : start + (1 << 16)]
         low, high = np.fmin(low, block.min(axis=0)), np.fmax(high, block.max(axis=0))
         zero[start : start + len(block)] = ~block.any(axis=1)
-    total = np.concatenate([[0], np.cumsum(zero)])
-    zeros = total[frames.start + frames.count] - total[frames.start]
-    return low, high, int(((zeros == frames.count) & (frames.count > 0)).sum())
+    n_observed, n_zero = (_sums(rows, frames.start, frames.count) for rows in (observed, observed & zero))
+    return low, high, int(((n_observed > 0) & (n_zero == n_observed)).sum())
+
+
+def _sums(flags: NDArray[np.bool_], start: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (N,) int64: the number of True flags of each utterance."""
+    total = np.concatenate([[0], np.cumsum(flags)])
+    return np.asarray(total[start + count] - total[start], np.int64)
+
+
+def one_class(corpus: Corpus, target: Target) -> DataError | None:
+    """Return the error of a classification target with a single class in train or test; ``None`` if there is no such split.
+
+    Nothing can be learned from one class, and every score of one class is 1: such a table would say nothing.
+    """
+    if target.task != "classification":
+        return None
+    codes, split = corpus.utterances.labels[target.name], corpus.utterances.split
+    for name in ("train", "test"):
+        classes, counts = np.unique(codes[(split == SPLITS.index(name)) & (codes >= 0)], return_counts=True)
+        if len(classes) == 1:
+            return DataError(
+                f"target '{target.name}' has one class in {name}",
+                corpus=corpus.name,
+                expected="utterances of two classes or more",
+                found=f"{counts[0]} of class '{target.classes[classes[0]]}'",
+                hint="check how labels become classes (options of the importer), choose another target, or other splits",
+            )
+    return None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lacuna.atomic import write_json
 from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.speakers import speakers_are_local
 from lacuna.errors import ConfigError, DataError
 from lacuna.shift.anneal import units_of
 from lacuna.shift.association import strata_of
@@ -221,12 +222,15 @@ def _notes(corpus: Corpus, config: RepartitionConfig, rows: Mapping[str, Rows]) 
     u = corpus.utterances
     sizes = ", ".join(f"{part} {len(own)}" for part, own in rows.items())
     notes = [f"repartition ({config.kind}, unit {config.unit}, pool {config.pool}, seed {config.seed}): {sizes} utterances"]
-    named = len(u.speaker_names) > 1
+    local = speakers_are_local(corpus)
+    named = len(u.speaker_names) > 1 and not local
     for what, code in (("dialogue", u.dialogue), *((("speaker", u.speaker),) if named else ())):
         tested = np.union1d(rows["iid"], rows["ood"])
         for one, other, told in ((rows["train"], tested, "training and the tests"), (rows["iid"], rows["ood"], "both tests")):
             if len(other) and (both := len(np.intersect1d(code[one], code[other]))):
                 notes.append(f"{both} {what}(s) are in {told}")
+    if local:
+        notes.append("speakers are known inside their dialogue only: whether training and the tests share people is unknown")
     if config.pool == "all" and (u.split == 0).any():
         notes.append(
             "training was dealt anew: features that were fitted on the original training split have seen test utterances"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus, keys_of
+from lacuna.corpus.speakers import speakers_are_local
 from lacuna.errors import ConfigError
 from lacuna.shift.anneal import Units
 from lacuna.shift.settings import RepartitionConfig
@@ -137,9 +138,14 @@ def deal_groups(corpus: Corpus, units: Units, pool: Pool, config: RepartitionCon
     Where dialogues stay whole, those that share a speaker stay together too.
 
     Raises:
-        ConfigError: there are too few such groups, or all hang together.
+        ConfigError: speakers are known inside their dialogue only, there are too few such groups, or all hang together.
     """
     u = corpus.utterances
+    if config.group == "speaker" and speakers_are_local(corpus):
+        raise ConfigError(
+            f"repartition of '{corpus.name}': speakers are known inside their dialogue only ('<dialogue>::<code>'), so no"
+            " unseen speaker can be held out; choose group 'dialogue'"
+        )
     code = u.speaker if config.group == "speaker" else u.dialogue
     blocks = _joined(pool.of, code, len(pool.names))  # (U,) block of each unit
     outside = np.unique(code[pool.of < 0])

@@ -52,7 +52,7 @@ def test_several_sets_must_be_chosen_from(tmp_path):
     np.savez(tmp_path / "two.npz", **content)
     with pytest.raises(ConfigError, match="several sets; give `set` as one of: ads, films"):
         import_corpus(tmp_path / "two.npz")
-    with pytest.raises(ConfigError, match="set 'tv' is not in the file"):
+    with pytest.raises(ConfigError, match="set 'tv' does not exist"):
         import_corpus(tmp_path / "two.npz", set="tv")
     corpus = import_corpus(tmp_path / "two.npz", set="ads")
     assert corpus.name == "two-ads"

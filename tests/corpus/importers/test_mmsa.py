@@ -29,7 +29,7 @@ def test_aligned_cuts_trailing_zeros(make, tmp_path):
     corpus = import_corpus(make.dump(tmp_path / "a.pkl", make.mmsa(unaligned=False)))
     assert corpus.frames["audio"].count[:2].tolist() == [6, 4]
     assert corpus.absences()["vision"]["train"] == 1  # nothing but padding
-    assert "read as aligned" in " ".join(corpus.provenance.notes)
+    assert "read as unaligned" in " ".join(corpus.provenance.notes)
 
 
 def test_token_ids_alone_are_hashed(make, tmp_path):
@@ -51,14 +51,18 @@ def test_token_codes_are_fixed_and_nearly_orthogonal():
     assert np.abs(gram - np.eye(300)).max() < 0.4
 
 
-def test_splits_that_share_videos_need_the_option(make, tmp_path):
+def test_splits_that_share_videos_are_read_with_a_note(make, tmp_path):
     content = make.mmsa()
     content["test"]["id"] = ["vid0$_$11", "vid0$_$12"]
     path = make.dump(tmp_path / "ood.pkl", content)
-    with pytest.raises(DataError, match=r"'vid0' is shared between splits(.|\n)*dialogue='utterance'"):
-        import_corpus(path)
-    corpus = import_corpus(path, dialogue="utterance")
-    assert len(corpus.utterances.dialogue_names) == 6
+    with pytest.raises(DataError, match=r"'vid0' is shared between splits(.|\n)*option dialogue=utterance"):
+        import_corpus(path, dialogue="video")
+    for options in ({}, {"dialogue": "utterance"}):
+        corpus = import_corpus(path, **options)
+        assert len(corpus.utterances.dialogue_names) == 6
+        assert any(
+            "1 of 2 videos are in several splits, 1 of the 1 test videos in train too" in n for n in corpus.provenance.notes
+        )
 
 
 def test_nonfinite_by_policy(make, tmp_path):

@@ -25,9 +25,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.identity import identify
+from lacuna.corpus.importers.sources import folder_files
 from lacuna.corpus.schema import check_name
 from lacuna.corpus.storage.format import MANIFEST, open_corpus
-from lacuna.errors import ConfigError, DataError, LacunaError
+from lacuna.errors import ConfigError, DataError, LacunaError, UnsafePickleError
 from lacuna.registry import Registry, check_settings
 
 
@@ -128,8 +130,14 @@ def recognise(path: Path) -> dict[str, Recognition]:
 
 
 def meant(path: Path) -> str | None:
-    """The importer that a path is meant for although none reads it as it is; ``None`` if nothing tells."""
-    return next((name for name in _REGISTRY.names() if importer_class(name)().resembles(path)), None)
+    """Return the importer that comes nearest to a path that no importer recognises; ``None`` if there is none."""
+    for name in _REGISTRY.names():
+        try:
+            if importer_class(name)().resembles(path):
+                return name
+        except Exception:  # inspecting a foreign file must never fail
+            continue
+    return None
 
 
 def elsewhere(path: Path) -> str | None:
@@ -153,6 +161,8 @@ def elsewhere(path: Path) -> str | None:
     return f"give the path of one of the {len(readable)} readable entries: {', '.join(readable)}" if readable else None
 
 
+_DATA_FILES = (".pkl", ".pickle", ".p", ".pk", ".npy", ".npz", ".csv", ".parquet", ".h5", ".hdf5", ".safetensors")
+_MAX_FILES = 1000  # inspect at most this many files of a folder for what they are
 _MAX_ENTRIES = 20  # inspect the entries of a folder one by one only up to this number
 
 
@@ -186,12 +196,14 @@ def import_corpus(path: str | Path, /, *, importer: str | None = None, name: str
     settings = make_options(chosen.name, chosen.Options, options)
     try:
         return chosen.load(path, name=name or slug(path.stem if path.is_file() else path.resolve().name), options=settings)
+    except (DataError, UnsafePickleError) as error:
+        raise _no_data(path) or error from None
     except LacunaError:
         raise
     except MemoryError:
         raise DataError("the data does not fit into memory", corpus=path.name) from None
     except Exception as error:  # a malformed file may break a parser anywhere; the cause stays in the traceback
-        raise DataError(
+        raise _no_data(path) or DataError(
             f"importer '{chosen.name}' cannot read this path",
             corpus=path.name,
             expected=chosen.reads,
@@ -243,6 +255,19 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-_") or "corpus"
 
 
+def _no_data(path: Path) -> DataError | None:
+    """Return an error that names a file which is no data (a Git LFS pointer, a web page, a cut-off download), if there is one."""
+    inside = [file for file in folder_files(path).values() if file.suffix.lower() in _DATA_FILES]
+    for file in [path] if path.is_file() else inside[:_MAX_FILES]:
+        try:
+            identity = identify(file)
+        except OSError:
+            continue
+        if identity.action:
+            return DataError(f"{file.name} is {identity.kind}", corpus=path.name, hint=identity.action)
+    return None
+
+
 def _the_one(path: Path) -> str:
     recognitions = recognise(path)
     if len(recognitions) == 1:
@@ -250,6 +275,8 @@ def _the_one(path: Path) -> str:
     if recognitions:
         listing = "; ".join(f"'{name}' recognises {r.what}" for name, r in recognitions.items())
         raise ConfigError(f"several importers recognise {path.name}: {listing}. Choose one with `importer`")
+    if error := _no_data(path):
+        raise error
     if name := meant(path):
         return name
     if advice := elsewhere(path):

@@ -17,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.corpus.importers.outlines import PICKLES
-from lacuna.corpus.importers.sources import folder_files
+from lacuna.corpus.importers.sources import describe, folder_files, natural_key
 from lacuna.corpus.pickles import read_pickle
 from lacuna.errors import DataError, LacunaError
 
 Kind = Literal["strings", "numbers", "onehot", "vectors"]
 _LOOK = 4 << 30  # bytes of the largest pickle that recognition reads
-_STARTS = ("(}", "((d", "](}", "(l(d", "(lp(d", "](d")  # a tuple or a list whose first item is a dictionary
-_CODES = {"MARK": "(", "EMPTY_DICT": "}", "EMPTY_LIST": "]", "DICT": "d", "LIST": "l"}
+_OPEN = ("MARK", "EMPTY_LIST", "LIST")  # opcodes that start a list or a tuple
+_INSIDE = (*_OPEN, "EMPTY_DICT", "DICT", "EMPTY_TUPLE", "NONE", "GLOBAL")  # and what may follow
+_OTHER = "items of another kind"
 _SILENT = ("PROTO", "FRAME", "MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT")
 
 
@@ -110,7 +111,7 @@ class Entries:
 
 
 def looks_like_entries(path: Path) -> bool:
-    """Return whether a file starts like a tuple or list of dictionaries; reads a few bytes and executes nothing."""
+    """Return whether a file starts like a list or tuple of containers; reads a few bytes and executes nothing."""
     if path.suffix.lower() not in PICKLES or not path.is_file() or path.stat().st_size > _LOOK:
         return False
     try:
@@ -118,8 +119,8 @@ def looks_like_entries(path: Path) -> bool:
             names = [code.name for code, _, _ in islice(pickletools.genops(handle), 12)]
     except Exception:  # a file that breaks the opcode reader is not such a pickle
         return False
-    opening = "".join(_CODES.get(n, "?") for n in names if n not in _SILENT)
-    return opening.startswith(_STARTS)
+    opening = [n for n in names if n not in _SILENT][:2]
+    return len(opening) == 2 and opening[0] in _OPEN and opening[1] in _INSIDE
 
 
 def look(path: Path) -> Entries | None:
@@ -167,7 +168,10 @@ def read_entries(path: Path, ignore: Iterable[int] = ()) -> Entries:
     name = path.name
     if not isinstance(content, list | tuple) or not any(isinstance(e, dict) and e for e in content):
         raise DataError(
-            "not a row of dictionaries by dialogue", corpus=name, expected="a tuple or list", found=type(content).__name__
+            "not a sequence of dictionaries by dialogue",
+            corpus=name,
+            expected="a list or tuple of dictionaries by dialogue",
+            found=describe(content),
         )
     left_out = set(ignore)
     notes = [f"entry {p} was left out by option `ignore`" for p in sorted(left_out & set(range(len(content))))]
@@ -207,8 +211,8 @@ def _unknown(corpus: str, position: int, found: str) -> DataError:
 
 
 def _lengths(corpus: str, entries: dict[int, dict[Any, Any]], grouped: set[Any], notes: list[str]) -> dict[Any, int]:
-    """Return the number of utterances by dialogue, which must be the same in every entry."""
-    everywhere = {d: 0 for d in next(iter(entries.values())) if all(d in e for e in entries.values())}
+    """Return the number of utterances by dialogue (natural order), which must be the same in every entry."""
+    everywhere = {d: 0 for d in sorted(next(iter(entries.values())), key=natural_key) if all(d in e for e in entries.values())}
     for position, entry in entries.items():
         if lacking := sorted((grouped - set(entry)), key=str):
             raise DataError(
@@ -251,24 +255,26 @@ def _item(row: Any) -> Any:
             row = np.asarray(row)
         except ValueError:  # ragged
             return row
-    return row.reshape(-1)[0].item() if isinstance(row, np.ndarray) and not row.ndim else row
+    if isinstance(row, np.ndarray) and (not row.size or not row.ndim):  # an empty vector = no features
+        return row.reshape(-1)[0].item() if row.size else None
+    return row
 
 
 def _entry(corpus: str, position: int, rows: list[Any], dialogues: list[str]) -> Entry:
-    found: dict[str, int] = {}
+    first_row: dict[str, int] = {}  # by kind
     for number, row in enumerate(rows):
-        found.setdefault(_kind(row), number)
-    seen = set(found) - {"nothing"}
-    if len(seen) != 1 or "?" in seen or (seen == {"numbers"} and "nothing" in found):
-        number = max(found.values())
+        first_row.setdefault(_kind(row), number)
+    kinds = set(first_row) - {"nothing"}
+    if len(kinds) != 1 or _OTHER in kinds or (kinds == {"numbers"} and "nothing" in first_row):
+        number = max(first_row.values())
         raise DataError(
-            f"entry {position} holds {' and '.join(sorted(found)) or 'nothing'} (first in dialogue '{dialogues[number]}')",
+            f"entry {position} holds {' and '.join(sorted(first_row)) or 'nothing'} (first in dialogue '{dialogues[number]}')",
             corpus=corpus,
-            expected="strings, numbers, or vectors of numbers, the same all along",
-            found=repr(rows[number])[:80],
+            expected="strings, numbers, or vectors of numbers, one kind in the whole entry",
+            found=describe(rows[number]),
             hint=f"leave it out with ignore: [{position}]",
         )
-    kind: Any = seen.pop()
+    kind: Any = kinds.pop()
     return Entry(position, "onehot" if kind == "vectors" and _onehot(rows) else kind, rows)
 
 
@@ -280,7 +286,7 @@ def _kind(row: Any) -> str:
     if isinstance(row, int | float):
         return "numbers"
     numeric = isinstance(row, np.ndarray) and row.dtype.kind in "fiub" and row.ndim in (1, 2) and row.shape[-1] > 0
-    return "vectors" if numeric else "?"
+    return "vectors" if numeric else _OTHER
 
 
 def _onehot(rows: list[Any]) -> bool:

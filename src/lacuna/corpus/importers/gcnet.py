@@ -19,11 +19,12 @@ from numpy.typing import ArrayLike, NDArray
 from lacuna.corpus.assemble import Channel, assemble
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.importers.base import Importer, Options, Recognition, register, slug
-from lacuna.corpus.importers.conversations import IEMOCAP
+from lacuna.corpus.importers.conversations import IEMOCAP, string_roles
 from lacuna.corpus.importers.entries import Entries, Entry, choose_pickle, look, looks_like_entries, read_entries
 from lacuna.corpus.importers.sources import folder_files, provenance, read_npy
 from lacuna.corpus.repair import Policy
 from lacuna.corpus.schema import Target
+from lacuna.corpus.speakers import qualify
 from lacuna.errors import ConfigError, DataError
 
 _HINT = "put one folder of <utterance>.npy for each modality next to the pickle, or name the folders with option `features`"
@@ -40,12 +41,14 @@ class GcnetOptions(Options):
         features: folder of each modality, relative to the pickle or absolute. Default: every folder with ``.npy`` files next
             to the pickle or in ``features`` is a modality named after the folder.
         classes: class names of integer labels, in the order of their codes; the six of IEMOCAP are recognised.
+        scale: lowest and highest possible score, if labels are scores.
         nonfinite: what to do with NaN and inf, see :func:`lacuna.corpus.repair.repair`.
     """
 
     pickle: str = ""
     features: dict[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    scale: tuple[float, float] = (-3, 3)
     nonfinite: Policy = "refuse"
 
 
@@ -79,7 +82,7 @@ class Gcnet(Importer[GcnetOptions]):
         ids, labels, speakers, sentences = _roles(name, content)
         order = ("train", "test") if len(content.groups) < 3 else ("train", "valid", "test")
         splits = content.splits(name, order)
-        targets, values, note = _targets(name, ids, labels, speakers, options.classes)
+        targets, values, note = _targets(name, ids, labels, speakers, options)
         folders = _folders(file.parent, options.features)
         if not folders:
             raise DataError(
@@ -94,6 +97,8 @@ class Gcnet(Importer[GcnetOptions]):
             frames, digest, note = _read(name, modality, folder, ids.rows, speakers.rows)
             channels[modality] = Channel(frames, f"files of '{folder.name}'")
             digests[f"{folder.name}/"], notes = digest, [*notes, note]
+        speaker_names, speaker_note = qualify(speakers.rows, content.dialogues)
+        notes += [speaker_note] if speaker_note else []
         source = provenance(self.name, path, [file], notes=notes)
         return assemble(
             name,
@@ -104,7 +109,7 @@ class Gcnet(Importer[GcnetOptions]):
             targets=targets,
             labels=values,
             splits=splits,
-            speakers=[s or "unknown" for s in speakers.rows],
+            speakers=speaker_names,
             texts=sentences.rows,
             provenance=replace(source, files={**source.files, **digests}),
             nonfinite=options.nonfinite,
@@ -112,8 +117,8 @@ class Gcnet(Importer[GcnetOptions]):
 
 
 def _is_gcnet(content: Entries | None) -> TypeGuard[Entries]:
-    kinds = [e.kind for e in content.entries] if content else []
-    return content is not None and kinds == list(_KINDS) and len(content.groups) in (2, 3)
+    kinds = sorted(e.kind for e in content.entries) if content else []
+    return content is not None and kinds == sorted(_KINDS) and len(content.groups) in (2, 3)
 
 
 def _roles(corpus: str, content: Entries) -> tuple[Entry, Entry, Entry, Entry]:
@@ -127,29 +132,40 @@ def _roles(corpus: str, content: Entries) -> tuple[Entry, Entry, Entry, Entry]:
             found=f"{', '.join(kinds)} and {len(content.groups)} sets",
             hint="for pickles with the features inside, use importer 'conversations'" if "vectors" in kinds else None,
         )
-    ids, labels, speakers, sentences = content.entries
+    (labels,) = content.of("numbers")
+    ids, speakers, sentences = content.of("strings")  # their usual order, used where content is ambiguous (empty strings)
+    try:
+        roles = string_roles(corpus, content)
+    except DataError:
+        roles = {}
+    if len(roles) == len(content.of("strings")):
+        ids, speakers, sentences = roles["ids"], roles["speakers"], roles["sentences"]
     return ids, labels, speakers, sentences
 
 
 def _targets(
-    corpus: str, ids: Entry, labels: Entry, speakers: Entry, classes: tuple[str, ...]
+    corpus: str, ids: Entry, labels: Entry, speakers: Entry, options: GcnetOptions
 ) -> tuple[list[Target], dict[str, ArrayLike], str]:
     """Return targets, labels and a note: floats are scores and give a polarity too; integers are class codes."""
     values = np.asarray(labels.rows, np.float64)
     if any(isinstance(v, float) for v in labels.rows):
-        if (wrong := np.flatnonzero(~(np.abs(values) <= 3) & ~np.isnan(values))).size:
+        low, high = options.scale
+        if (wrong := np.flatnonzero((values < low) | (values > high))).size:
             row = int(wrong[0])
             raise DataError(
                 f"{wrong.size} score(s) are out of bounds",
                 corpus=corpus,
                 utterance=str(ids.rows[row]),
-                expected="from -3 to 3",
+                expected=f"from {low:g} to {high:g}",
                 found=values[row],
+                hint="declare the range of the scores with option `scale`, e.g. scale=1,9",
             )
-        polarity = np.where(np.isnan(values), -1, values >= 0)
-        targets = [Target("score", "regression", low=-3, high=3), Target("polarity", "classification", _POLARITY)]
-        return targets, {"score": values, "polarity": polarity}, "labels are scores; polarity is non-negative where score >= 0"
-    count = int(values.max()) + 1
+        middle = 0 if low < 0 else (low + high) / 2
+        polarity = np.where(np.isnan(values), -1, values >= middle)
+        targets = [Target("score", "regression", low=low, high=high), Target("polarity", "classification", _POLARITY)]
+        note = f"labels are scores; polarity is non-negative where score >= {middle:g}"
+        return targets, {"score": values, "polarity": polarity}, note
+    count, classes = int(values.max()) + 1, options.classes
     known = IEMOCAP if count == len(IEMOCAP) and set(speakers.rows) == {"M", "F"} else ()
     if classes and len(classes) < count:
         raise ConfigError(f"`classes` names {len(classes)} classes, but the labels go up to {count - 1}")

@@ -27,6 +27,14 @@ class Outline:
     names: tuple[str, ...]
     first: str
 
+    @property
+    def is_dict(self) -> bool:
+        """Return whether the outermost value is a dictionary, in any protocol and of any standard class."""
+        if self.first in ("EMPTY_DICT", "DICT"):
+            return True
+        first_names = self.names[:1] == ("collections.OrderedDict",) or self.names[:1] == ("collections.defaultdict",)
+        return first_names and self.first in ("GLOBAL", "SHORT_BINUNICODE", "BINUNICODE")
+
 
 class _Skipping:
     """A file that skips large binary values, so that inspecting a 10 GB pickle reads little of it."""

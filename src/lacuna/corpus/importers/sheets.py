@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STANDARD = ("id", "dialogue", "turn", "speaker", "split", "text")  # every other column is a label
+_ID_NAMES = ("id", "name", "utterance", "utterance_id", "uid", "file", "filename", "key")
 _SEPARATORS = {",": "','", ";": "';'", "\t": "tabs"}
 _COMMA, _PLAIN = r"[+-]?\d+,\d+", r"[+-]?\d+"  # numbers as a German Excel writes them
 
@@ -36,14 +37,11 @@ def ids_of(file: str, table: pd.DataFrame) -> list[str]:
     """
     ids, columns = strings(table, "id"), [str(c) for c in table.columns]
     if ids is None:
-        unique = [c for c in columns if table[c].notna().all() and table[c].is_unique]
-        like = next((c for c in columns if c.strip().lower() in ("id", "name", "utterance", "utterance_id")), None)
-        candidate = like or next(iter(unique), None)
         raise DataError(
             f"{file} has no column 'id'",
             expected="a column 'id' with one name an utterance",
             found=", ".join(columns),
-            hint="add one" if candidate is None else f"rename the column that names the utterances to 'id' ('{candidate}'?)",
+            hint=_id_hint(table),
         )
     if None in ids:
         raise DataError(f"{file}: line {ids.index(None) + 2} has no id", expected="an id in every row", found="an empty cell")
@@ -52,6 +50,26 @@ def ids_of(file: str, table: pd.DataFrame) -> list[str]:
         twin = next(i for i in names if names.count(i) > 1)
         raise DataError(f"{file}: an id occurs twice", utterance=twin, found=f"{names.count(twin)} rows")
     return names
+
+
+def _id_hint(table: pd.DataFrame) -> str:
+    """Return how to get a column ``id``: from a column of unique names without spaces, or from two columns together."""
+
+    def names(columns: list[str]) -> bool:
+        cells = table[columns].astype(str)
+        return bool(table[columns].notna().all(axis=None) and not cells.duplicated().any() and not _has_spaces(cells))
+
+    columns = [str(c) for c in table.columns]
+    if single := sorted((c for c in columns if names([c])), key=lambda c: c.strip().lower() not in _ID_NAMES):
+        return f"rename the column that names the utterances to 'id' ('{single[0]}'?)"
+    ids = [c for c in columns if c.strip().lower().endswith("id")]
+    if len(ids) > 1 and names(ids):
+        return f"add a column 'id' made of the columns {' and '.join(ids)}, which name every utterance together"
+    return "add a column 'id' with a unique name for every utterance"
+
+
+def _has_spaces(cells: pd.DataFrame) -> bool:
+    return any(cells[column].str.contains(" ").any() for column in cells)
 
 
 def read_sheet(file: Path) -> tuple[pd.DataFrame, list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -173,6 +174,24 @@ def _check_lines(path: Path) -> None:
             if len(cells) != width or wrong is not None:
                 found = f"{len(cells)} fields" if wrong is None else repr(wrong[:_SHORT])
                 raise DataError(f"{path.name}: line {number} is malformed", expected=f"{width} numbers", found=found)
+
+
+def natural_key(name: object) -> list[tuple[int, int, str]]:
+    """Return a sort key that orders numbers inside names by value: ``d2`` before ``d10``."""
+    parts = re.split(r"(\d+)", str(name))
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def describe(value: object) -> str:
+    """Return type and size of a value without its content."""
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} of shape {value.shape}"
+    if isinstance(value, dict):
+        return f"a dictionary with {many(len(value), 'key')}"
+    if isinstance(value, list | tuple | set | frozenset):
+        kinds = ", ".join(sorted({type(item).__name__ for item in value}))
+        return f"a {type(value).__name__} of {many(len(value), 'item')}" + (f" ({kinds})" if kinds else "")
+    return "nothing" if value is None else f"a {type(value).__name__}"
 
 
 def content_bounds(frames: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lacuna.corpus import Corpus
+from lacuna.corpus.validate import one_class
 from lacuna.evaluation import (
     brief,
     has_ceiling,
@@ -43,6 +44,8 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
     config = evaluate.config()
     check_same_corpus(recognizers, corpus.digest or "", corpus.name)
     target = recognizers[0].schema.target
+    if error := one_class(corpus, target):
+        raise error
     labels = development.only("train").utterances.labels[target.name]
     plans = config.plans([m.name for m in corpus.modalities])
     device = pick_device(evaluate.device)
