@@ -310,3 +310,32 @@ def test_help_is_not_cut():
 def test_help_imports_nothing_heavy():
     code = "import sys, lacuna.__main__; sys.exit(any(m in sys.modules for m in ('torch', 'pandas', 'kedro', 'pyarrow', 'rich')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_one_class_in_train_or_test_is_an_error(tmp_path):
+    rows = [[*row[:3], "joy" if row[2] == "test" else row[3]] for row in ROWS]
+    diagnosis = examine(table(tmp_path / "own", rows, ["id", "dialogue", "split", "emotion"]))
+    assert not diagnosis.usable
+    assert "target 'emotion' has one class in test" in diagnosis.errors[0]
+    assert "4 of class 'joy'" in diagnosis.errors[0]
+
+
+def test_what_was_declared_absent_is_not_called_zero(make, tmp_path):
+    content = make.mmsa()
+    content["test"]["audio"][1] = np.nan
+    content["train"]["audio"][1] = 0
+    diagnosis = examine(make.dump(tmp_path / "a.pkl", content), nonfinite="absent")
+    assert diagnosis.summary["modality audio"].endswith("absent: test 1")
+    zero = [w for w in diagnosis.warnings if "all zero" in w and "audio" in w]
+    assert len(zero) == 1
+    assert zero[0].startswith("1 recordings of audio")
+    assert "option zeros=absent" in zero[0]
+    absent = examine(tmp_path / "a.pkl", nonfinite="absent", zeros="absent")
+    assert not [w for w in absent.warnings if "all zero" in w]
+
+
+def test_the_hint_for_ids_never_names_the_words(tmp_path):
+    rows = [["Okay", "A", 0, 0], ["No", "B", 0, 1], ["Yes", "A", 1, 0]]
+    error = examine(table(tmp_path / "own", rows, ["Utterance", "Speaker", "Dialogue_ID", "Utterance_ID"])).errors[0]
+    assert "('Utterance'?)" not in error
+    assert "made of the columns Dialogue_ID and Utterance_ID" in error

@@ -20,7 +20,7 @@ _MAGIC = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it first"),
     (b"Rar!", "a RAR archive", "unpack it first"),
 )
-_TEXT_PICKLE = re.compile(rb"\((?:[dl](?:p\d+)?\r?\n|dp|lp|[dl]\.)|c[\w.]+\r?\n\w+\r?\n")  # protocol 0
+_TEXT_PICKLE = re.compile(rb"\(+(?:[dl](?:p\d+)?\r?\n|dp|lp|[dl]\.)|c[\w.]+\r?\n\w+\r?\n")  # protocol 0
 _TEXT_MODE = re.compile(rb"\([dl]p\d+\r\n|c[\w.]+\r\n\w+\r\n")  # protocol 0, line ends changed
 
 

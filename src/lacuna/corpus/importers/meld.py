@@ -20,6 +20,7 @@ from lacuna.corpus.assemble import Channel, assemble
 from lacuna.corpus.corpus import Corpus, key_of
 from lacuna.corpus.importers.base import Importer, Options, Recognition, register
 from lacuna.corpus.importers.conversations import MELD
+from lacuna.corpus.importers.labels import pairs
 from lacuna.corpus.importers.outlines import PICKLES
 from lacuna.corpus.importers.sources import first_line, folder_files, provenance, read_npy
 from lacuna.corpus.pickles import read_pickle
@@ -44,6 +45,7 @@ class MeldOptions(Options):
         features: by modality, a file, or a file by split. ``{split}`` in a file name stands for train, dev or test.
             ``hashed`` instead of a file name = hashed words. Default: text as hashed words.
         skip: utterances that have no row in matrices, e.g. ``110_7``, or ``dev_110_7`` if several splits are read.
+        words: label words and the emotion or sentiment that each one means, ``word=class``, e.g. for labels in another language.
         width: number of columns of hashed words.
         nonfinite: what to do with NaN and inf, see :func:`lacuna.corpus.repair.repair`.
     """
@@ -51,6 +53,7 @@ class MeldOptions(Options):
     splits: tuple[Literal["train", "dev", "test"], ...] = ()
     features: dict[str, str | dict[str, str]] = field(default_factory=dict)
     skip: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     width: int = 256
     nonfinite: Policy = "refuse"
 
@@ -76,7 +79,8 @@ class Meld(Importer[MeldOptions]):
             raise DataError(
                 "a CSV does not exist", corpus=name, expected=f"{lacking[0]}_sent_emo.csv", found=", ".join(tables) or "none"
             )
-        rows = {split: _rows(name, tables[split]) for split in dict.fromkeys(chosen)}
+        words = pairs("words", options.words)
+        rows = {split: _rows(name, tables[split], words) for split in dict.fromkeys(chosen)}
         flat = [(split, row) for split, part in rows.items() for row in part]
         ids = [f"{split}_{r['Dialogue_ID']}_{r['Utterance_ID']}" for split, r in flat]
         skip = _skipped(options.skip, ids, tuple(rows))
@@ -131,7 +135,7 @@ def _tables(path: Path) -> dict[str, Path]:
     return {s: files[f"{s}_sent_emo.csv"] for s in _SPLITS if f"{s}_sent_emo.csv" in files}
 
 
-def _rows(corpus: str, file: Path) -> list[dict[str, str]]:
+def _rows(corpus: str, file: Path, words: Mapping[str, str]) -> list[dict[str, str]]:
     """Return the rows of a CSV with checked labels and numbers; the text is unchanged."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as handle:
@@ -158,8 +162,11 @@ def _rows(corpus: str, file: Path) -> list[dict[str, str]]:
             raise DataError(f"{where} has too few fields", corpus=corpus, expected=f"{len(rows[0])} fields")
         for column, names in known.items():
             row[column] = row[column].strip().lower()
+            row[column] = words.get(row[column], row[column])
             if row[column] not in names:
-                raise DataError(f"{where}: unknown {column.lower()}", corpus=corpus, expected=names[1:], found=repr(row[column]))
+                what, expected = f"{where}: unknown {column.lower()}", ", ".join(names[1:])
+                hint = f"map it with option `words`, e.g. words={row[column]}={names[1]}"
+                raise DataError(what, corpus=corpus, expected=expected, found=repr(row[column]), hint=hint)
         for column in ("Dialogue_ID", "Utterance_ID"):
             if not row[column].strip().isdecimal():
                 raise DataError(f"{where}: {column} is not a number", corpus=corpus, found=repr(row[column]))

@@ -190,7 +190,10 @@ class _Reader:
         if masks is not None:
             bounds["text"] = masks
         windows = self._aligned(frames, bounds, lengths)
-        self.notes.append(f"read as {'unaligned' if windows is None else 'aligned'}; padding was removed")
+        in_front = {m: sum(first > 0 for first, _ in windows or places) for m, places in bounds.items()}
+        counts = ", ".join(f"{m} {n}" for m, n in in_front.items())
+        layout = "unaligned" if windows is None else "aligned"
+        self.notes.append(f"read as {layout}; padding removed, samples with padding in front: {counts}")
         result: dict[str, Channel] = {}
         if masks is not None or "text" in frames or "words" in self.samples.columns:
             result["text"] = self._text(frames.pop("text", None), masks, bounds, windows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STANDARD = ("id", "dialogue", "turn", "speaker", "split", "text")  # every other column is a label
-_ID_NAMES = ("id", "name", "utterance", "utterance_id", "uid", "file", "filename", "key")
+_ID_NAME = re.compile(r".*id|.*name|.*key|.*(file|clip|segment).*", re.IGNORECASE)  # never "Utterance": these are the words
 _SEPARATORS = {",": "','", ";": "';'", "\t": "tabs"}
 _COMMA, _PLAIN = r"[+-]?\d+,\d+", r"[+-]?\d+"  # numbers as a German Excel writes them
 
@@ -60,7 +61,7 @@ def _id_hint(table: pd.DataFrame) -> str:
         return bool(table[columns].notna().all(axis=None) and not cells.duplicated().any() and not _has_spaces(cells))
 
     columns = [str(c) for c in table.columns]
-    if single := sorted((c for c in columns if names([c])), key=lambda c: c.strip().lower() not in _ID_NAMES):
+    if single := [c for c in columns if _ID_NAME.fullmatch(c.strip()) and names([c])]:
         return f"rename the column that names the utterances to 'id' ('{single[0]}'?)"
     ids = [c for c in columns if c.strip().lower().endswith("id")]
     if len(ids) > 1 and names(ids):
