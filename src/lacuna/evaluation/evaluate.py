@@ -11,6 +11,7 @@ import numpy as np
 
 from lacuna.corpus.corpus import Corpus, Labels
 from lacuna.corpus.storage.format import open_corpus
+from lacuna.corpus.validate import one_class
 from lacuna.evaluation.ceiling import has_ceiling, sweep_ceilings
 from lacuna.evaluation.conditions import EvaluationConfig
 from lacuna.evaluation.sweep import Sweep, sweep
@@ -45,8 +46,11 @@ def sweep_all(
 
     Raises:
         ConfigError: an unknown device, or the corpus lacks the target.
-        DataError: the corpus does not fit a recogniser, or a recogniser was trained on one of its dialogues.
+        DataError: the corpus does not fit a recogniser, a recogniser was trained on one of its dialogues,
+            or the test split has one class only, so that every score would be perfect or meaningless.
     """
+    if recognizers and (error := one_class(test, recognizers[0].schema.target)):
+        raise error
     jobs: list[_Job] = [_Job(one, None, config, training_labels, device, threads) for one in recognizers]
     if recognizers and has_ceiling(test, recognizers[0].schema.target.name):
         jobs.append(_Job(None, None, config, training_labels, device, threads))

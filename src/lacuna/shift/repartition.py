@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lacuna.atomic import write_json
 from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.speakers import speakers_are_local
 from lacuna.errors import ConfigError, DataError
 from lacuna.shift.anneal import units_of
 from lacuna.shift.association import strata_of
@@ -228,12 +229,15 @@ def _notes(corpus: Corpus, config: RepartitionConfig, rows: Mapping[str, Rows]) 
     u = corpus.utterances
     sizes = ", ".join(f"{part} {len(rows_of_part)}" for part, rows_of_part in rows.items())
     notes = [f"repartition ({config.kind}, unit {config.unit}, pool {config.pool}, seed {config.seed}): {sizes} utterances"]
+    local = speakers_are_local(corpus)
     tests = np.union1d(rows["iid"], rows["ood"])
-    groups = {"dialogue": u.dialogue} | ({"speaker": u.speaker} if len(u.speaker_names) > 1 else {})
+    groups = {"dialogue": u.dialogue} | ({"speaker": u.speaker} if len(u.speaker_names) > 1 and not local else {})
     for noun, code in groups.items():
         for one, other, where in ((rows["train"], tests, "training and the tests"), (rows["iid"], rows["ood"], "both tests")):
             if n_shared := len(np.intersect1d(code[one], code[other])):
                 notes.append(f"{n_shared} {noun}(s) are in {where}")
+    if local:
+        notes.append("speakers are known inside their dialogue only: whether training and the tests share people is unknown")
     if config.pool == "all" and (u.split == 0).any():
         notes.append("training was re-split: features that were fitted on the original training split have seen test utterances")
     return tuple(notes)

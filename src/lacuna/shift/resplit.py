@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus, keys_of
+from lacuna.corpus.speakers import speakers_are_local
 from lacuna.errors import ConfigError
 from lacuna.shift.anneal import Units
 from lacuna.shift.settings import RepartitionConfig
@@ -142,9 +143,14 @@ def split_by_groups(corpus: Corpus, units: Units, pool: Pool, config: Repartitio
     Where dialogues stay whole, dialogues that share a speaker stay together.
 
     Raises:
-        ConfigError: no group can be held out, or holding one out leaves nothing.
+        ConfigError: speakers are local to their dialogue, no group can be held out, or holding one out leaves nothing.
     """
     u = corpus.utterances
+    if config.group == "speaker" and speakers_are_local(corpus):
+        raise ConfigError(
+            f"repartition of '{corpus.name}': speakers are known inside their dialogue only ('<dialogue>::<code>'), so no"
+            " unseen speaker can be held out; choose group 'dialogue'"
+        )
     code = u.speaker if config.group == "speaker" else u.dialogue
     blocks = _connected(pool.unit_of_row, code, len(pool.names))  # (U,) block of each unit
     in_training = (pool.unit_of_row >= 0) & np.isin(code, np.unique(code[pool.unit_of_row < 0]))  # (N,) its group is

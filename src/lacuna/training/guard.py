@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from lacuna.corpus.corpus import has_label
 from lacuna.corpus.schema import SPLITS
 from lacuna.corpus.storage.tensors import blocks, gather
+from lacuna.corpus.validate import one_class
 from lacuna.errors import ConfigError, DataError
 from lacuna.training.identity import Recipe
 
@@ -17,7 +18,7 @@ def check_splits(recipe: Recipe) -> None:
 
     Raises:
         ConfigError: an empty or unlabelled split, another target, a negative seed.
-        DataError: a test utterance, or an utterance in both splits.
+        DataError: a test utterance, an utterance in both splits, or a single class in training.
     """
     train, valid, schema, seed = recipe.train, recipe.valid, recipe.schema, recipe.seed
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
@@ -45,6 +46,8 @@ def check_splits(recipe: Recipe) -> None:
             raise ConfigError(
                 f"no {role} utterance of corpus '{split.name}' is labelled for target '{schema.target.name}'; {hint}"
             )
+    if error := one_class(train, schema.target):
+        raise error
     both = _in_both(valid.keys, train.keys)
     if len(both):
         raise DataError(

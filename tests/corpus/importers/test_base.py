@@ -34,7 +34,7 @@ def test_several_importers_must_be_chosen_from(make, tmp_path):
     folder = make.mosi(tmp_path / "both")
     make.csv(folder / "utterances.csv", [["id"], ["a"]])
     np.save(folder / "audio.npy", np.ones((1, 2)))
-    with pytest.raises(ConfigError, match=r"several importers recognise both: 'mosi-csv' sees .*'table' sees"):
+    with pytest.raises(ConfigError, match=r"several importers recognise both: 'mosi-csv' recognises .*'table' recognises"):
         import_corpus(folder)
     assert len(import_corpus(folder, importer="table")) == 1
 

@@ -1,20 +1,23 @@
-"""MMSA pickles (CMU-MOSI, CMU-MOSEI, CH-SIMS, the CLUE out-of-distribution splits), aligned or unaligned.
+"""Pickles of splits: MMSA (CMU-MOSI, CMU-MOSEI, CH-SIMS, CLUE), MulT, MultiBench and MAG-BERT, aligned or unaligned.
 
-A dict of ``train``, ``valid``, ``test``, each a dict of arrays, samples first: ``id`` (``<video>$_$<clip>``), ``raw_text``,
-``text_bert`` (N, 3, T) = [token ids, attention mask, segments], ``text`` (N, T, d) features, ``audio`` (N, T, d), ``vision``
-(N, T, d), ``audio_lengths`` and ``vision_lengths`` in unaligned files, ``regression_labels`` in [-3, 3],
-``classification_labels`` 0, 1, 2 or ``annotations``.
+A dictionary of ``train``, ``valid``, ``test``, each a dictionary of columns with one row a sample: ``id``, ``raw_text``,
+``text_bert`` (N, 3, T) = [token ids, attention mask, segments], ``text`` (N, T, d), ``audio`` (N, T, d), ``vision`` (N, T, d) or
+equivalent names, ``audio_lengths`` and ``vision_lengths`` in unaligned files, and labels: ``regression_labels``,
+``classification_labels`` (0, 1, 2), ``annotations`` (words), or ``labels`` of shape (N,), (N, 1, 1), (N, columns) or
+(N, labels, 2). Keys that are not read are named in the notes, with the option that reads them.
 
-Padding is dropped: text ends with its attention mask, audio and vision at the stated length, or after their last frame
-that is not zero where no length is stated. Leading frames stay, so aligned files stay aligned. Where a file has token
-ids and no text features, each id gets a fixed code of random signs (see :func:`token_codes`).
+Padding is removed by content, wherever it stands. Where no lengths are stated and all modalities have the same number of frames,
+the file is aligned: a sample is cut to the window in which any modality has content. Otherwise text ends with its attention mask,
+and other modalities keep their stated length or the frames between their first and last frame that is not zero. Where a file has
+token ids or words and no text features, each one gets a fixed code of random signs (see :func:`token_codes`).
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,17 +25,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.corpus.assemble import Channel, assemble
-from lacuna.corpus.corpus import Corpus
-from lacuna.corpus.importers.base import Importer, Options, Recognition, register
+from lacuna.corpus.corpus import Corpus, key_of
+from lacuna.corpus.importers.base import Importer, Options, Recognition, register, slug
+from lacuna.corpus.importers.labels import POLARITY, Labelled, number_targets, pairs, polarity_of, score_target, word_target
 from lacuna.corpus.importers.outlines import outline
-from lacuna.corpus.importers.sources import Zeros, content_bounds, provenance
+from lacuna.corpus.importers.samples import SPLIT_NAMES, Samples, identify_samples, order_of
+from lacuna.corpus.importers.sources import Zeros, content_bounds, describe, many, provenance
 from lacuna.corpus.pickles import read_pickle
 from lacuna.corpus.repair import Policy
-from lacuna.corpus.schema import SPLITS, Target
-from lacuna.errors import DataError
+from lacuna.corpus.schema import Target
+from lacuna.errors import ConfigError, DataError
 
-_CLASSES = ("negative", "neutral", "positive")
 _BERT = 30522  # tokens of bert-base-uncased
+_RAW = ("raw_text", "text_raw", "transcript", "transcripts", "sentence", "sentences")
+_MODALITIES = {
+    "text": ("text", "language", "glove", "text_features"),
+    "audio": ("audio", "acoustic", "covarep", "speech", "audio_features"),
+    "vision": ("vision", "video", "visual", "facet", "vision_features"),
+}
+_SCORES = ("regression_labels", "labels", "label")
+_LABEL_LIKE = re.compile(r".*(label|annotation|emotion|sentiment|score|valence|arousal|target).*|y", re.IGNORECASE)
+_LAYOUT = {"text_bert", "regression_labels", "labels", "raw_text", *(key for keys in _MODALITIES.values() for key in keys)}
 
 
 @dataclass(frozen=True)
@@ -40,116 +53,83 @@ class MmsaOptions(Options):
     """Options of ``mmsa``.
 
     Attributes:
-        dialogue: what is one dialogue: the ``video``, or the ``utterance`` itself where splits share videos.
-        token_width: columns of the token codes, used if the file has token ids and no text features.
-        zeros: recordings of nothing but zeros within their stated length: ``keep`` as silence, or read as ``absent``.
+        dialogue: what a dialogue is: the ``video``, the single ``utterance``, or ``auto`` = the video unless splits share videos
+            or ids name none.
+        modalities: further keys to read as modalities, ``key`` or ``key=name``.
+        targets: further keys to read as targets.
+        columns: names of the columns of ``labels``, if it has several.
+        words: label words and the class that each one means, ``word=class``, e.g. for labels in another language.
+        scale: lowest and highest possible score; ``None`` = -3 to 3.
+        token_width: columns of the token codes, used if the file has token ids or words and no text features.
+        zeros: all-zero recordings within their stated length: ``keep`` as silence, or the modality is ``absent``.
         nonfinite: what to do with NaN and inf in the features.
     """
 
-    dialogue: Literal["video", "utterance"] = "video"
+    dialogue: Literal["auto", "video", "utterance"] = "auto"
+    modalities: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    scale: tuple[float, float] | None = None
     token_width: int = 64
     zeros: Zeros = "keep"
     nonfinite: Policy = "refuse"
 
 
-@register("mmsa", reads="an MMSA pickle (aligned or unaligned): train/valid/test dicts with text_bert or text, audio, vision")
+@register("mmsa", reads="an MMSA, MulT or MultiBench pickle: train/valid/test dicts with text_bert or text, audio, vision")
 class Mmsa(Importer[MmsaOptions]):
     """See the module."""
 
     Options = MmsaOptions
 
     def recognise(self, path: Path) -> Recognition | None:
-        """The keys of the pickle, read without running it."""
-        seen = outline(path) if path.is_file() else None
-        keys = set(seen.strings) if seen is not None and seen.first == "EMPTY_DICT" else set()
-        splits = [s for s in SPLITS if s in keys]
-        if not splits or len(keys & {"text_bert", "text", "audio", "vision", "regression_labels", "raw_text"}) < 2:
+        """Return a recognition if the keys of the pickle match; the pickle is not run."""
+        layout = outline(path) if path.is_file() else None
+        keys = set(layout.strings) if layout is not None and layout.is_dict else set()
+        if not keys & set(SPLIT_NAMES) or len(keys & _LAYOUT) < 2:
             return None
         return Recognition(f"MMSA pickle, {'unaligned' if 'audio_lengths' in keys else 'aligned or unaligned'}")
 
+    def resembles(self, path: Path) -> bool:
+        """Return whether the pickle is a dictionary with a split."""
+        layout = outline(path) if path.is_file() else None
+        return layout is not None and layout.is_dict and bool(set(layout.strings) & set(SPLIT_NAMES))
+
     def load(self, path: Path, *, name: str, options: MmsaOptions) -> Corpus:
         """Read all splits."""
-        content = read_pickle(path)
-        parts = {s: content[s] for s in SPLITS if isinstance(content, dict) and isinstance(content.get(s), dict) and content[s]}
-        if not parts:
-            raise DataError(
-                "not an MMSA pickle", corpus=name, expected="a dict of train, valid, test", found=type(content).__name__
-            )
-        samples = _Samples(name, parts)
-        ids = [str(i) for i in samples.column("id")]
-        splits = [s for s, p in parts.items() for _ in range(len(p["id"]))]
-        dialogues, turns = _places(name, ids, splits, options.dialogue)
-        channels, notes = {}, []
-        if samples.has("text_bert") or samples.has("text"):
-            channels["text"], note = _text(samples, ids, options.token_width)
-            notes.append(note)
-        for modality in ("audio", "vision"):
-            if samples.has(modality):
-                channels[modality] = _channel(samples, modality, ids, options.zeros)
-        unaligned = samples.has("audio_lengths") or samples.has("vision_lengths")
-        notes.append(f"read as {'unaligned' if unaligned else 'aligned'}; padding was cut")
-        targets, labels, told = _targets(samples)
+        samples = Samples.of(name, read_pickle(path))
+        ids, places, id_note = identify_samples(samples)
+        dialogues, turns, place_note = _places(name, ids, samples.splits, places, options.dialogue)
+        reader = _Reader(samples, ids, options)
+        channels = reader.channels()
+        targets = reader.targets()
+        texts = reader.texts()
+        order = order_of(ids, samples.splits, dialogues)
+        notes = [note for note in (id_note, place_note, *reader.notes, *reader.unread()) if note]
+
+        def ordered(values: Any) -> list[Any]:
+            return [values[row] for row in order]
+
         return assemble(
             name,
-            ids=ids,
-            dialogues=dialogues,
-            turns=turns,
-            channels=channels,
-            targets=targets,
-            labels=dict(labels),
-            splits=splits,
-            texts=[str(t) for t in samples.column("raw_text")] if samples.has("raw_text") else None,
-            provenance=provenance(self.name, path, [path], licence="as the original corpus", notes=(*notes, *told)),
+            ids=ordered(ids),
+            dialogues=ordered(dialogues),
+            turns=ordered(turns),
+            channels={
+                m: Channel(ordered(c.frames), c.extractor, None if c.tokens is None else ordered(c.tokens), c.vocabulary)
+                for m, c in channels.items()
+            },
+            targets=[target for target, _ in targets],
+            labels={target.name: values[order] for target, values in targets},
+            splits=ordered(samples.splits),
+            texts=None if texts is None else ordered(texts),
+            provenance=provenance(self.name, path, [path], licence="as the original corpus", notes=notes),
             nonfinite=options.nonfinite,
         )
 
 
-class _Samples:
-    """The splits of the file, end to end."""
-
-    def __init__(self, name: str, parts: dict[str, dict[str, Any]]) -> None:
-        self.name, self._parts = name, parts
-        for split, part in parts.items():
-            if "id" not in part:
-                raise DataError(f"split '{split}' has no ids", corpus=name, expected="key 'id'", found=", ".join(map(str, part)))
-            for key, values in part.items():
-                if hasattr(values, "__len__") and len(values) != len(part["id"]):
-                    raise DataError(
-                        f"'{key}' of split '{split}' does not match the ids",
-                        corpus=name,
-                        expected=len(part["id"]),
-                        found=len(values),
-                    )
-
-    def has(self, key: str) -> bool:
-        """Every split has it; half a column is an error."""
-        have = [s for s, part in self._parts.items() if part.get(key) is not None]
-        if have and len(have) < len(self._parts):
-            raise DataError(
-                f"only some splits have '{key}'", corpus=self.name, expected=", ".join(self._parts), found=", ".join(have)
-            )
-        return bool(have)
-
-    def column(self, key: str) -> list[Any]:
-        """A column of lists or 1-D arrays as one list."""
-        return [value for part in self._parts.values() for value in part[key]]
-
-    def arrays(self, key: str, ndim: int) -> list[NDArray[Any]]:
-        """One array a split, each of ``ndim`` axes."""
-        arrays = [np.asarray(part[key]) for part in self._parts.values()]
-        for split, array in zip(self._parts, arrays, strict=True):
-            if array.ndim != ndim or array.dtype.kind not in "fiub":
-                raise DataError(
-                    f"'{key}' of split '{split}' is malformed",
-                    corpus=self.name,
-                    expected=f"numbers with {ndim} axes",
-                    found=f"{array.dtype} of shape {array.shape}",
-                )
-        return arrays
-
-
 def token_codes(tokens: NDArray[np.int64], width: int) -> NDArray[np.float32]:
-    """A fixed code of random signs for each token id, the same on every machine: nearly orthogonal for different ids.
+    """Return a fixed code of random signs for each token id, equal on every machine and nearly orthogonal between ids.
 
     Args:
         tokens: (...,) int64 ids.
@@ -168,114 +148,306 @@ def token_codes(tokens: NDArray[np.int64], width: int) -> NDArray[np.float32]:
     return codes
 
 
-def _text(samples: _Samples, ids: list[str], width: int) -> tuple[Channel, str]:
-    features = [f for a in samples.arrays("text", 3) for f in a] if samples.has("text") else None
-    if not samples.has("text_bert"):
-        frames, _ = _cut(samples, "text", features or [], ids)
-        return Channel(frames, "text features of the file"), "the file keeps no token ids"
-    bert = [b for a in samples.arrays("text_bert", 3) for b in a]  # (3, T) each
-    length = np.zeros(len(bert), np.int64)
-    for row, sample in enumerate(bert):
-        length[row] = int(sample[1].sum()) if sample.shape[0] == 3 else -1
-        if length[row] < 0 or not np.array_equal(sample[1], np.arange(sample.shape[1]) < length[row]) or (sample[0] % 1).any():
-            raise DataError(
-                "'text_bert' is malformed",
-                corpus=samples.name,
-                utterance=ids[row],
-                modality="text",
-                expected="token ids, an attention mask of ones then zeros, segments",
-                found=f"shape {sample.shape}",
-            )
-    tokens = [b[0, :n].astype(np.int64) for b, n in zip(bert, length, strict=True)]
-    biggest = max((int(t.max(initial=0)) for t in tokens), default=0)
-    vocabulary = max(_BERT, biggest + 1)
-    if features is None:
-        frames = [token_codes(t, width) for t in tokens]
-        made = f"signed hash of BERT token ids, width {width}"
-        return Channel(frames, made, tokens, vocabulary), "the file has no text features: each token id got a fixed code of signs"
-    for row, frame in enumerate(features):
-        if len(frame) < length[row]:
-            raise DataError(
-                "fewer text frames than tokens", corpus=samples.name, utterance=ids[row], expected=length[row], found=len(frame)
-            )
-    cut = [f[:n] for f, n in zip(features, length, strict=True)]
-    return Channel(cut, "text features of the file (BERT)", tokens, vocabulary), "token ids are kept beside the text features"
+@dataclass
+class _Reader:
+    """Reads modalities and labels of the samples, and remembers which keys were used."""
 
+    samples: Samples
+    ids: list[str]
+    options: MmsaOptions
+    used: set[str] = field(default_factory=lambda: {"id", "ids"})
+    notes: list[str] = field(default_factory=list)
 
-def _cut(
-    samples: _Samples, modality: str, frames: Sequence[NDArray[Any]], ids: list[str]
-) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
-    """Frames without their padding, and how many are left of each sample."""
-    if samples.has(f"{modality}_lengths"):
-        length = np.asarray(samples.column(f"{modality}_lengths"), np.int64)
+    def key(self, keys: Sequence[str]) -> str | None:
+        """Return the first of equivalent keys, and mark it as used."""
+        found = self.samples.first_of(keys)
+        self.used |= {found} if found else set()
+        return found
+
+    def texts(self) -> list[str] | None:
+        """Return the transcripts, if the file has them."""
+        if self.samples.first_of(("words",)):
+            self.used.add("words")
+            return [" ".join(map(str, words)) for words in self.samples.columns["words"]]
+        key = self.key(_RAW) or (self.key(("text",)) if self._strings("text") else None)
+        values = self.samples.columns[key] if key else None
+        return None if values is None else [t.decode("utf-8", "replace") if isinstance(t, bytes) else str(t) for t in values]
+
+    def channels(self) -> dict[str, Channel]:
+        """Return every modality without padding."""
+        more = pairs("modalities", self.options.modalities, alone=True)
+        if unknown := sorted(set(more) - set(self.samples.columns)):
+            raise ConfigError(
+                f"option 'modalities' names {unknown[0]!r}; the file has: {', '.join(sorted(self.samples.columns))}"
+            )
+        keys = {m: self.key(names) for m, names in _MODALITIES.items() if m != "text" or not self._strings("text")}
+        keys |= {slug(modality): key for key, modality in more.items()}
+        self.used |= set(more)
+        frames = {m: self.samples.arrays(key, 2) for m, key in keys.items() if key}
+        masks = self._masks()
+        lengths = {m: self._lengths(m, str(keys[m]), frames[m]) for m in frames}
+        bounds = {m: self._bounds(m, frames[m], lengths[m]) for m in frames}
+        if masks is not None:
+            bounds["text"] = masks
+        windows = self._aligned(frames, bounds, lengths)
+        in_front = {m: sum(first > 0 for first, _ in windows or places) for m, places in bounds.items()}
+        counts = ", ".join(f"{m} {n}" for m, n in in_front.items())
+        layout = "unaligned" if windows is None else "aligned"
+        self.notes.append(f"read as {layout}; padding removed, samples with padding in front: {counts}")
+        result: dict[str, Channel] = {}
+        if masks is not None or "text" in frames or "words" in self.samples.columns:
+            result["text"] = self._text(frames.pop("text", None), masks, bounds, windows)
+        for modality, arrays in frames.items():
+            stated = lengths[modality] is not None
+            cut = []
+            for row, array in enumerate(arrays):
+                own_first, own_end = bounds[modality][row]
+                first, end = (own_first, own_end) if windows is None or own_end == 0 else windows[row]
+                silent = not array[own_first:own_end].any()
+                cut.append(None if silent and (not stated or self.options.zeros == "absent") else array[first:end])
+            result[modality] = Channel(cut, f"{modality} features of the file")
+        return result
+
+    def _strings(self, key: str) -> bool:
+        return any(isinstance(value, str | bytes) for value in self.samples.columns.get(key, ())[:1])
+
+    def _masks(self) -> list[tuple[int, int]] | None:
+        """Return first and end of the tokens of each sample, from the attention mask."""
+        if not self.key(("text_bert",)):
+            return None
+        result = []
+        for row, sample in enumerate(self.samples.arrays("text_bert", 2)):
+            mask = sample[1] if len(sample) == 3 else np.zeros(0)
+            first = int(mask.argmax()) if mask.size else 0
+            end = first + int(mask.sum())
+            inside = np.isin(np.arange(mask.size), np.arange(first, end))
+            if not mask.size or not np.array_equal(mask, inside) or (sample[0] % 1).any():
+                raise DataError(
+                    "'text_bert' is malformed",
+                    corpus=self.samples.name,
+                    utterance=self.ids[row],
+                    modality="text",
+                    expected="token ids, an attention mask with one run of ones, segments",
+                    found=describe(sample),
+                )
+            result.append((first, end))
+        return result
+
+    def _lengths(self, modality: str, key: str, frames: list[NDArray[Any]]) -> NDArray[np.int64] | None:
+        column = self.key((f"{key}_lengths", f"{modality}_lengths"))
+        if column is None:
+            return None
+        length = np.asarray(self.samples.columns[column], np.int64).reshape(-1)
         longest = np.array([len(f) for f in frames])
         for row in np.flatnonzero((length < 0) | (length > longest))[:1]:
             raise DataError(
                 "a stated length is impossible",
-                corpus=samples.name,
-                utterance=ids[row],
+                corpus=self.samples.name,
+                utterance=self.ids[row],
                 modality=modality,
                 expected=f"0 to {longest[row]}",
                 found=length[row],
             )
-    else:
-        length = np.array([content_bounds(f[None])[1][0] for f in frames], np.int64)
-    return [f[:n] for f, n in zip(frames, length, strict=True)], length
+        return length
 
+    def _bounds(self, modality: str, frames: list[NDArray[Any]], lengths: NDArray[np.int64] | None) -> list[tuple[int, int]]:
+        """Return where each sample's content lies: the content itself, widened to the stated length."""
+        result, n_longer = [], 0
+        for row, array in enumerate(frames):
+            (first,), (end,) = content_bounds(array[None])
+            length = int(end - first) if lengths is None else int(lengths[row])
+            if lengths is not None:  # padding is behind, in front, or around
+                first = 0 if end <= length else len(array) - length if first >= len(array) - length else first
+                n_longer += int(end - first > length)
+            result.append((int(first), int(first) + length))
+        if n_longer:
+            self.notes.append(f"{many(n_longer, 'sample')} of {modality} had frames beyond the stated length: cut there")
+        return result
 
-def _channel(samples: _Samples, modality: str, ids: list[str], zeros: Zeros) -> Channel:
-    frames, _ = _cut(samples, modality, [f for a in samples.arrays(modality, 3) for f in a], ids)
-    return Channel([None if zeros == "absent" and not f.any() else f for f in frames], f"{modality} features of the file")
+    def _aligned(
+        self,
+        frames: dict[str, list[NDArray[Any]]],
+        bounds: dict[str, list[tuple[int, int]]],
+        lengths: dict[str, NDArray[np.int64] | None],
+    ) -> list[tuple[int, int]] | None:
+        """Return one window for all modalities of a sample, or ``None`` if the file is unaligned."""
+        sizes = {m: [len(array) for array in arrays] for m, arrays in frames.items()}
+        if "text" in bounds and "text" not in frames:
+            sizes["text"] = [sample.shape[-1] for sample in self.samples.arrays("text_bert", 2)]
+        if any(length is not None for length in lengths.values()) or len({tuple(s) for s in sizes.values()}) != 1:
+            return None
+        windows = []
+        for places in zip(*bounds.values(), strict=True):
+            filled = [place for place in places if place[1]] or [(0, 0)]
+            windows.append((min(p[0] for p in filled), max(p[1] for p in filled)))
+        return windows
 
+    def _text(
+        self,
+        features: list[NDArray[Any]] | None,
+        masks: list[tuple[int, int]] | None,
+        bounds: dict[str, list[tuple[int, int]]],
+        windows: list[tuple[int, int]] | None,
+    ) -> Channel:
+        if masks is None and features is None:
+            self.notes.append("the file has no text features: each word got a fixed code of signs")
+            words = [np.array([key_of(str(w).lower()) >> 1 for w in row], np.int64) for row in self.samples.columns["words"]]
+            return Channel([token_codes(w, self.options.token_width) for w in words], "signed hash of words")
+        if masks is None:
+            self.notes.append("the file keeps no token ids")
+            places = [w if b[1] and windows else b for b, w in zip(bounds["text"], windows or bounds["text"], strict=True)]
+            cut = [array[first:end] for array, (first, end) in zip(features or [], places, strict=True)]
+            return Channel(cut, "text features of the file")
+        samples = self.samples.arrays("text_bert", 2)
+        tokens = [s[0, first:end].astype(np.int64) for s, (first, end) in zip(samples, masks, strict=True)]
+        vocabulary = max(_BERT, 1 + max((int(t.max(initial=0)) for t in tokens), default=0))
+        if features is None:
+            self.notes.append("the file has no text features: each token id got a fixed code of signs")
+            made = f"signed hash of BERT token ids, width {self.options.token_width}"
+            return Channel([token_codes(t, self.options.token_width) for t in tokens], made, tokens, vocabulary)
+        self.notes.append("token ids are kept with the text features")
+        for row, (array, (_, end)) in enumerate(zip(features, masks, strict=True)):
+            if len(array) < end:
+                what = "fewer text frames than tokens"
+                raise DataError(what, corpus=self.samples.name, utterance=self.ids[row], expected=end, found=len(array))
+        cut = [array[first:end] for array, (first, end) in zip(features, masks, strict=True)]
+        return Channel(cut, "text features of the file (BERT)", tokens, vocabulary)
 
-def _places(name: str, ids: list[str], splits: list[str], dialogue: str) -> tuple[list[str], list[int]]:
-    """Dialogue and turn of every sample."""
-    if dialogue == "utterance":
-        return ids, [0] * len(ids)
-    places: list[tuple[str, int]] = []
-    where: dict[str, str] = {}
-    hint = "import with dialogue='utterance': every utterance is its own dialogue"
-    for identity, split in zip(ids, splits, strict=True):
-        match = re.fullmatch(r"(.+?)(?:\$_\$|/|_)(\d+)", identity)
-        if match is None:
-            raise DataError("an id names no clip", corpus=name, utterance=identity, expected="<video>$_$<clip number>", hint=hint)
-        video = match[1]
-        if where.setdefault(video, split) != split:
-            raise DataError(
-                f"video '{video}' is shared between splits",
-                corpus=name,
-                utterance=identity,
-                expected=f"all of it in {where[video]}",
-                found=split,
-                hint=f"out-of-distribution splits share videos on purpose: {hint}",
-            )
-        places.append((video, int(match[2])))
-    return [p[0] for p in places], [p[1] for p in places]
+    def targets(self) -> list[Labelled]:
+        """Return every target: class and score of sentiment, columns of labels, and what ``targets`` names."""
+        options, name = self.options, self.samples.name
+        result: list[Labelled] = []
+        key = self.key(_SCORES)
+        table = self.samples.numbers(key) if key else None
+        score = None
+        if table is not None and key is not None:
+            if table.shape[1:] == (1,) and (key == "regression_labels" or options.scale or not _codes(table[:, 0])):
+                score = score_target(name, "score", table[:, 0], scale=options.scale, usual=(-3, 3), ids=self.ids)
+            elif table.shape[1:] == (1,):
+                count = int(table.max()) + 1
+                classes = options.columns or tuple(f"class-{c}" for c in range(count))
+                result.append((Target("label", "classification", classes), table[:, 0]))
+                self.notes.append(
+                    f"'{key}' holds whole numbers from 0: read as {many(count, 'class')[:-1] + 'es'}; `scale` reads a score"
+                )
+            else:
+                rules = {"columns": options.columns, "scale": options.scale, "usual": (-np.inf, np.inf), "ids": self.ids}
+                result += number_targets(name, "label", table, **rules)  # type: ignore[arg-type]
+        elif key is not None:
+            result.append(word_target(name, "label", self.samples.columns[key], (), pairs("words", options.words)))
+        if score is not None or self.samples.first_of(("classification_labels", "annotations")):
+            polarity = self._polarity(score)
+            result = [(Target("polarity", "classification", POLARITY), polarity), *([score] if score else []), *result]
+            if score is not None and (differ := int((polarity_of(score[1], *_range(score[0])) != polarity).sum())):
+                self.notes.append(f"{differ} class labels differ from the sign of the score; both are kept as they are")
+        for further in options.targets:
+            result += self._further(further)
+        if not result:
+            self._no_labels()
+        return result
 
+    def _polarity(self, score: Labelled | None) -> NDArray[np.float64]:
+        if key := self.key(("classification_labels",)):
+            self.key(("annotations",))  # the same in words
+            return np.asarray(self.samples.columns[key], np.float64).reshape(-1)
+        if key := self.key(("annotations",)):
+            weak = {f"weakly {c}": c for c in POLARITY}
+            table = {**weak, **pairs("words", self.options.words)}
+            return word_target(self.samples.name, "polarity", self.samples.columns[key], POLARITY, table)[1]
+        assert score is not None
+        return polarity_of(score[1], *_range(score[0]))
 
-def _targets(samples: _Samples) -> tuple[list[Target], dict[str, Any], list[str]]:
-    score = None
-    targets: list[Target] = []
-    labels: dict[str, Any] = {}
-    if samples.has("regression_labels"):
-        score = np.concatenate([a.reshape(-1) for a in map(np.asarray, samples.arrays("regression_labels", 1))]).astype(
-            np.float64
+    def _further(self, key: str) -> list[Labelled]:
+        if key not in self.samples.columns:
+            raise self._unknown("targets", key)
+        self.used.add(key)
+        table = self.samples.numbers(key)
+        if table is None:
+            return [word_target(self.samples.name, slug(key), self.samples.columns[key], (), pairs("words", self.options.words))]
+        if table.shape[1:] == (1,) and "classification" in key.lower():
+            classes = tuple(f"class-{c}" for c in range(int(np.nanmax(table)) + 1))
+            return [(Target(slug(key), "classification", classes), table[:, 0])]
+        unbounded = (-np.inf, np.inf)
+        return number_targets(
+            self.samples.name, slug(key), table, columns=(), scale=self.options.scale, usual=unbounded, ids=self.ids
         )
-    if samples.has("classification_labels"):
-        polarity = np.asarray(samples.column("classification_labels"), np.float64)
-    elif samples.has("annotations"):
-        known = {c: code for code, c in enumerate(_CLASSES)}
-        polarity = np.array([known.get(str(a).lower(), 3) for a in samples.column("annotations")], np.float64)
-    elif score is not None:
-        polarity = np.where(np.isnan(score), -1, np.sign(score) + 1)
-    else:
-        return [], {}, ["the file has no labels"]
-    targets.append(Target("polarity", "classification", _CLASSES))
-    labels["polarity"] = polarity
-    notes: list[str] = []
-    if score is not None:
-        targets.append(Target("score", "regression", low=-3, high=3))
-        labels["score"] = score
-        if differ := int((np.sign(score) + 1 != polarity).sum()):
-            notes.append(f"{differ} class labels differ from the sign of the score; both are kept as they are")
-    return targets, labels, notes
+
+    def _unknown(self, option: str, key: str) -> ConfigError:
+        return ConfigError(f"option '{option}' names {key!r}; the file has: {', '.join(sorted(self.samples.columns))}")
+
+    def _no_labels(self) -> None:
+        if candidates := [key for key in self._left() if _LABEL_LIKE.fullmatch(key)]:
+            raise DataError(
+                "no known key holds the labels",
+                corpus=self.samples.name,
+                expected=f"one of {', '.join((*_SCORES, 'classification_labels', 'annotations'))}",
+                found=", ".join(candidates),
+                hint=f"read it with option `targets`, e.g. targets={candidates[0]}",
+            )
+        self.notes.append("the file has no labels")
+
+    def _left(self) -> list[str]:
+        return sorted(set(self.samples.columns) - self.used)
+
+    def unread(self) -> list[str]:
+        """Return a note for everything that was not read, with the option that reads it."""
+        notes = []
+        for key in self._left():
+            value = self.samples.columns[key][0]
+            is_feature = isinstance(value, np.ndarray) and value.ndim >= 2
+            option = "modalities" if is_feature else "targets"
+            notes.append(f"key '{key}' (each {describe(value)}) was not read; option `{option}` reads it: {option}={key}")
+        return notes + [f"key '{key}' ({what}) was not read" for key, what in self.samples.unread.items()]
+
+
+def _range(target: Target) -> tuple[float, float]:
+    return (-3.0 if target.low is None else target.low), (3.0 if target.high is None else target.high)
+
+
+def _codes(values: NDArray[np.float64]) -> bool:
+    """Return whether numbers look like class codes: whole numbers from 0."""
+    return bool((values >= 0).all() and (values % 1 == 0).all() and values.max() < 100)
+
+
+def _places(
+    corpus: str, ids: list[str], splits: list[str], places: list[tuple[str, float] | None], dialogue: str
+) -> tuple[list[str], list[int], str | None]:
+    """Return dialogue and turn of every sample, and a note on what splits share."""
+    hint = "import with option dialogue=utterance: every utterance is its own dialogue"
+    videos = [p for p in places if p is not None]
+    if not videos and dialogue == "auto":
+        named = any(not i.startswith(tuple(SPLIT_NAMES)) for i in ids)
+        return ids, [0] * len(ids), "ids name no video: every utterance is its own dialogue" if named else None
+    if len(videos) < len(ids) and dialogue != "utterance":
+        row = places.index(None)
+        what, expected = "an id names no clip", "<video>$_$<clip number>"
+        raise DataError(what, corpus=corpus, utterance=ids[row], expected=expected, hint=hint)
+    split_of: dict[str, set[str]] = {}
+    for place, split in zip(places, splits, strict=True):
+        if place is not None:
+            split_of.setdefault(place[0], set()).add(split)
+    shared = [video for video, names in split_of.items() if len(names) > 1]
+    if shared and dialogue == "video":
+        row = next(r for r, p in enumerate(places) if p is not None and p[0] == shared[0] and splits[r] != splits[0])
+        what = f"video '{shared[0]}' is shared between splits"
+        found = ", ".join(sorted(split_of[shared[0]]))
+        raise DataError(what, corpus=corpus, utterance=ids[row], expected="all of it in one split", found=found, hint=hint)
+    if shared or dialogue == "utterance":
+        tested = [names for names in split_of.values() if "test" in names]
+        note = (
+            f"{len(shared)} of {many(len(split_of), 'video')} are in several splits, {sum('train' in n for n in tested)} of the"
+            f" {len(tested)} test videos in train too: the test is not of unseen videos, and every utterance is its own dialogue"
+        )
+        return ids, [0] * len(ids), note if shared else None
+    rank = _ranks(videos)
+    return [p[0] for p in videos], [rank[p] for p in videos], None
+
+
+def _ranks(places: list[tuple[str, float]]) -> dict[tuple[str, float], int]:
+    """Return the turn of each place: the clip number, or its rank in the video if clips are named by their time."""
+    if all(place[1] == int(place[1]) for place in places) and max(Counter(places).values()) == 1:
+        return {place: int(place[1]) for place in places}
+    by_video: dict[str, list[float]] = {}
+    for video, time in sorted(set(places)):
+        by_video.setdefault(video, []).append(time)
+    return {(video, time): number for video, times in by_video.items() for number, time in enumerate(times)}

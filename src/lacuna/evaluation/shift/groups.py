@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Target
+from lacuna.corpus.speakers import speakers_are_local
 from lacuna.evaluation.bootstrap import Setting
 from lacuna.evaluation.conditions import Condition
 from lacuna.metrics.counts import Array, labelled
@@ -44,7 +45,7 @@ class Recognised:
         codes = labels.argmax(axis=1) if target.task == "soft" else labels
         truth = np.where(known, np.asarray(codes, np.int64), -1)
         groups = {"class": (truth, list(target.classes)), "dialogue": (u.dialogue, u.dialogue_names.to_pylist())}
-        if len(np.unique(u.speaker[known])) > 1:
+        if len(np.unique(u.speaker[known])) > 1 and not speakers_are_local(corpus):  # else they are no people
             groups["speaker"] = (u.speaker, u.speaker_names.to_pylist())
         return cls(truth, groups, np.zeros((0, len(corpus))))
 

@@ -33,9 +33,8 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
     config = evaluate.config()
     check_same_corpus(recognizers, corpus.digest or "", corpus.name)
     labels = development.only("train").utterances.labels[recognizers[0].schema.target.name]
-    sweeps = sweep_all(
-        recognizers, corpus, config, labels, device=evaluate.device, threads=evaluate.threads, workers=evaluate.workers
-    )
+    how: dict[str, Any] = {"device": evaluate.device, "threads": evaluate.threads, "workers": evaluate.workers}
+    sweeps = sweep_all(recognizers, corpus, config, labels, **how)
     return tabulate(sweeps, config)
 
 
