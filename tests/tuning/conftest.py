@@ -10,8 +10,8 @@ import pytest
 
 from lacuna.corpus import Corpus
 from lacuna.synthetic.duet import generate, preset
+from lacuna.training import Recipe
 from lacuna.tuning import Place, StudyConfig, search
-from lacuna.tuning.objective import Data
 from lacuna.tuning.worker import quiet_optuna
 
 TRAINING: dict[str, Any] = {"epochs": 2, "threads": 1, "device": "cpu", "rates": [0.0, 0.5], "checkpoint_seconds": 0}
@@ -29,8 +29,8 @@ def corpus() -> Corpus:
 
 
 @pytest.fixture(scope="session")
-def data(corpus: Corpus) -> Data:
-    return Data.of(corpus.only("train", "valid"), None)
+def base(corpus: Corpus) -> Recipe:
+    return Recipe.of(corpus, "mlp")
 
 
 @pytest.fixture

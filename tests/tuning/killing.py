@@ -20,20 +20,20 @@ torch.set_num_threads(1)
 
 from lacuna.models import list_models  # noqa: E402
 from lacuna.synthetic.duet import generate, preset  # noqa: E402
+from lacuna.training import Recipe  # noqa: E402
 from lacuna.tuning import Place, StudyConfig, search, trials_table  # noqa: E402
-from lacuna.tuning.objective import Data  # noqa: E402
 from lacuna.tuning.study import Count, open_study  # noqa: E402
 from lacuna.tuning.worker import quiet_optuna, run_trials  # noqa: E402
 
 
-def start(config: StudyConfig, data: Data, place: Place) -> int:
+def start(config: StudyConfig, base: Recipe, place: Place) -> int:
     """Fork a worker and return its process id."""
     pid = os.fork()
     if pid:
         return pid
     status = 1
     try:
-        run_trials(config, data, place)
+        run_trials(config, base, place)
         status = 0
     finally:
         os._exit(status)
@@ -61,10 +61,10 @@ def main() -> None:
         "mlp", "mlp", searched.settings, searched.training, searched.space, searched.start,
         trials=n_trials, rates=(0.0, 0.5), mask_seeds=(0,), startup=3, warmup=1,
     )  # fmt: skip
-    data, place = Data.of(generate(preset("tiny")).only("train", "valid"), None), Place(folder / "mlp", "mlp", heartbeat=1)
+    base, place = Recipe.of(generate(preset("tiny")), "mlp"), Place(folder / "mlp", "mlp", heartbeat=1)
     study = open_study(config, place, {})
     rng, before_kills = random.Random(0), []
-    steady, victim = start(config, data, place), start(config, data, place)
+    steady, victim = start(config, base, place), start(config, base, place)
     for _ in range(n_kills):
         while not busy(study, victim):
             assert not Count.of(study).over(config), f"the study was over after {len(before_kills)} kills"
@@ -73,7 +73,7 @@ def main() -> None:
         before_kills.append(finished(study))
         os.kill(victim, signal.SIGKILL)
         assert os.waitpid(victim, 0)[1] == signal.SIGKILL
-        victim = start(config, data, place)
+        victim = start(config, base, place)
     assert [os.waitpid(pid, 0)[1] for pid in (steady, victim)] == [0, 0]
     table, end = trials_table(study), finished(study)
     verdict = {

@@ -103,7 +103,7 @@ def test_a_folder_that_no_study_wrote_is_left_alone(conf: Path) -> None:
     path = conf / "tuned_mosi" / "parameters.yml"
     path.parent.mkdir()
     path.write_text("train: {}\n", "utf-8")
-    with pytest.raises((DataError, DatasetError), match=r"tuned_mosi/parameters.yml was not written by"):
+    with pytest.raises((DataError, DatasetError), match=r"tuned_mosi/parameters.yml was not written by the tune pipeline"):
         save(conf, "mosi")
     assert path.read_text("utf-8") == "train: {}\n"
 

@@ -1,4 +1,4 @@
-"""Workers that are killed or raise errors: no result is lost or counted twice, and the study has the trials that it shall have."""
+"""Workers that are killed or raise errors: no result is lost or counted twice, and the number of trials is right."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from optuna.trial import TrialState
 
 from lacuna.corpus import Corpus
 from lacuna.errors import ConfigError, TrainingError
+from lacuna.training import Recipe
 from lacuna.tuning import Place, run, run_study, states, trials_table, worker
-from lacuna.tuning.objective import Data
 from lacuna.tuning.run import check_result
 from lacuna.tuning.study import WARM, Count, open_study
 from lacuna.tuning.worker import run_trials
@@ -126,24 +126,24 @@ def _lives(pid: int) -> bool:
     return not (status.is_file() and "State:\tZ" in status.read_text())  # ended, and not collected yet
 
 
-def test_the_first_trial_has_the_variants_own_settings(data: Data, make: Any, place: Place) -> None:
+def test_the_first_trial_has_the_variants_own_settings(base: Recipe, make: Any, place: Place) -> None:
     config = make("linear", trials=2)
     open_study(config, place, {})
     study = open_study(config, place, {})  # another command
-    run_trials(config, data, place)
+    run_trials(config, base, place)
     trials = study.get_trials()
     assert [WARM in trial.user_attrs for trial in trials] == [True, False]
     assert trials[0].params == config.start
     assert states(study) == {"complete": 2, "pruned": 0, "fail": 0, "running": 0, "waiting": 0}
 
 
-def test_one_worker_draws_the_same_trials_after_a_restart(data: Data, make: Any, place: Place) -> None:
+def test_one_worker_draws_the_same_trials_after_a_restart(base: Recipe, make: Any, place: Place) -> None:
     parameters = []
     for name, steps in (("a", (4,)), ("b", (2, 4))):
         study_place = Place(place.folder, name, heartbeat=1)
         for trials in steps:
             study = open_study(make("linear", trials=trials), study_place, {})
-            run_trials(make("linear", trials=trials), data, study_place)
+            run_trials(make("linear", trials=trials), base, study_place)
         parameters.append([trial.params for trial in study.get_trials()])
     assert parameters[0] == parameters[1]
     assert len({str(drawn) for drawn in parameters[0]}) == 4
@@ -164,7 +164,7 @@ def test_trials_that_were_scored_in_another_way_are_not_mixed(make: Any, place: 
         open_study(make(), Place(place.folder, "foreign"), {})
 
 
-def test_a_trial_that_raises_is_recorded_and_the_study_continues(data: Data, make: Any, place: Place, monkeypatch: Any) -> None:
+def test_a_trial_that_raises_is_recorded_and_the_study_continues(base: Recipe, make: Any, place: Place, monkeypatch: Any) -> None:
     config, value_of, calls = make("linear", trials=3), worker.value_of, []
 
     def sometimes(*arguments: Any) -> Any:
@@ -175,7 +175,7 @@ def test_a_trial_that_raises_is_recorded_and_the_study_continues(data: Data, mak
 
     monkeypatch.setattr(worker, "value_of", sometimes)
     study = open_study(config, place, {})
-    run_trials(config, data, place)
+    run_trials(config, base, place)
     table = trials_table(study)
     assert states(study) == {"complete": 3, "pruned": 0, "fail": 1, "running": 0, "waiting": 0}
     assert (table["reason"].iloc[1], table["kind"].iloc[1]) == ("ValueError: first line\nsecond line", "raised")
@@ -183,9 +183,9 @@ def test_a_trial_that_raises_is_recorded_and_the_study_continues(data: Data, mak
 
 
 def test_a_study_that_stopped_early_continues_once_its_error_is_fixed(
-    corpus: Corpus, data: Data, make: Any, place: Place, monkeypatch: Any
+    corpus: Corpus, base: Recipe, make: Any, place: Place, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(run, "_supervise", lambda study, config, place, corpus: run_trials(config, data, place))
+    monkeypatch.setattr(run, "_supervise", lambda study, config, place, corpus: run_trials(config, base, place))
     config, development = make("linear", trials=3, failures=2), corpus.only("train", "valid")
 
     def broken(message: str) -> Any:
@@ -204,11 +204,11 @@ def test_a_study_that_stopped_early_continues_once_its_error_is_fixed(
     assert any(t.state == TrialState.COMPLETE and WARM in t.user_attrs for t in study.get_trials())
 
 
-def test_a_value_that_is_not_finite_is_an_error(data: Data, make: Any, place: Place, monkeypatch: Any) -> None:
+def test_a_value_that_is_not_finite_is_an_error(base: Recipe, make: Any, place: Place, monkeypatch: Any) -> None:
     config = make("linear", failures=1)
     monkeypatch.setattr(worker, "value_of", lambda *arguments: (float("nan"), {}))
     study = open_study(config, place, {})
-    run_trials(config, data, place)
+    run_trials(config, base, place)
     assert Count.of(study) == (0, 0, 1)
     assert trials_table(study)["reason"].tolist() == ["TrainingError: the area under the validation curve is nan"]
 

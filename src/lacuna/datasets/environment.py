@@ -77,9 +77,7 @@ class EnvironmentDataset(PlacedDataset[TunedEnvironment]):
         parameters = folder / PARAMETERS
         previous = parameters.read_text("utf-8") if parameters.is_file() else HEADER
         if not previous.startswith(HEADER):
-            raise DataError(
-                f"{parameters} was not written by `kedro run --pipelines tune`", hint="rename its folder, and run again"
-            )
+            raise DataError(f"{parameters} was not written by the tune pipeline", hint="rename its folder, and run again")
         source = _source(folder, data.source)
         document = environment_document(_read(source, "parameters"), data, yaml.safe_load(previous) or {})
         origins = dict(re.findall(ORIGIN, previous, re.MULTILINE)) | {data.variant: data.origin}

@@ -40,9 +40,7 @@ class StudyDataset(PlacedDataset[StudyPage]):
             DatasetError: this run has saved nothing; a page cannot be read back.
         """
         if self._saved is None:
-            raise DatasetError(
-                "a page of a study cannot be read back: run all of `kedro run --pipelines tune`, which continues the study"
-            )
+            raise DatasetError("a page cannot be read back: run all of `kedro run --pipelines tune`, which continues the study")
         return self._saved
 
     def save(self, data: StudyPage) -> None:

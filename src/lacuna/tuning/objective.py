@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,14 @@ import optuna
 import torch
 
 from lacuna.corpus import Corpus, save_corpus
-from lacuna.corpus.schema import SPLITS, Schema
-from lacuna.corpus.statistics import Statistics, fit_statistics
+from lacuna.corpus.schema import SPLITS
 from lacuna.corpus.storage.format import MANIFEST
 from lacuna.errors import DataError
 from lacuna.metrics.curves import auilc
 from lacuna.missing import Layout, MaskPlan, derive_seed
-from lacuna.training import Loader, TrainedRecognizer, fit
+from lacuna.training import Loader, Recipe, TrainedRecognizer, fit
 from lacuna.training.device import autocast, own_random_state, pick_device, reproducible
-from lacuna.training.identity import Recipe, corpus_digest, run_key
+from lacuna.training.identity import corpus_digest, run_key
 from lacuna.training.selection import metric_name, tallied
 from lacuna.training.state import Row
 from lacuna.tuning.space import split_parameters, training_config
@@ -29,47 +28,37 @@ from lacuna.tuning.study import WARM, StudyConfig
 _BATCH = 256
 
 
-@dataclass(frozen=True, eq=False)
-class Data:
-    """What an objective may read: the two splits, what they hold, and the statistics of the training split."""
+def base_recipe(corpus: Corpus, config: StudyConfig) -> Recipe:
+    """Return what all trials of a study train on; settings and seed are those of each trial.
 
-    schema: Schema
-    train: Corpus
-    valid: Corpus
-    statistics: Statistics
-
-    @classmethod
-    def of(cls, corpus: Corpus, target: str | None) -> Data:
-        """Return the two splits of a corpus without test utterances.
-
-        Raises:
-            DataError: the corpus holds a test utterance.
-        """
-        if n_test := int((corpus.utterances.split == SPLITS.index("test")).sum()):
-            raise DataError(
-                "a study would see test utterances",
-                corpus=corpus.name,
-                expected="train and valid only",
-                found=f"{n_test} of {len(corpus)} are test",
-                hint="pass corpus.only('train', 'valid')",
-            )
-        train = corpus.only("train")
-        return cls(corpus.schema(target), train, corpus.only("valid"), fit_statistics(train))
-
-    def digests(self) -> dict[str, str]:
-        """Return the hashes of both splits."""
-        return {"train": corpus_digest(self.train, self.schema), "valid": corpus_digest(self.valid, self.schema)}
+    Raises:
+        DataError: the corpus holds a test utterance.
+    """
+    if n_test := int((corpus.utterances.split == SPLITS.index("test")).sum()):
+        raise DataError(
+            "a study would see test utterances",
+            corpus=corpus.name,
+            expected="train and valid only",
+            found=f"{n_test} of {len(corpus)} are test",
+            hint="pass corpus.only('train', 'valid')",
+        )
+    return Recipe.of(corpus, config.model, target=config.target)
 
 
-def put_corpus(corpus: Corpus, folder: Path, digests: Mapping[str, str]) -> Path:
+def digests(recipe: Recipe) -> dict[str, str]:
+    """Return the hashes of the two splits of a recipe."""
+    return {name: corpus_digest(getattr(recipe, name), recipe.schema) for name in ("train", "valid")}
+
+
+def put_corpus(corpus: Corpus, folder: Path, data: Mapping[str, str]) -> Path:
     """Save train and valid for the workers, unless that was done before; returns where. The test split is never written."""
-    path = folder / "-".join(["corpus", *(digest[:8] for digest in digests.values())])
+    path = folder / "-".join(["corpus", *(digest[:8] for digest in data.values())])
     return path if (path / MANIFEST).is_file() else save_corpus(corpus.only("train", "valid"), path)
 
 
 def value_of(
     config: StudyConfig,
-    data: Data,
+    base: Recipe,
     parameters: Mapping[str, Any],
     folder: Path | None = None,
     watch: Callable[[Row], None] | None = None,
@@ -78,7 +67,7 @@ def value_of(
 
     Args:
         config: what is fixed, and how trials are scored.
-        data: the two splits.
+        base: see :func:`base_recipe`.
         parameters: of the trial.
         folder: of checkpoints, from which a killed trial continues.
         watch: is called with every epoch of the first training seed.
@@ -90,27 +79,27 @@ def value_of(
     settings, train_config = {**config.settings, **settings}, training_config({**config.training, **training})
     values, metrics, epochs, seconds = [], [], [], 0.0
     for number, seed in enumerate(config.seeds):
-        recipe = Recipe(config.model, data.schema, data.train, data.valid, data.statistics, train_config, settings, seed)
+        recipe = replace(base, model=config.model, config=train_config, settings=settings, seed=seed)
         checkpoints = None if folder is None else folder / f"seed-{seed}-{run_key(recipe)}"
         trained = fit(recipe, checkpoints, watch=watch if number == 0 else None).trained
-        values.append(area(trained, data, config))
+        values.append(area(trained, base, config))
         metrics.append(trained.selection.value)
         epochs.append(trained.selection.epochs)
         seconds += trained.selection.seconds
-    facts = {"values": values, metric_name(data.schema.target): metrics, "epochs": epochs, "seconds": round(seconds, 3)}
+    facts = {"values": values, metric_name(base.schema.target): metrics, "epochs": epochs, "seconds": round(seconds, 3)}
     return float(np.mean(values)), facts
 
 
-def area(trained: TrainedRecognizer, data: Data, config: StudyConfig) -> float:
+def area(trained: TrainedRecognizer, base: Recipe, config: StudyConfig) -> float:
     """Return the AUILC of the selection metric on validation, under other masks than those that selected the weights."""
     training = training_config(config.training)
     device = pick_device(training.device)
-    layout = Layout.of(data.valid)
+    layout = Layout.of(base.valid)
     plans = [(rate, derive_seed(seed, "study")) for rate in config.rates for seed in config.mask_seeds]
     masks = [MaskPlan(config.judged_under(), rate, seed).over(layout) for rate, seed in plans]
     with reproducible(training.threads), own_random_state(device, derive_seed(config.seed, "study")):
         model = trained.model.to(device)
-        loader = Loader(data.valid, data.schema, data.statistics, _BATCH, model.needs_dialogue, device)
+        loader = Loader(base.valid, base.schema, base.statistics, _BATCH, model.needs_dialogue, device)
         tallies = tallied(model, loader, masks, autocast(training.precision, torch.device(device)))
     by_rate = np.array([t.metric for t in tallies]).reshape(len(config.rates), -1)  # (R * S,) -> (R, S)
     return float(auilc(config.rates, by_rate.mean(axis=1)))

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from lacuna.corpus import Corpus
 from lacuna.errors import TrainingError
-from lacuna.tuning.objective import Data, put_corpus
+from lacuna.tuning.objective import base_recipe, digests, put_corpus
 from lacuna.tuning.storage import MISSED, Place
 from lacuna.tuning.study import REASON, Count, StudyConfig, open_study
 from lacuna.tuning.worker import fail_dead_trials, quiet_optuna, work
@@ -43,14 +43,14 @@ def run_study(config: StudyConfig, corpus: Corpus, place: Place) -> optuna.Study
         TrainingError: every trial failed, or too many workers died.
     """
     quiet_optuna()
-    data = Data.of(corpus, config.target)
-    study = open_study(config, place, data.digests())
+    data = digests(base_recipe(corpus, config))
+    study = open_study(config, place, data)
     before = Count.of(study)
     config = replace(config, failures=config.failures + before.raised)
     if not before.over(config):
         if before.finished:
             _log.info("study '%s' continues with %d of %d finished trials", place.name, before.finished, config.trials)
-        _supervise(study, config, place, put_corpus(corpus, place.folder, data.digests()))
+        _supervise(study, config, place, put_corpus(corpus, place.folder, data))
     fail_dead_trials(study, place.open(), MISSED * place.heartbeat)
     if not study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
         shutil.rmtree(place.folder / "trials", ignore_errors=True)
@@ -81,13 +81,14 @@ def _supervise(study: optuna.Study, config: StudyConfig, place: Place, corpus: P
                 if worker.exitcode is None:
                     continue
                 del workers[number]
-                if worker.exitcode == 0:
+                if worker.exitcode == 0 or count.over(config):
                     continue
                 deaths += 1
                 _log.warning("worker %d ended with exit code %d (%d of %d)", number, worker.exitcode, deaths, config.restarts)
                 if deaths > config.restarts:
                     raise TrainingError(
-                        f"workers of study '{place.name}' died {deaths} times (tune.restarts); the last exit code: {worker.exitcode}\n"
+                        f"workers of study '{place.name}' died {deaths} times (tune.restarts)\n"
+                        f"  found: exit code {worker.exitcode}\n"
                         f"  do: read {place.folder / worker.name}, then run again; finished trials are kept"
                     )
                 workers[number] = start(number)

@@ -156,7 +156,7 @@ def pruner(config: StudyConfig) -> optuna.pruners.BasePruner:
 
 
 def sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSampler:
-    """Return what draws the parameters of a trial: a function of the study's seed, the trial's number and the trials before it."""
+    """Return what draws the parameters of a trial; it depends on the study's seed, the trial's number and earlier trials only."""
     seed = derive_seed(config.seed, "trial", number) % 2**32
     return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)  # running trials count as bad ones
 

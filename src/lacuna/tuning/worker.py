@@ -24,10 +24,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lacuna.corpus import open_corpus
 from lacuna.errors import TrainingError
-from lacuna.models import model_class
-from lacuna.source import code_digest
+from lacuna.models import configure
+from lacuna.training import Recipe
 from lacuna.training.selection import metric_name
-from lacuna.tuning.objective import Data, value_of, watcher
+from lacuna.tuning.objective import base_recipe, value_of, watcher
 from lacuna.tuning.storage import MISSED, Place
 from lacuna.tuning.study import REASON, WORKER, Count, StudyConfig, draw, pruner, sampler
 
@@ -49,10 +49,10 @@ def work(config: StudyConfig, place: Place, corpus: Path, log: Path) -> None:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s", force=True)
-    run_trials(config, Data.of(open_corpus(corpus), config.target), place)
+    run_trials(config, base_recipe(open_corpus(corpus), config), place)
 
 
-def run_trials(config: StudyConfig, data: Data, place: Place) -> None:
+def run_trials(config: StudyConfig, base: Recipe, place: Place) -> None:
     """Run trials until enough are finished, or too many have raised an error.
 
     A trial begins only if the running ones are too few to reach ``config.trials``. Otherwise the worker waits, because a
@@ -60,14 +60,14 @@ def run_trials(config: StudyConfig, data: Data, place: Place) -> None:
 
     Args:
         config: what the study does.
-        data: the two splits.
+        base: what all trials train on.
         place: where the study is stored.
     """
     quiet_optuna()
     storage = place.open()
     study = optuna.load_study(study_name=place.name, storage=storage, pruner=pruner(config))
-    metric = metric_name(data.schema.target)
-    code = code_digest(["lacuna.training.fit", model_class(config.model).__module__])
+    metric = metric_name(base.schema.target)
+    code = base.code(configure(config.model, **config.settings))
 
     def objective(trial: optuna.Trial) -> float:
         storage.record_heartbeat(trial._trial_id)  # before the attribute: see fail_dead_trials
@@ -76,7 +76,7 @@ def run_trials(config: StudyConfig, data: Data, place: Place) -> None:
         parameters = {name: draw(trial, name, dim) for name, dim in config.space.items()}
         checkpoints = _checkpoints(place, study.get_trials(deepcopy=False)[trial.number])
         try:
-            value, facts = value_of(config, data, parameters, checkpoints, watcher(trial, metric))
+            value, facts = value_of(config, base, parameters, checkpoints, watcher(trial, metric))
             if not math.isfinite(value):
                 raise TrainingError(f"the area under the validation curve is {value}")
         except optuna.TrialPruned:
