@@ -12,7 +12,6 @@ import optuna
 import pytest
 
 from lacuna.corpus import Corpus, open_corpus
-from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import DataError
 from lacuna.evaluation import auilc
 from lacuna.missing import Layout, MaskPlan, derive_seed
@@ -97,8 +96,3 @@ def test_a_bad_trial_is_pruned_but_never_the_one_with_the_variants_own_settings(
     watcher(study.ask(), "weighted_f1")({"epoch": 0.0, "weighted_f1": 0.1})
     with pytest.raises(optuna.TrialPruned, match="after epoch 1"):
         watcher(study.ask(), "weighted_f1")({"epoch": 0.0, "weighted_f1": 0.1})
-
-
-def test_statistics_are_those_of_the_training_split(corpus: Corpus, base: Recipe) -> None:
-    expected, found = fit_statistics(corpus).to_tensors(), base.statistics.to_tensors()
-    assert all(np.array_equal(expected[name], found[name]) for name in expected)

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from importlib.util import find_spec
 from pathlib import Path
-from socket import socket
 from typing import Any
 
 import pandas as pd
@@ -120,33 +111,3 @@ def test_the_command_line_shows_the_state_of_a_study(tuned: Path, tmp_path: Path
     assert "there is no study at" in missing.output
     assert not (tmp_path / "no.db").exists()
     assert "holds no study x" in CliRunner().invoke(main, ["study", str(tuned / "s/linear.db"), "--name", "x"]).output
-
-
-@pytest.mark.skipif(find_spec("optuna_dashboard") is None, reason="needs optuna-dashboard")
-def test_the_dashboard_opens_the_database(tuned: Path) -> None:
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = Path(sys.executable).with_name("optuna-dashboard")
-    command = [str(program), f"sqlite:///{tuned / 's/linear.db'}", "--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, "NO_PROXY": "*"})
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        deadline = time.monotonic() + 120
-
-        def read(path: str) -> Any:
-            while True:
-                try:
-                    return json.load(opener.open(f"http://127.0.0.1:{port}/api/{path}", timeout=10))
-                except (urllib.error.URLError, ConnectionError):
-                    assert server.poll() is None, server.stderr
-                    assert time.monotonic() < deadline
-                    time.sleep(0.2)
-
-        (study,) = read("studies")["study_summaries"]
-        assert study["study_name"] == "linear"
-        trials = read(f"studies/{study['study_id']}")["trials"]
-        assert [trial["state"] for trial in trials] == ["Complete"] * 3
-    finally:
-        server.terminate()
-        server.wait(30)

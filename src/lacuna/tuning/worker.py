@@ -23,7 +23,7 @@ from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_s
 from optuna.trial import FrozenTrial, TrialState
 
 from lacuna.corpus import open_corpus
-from lacuna.errors import TrainingError
+from lacuna.errors import BusyError, TrainingError
 from lacuna.models import configure
 from lacuna.training import Recipe
 from lacuna.training.selection import metric_name
@@ -76,7 +76,10 @@ def run_trials(config: StudyConfig, base: Recipe, place: Place) -> None:
         parameters = {name: draw(trial, name, dim) for name, dim in config.space.items()}
         checkpoints = _checkpoints(place, study.get_trials(deepcopy=False)[trial.number])
         try:
-            value, facts = value_of(config, base, parameters, checkpoints, watcher(trial, metric))
+            try:
+                value, facts = value_of(config, base, parameters, checkpoints, watcher(trial, metric))
+            except BusyError:  # a suspended worker, which counts as dead, still has the checkpoints open
+                value, facts = value_of(config, base, parameters, None, watcher(trial, metric))
             if not math.isfinite(value):
                 raise TrainingError(f"the area under the validation curve is {value}")
         except optuna.TrialPruned:
