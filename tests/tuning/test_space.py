@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lacuna.errors import ConfigError
 from lacuna.models import Choice, Span, configure, list_models, model_class
 from lacuna.training import TrainingConfig, training_settings
-from lacuna.tuning.space import TRAINING, as_json, dimension, search, training_config
+from lacuna.tuning.space import TRAINING, dimension, search, training_config
 from lacuna.tuning.study import draw
 
 ROOT = Path(__file__).parents[2]
@@ -133,11 +133,11 @@ choices = st.lists(st.integers(), min_size=2, max_size=5, unique=True).map(lambd
 
 
 @given(st.one_of(spans(), choices), st.integers(0, 9))
-def test_whatever_is_drawn_lies_in_its_dimension_and_dimensions_survive_json(dim: Span | Choice, seed: int) -> None:
+def test_whatever_is_drawn_lies_in_its_dimension_and_dimensions_can_be_written_as_yaml(dim: Span | Choice, seed: int) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask()
     assert dim.holds(draw(trial, "x", dim))
-    assert dimension(as_json(dim)) == dim
+    assert dimension(asdict(dim)) == dim
     assert all(dim.holds(end) for end in dim.ends)
 
 

@@ -13,18 +13,14 @@ from lacuna.cli.options import show
 @click.argument("storage")
 @click.option("--name", help="Of the study; by default every study of the storage.")
 def study(storage: str, name: str | None) -> None:
-    """Say how a study stands.
+    """Show the state of a study.
 
-    STORAGE is the journal that `kedro run --pipelines tune` keeps (data/06_models/<run>/studies/<name>.journal) or the URL of
-    a database. Trials by state, why some failed, and the best one. To look around in it: optuna-dashboard STORAGE
+    STORAGE is the database of `kedro run --pipelines tune` (data/06_models/<run>/studies/<name>.db) or the URL of another
+    one. Shows the trials by state, the reasons of failures, and the best trial. To browse it: optuna-dashboard sqlite:///STORAGE
     """
-    from lacuna.errors import LacunaError
-    from lacuna.tuning.summary import summaries
+    from lacuna.tuning import summaries
 
-    try:
-        show("\n\n".join(summaries(storage, name)))
-    except LacunaError as error:
-        raise click.ClickException(str(error)) from None
+    show("\n\n".join(summaries(storage, name)))
 
 
 @click.command()
