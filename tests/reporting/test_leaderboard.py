@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from lacuna.errors import DataError
 from lacuna.evaluation.ranks import Standing
+from lacuna.reporting import Value
 from lacuna.reporting.leaderboard.page import write_board
 from lacuna.reporting.leaderboard.tables import Board, Leaderboard, leaderboard_markdown
 
@@ -97,3 +99,13 @@ def test_the_page_loads_nothing_and_takes_no_name_for_markup(page: Leaderboard, 
 def test_no_corpus_is_no_page() -> None:
     with pytest.raises(DataError, match="at least one corpus"):
         Leaderboard("none", ())
+
+
+def test_a_board_with_few_dialogues_has_no_intervals() -> None:
+    one = board("mosi", [0.2, 0.5, 0.51, 0.3])
+    few = Board(replace(one.standing, dialogues=6), one.seeds, one.references, one.utterances, one.data)
+    page = Leaderboard("x", (few,))
+    assert "mosi has 6 test dialogues, fewer than 10: no intervals are shown" in " ".join(page.sentences)
+    cells = [cell for row in page.board_table(few).rows for cell in row if isinstance(cell, Value)]
+    assert cells
+    assert all(np.isnan(cell.low) for cell in cells)

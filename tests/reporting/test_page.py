@@ -21,7 +21,7 @@ PROBE = """
   const root = document.documentElement, wait = (ms) => new Promise((done) => setTimeout(done, ms));
   for (let i = 0; i < 400 && root.dataset.ready !== "true"; i++) await wait(50);
   const seen = {
-    drawn: document.querySelectorAll(".js-plotly-plot:has(svg.main-svg :is(.scatterlayer .trace, .heatmaplayer image))").length,
+    drawn: document.querySelectorAll(".js-plotly-plot:has(svg.main-svg :is(.trace, .heatmaplayer image))").length,
     canvases: document.querySelectorAll(".canvas").length,
     failures: root.dataset.failures || 0,
     requests: performance.getEntriesByType("resource").map((e) => e.name),
@@ -65,7 +65,7 @@ CLICKS = """
   seen.steps.other = matrix.data[0].z[0][0];
   const chip = [...document.querySelectorAll(".chip")].find((c) => c.dataset.model === "mlp");
   chip.click(); await settle();
-  const looks = models("curves").map((t) => t.line.color ?? t.visible);
+  const looks = models("curves").map((t) => (t.fill ? t.visible : t.line.color));
   seen.steps.grey = [chip.getAttribute("aria-pressed"), looks, ends(), document.getElementById("shown").textContent];
   chip.click(); await settle();
   seen.steps.colour = models("areas").map((t) => t.marker.color);

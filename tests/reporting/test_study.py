@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -54,10 +55,14 @@ def test_the_page_reports_results_and_limits(page: StudyPage) -> None:
 
 
 def test_figures_show_trials_of_every_kind(page: StudyPage) -> None:
+    assert [plot.group for plot in study_plots(page)] == ["history", "slices"]  # three trials have no importances
+    assert "too few to rank settings" in render_study(page)
+    more = [page.trials] + [page.trials[1:2].assign(number=6 + i, value=0.8) for i in range(7)]
+    page = replace(page, trials=pd.concat(more, ignore_index=True))
     figures = {plot.group: plot.figure for plot in study_plots(page)}
     assert list(figures) == ["history", "importance", "slices"]
     history = {trace.name: trace for trace in figures["history"].data}
-    assert list(history["best so far"].y) == [0.90, 0.95, 0.95]
+    assert list(history["best so far"].y)[:3] == [0.90, 0.95, 0.95]
     assert list(history["original settings"].x) == [0]
     assert list(history["failed"].x) == [3, 4]
     assert list(figures["importance"].data[0].y)[-1] == "hidden"  # the largest on top

@@ -61,7 +61,7 @@ def ladder(page: Leaderboard, looks: Mapping[str, Style]) -> go.Figure:
 def areas_of(board: Board, looks: Mapping[str, Style]) -> go.Figure:
     """Return the area of every model on one corpus as dots with intervals; the dashed line is the baseline."""
     one, figure = board.standing, go.Figure()
-    low, high = one.interval(one.draws.mean(axis=2))
+    low, high = board.interval(one.draws.mean(axis=2))
     for model in board.order:
         i, trace = one.models.index(model), dot(model, looks[model])
         mean = float(one.scores[i])

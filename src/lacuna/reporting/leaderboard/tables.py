@@ -11,9 +11,11 @@ import pandas as pd
 
 from lacuna.errors import DataError
 from lacuna.evaluation.ranks import Standing, average_ranks, friedman, joined, told_apart
+from lacuna.metrics.counts import Array
 from lacuna.reporting.core.frames import records
 from lacuna.reporting.core.table import Table, Value, escape_markdown, marked, slug, to_markdown
 from lacuna.reporting.core.words import baseline_label, listing, measure_label, metric_label, number, panel_label
+from lacuna.reporting.robustness.facts import MIN_DIALOGUES
 from lacuna.reporting.robustness.results import MISUSE
 
 ALPHA = 0.05
@@ -44,6 +46,16 @@ class Board:
     def name(self) -> str:
         """Return the name of the corpus, or of the contest on it."""
         return self.standing.corpus
+
+    @property
+    def few_dialogues(self) -> bool:
+        """Return whether there are fewer than :data:`MIN_DIALOGUES` test dialogues, so that no interval is shown."""
+        return self.standing.dialogues < MIN_DIALOGUES
+
+    def interval(self, draws: Array) -> tuple[Array, Array]:
+        """Return the ends of the interval of replicates (B, ...), NaN with few dialogues."""
+        low, high = self.standing.interval(draws)
+        return (low * np.nan, high * np.nan) if self.few_dialogues else (low, high)
 
     @property
     def order(self) -> list[str]:
@@ -168,6 +180,9 @@ class Leaderboard:
                 lines.append(
                     f"{board.name} has the test utterances of {other.name}: it is shown but does not count for the ranks."
                 )
+            if board.few_dialogues:
+                reason = f"fewer than {MIN_DIALOGUES}: no intervals are shown, and paired tests are not reliable"
+                lines.append(f"{board.name} has {board.standing.dialogues} test dialogues, {reason}.")
             if board.unfinished:
                 lines.append(f"{board.name} is not finished: every number lacks {listing(list(board.unfinished), 8)}.")
         lines += [f"{name} is missing from this page: {reason.splitlines()[0]}." for name, reason in self.missing.items()]
@@ -199,11 +214,11 @@ class Leaderboard:
         """Return the areas of every model on one corpus, and of the baseline."""
         one, order = board.standing, board.order
         at, ranked = [one.models.index(m) for m in order], [m not in board.references for m in order]
-        low, high = one.interval(one.draws)  # (K, F)
+        low, high = board.interval(one.draws)  # (K, F)
         columns = [[Value(one.points[i, f], low[i, f], high[i, f]) for i in at] for f in range(len(one.panels))]
         heads = [panel_label(*panel) for panel in one.panels]
         if len(one.panels) > 1:
-            low, high = one.interval(one.draws.mean(axis=2))
+            low, high = board.interval(one.draws.mean(axis=2))
             columns.append([Value(one.scores[i], low[i], high[i]) for i in at])
             heads.append("mean of patterns")
         columns = [marked(column, higher=one.higher, ranked=ranked) for column in columns]

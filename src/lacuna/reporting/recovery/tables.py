@@ -13,7 +13,7 @@ from lacuna.reporting.core.frames import distinct, panels, records, rows_where
 from lacuna.reporting.core.table import Table, Value, marked, slug, unique
 from lacuna.reporting.core.words import capital, listing, number, panel_label, percent
 from lacuna.reporting.recovery.kinds import KINDS, UNIT_NOTES, UNITS, Kind
-from lacuna.reporting.robustness.facts import Report
+from lacuna.reporting.robustness.facts import MIN_DIALOGUES, Report
 from lacuna.reporting.robustness.tables import MARKS
 
 Place = tuple[str, str, float, str]  # pattern, setting, rate and unit
@@ -118,6 +118,8 @@ def _note(report: Report, kind: Kind, own: pd.DataFrame) -> str:
 
 def spans(report: Report, own: pd.DataFrame) -> str:
     """Return the definition of the intervals of some rows."""
+    if report.few_dialogues:
+        return f"No intervals: fewer than {MIN_DIALOGUES} test dialogues."
     counts, level = (
         sorted(set(own.loc[~own["model"].isin([*report.references, CEILING, MEAN_FILL]), "seeds"])),
         report.facts.level,

@@ -159,9 +159,9 @@ def _few_seeds(report: Report) -> list[Finding]:
         once = [name for name, count in counts.items() if count == 1]
         some = f"{listing(once)} {'was' if len(once) == 1 else 'were'}"
         subject = "Each model was" if len(once) == len(counts) else some
-        text = f"{subject} trained once. Intervals do not cover the variation between training runs: do not rank similar models."
+        text = f"{subject} trained once. The variation between training runs is unknown: do not rank similar models."
         return [Finding("One seed", text, caution=True)]
     if 1 < least < ENOUGH_SEEDS:
-        text = f"{least} training seeds: intervals cover little of the variation between training runs."
+        text = f"{least} training seeds tell little about the variation between training runs."
         return [Finding("Few seeds", text, caution=True)]
     return []

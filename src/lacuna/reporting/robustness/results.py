@@ -40,7 +40,7 @@ def run_lines(report: Report) -> list[tuple[str, str]]:
         ("Machine", facts.machine),
         ("Variants", variants_text(report.models)),
         ("Training seeds", ", ".join(map(str, facts.seeds))),
-        ("Intervals", f"{facts.level:.0%}" + (f", {facts.resamples} bootstrap resamples" if facts.resamples else "")),
+        ("Intervals", "" if report.few_dialogues else f"{facts.level:.0%}, {facts.resamples or 'unknown'} bootstrap resamples"),
         ("Commit", facts.commit),
         ("Versions", versions),
         ("Settings digest", facts.config_digest),

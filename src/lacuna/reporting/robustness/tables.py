@@ -22,7 +22,7 @@ from lacuna.reporting.core.words import (
     percent,
     subset_label,
 )
-from lacuna.reporting.robustness.facts import Report
+from lacuna.reporting.robustness.facts import MIN_DIALOGUES, Report
 from lacuna.reporting.robustness.matrices import subset_order
 
 Labels = tuple[str, str, str]  # name, title and caption of a table
@@ -144,6 +144,8 @@ def _name(*parts: str) -> str:
 
 
 def _level(report: Report) -> str:
+    if report.few_dialogues:
+        return f"No intervals: fewer than {MIN_DIALOGUES} test dialogues."
     return f"In brackets: {report.facts.level:.0%} intervals."
 
 

@@ -16,6 +16,7 @@ from lacuna.reporting.study.figures import PARAM, parameters_of, study_history, 
 if TYPE_CHECKING:
     from lacuna.tuning import StudyFacts
 
+MIN_TRIALS = 10  # with fewer completed trials, no importance is shown
 LIMITS = (
     "Every value on this page was measured on the validation split, which also selected the trials. The best of many trials is "
     "biased upwards there. Its quality must be measured on the test split, with intervals and several training seeds.",
@@ -68,13 +69,17 @@ def study_plots(page: StudyPage) -> list[Plot]:
     """Return every figure that the trials allow."""
     log = frozenset(name for name, dim in page.facts.config.space.items() if isinstance(dim, Span) and dim.log)
     plots = [Plot("history", "Optimisation history", study_history(page.trials), wide=True)]
-    if page.importances:
+    if page.importances and _completed(page) >= MIN_TRIALS:
         note = "Shares of the variance explained by single settings; they add up to 100 %. Unexplained variance is not included."
         plots.append(Plot("importance", "Hyperparameter importance", study_importance(page.importances), note, wide=True))
     if (page.trials["state"] == "complete").any():
         note = "Diamond: the original settings of the variant."
         plots.append(Plot("slices", "Value by setting", study_slices(page.trials, log), note, wide=True))
     return plots
+
+
+def _completed(page: StudyPage) -> int:
+    return int((page.trials["state"] == "complete").sum())
 
 
 def findings(page: StudyPage) -> list[tuple[str, str]]:
@@ -91,6 +96,9 @@ def findings(page: StudyPage) -> list[tuple[str, str]]:
     if died:
         trials += f" {died} more were interrupted because a worker died; their parameters were tried again."
     lines = [("Best", " ".join(sentences)), ("Trials", trials)]
+    if _completed(page) < MIN_TRIALS:
+        few = f"{_completed(page)} trials were completed: too few to rank settings. Importances need at least {MIN_TRIALS}."
+        lines.append(("Few trials", few))
     if facts.best.number == 0 or (facts.start is not None and facts.best.value <= facts.start):
         lines.append(("No improvement", "No trial was better than the original settings, with which the study started."))
     if facts.codes > 1:
