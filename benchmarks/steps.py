@@ -18,7 +18,7 @@ import torch
 
 from lacuna.corpus import Corpus, open_corpus
 from lacuna.evaluation import areas, bootstrap, compare, score_recovery, sweep
-from lacuna.evaluation.recovery.quality import RecoveryConfig
+from lacuna.evaluation.recovery.collect import RecoveryConfig
 from lacuna.missing import MaskPlan
 from lacuna.models import Recognizer
 from lacuna.training import TrainedRecognizer, load_recognizers
@@ -48,7 +48,7 @@ def steps_table(recognizers: Sequence[TrainedRecognizer], corpus: Corpus, steps:
     variants = [with_steps(t, number) for number in steps for t in recognizers]
     metric, called = ("mae", "MAE") if target.task == "regression" else ("weighted_f1", "W-F1")
     drawn = bootstrap([sweep(t, test, plans, training_labels=labels, name=t.variant) for t in variants], 500, 0, [metric])
-    area, pairs = areas(drawn), compare(drawn, baseline=f"{label}-steps-{steps[-1]}")
+    area, pairs = areas(drawn), compare(drawn, reference=f"{label}-steps-{steps[-1]}")
     area = area[area["measure"] == "auilc"].set_index("model")
     pairs = pairs[pairs["measure"] == "auilc"].set_index("model_a")
     first = [t for t in variants if t.seed == min(r.seed for r in recognizers)]

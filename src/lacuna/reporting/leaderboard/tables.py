@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lacuna.errors import DataError
-from lacuna.evaluation.ranks import Standing, average_ranks, friedman, joined, told_apart
+from lacuna.evaluation.ranks import Standing, average_ranks, friedman, indistinct_runs, paired_tests
 from lacuna.reporting.core.frames import records
 from lacuna.reporting.core.table import Table, Value, escape_markdown, marked, slug, to_markdown
 from lacuna.reporting.core.words import CONSTANT, listing, measure_label, metric_label, number, panel_label
@@ -57,7 +57,7 @@ class Board:
     def below(self) -> list[str]:
         """Models whose mean is not better than the constant answer's."""
         one = self.standing
-        lead = (one.scores - one.constant) * (1 if one.higher else -1)
+        lead = (one.scores - one.baseline) * (1 if one.higher else -1)
         ahead = dict(zip(one.models, lead.tolist(), strict=True))
         return [m for m in self.order if m not in self.references and ahead[m] <= 0]
 
@@ -110,14 +110,14 @@ class Leaderboard:
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """Of :func:`lacuna.evaluation.ranks.told_apart`, in the order of the ranks."""
-        return told_apart([b.standing for b in self.counted], list(self.ranks["model"]))
+        """Of :func:`lacuna.evaluation.ranks.paired_tests`, in the order of the ranks."""
+        return paired_tests([b.standing for b in self.counted], list(self.ranks["model"]))
 
     @cached_property
     def groups(self) -> list[list[str]]:
         """Neighbours in the ranking that cannot be told apart."""
         order = list(self.ranks["model"])
-        return [order[first : last + 1] for first, last in joined(order, self.pairs, ALPHA)]
+        return [order[first : last + 1] for first, last in indistinct_runs(order, self.pairs, ALPHA)]
 
     @cached_property
     def level_with_leader(self) -> list[str]:
@@ -203,7 +203,7 @@ class Leaderboard:
             (name, *cells, str(board.seeds.get(m, "")) if m in board.seeds else "")
             for name, m, cells in zip(names, order, zip(*columns, strict=True), strict=True)
         ]
-        rows.append((CONSTANT, *(Value(one.constant) for _ in columns), ""))
+        rows.append((CONSTANT, *(Value(one.baseline) for _ in columns), ""))
         measure = measure_label(one.measure)
         caption = f"{metric_label(one.metric)} on {board.name}: {measure}"
         direction = "Higher" if one.higher else "Lower"

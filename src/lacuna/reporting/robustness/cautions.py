@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lacuna.evaluation.conditions import FIXED
-from lacuna.evaluation.tables import CEILING, above_constant
+from lacuna.evaluation.tables import CEILING, against_baseline
 from lacuna.reporting.core.finding import Finding, enough, primary_rows, where
 from lacuna.reporting.core.frames import records, rows_where, subset_rows
 from lacuna.reporting.core.words import CONSTANT, higher_is_better, interval, listing, metric_label, percent
@@ -39,7 +39,7 @@ def below_constant(report: Report) -> Finding:
     lead = (own["mean"] - own["constant"]) * (1 if higher_is_better(report.primary) else -1)
     own = own.assign(worse=lead < -TINY * own["constant"].abs().clip(lower=1))
     paired = {"gain_low", "gain_high"} <= set(own.columns)
-    own["sure"] = own["worse"] & (above_constant(own)["verdict"] == "below" if paired else False)
+    own["sure"] = own["worse"] & (against_baseline(own)["verdict"] == "below" if paired else False)
     if not own["worse"].any():
         return Finding("Against the constant", f"No model is worse than the {CONSTANT} in {label} anywhere that was measured.")
     sure: list[str] = []
@@ -81,7 +81,7 @@ def too_sure(report: Report) -> Finding | None:
     own = own[~own["model"].isin(report.references)]
     if own.empty or "gain_high" not in own.columns:
         return None
-    worse = own[above_constant(own)["verdict"] == "below"]
+    worse = own[against_baseline(own)["verdict"] == "below"]
     parts = [f"{model} in {len(rows)} of {(own['model'] == model).sum()}" for model, rows in worse.groupby("model", sort=True)]
     if not parts:
         return None
