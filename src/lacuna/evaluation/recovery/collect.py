@@ -52,7 +52,7 @@ class RecoveryConfig:
         level: of the intervals and of the band of the null, between 0 and 1.
         groups: more dialogues than this are pooled into this many groups, which bounds memory.
         seed: determines all random draws.
-        batch_size: utterances in a forward pass; a quarter of it when drawing.
+        batch_size: utterances in a forward pass; half of it when drawing.
 
     Raises:
         ConfigError: a value is out of bounds.
@@ -60,8 +60,8 @@ class RecoveryConfig:
 
     samples: int = 9
     coverage: tuple[float, ...] = (0.4, 0.6, 0.8)
-    utterances: int = 1024
-    draw_utterances: int = 256
+    utterances: int = 512
+    draw_utterances: int = 128
     draw_subsets: bool = False
     vectors: int = 512
     permutations: int = 100
@@ -183,7 +183,7 @@ class Collector:
             if model.samples and draws:
                 sampler, seed = cast(Sampler, model), derive_seed(config.seed, "samples")
                 most = min(config.draw_utterances, config.utterances)
-                view = self._view(trained, most, max(1, config.batch_size // 4))
+                view = self._view(trained, most, max(1, config.batch_size // 2))
                 drawn = self._sums(view, mask, lambda observed, _: sampler.sample(observed, config.samples, seed), config.samples)
         return ModelSums(trained.variant, trained.seed, filled, drawn)
 
@@ -230,13 +230,14 @@ class Collector:
         """Return a function that fills in the exact conditional mean of a generated corpus, standardised."""
         dialogue = self.corpus.utterances.dialogue
         needed = np.isin(dialogue, dialogue[view.judged])  # whole dialogues
+        judged = np.flatnonzero(view.judged[needed])  # rows of the needed utterances
         counts = {m: frames.count for m, frames in self.corpus.frames.items()}
         present = {m: ~gone[np.repeat(needed, counts[m])] for m, gone in mask.missing_flat().items()}
-        position = np.cumsum(needed) - 1  # (N,) row of the corpus -> row of what the oracle reads
+        position = np.cumsum(view.judged) - 1  # (N,) row of the corpus -> row of what the oracle recovers
         statistics = self.recognizers[0].statistics
         means = {
             m: ((known.mean - statistics.mean[m]) / statistics.scale[m]).astype(np.float32)
-            for m, known in oracle.recover(self.corpus.take(np.flatnonzero(needed)), present).items()
+            for m, known in oracle.recover(self.corpus.take(np.flatnonzero(needed)), present, rows=judged).items()
             if m in statistics.mean
         }
 
