@@ -19,7 +19,7 @@ import torch
 
 from lacuna.corpus import Corpus, open_corpus
 from lacuna.evaluation import areas, bootstrap, compare, score_recovery, sweep
-from lacuna.evaluation.recovery.quality import RecoveryConfig
+from lacuna.evaluation.recovery.collect import RecoveryConfig
 from lacuna.missing import MaskPlan
 from lacuna.models import Recognizer
 from lacuna.pipelines.environments import project_of
@@ -51,7 +51,7 @@ def steps_table(recognizers: Sequence[TrainedRecognizer], corpus: Corpus, steps:
     sampled = [with_steps(t, number) for number in steps for t in recognizers]
     metric, called = ("mae", "MAE") if target.task == "regression" else ("weighted_f1", "W-F1")
     drawn = bootstrap([sweep(t, test, plans, training_labels=labels, name=t.variant) for t in sampled], 500, 0, [metric])
-    area, pairs = areas(drawn), compare(drawn, baseline=f"{variant}-steps-{steps[-1]}")
+    area, pairs = areas(drawn), compare(drawn, reference=f"{variant}-steps-{steps[-1]}")
     area = area[area["measure"] == "auilc"].set_index("model")
     pairs = pairs[pairs["measure"] == "auilc"].set_index("model_a")
     first = [t for t in sampled if t.seed == min(r.seed for r in recognizers)]

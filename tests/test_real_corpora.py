@@ -12,7 +12,7 @@ from lacuna.corpus import Corpus
 from lacuna.corpus.importers import import_corpus
 from lacuna.corpus.splits import carve_valid
 from lacuna.corpus.statistics import fit_statistics
-from lacuna.evaluation import EvaluationConfig, PatternSpec, above_constant, bootstrap, summarise, sweep
+from lacuna.evaluation import EvaluationConfig, PatternSpec, against_baseline, bootstrap, summarise, sweep
 from lacuna.pipelines.environments import read_environment
 from lacuna.pipelines.ingest.nodes import read_source
 from lacuna.training import Recipe, TrainingConfig, fit
@@ -47,7 +47,7 @@ def test_linear_reaches_the_known_floor_on_complete_mosi(summary: pd.DataFrame) 
 
 
 def test_no_model_falls_below_the_constant_while_a_modality_is_there(summary: pd.DataFrame) -> None:
-    assert set(above_constant(summary)["verdict"]) == {"above"}
+    assert set(against_baseline(summary)["verdict"]) == {"above"}
 
 
 def test_iemocap_is_read_with_its_own_splits_and_six_emotions(shared_data: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from lacuna.corpus.schema import Target
 from lacuna.evaluation import Bootstrap, areas, compare, metrics_of, summarise
-from lacuna.evaluation.bootstrap import ModelDraws, Setting
+from lacuna.evaluation.replicates import ModelDraws, Setting
 from lacuna.reporting import Report, model_card, render_html, results_page, write_report
 from lacuna.reporting.core.html import packed
 

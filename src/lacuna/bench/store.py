@@ -70,7 +70,7 @@ def save_result(place: Path, result: CellResult, identity: dict[str, Any]) -> No
         identity: everything that decided it.
     """
     arrays = {f"counts.{i}": s.counts for i, s in enumerate(result.sweeps)}
-    arrays |= {f"constant.{i}": s.constant for i, s in enumerate(result.sweeps)}
+    arrays |= {f"constant.{i}": s.baseline for i, s in enumerate(result.sweeps)}
     files = {"sweeps": store(place, "sweeps", "safetensors", lambda path: save_file(arrays, path))}
     for name in TABLES:
         table: pd.DataFrame = getattr(result, name)
@@ -113,7 +113,7 @@ def load_result(place: Path) -> CellResult:
                 target=Target(**head["target"]),
                 conditions=tuple(Condition(*condition) for condition in head["conditions"]),
                 counts=arrays[f"counts.{i}"],
-                constant=arrays[f"constant.{i}"],
+                baseline=arrays[f"constant.{i}"],
                 fingerprint=head["fingerprint"],
             )
             for i, head in enumerate(content["sweeps"])

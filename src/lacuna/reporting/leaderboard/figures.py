@@ -68,7 +68,7 @@ def areas_of(board: Board, looks: Mapping[str, Style]) -> go.Figure:
         trace.update(x=[mean], customdata=[[bracket(low[i], high[i])]])
         trace.error_x.update(array=[float(np.nan_to_num(high[i] - mean))], arrayminus=[float(np.nan_to_num(mean - low[i]))])
         figure.add_trace(trace)
-    figure.add_vline(x=one.constant, line={"color": GREY, "dash": "dash", "width": 2})
+    figure.add_vline(x=one.baseline, line={"color": GREY, "dash": "dash", "width": 2})
     axis_title = f"{metric_label(one.metric)}<br>{measure_label(one.measure)}" + (
         ", mean of patterns" if len(one.panels) > 1 else ""
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lacuna.errors import DataError
-from lacuna.evaluation.ranks import Standing, average_ranks, friedman, joined, told_apart
+from lacuna.evaluation.ranks import Standing, average_ranks, friedman, indistinct_runs, paired_tests
 from lacuna.metrics.counts import Array
 from lacuna.reporting.core.frames import records
 from lacuna.reporting.core.table import Table, Value, escape_markdown, marked, slug, to_markdown
@@ -69,7 +69,7 @@ class Board:
     def below(self) -> list[str]:
         """Return the models whose mean is not better than the baseline."""
         one = self.standing
-        gains = (one.scores - one.constant) * (1 if one.higher else -1)
+        gains = (one.scores - one.baseline) * (1 if one.higher else -1)
         gain_of = dict(zip(one.models, gains.tolist(), strict=True))
         return [m for m in self.order if m not in self.references and gain_of[m] <= 0]
 
@@ -123,13 +123,13 @@ class Leaderboard:
     @cached_property
     def pairs(self) -> pd.DataFrame:
         """Return the pairwise tests of the ranked models, in the order of the ranks."""
-        return told_apart([b.standing for b in self.counted], list(self.ranks["model"]))
+        return paired_tests([b.standing for b in self.counted], list(self.ranks["model"]))
 
     @cached_property
     def groups(self) -> list[list[str]]:
         """Return groups of neighbours in the ranking without a significant difference."""
         order = list(self.ranks["model"])
-        return [order[first : last + 1] for first, last in joined(order, self.pairs, ALPHA)]
+        return [order[first : last + 1] for first, last in indistinct_runs(order, self.pairs, ALPHA)]
 
     @cached_property
     def tied_with_leader(self) -> list[str]:
@@ -227,7 +227,7 @@ class Leaderboard:
             (name, *cells, str(board.seeds.get(m, "")) if m in board.seeds else "")
             for name, m, cells in zip(names, order, zip(*columns, strict=True), strict=True)
         ]
-        rows.append((baseline_label(one.metric), *(Value(one.constant) for _ in columns), ""))
+        rows.append((baseline_label(one.metric), *(Value(one.baseline) for _ in columns), ""))
         measure = measure_label(one.measure)
         caption = f"{metric_label(one.metric)} on {board.name}: {measure}"
         direction = "Higher" if one.higher else "Lower"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lacuna.evaluation.conditions import FIXED
-from lacuna.evaluation.tables import CEILING, above_constant
+from lacuna.evaluation.tables import CEILING, against_baseline
 from lacuna.reporting.core.frames import records, rows_where, subset_rows
 from lacuna.reporting.core.words import (
     Finding,
@@ -49,7 +49,7 @@ def below_baseline(report: Report) -> Finding:
     gain = (own["mean"] - own["constant"]) * (1 if higher_is_better(report.primary) else -1)
     own = own.assign(worse=gain < -TINY * own["constant"].abs().clip(lower=1))
     paired = {"gain_low", "gain_high"} <= set(own.columns)
-    own["significant"] = own["worse"] & (above_constant(own)["verdict"] == "below" if paired else False)
+    own["significant"] = own["worse"] & (against_baseline(own)["verdict"] == "below" if paired else False)
     if not own["worse"].any():
         return Finding("Against the baseline", f"No model is worse than the {report.baseline} in {label} in any condition.")
     significant: list[str] = []
@@ -95,7 +95,7 @@ def overconfident(report: Report) -> Finding | None:
     own = own[~own["model"].isin(report.references)]
     if own.empty or "gain_high" not in own.columns:
         return None
-    worse = own[above_constant(own)["verdict"] == "below"]
+    worse = own[against_baseline(own)["verdict"] == "below"]
     parts = [f"{model} in {len(rows)} of {(own['model'] == model).sum()}" for model, rows in worse.groupby("model", sort=True)]
     if not parts:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -115,18 +116,34 @@ class Oracle:
         return self._emotion(reading, reading.evidence(self.world, None)[0], context, belief)
 
     def recover(
-        self, corpus: Corpus, present: Present | None = None, *, context: bool = True, belief: Belief = "own"
+        self,
+        corpus: Corpus,
+        present: Present | None = None,
+        *,
+        context: bool = True,
+        belief: Belief = "own",
+        rows: Integers | None = None,
     ) -> dict[str, Recovery]:
-        """What is known of an unobserved frame of each utterance, by modality; arguments as for :meth:`posterior`."""
+        """Return the posterior of an unobserved frame of each utterance, by modality.
+
+        Args:
+            corpus: as for :meth:`posterior`.
+            present: as for :meth:`posterior`.
+            context: as for :meth:`posterior`.
+            belief: see the class.
+            rows: (R,) int64 utterances to recover, of which the result has the order; by default all.
+        """
         reading = self.read(corpus)
         evidence, count = reading.evidence(self.world, present)
-        emotion = self._emotion(reading, evidence, context, belief)
+        rows = np.arange(len(corpus)) if rows is None else rows
+        emotion = self._emotion(reading, evidence, context, belief)[rows]
+        evidence = replace(evidence, **{name: getattr(evidence, name)[rows] for name in ("emotion", "scene", "factor", "pair")})
         scene = self._agreement(belief) * np.exp(evidence.scene - evidence.scene.max(axis=1, keepdims=True))[:, None]
         weight = emotion[:, :, None] * (scene / scene.sum(axis=2, keepdims=True))  # (N, K, G)
         result = {"text": recover_words(self.world.lexicon, weight)}
         for name, carrier in self.world.carriers.items():
-            centre = self._centre(corpus, reading, present, name) / np.maximum(count[name], 1)[:, None]
-            result[name] = recover_frames(carrier, weight, evidence, count[name], centre)
+            centre = (self._centre(corpus, reading, present, name) / np.maximum(count[name], 1)[:, None])[rows]
+            result[name] = recover_frames(carrier, weight, evidence, count[name][rows], centre)
         return result
 
     def _centre(self, corpus: Corpus, reading: Reading, present: Present | None, name: str) -> Array:
