@@ -8,7 +8,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from lacuna.__main__ import main
+from lacuna.cli import main
 from lacuna.corpus import save_corpus
 from lacuna.corpus.doctor import examine, render
 from lacuna.corpus.importers import import_corpus, importer_class
@@ -308,7 +308,7 @@ def test_help_is_not_cut():
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys, lacuna.__main__; sys.exit(any(m in sys.modules for m in ('torch', 'pandas', 'kedro', 'pyarrow', 'rich')))"
+    code = "import sys, lacuna.cli; sys.exit(any(m in sys.modules for m in ('torch', 'pandas', 'kedro', 'pyarrow', 'rich')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kedro.config import OmegaConfigLoader
 from kedro.io.core import DatasetError
 
 from lacuna.datasets.environment import EnvironmentDataset, TunedEnvironment
 from lacuna.errors import DataError
 from lacuna.models import configure
 from lacuna.pipelines.parameters import Ingest, Models, Train, check_variants, training_config
-from lacuna.settings import CONFIG_LOADER_ARGS
+from lacuna.settings import CONFIG_LOADER_ARGS, ConfigLoader
 
 ROOT = Path(__file__).parents[2]
 FOUND = TunedEnvironment(
@@ -41,7 +40,7 @@ def conf(tmp_path: Path) -> Path:
 
 def parameters(conf: Path, env: str) -> dict[str, Any]:
     """As ``kedro run --env`` reads them."""
-    loader = OmegaConfigLoader(conf_source=str(conf), env=env, **CONFIG_LOADER_ARGS)
+    loader = ConfigLoader(conf, env, **CONFIG_LOADER_ARGS)
     return {**loader["parameters"], "run": loader["globals"]["run"]}
 
 

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
-from lacuna.__main__ import main
+from lacuna.cli import main
 from lacuna.pipelines import tune
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,10 @@
 from lacuna.evaluation.bootstrap import Bootstrap, bootstrap
 from lacuna.evaluation.ceiling import CEILINGS, has_ceiling, sweep_ceilings
 from lacuna.evaluation.conditions import Condition, EvaluationConfig, PatternSpec
+from lacuna.evaluation.evaluate import sweep_all
 from lacuna.evaluation.key_figures import brief, learning_table, robustness_table
 from lacuna.evaluation.predict import Predictions, predict
+from lacuna.evaluation.prediction_table import predict_frame
 from lacuna.evaluation.recovery.projection import recovered_points
 from lacuna.evaluation.recovery.quality import RecoveryConfig, score_recovery
 from lacuna.evaluation.recovery.summary import summarise_recovery
@@ -49,6 +51,7 @@ __all__ = [
     "metric",
     "metrics_of",
     "predict",
+    "predict_frame",
     "primary",
     "recovered_points",
     "relative_robustness",
@@ -58,6 +61,7 @@ __all__ = [
     "summarise",
     "summarise_recovery",
     "sweep",
+    "sweep_all",
     "sweep_ceilings",
     "tabulate",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.corpus.corpus import known
+from lacuna.corpus.corpus import has_label
 from lacuna.corpus.schema import SPLITS
 from lacuna.corpus.storage.tensors import blocks, gather
 from lacuna.corpus.validate import one_class
@@ -42,7 +42,7 @@ def check_splits(recipe: Recipe) -> None:
                 f"target '{schema.target.name}' of corpus '{split.name}' differs from the one the model is built for"
             )
         labels = split.utterances.labels[schema.target.name]
-        if not any(known(schema.target, values).any() for _, (values,) in blocks([labels])):
+        if not any(has_label(schema.target, values).any() for _, (values,) in blocks([labels])):
             raise ConfigError(
                 f"no {role} utterance of corpus '{split.name}' is labelled for target '{schema.target.name}'; {hint}"
             )

@@ -19,7 +19,7 @@ from lacuna.corpus.storage.tensors import blocks
 from lacuna.models import Config, configure, model_class
 from lacuna.models.build import WRAPPER_MODULES, wrappers_of
 from lacuna.source import code_digest
-from lacuna.training.config import TrainingConfig
+from lacuna.training.config import TrainingConfig, training_config, training_settings
 from lacuna.training.device import pick_device
 
 Identity = dict[str, Any]
@@ -66,7 +66,7 @@ class Recipe:
         Args:
             corpus: with both splits; a test split is not looked at.
             model: name of a registered model.
-            config: how to train.
+            config: how to train; ``None`` = the defaults of :class:`TrainingConfig` and of the model's class.
             settings: of the model, where they differ from its defaults.
             seed: of everything random.
             target: what is predicted; ``None`` = the corpus's first target.
@@ -74,7 +74,8 @@ class Recipe:
         """
         train, valid = corpus.only("train"), corpus.only("valid")
         statistics = statistics or fit_statistics(train)
-        return cls(model, corpus.schema(target), train, valid, statistics, config or TrainingConfig(), settings or {}, seed)
+        config = config or training_config(training_settings(model, {}))
+        return cls(model, corpus.schema(target), train, valid, statistics, config, settings or {}, seed)
 
     def identity(self) -> Identity:
         """Return the recipe as flat JSON values by dotted names, with every setting of the model."""

@@ -8,17 +8,7 @@ import pandas as pd
 
 from lacuna.corpus import Corpus
 from lacuna.corpus.validate import one_class
-from lacuna.evaluation import (
-    brief,
-    has_ceiling,
-    judge_recoveries,
-    learning_table,
-    primary,
-    robustness_table,
-    sweep,
-    sweep_ceilings,
-    tabulate,
-)
+from lacuna.evaluation import brief, judge_recoveries, learning_table, primary, robustness_table, sweep_all, tabulate
 from lacuna.evaluation.report_tables import Tables
 from lacuna.pipelines.checks import check_same_corpus
 from lacuna.pipelines.parameters import Evaluate
@@ -47,12 +37,9 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
     if error := one_class(corpus, target):
         raise error
     labels = development.only("train").utterances.labels[target.name]
-    plans = config.plans([m.name for m in corpus.modalities])
-    device = pick_device(evaluate.device)
-    with reproducible(evaluate.threads):
-        sweeps = [sweep(trained, corpus, plans, training_labels=labels, device=device) for trained in recognizers]
-    if has_ceiling(corpus, target.name):
-        sweeps += sweep_ceilings(corpus, plans, training_labels=labels)
+    sweeps = sweep_all(
+        recognizers, corpus, config, labels, device=evaluate.device, threads=evaluate.threads, workers=evaluate.workers
+    )
     return tabulate(sweeps, config)
 
 

@@ -83,6 +83,7 @@ def study_config(tune: Tune, train: Train, models: Models) -> StudyConfig:
     """
     from lacuna.errors import ConfigError
     from lacuna.models import list_models
+    from lacuna.training import training_settings
     from lacuna.tuning import StudyConfig, search
     from lacuna.tuning.space import dimension
 
@@ -92,8 +93,10 @@ def study_config(tune: Tune, train: Train, models: Models) -> StudyConfig:
     tune.place()
     own = models.of(tune.variant)
     changed = [{name: dimension(v) for name, v in part.items()} for part in (tune.space.settings, tune.space.training)]
-    found = search(own.model, own.settings, {**train.training, **own.training}, *changed)
-    pattern = tune.pattern.model_dump() if isinstance(tune.pattern, PatternParameters) else tune.pattern
+    found = search(own.model, own.settings, training_settings(own.model, train.training, own.training), *changed)
+    pattern = (
+        tune.pattern.model_dump(include={"name", "settings"}) if isinstance(tune.pattern, PatternParameters) else tune.pattern
+    )
     return StudyConfig(
         variant=tune.variant,
         model=own.model,
