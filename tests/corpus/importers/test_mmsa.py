@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lacuna.corpus.importers import import_corpus, recognise
-from lacuna.corpus.importers.mmsa import token_codes
+from lacuna.corpus.importers.sample_reader import token_codes
 from lacuna.corpus.schema import SPLITS
 from lacuna.errors import ConfigError, DataError
 

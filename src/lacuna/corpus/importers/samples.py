@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.corpus.importers.sources import describe, natural_key
+from lacuna.corpus.importers.sources import describe, many, natural_key
 from lacuna.corpus.schema import SPLITS
 from lacuna.errors import DataError
 
@@ -163,3 +164,47 @@ def _size(name: str, split: str, part: Mapping[str, Any]) -> int:
     if not lengths:
         raise DataError(f"split '{split}' has no columns", corpus=name, expected="arrays or lists", found=describe(dict(part)))
     return max(set(lengths), key=lambda n: (lengths.count(n), n))
+
+
+def dialogues_of(
+    corpus: str, ids: list[str], splits: list[str], places: list[tuple[str, float] | None], dialogue: str
+) -> tuple[list[str], list[int], str | None]:
+    """Return dialogue and turn of every sample, and a note on what splits share."""
+    hint = "import with option dialogue=utterance: every utterance is its own dialogue"
+    videos = [p for p in places if p is not None]
+    if not videos and dialogue == "auto":
+        named = any(not i.startswith(tuple(SPLIT_NAMES)) for i in ids)
+        return ids, [0] * len(ids), "ids name no video: every utterance is its own dialogue" if named else None
+    if len(videos) < len(ids) and dialogue != "utterance":
+        row = places.index(None)
+        what, expected = "an id names no clip", "<video>$_$<clip number>"
+        raise DataError(what, corpus=corpus, utterance=ids[row], expected=expected, hint=hint)
+    split_of: dict[str, set[str]] = {}
+    for place, split in zip(places, splits, strict=True):
+        if place is not None:
+            split_of.setdefault(place[0], set()).add(split)
+    shared = [video for video, names in split_of.items() if len(names) > 1]
+    if shared and dialogue == "video":
+        row = next(r for r, p in enumerate(places) if p is not None and p[0] == shared[0] and splits[r] != splits[0])
+        what = f"video '{shared[0]}' is shared between splits"
+        found = ", ".join(sorted(split_of[shared[0]]))
+        raise DataError(what, corpus=corpus, utterance=ids[row], expected="all of it in one split", found=found, hint=hint)
+    if shared or dialogue == "utterance":
+        tested = [names for names in split_of.values() if "test" in names]
+        note = (
+            f"{len(shared)} of {many(len(split_of), 'video')} are in several splits, {sum('train' in n for n in tested)} of the"
+            f" {len(tested)} test videos in train too: the test is not of unseen videos, and every utterance is its own dialogue"
+        )
+        return ids, [0] * len(ids), note if shared else None
+    rank = _ranks(videos)
+    return [p[0] for p in videos], [rank[p] for p in videos], None
+
+
+def _ranks(places: list[tuple[str, float]]) -> dict[tuple[str, float], int]:
+    """Return the turn of each place: the clip number, or its rank in the video if clips are named by their time."""
+    if all(place[1] == int(place[1]) for place in places) and max(Counter(places).values()) == 1:
+        return {place: int(place[1]) for place in places}
+    by_video: dict[str, list[float]] = {}
+    for video, time in sorted(set(places)):
+        by_video.setdefault(video, []).append(time)
+    return {(video, time): number for video, times in by_video.items() for number, time in enumerate(times)}
