@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -99,3 +100,40 @@ class DataError(LacunaError):
         parts = (("where", where or None), ("expected", expected), ("found", found), ("do", hint))
         lines = [what, *(f"  {label}: {value}" for label, value in parts if value is not None)]
         super().__init__("\n".join(lines))
+
+
+_EXTRAS = {
+    "diffusers": "models",
+    "torch_geometric": "models",
+    "kedro": "kedro",
+    "kedro_datasets": "kedro",
+    "optuna": "tune",
+    "h5py": "h5",
+    "ray": "cluster",
+    "tensorboard": "tensorboard",
+}
+
+
+@contextmanager
+def naming_extras(what: str) -> Iterator[None]:
+    """Turn the failing import of an optional package into an error that names the extra to install.
+
+    Args:
+        what: what needs the package, for the message, e.g. ``model 'gcnet'``.
+
+    Raises:
+        ConfigError: a package of an extra is not installed.
+
+    >>> with naming_extras("model 'gcnet'"):
+    ...     raise ModuleNotFoundError("No module named 'torch_geometric'", name="torch_geometric")
+    Traceback (most recent call last):
+    ...
+    lacuna.errors.ConfigError: model 'gcnet' needs the package torch_geometric: pip install "lacuna[models]"
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package not in _EXTRAS:
+            raise
+        raise ConfigError(f'{what} needs the package {package}: pip install "lacuna[{_EXTRAS[package]}]"') from None

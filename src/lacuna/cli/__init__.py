@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from lacuna.cli import corpus_commands, grid_commands, run_commands
-from lacuna.errors import LacunaError
+from lacuna.errors import LacunaError, naming_extras
 
 
 class _Commands(click.Group):
@@ -16,7 +16,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with naming_extras("this command"):
+                return super().invoke(ctx)
         except LacunaError as error:
             raise click.ClickException(str(error)) from None
         except KeyboardInterrupt:

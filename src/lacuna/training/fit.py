@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lacuna import __version__
 from lacuna.corpus.batch import Batch
-from lacuna.errors import TrainingError
+from lacuna.errors import TrainingError, naming_extras
 from lacuna.missing import Layout, derive_seed
 from lacuna.models import Recognizer, build
 from lacuna.training.checkpoint import Checkpoints, FinishedRun
@@ -77,6 +77,7 @@ def fit(recipe: Recipe, folder: Path | None = None, *, variant: str = "", watch:
     check_splits(recipe)
     device = pick_device(config.device)
     with (
+        naming_extras(f"model '{recipe.model}'"),
         reproducible(config.threads),
         own_random_state(device, derive_seed(recipe.seed, "run")),
         telling_of_memory(recipe.model, config),

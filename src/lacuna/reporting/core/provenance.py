@@ -9,8 +9,9 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,11 @@ def run_facts(
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that numbers and pages depend on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in SHOWN}}
+    found = {"python": platform.python_version()}
+    for name in SHOWN:
+        with suppress(PackageNotFoundError):  # of an extra that is not installed
+            found[name] = version(name)
+    return found
 
 
 def now() -> str:
