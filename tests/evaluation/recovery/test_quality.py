@@ -22,6 +22,7 @@ from lacuna.metrics.recovery.mmd import Sample, discrepancy
 from lacuna.metrics.recovery.moments import Moments
 from lacuna.missing import Layout, MaskPlan, pattern
 from lacuna.models import Prediction, Recognizer, build
+from lacuna.models.info import ModelInfo
 from lacuna.models.wrappers.window import Windowed
 from lacuna.synthetic.duet import Oracle, preset
 from lacuna.synthetic.duet import generate as duet
@@ -37,6 +38,7 @@ class Knowing(Recognizer):
     """A model of tests that has seen everything, and answers by a function of the observed batch and the true frames."""
 
     name = "knowing"
+    info = ModelInfo("knowing", "A model of tests", "baseline")
     recovers = True
 
     def __init__(self, corpus: Corpus, answer: Callable[[Batch, Frames], Frames], samples: bool = False) -> None:
