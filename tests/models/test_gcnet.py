@@ -14,10 +14,9 @@ from lacuna.corpus import Modality, Schema, Target
 from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.models import Recognizer, build
+from lacuna.models.layers.branched import Matching, recovery_loss
 from lacuna.models.layers.dialogue import Dialogues
-from lacuna.models.layers.recovery import recovery_loss
 from lacuna.models.layers.recurrent import TwoWayLSTM, end_to_end
-from lacuna.models.layers.turn_attention import Matching
 from standin import StandIn, generate
 
 CORPUS = generate(StandIn(dialogues=6, turns=6, dims=(("text", 6), ("audio", 5), ("vision", 4)), absent=0.2))
