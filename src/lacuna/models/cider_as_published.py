@@ -88,5 +88,5 @@ class CIDerAsPublished(CIDer):
             keys, view = self._teacher_views.pop(0)
             if torch.equal(keys, complete.key):
                 return view
-        view = self.encoder(complete)
-        return view
+        teacher_view: View = self.encoder(complete)
+        return teacher_view
