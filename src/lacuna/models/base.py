@@ -79,7 +79,7 @@ class Recognizer(nn.Module, ABC):
 
     Attributes:
         info: facts from :func:`register`.
-        tiny: settings of a small model for tests, where the default is slow.
+        tiny: settings of a small model; the test suite builds every model with them, because the defaults can be slow.
     """
 
     name: str

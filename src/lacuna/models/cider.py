@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -203,6 +204,7 @@ class CIDer(Recognizer):
     Config = CIDerConfig
     config: CIDerConfig
     recovers = True
+    tiny: ClassVar[Mapping[str, Any]] = {"width": 16}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -57,6 +58,7 @@ class CIDerAsPublished(CIDer):
 
     Config = CIDerAsPublishedConfig
     config: CIDerAsPublishedConfig
+    tiny: ClassVar[Mapping[str, Any]] = {"width": 16, "layers": 2, "heads": 4}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)

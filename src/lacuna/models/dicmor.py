@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -155,6 +155,7 @@ class DiCMoR(TokenRecognizer):
 
     Config = DiCMoRConfig
     config: DiCMoRConfig
+    tiny: ClassVar[Mapping[str, Any]] = {**TokenRecognizer.tiny, "hidden": 32, "couplings": 2}
     cuts: Tensor
 
     def __init__(self, schema: Schema, config: Any = None) -> None:

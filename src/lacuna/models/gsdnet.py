@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -119,6 +119,7 @@ class GSDNet(Recognizer):
     config: GSDNetConfig
     needs_dialogue = True
     recovers = True
+    tiny: ClassVar[Mapping[str, Any]] = {"hidden": 32, "context": 32, "layers": 1, "steps": 2}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)

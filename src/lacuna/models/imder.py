@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -164,6 +164,7 @@ class IMDer(TokenRecognizer):
     Config = IMDerConfig
     config: IMDerConfig
     samples = True
+    tiny: ClassVar[Mapping[str, Any]] = {**TokenRecognizer.tiny, "hidden": 32, "blocks": 1}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)

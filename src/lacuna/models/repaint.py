@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -158,6 +158,7 @@ class RePaint(Recognizer):
     config: RePaintConfig
     recovers = True
     samples = True
+    tiny: ClassVar[Mapping[str, Any]] = {"hidden": 32, "blocks": 1, "steps": 2, "jump": 1}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)

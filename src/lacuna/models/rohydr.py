@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -182,6 +182,7 @@ class RoHyDR(TokenRecognizer):
     Config = RoHyDRConfig
     config: RoHyDRConfig
     samples = True
+    tiny: ClassVar[Mapping[str, Any]] = {**TokenRecognizer.tiny, "hidden": 32, "blocks": 1}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)

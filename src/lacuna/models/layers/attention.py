@@ -41,9 +41,7 @@ def block_attention(
         For each modality m (B, H, T_m, S, e): attention of its positions within each of the S subsets that contain it, in the
         order of :func:`subsets`; 0 where a subset has no key.
     """
-    with_sum = functional.pad(
-        values, (0, 1), value=1.0
-    )  # (B, H, N, e + 1): the product with the column of ones is the row sum
+    with_sum = functional.pad(values, (0, 1), value=1.0)  # (B, H, N, e + 1): the product with the column of ones is the row sum
     products, maxima = [], []
     for logits_j, values_j in zip(
         torch.split(logits, list(lengths), dim=-1), torch.split(with_sum, list(lengths), dim=-2), strict=True

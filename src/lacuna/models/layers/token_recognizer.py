@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -67,6 +67,7 @@ class TokenRecognizer(Recognizer):
 
     config: TokenConfig
     recovers = True
+    tiny: ClassVar[Mapping[str, Any]] = {"channels": 8, "channel_blocks": 1, "width": 16, "heads": 2}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
