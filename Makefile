@@ -23,7 +23,7 @@ demo: $(INSTALLED)  ## the main job on the generated corpus, and where its repor
 	@echo "              $(RUN)/kedro viz                                                the pipeline and its figures"
 	@echo "              $(RUN)/kedro run --pipelines predict --params predict.path=PATH   labels for a corpus, missing modalities included"
 
-repro: $(INSTALLED)  ## run the stages that a change affects; docs/versions.md
+repro: $(INSTALLED)  ## run the stages that a change affects; docs/how-to/versions.md
 	PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/python -m dvc repro
 
 lint: $(INSTALLED)

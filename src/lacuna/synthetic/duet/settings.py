@@ -1,4 +1,4 @@
-"""Everything that duet is drawn from, as frozen values; ``docs/duet.md`` says what each one does."""
+"""Everything that duet is drawn from, as frozen values; ``docs/explanation/duet.md`` says what each one does."""
 
 from __future__ import annotations
 
