@@ -2,8 +2,8 @@
 
 - ``<!-- models -->`` becomes the table of registered models.
 - ``<!-- experiments -->`` becomes a table of ``experiments/``.
-- ``experiments/<study>/results.md`` becomes the page ``results/<study>.md``, and ``notes.md`` the page ``results/<study>_notes.md``. Links
-  to these files are rewritten, so that they work on the site and in a checkout alike.
+- ``experiments/<study>/results.md`` becomes the page ``results/<study>.md``, and ``notes.md`` the page ``results/<study>_notes.md``.
+  Links to these files are rewritten, so that they work on the site and in a checkout alike.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ def page_name(study: str, document: str) -> str:
 
 
 def study_text(path: Path) -> str:
-    """Return a document of ``experiments/<study>/`` with links that work from ``results/``."""
+    """Return a document of ``experiments/<study>/`` with links that work from the folder ``results/`` of the site."""
     study = path.parent.name
     text = path.read_text("utf-8")
-    text = text.replace("](results.md)", f"]({page_name(study, 'results')})").replace("](notes.md)", f"]({page_name(study, 'notes')})")
+    for document in ("results", "notes"):
+        text = text.replace(f"]({document}.md)", f"]({page_name(study, document)})")
     text = text.replace("[config.yml](config.yml)", f"`experiments/{study}/config.yml`")
     return text.replace("](../../docs/", "](../")
 
