@@ -2,8 +2,8 @@
 
 - ``<!-- models -->`` becomes the table of registered models.
 - ``<!-- experiments -->`` becomes a table of ``experiments/``.
-- ``experiments/<study>/results.md`` becomes the page ``results/<study>.md``, and ``notes.md`` the page ``results/<study>_notes.md``.
-  Links to these files are rewritten, so that they work on the site and in a checkout alike.
+- ``experiments/<study>/results.md`` becomes the page ``results/<study>.md``, and ``notes.md`` the page
+  ``results/<study>_notes.md``. Links to these files are rewritten, so that they work on the site and in a checkout alike.
 """
 
 from __future__ import annotations
