@@ -49,8 +49,8 @@ class CIDerAsPublished(CIDer):
 
     Each batch takes two steps of one optimiser. The first one minimises the task loss of the complete view; its gradient is not
     cleared and adds to that of the second one, which minimises the losses of the student with teacher tensors from before the
-    first step. The attention loss is summed over positions. ``training_defaults`` adds the published training masks (every frame is
-    missing with probability 1/2) and selection on complete data.
+    first step. The attention loss is summed over positions. ``training_defaults`` adds the published training masks (every frame
+    is missing with probability 1/2) and selection on complete data.
 
     Errors of the public code that break the contract of this library are not copied: positions counted along the batch, padding
     read as frames, missing frames read as zeros, prototypes of the test split, and a tau fitted on test.

@@ -1,4 +1,4 @@
-"""Settings of duet as frozen values; ``docs/duet.md`` describes each of them."""
+"""Settings of duet as frozen values; ``docs/explanation/duet.md`` describes each of them."""
 
 from __future__ import annotations
 
