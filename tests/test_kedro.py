@@ -45,7 +45,7 @@ def test_the_main_job_ends_in_a_report_and_predict_labels_what_is_there(project:
     assert set(scores["model"]) == {"prior", "linear", "context_gru", *CEILINGS}
     assert set(scores["pattern"]) == {"rmm", "fixed", "outage"}
     recovery = pd.read_parquet(project / "data/07_model_output/duet/recovery.parquet")
-    assert set(recovery["model"]) == {"linear", "mean fill", "oracle"}  # the others recover nothing
+    assert set(recovery["model"]) == {"mean fill", "oracle"}  # the others recover nothing
     points = pd.read_parquet(project / "data/07_model_output/duet/recovered_points.parquet")
     assert set(points["model"]) == {"linear", "oracle"}
     assert '<section id="recovery"' in page

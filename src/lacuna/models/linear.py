@@ -8,7 +8,7 @@ from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.layers.head import classifier
-from lacuna.models.layers.pooling import fill_frames, pooled
+from lacuna.models.layers.pooling import pooled
 
 
 @register(
@@ -24,13 +24,10 @@ class Linear(Recognizer):
     Features are standardised, so the training mean is 0.
     """
 
-    recovers = True
-
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
         self.head = classifier(schema, sum(schema.dims.values()), self.config, zero=True)  # convex problem
 
     def forward(self, batch: Batch) -> Prediction:
-        """Return logits (U, C); recovered frames are the training mean."""
-        vectors = pooled(batch)  # (U, sum d)
-        return Prediction(self.head(vectors), fill_frames(batch, vectors.new_zeros(vectors.shape)))
+        """Return logits (U, C)."""
+        return Prediction(self.head(pooled(batch)))  # (U, sum d) -> (U, C)
