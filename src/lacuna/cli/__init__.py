@@ -34,6 +34,8 @@ def main() -> None:
     """
 
 
+cli = click.Group("lacuna")  # Kedro requires a group of this name here; it adds no command to `kedro`
+
 for _command in (
     corpus_commands.doctor,
     corpus_commands.duet,
