@@ -22,7 +22,7 @@ from lacuna.synthetic.duet import Duet
 ROOT = Path(__file__).parents[1]
 SMALL: dict[str, Any] = {
     "ingest": {"duet": {"preset": "tiny"}},
-    "train": {"models": ["prior", "linear", "context_gru"], "seeds": [0, 1], "training": {"epochs": 2}},
+    "train": {"models": ["prior", "ridge", "context_gru"], "seeds": [0, 1], "training": {"epochs": 2}},
     "evaluate": {"rates": [0.0, 0.5, 1.0], "mask_seeds": [0], "replicates": 100},
 }
 CHECKPOINTS = "data/06_models/duet/checkpoints"
@@ -42,12 +42,12 @@ def test_the_main_job_ends_in_a_report_and_predict_labels_what_is_there(project:
     assert "context_gru" in page
     assert (folder / "results.md").is_file()
     scores = pd.read_parquet(project / "data/07_model_output/duet/all.parquet")
-    assert set(scores["model"]) == {"prior", "linear", "context_gru", *CEILINGS}
+    assert set(scores["model"]) == {"prior", "ridge", "context_gru", *CEILINGS}
     assert set(scores["pattern"]) == {"rmm", "fixed", "outage"}
     recovery = pd.read_parquet(project / "data/07_model_output/duet/recovery.parquet")
-    assert set(recovery["model"]) == {"mean fill", "oracle"}  # the others recover nothing
+    assert set(recovery["model"]) == {"ridge", "mean fill", "oracle"}  # the others recover nothing
     points = pd.read_parquet(project / "data/07_model_output/duet/recovered_points.parquet")
-    assert set(points["model"]) == {"linear", "oracle"}
+    assert set(points["model"]) == {"ridge", "oracle"}
     assert '<section id="recovery"' in page
     assert (folder / "tables/recovery-mse-rmm-50-utterance.csv").is_file()
 
@@ -166,7 +166,7 @@ def test_a_report_speaks_of_one_corpus_and_one_set_of_recognisers(project: Path)
         run(project, ["report"])
     run(project, ["train", "evaluate", "report"])
     path = project / "data/07_model_output/duet/recovery.parquet"
-    pd.read_parquet(path).replace({"model": {"linear": "ridge"}}).to_parquet(path)
+    pd.read_parquet(path).replace({"model": {"ridge": "linear"}}).to_parquet(path)
     with pytest.raises(DataError, match="what was recovered is not of these recognisers"):
         run(project, ["report"])
     run(project, ["ingest"], ingest={"duet": {"preset": "tiny", "changes": {"seed": 1}}})

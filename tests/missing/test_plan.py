@@ -79,7 +79,7 @@ def test_good_seeds(seed):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: pattern("rmn"), r"unknown missingness pattern 'rmn' \(did you mean 'rmm'\?\); known: fixed, "),
+        (lambda: pattern("rmn"), r"unknown missingness pattern 'rmn' \(did you mean 'rmm'\?\); known: file, fixed, "),
         (lambda: MaskPlan("", 0.1), "unknown missingness pattern ''; known"),
         (lambda: MaskPlan(Outage, 0.1), "must be a Pattern or the name of one"),
         (lambda: pattern("outage", bursts=2), r"'outage' has no setting 'bursts' \(did you mean 'burst'\?\); it has: burst"),

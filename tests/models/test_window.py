@@ -70,7 +70,7 @@ def test_a_model_of_single_utterances_sees_context_through_a_window(batch: Batch
 
 
 def test_recovered_frames_are_those_of_the_utterance_itself(batch: Batch) -> None:
-    recovered = build("linear", SCHEMA, window=2).eval()(batch).recovered
+    recovered = build("ae", SCHEMA, window=2).eval()(batch).recovered
     for m, own in batch.features.items():
         assert torch.equal(recovered[m][batch.present[m]], own[batch.present[m]])
         assert recovered[m].shape == own.shape

@@ -8,6 +8,7 @@ import fsspec
 from kedro.io.core import AbstractDataset, get_protocol_and_path
 
 T = TypeVar("T")
+NOT_SAVED = "Not saved yet: run the pipeline that writes it."  # what Kedro-Viz shows in place of a preview
 
 
 class PlacedDataset(AbstractDataset[T, T], Generic[T]):

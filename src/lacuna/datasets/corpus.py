@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lacuna.corpus import Corpus, check, open_corpus, save_corpus
 from lacuna.corpus.storage.format import MANIFEST
+from lacuna.datasets.base import NOT_SAVED
 from lacuna.datasets.folder import FolderDataset
 
 if TYPE_CHECKING:
@@ -43,8 +44,10 @@ class CorpusDataset(FolderDataset[Corpus]):
         save_corpus(content, folder)
 
     def preview(self, nrows: int = 8) -> TablePreview:
-        """The first utterances, for Kedro-Viz."""
-        corpus = self.read(Path(self._path))
+        """Return the first utterances, for Kedro-Viz."""
+        if not self._exists():
+            return {"index": [0], "columns": ["note"], "data": [[NOT_SAVED]]}
+        corpus = self.load()
         ids, texts = corpus.utterances.id[:nrows].to_pylist(), corpus.transcripts[:nrows]
         have = {m.name: corpus.frames[m.name].count[:nrows].tolist() for m in corpus.modalities}
         columns = ["utterance", "text", *(f"frames of {m}" for m in have)]

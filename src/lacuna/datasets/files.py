@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from lacuna.atomic import write_bytes
-from lacuna.datasets.base import PlacedDataset, T
+from lacuna.datasets.base import NOT_SAVED, PlacedDataset, T
 
 if TYPE_CHECKING:
     from kedro_datasets._typing import JSONPreview, PlotlyPreview, TablePreview
@@ -86,8 +86,9 @@ class TableDataset(AtomicFileDataset[pd.DataFrame]):
         )
 
     def preview(self, nrows: int = 20) -> TablePreview:
-        """The first rows, for Kedro-Viz."""
-        table: dict[str, Any] = json.loads(self.load().head(nrows).to_json(orient="split"))
+        """Return the first rows, for Kedro-Viz."""
+        rows = self.load().head(nrows) if self._exists() else pd.DataFrame({"note": [NOT_SAVED]})
+        table: dict[str, Any] = json.loads(rows.to_json(orient="split"))
         return table
 
 
@@ -103,6 +104,17 @@ class TensorsDataset(AtomicFileDataset[dict[str, NDArray[np.float32]]]):
         arrays: dict[str, NDArray[np.float32]] = load(content)
         return arrays
 
+    def preview(self, nrows: int = 20) -> TablePreview:
+        """Return names, shapes and ranges of the first arrays, for Kedro-Viz."""
+        if not self._exists():
+            return {"index": [0], "columns": ["note"], "data": [[NOT_SAVED]]}
+        rows = [
+            [name, " x ".join(map(str, values.shape)), f"{values.min():.4g}", f"{values.mean():.4g}", f"{values.max():.4g}"]
+            for name, values in [*self.load().items()][:nrows]
+            if values.size
+        ]
+        return {"index": list(range(len(rows))), "columns": ["array", "shape", "least", "mean", "largest"], "data": rows}
+
 
 class JSONDataset(AtomicFileDataset[dict[str, Any]]):
     """Plain values as strict JSON."""
@@ -117,8 +129,8 @@ class JSONDataset(AtomicFileDataset[dict[str, Any]]):
         return values
 
     def preview(self) -> JSONPreview:
-        """The text, for Kedro-Viz."""
-        return json.dumps(self.load())
+        """Return the text, for Kedro-Viz."""
+        return json.dumps(self.load() if self._exists() else {"note": NOT_SAVED})
 
 
 class FigureDataset(AtomicFileDataset[go.Figure]):
@@ -133,6 +145,7 @@ class FigureDataset(AtomicFileDataset[go.Figure]):
         return plotly.io.from_json(content.decode())
 
     def preview(self) -> PlotlyPreview:
-        """The figure, for Kedro-Viz."""
-        figure: PlotlyPreview = json.loads(self._fs.cat_file(self._path))
+        """Return the figure, for Kedro-Viz."""
+        empty = {"data": [], "layout": {"title": {"text": NOT_SAVED}}}
+        figure: PlotlyPreview = json.loads(self._fs.cat_file(self._path)) if self._exists() else empty
         return figure

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from kedro.io.core import DatasetError
 
+from lacuna.datasets.base import NOT_SAVED
 from lacuna.datasets.files import AtomicFileDataset
 from lacuna.datasets.folder import FolderDataset
 from lacuna.errors import DataError
@@ -35,10 +36,12 @@ class RepartitionDataset(AtomicFileDataset[Repartition]):
         return Repartition.from_json(values, self._filepath)
 
     def preview(self) -> JSONPreview:
-        """What was measured, without the ids, for Kedro-Viz."""
-        made = self.load().to_json()
-        made["parts"] = {part: len(ids) for part, ids in made["parts"].items()}
-        return json.dumps(made)
+        """Return what was measured, with the number of ids of each part, for Kedro-Viz."""
+        if not self._exists():
+            return json.dumps({"note": NOT_SAVED})
+        content = self.load().to_json()
+        content["parts"] = {part: len(ids) for part, ids in content["parts"].items()}
+        return json.dumps(content)
 
 
 class OodReportDataset(FolderDataset[OodReport]):
@@ -60,6 +63,6 @@ class OodReportDataset(FolderDataset[OodReport]):
         write_ood_report(folder, content)
 
     def preview(self) -> HTMLPreview:
-        """The page, for Kedro-Viz."""
-        page: HTMLPreview = (Path(self._path) / self.manifest).read_text("utf-8")
+        """Return the page, for Kedro-Viz."""
+        page: HTMLPreview = self._fs.cat_file(self.entry).decode() if self._exists() else f"<p>{NOT_SAVED}</p>"
         return page

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lacuna.datasets.base import NOT_SAVED
 from lacuna.datasets.folder import FolderDataset
 from lacuna.training.trained import INDEX, TrainedRecognizer, load_recognizers, save_recognizers
 
@@ -26,7 +27,9 @@ class RecognizersDataset(FolderDataset[list[TrainedRecognizer]]):
         save_recognizers(content, folder)
 
     def preview(self) -> TablePreview:
-        """Which recognisers there are and how they were selected, for Kedro-Viz."""
+        """Return the recognisers and their values on validation, for Kedro-Viz."""
+        if not self._exists():
+            return {"index": [0], "columns": ["note"], "data": [[NOT_SAVED]]}
         columns = ["model", "registered name", "seed", "metric on validation", "value", "epoch", "parameters"]
         rows = []
         for one in self.load():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from kedro.io.core import DatasetError
 
+from lacuna.datasets.base import NOT_SAVED
 from lacuna.datasets.folder import FolderDataset
 from lacuna.reporting import Report, write_report
 
@@ -33,6 +34,6 @@ class ReportDataset(FolderDataset[Report]):
         write_report(folder, content)
 
     def preview(self) -> HTMLPreview:
-        """The page, for Kedro-Viz."""
-        page: HTMLPreview = (Path(self._path) / self.manifest).read_text("utf-8")
+        """Return the page, for Kedro-Viz."""
+        page: HTMLPreview = self._fs.cat_file(self.entry).decode() if self._exists() else f"<p>{NOT_SAVED}</p>"
         return page

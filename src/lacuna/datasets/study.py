@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.io.core import DatasetError
 
 from lacuna.atomic import write_text
-from lacuna.datasets.base import PlacedDataset
+from lacuna.datasets.base import NOT_SAVED, PlacedDataset
 from lacuna.reporting.study.page import StudyPage, render_study
 
 if TYPE_CHECKING:
@@ -54,5 +54,5 @@ class StudyDataset(PlacedDataset[StudyPage]):
     def preview(self) -> HTMLPreview:
         """Return the page that was written last, for Kedro-Viz."""
         pages = sorted(Path(self._path).glob("*.html"), key=lambda path: path.stat().st_mtime)
-        page: HTMLPreview = pages[-1].read_text("utf-8") if pages else ""
+        page: HTMLPreview = pages[-1].read_text("utf-8") if pages else f"<p>{NOT_SAVED}</p>"
         return page

@@ -8,7 +8,7 @@ from itertools import chain, combinations
 from typing import Any, Literal
 
 from lacuna.errors import ConfigError
-from lacuna.missing import MaskPlan, Pattern, pattern
+from lacuna.missing import FILE, MaskPlan, Pattern, pattern, published_plans
 
 FIXED = "fixed"
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -51,18 +51,7 @@ def setting_of(chosen: Pattern) -> str:
         >>> setting_of(pattern("fixed", available=("audio", "text")))
         'audio+text'
     """
-    settings = chosen.settings()
-    if chosen.name == FIXED:
-        return _text(settings["available"])
-    defaults = pattern(chosen.name).settings()
-    return ",".join(f"{key}={_text(settings[key])}" for key in sorted(settings) if settings[key] != defaults[key])
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        nested = any(isinstance(v, list | tuple) for v in value)
-        return "+".join(":".join(map(str, v)) if nested else str(v) for v in value)
-    return str(value)
+    return chosen.setting_text()
 
 
 @dataclass(frozen=True)
@@ -72,8 +61,10 @@ class PatternSpec:
     Attributes:
         name: as registered in :mod:`lacuna.missing`.
         settings: settings that differ from the defaults. ``fixed`` without ``available`` stands for the subsets of the
-            :class:`EvaluationConfig`.
-        rates: missing rates; empty = those of the :class:`EvaluationConfig`, for ``fixed`` rate 1.
+            :class:`EvaluationConfig`. ``file`` needs ``path``; it stands for all masks of the file, or those with the
+            label ``mask``.
+        rates: missing rates; empty = those of the :class:`EvaluationConfig`, for ``fixed``
+            rate 1, for ``file`` those of the file.
     """
 
     name: str
@@ -130,6 +121,7 @@ class EvaluationConfig:
 
         Raises:
             ConfigError: an unknown pattern or setting, or the same pattern, settings and rate twice.
+            DataError: a file of masks cannot be read.
 
         Example:
             >>> config = EvaluationConfig((PatternSpec("rmm"),), rates=(0.0, 0.5), mask_seeds=(0, 1))
@@ -138,6 +130,9 @@ class EvaluationConfig:
         """
         plans: list[MaskPlan] = []
         for spec in self.patterns:
+            if spec.name == FILE:
+                plans += published_plans(**spec.settings, rates=spec.rates)
+                continue
             if spec.name == FIXED and "available" not in spec.settings:
                 chosen = [pattern(FIXED, **spec.settings, available=subset) for subset in self._subsets(modalities)]
             else:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus, name_keys
@@ -70,6 +71,7 @@ class Layout:
         observed: by modality (R,) bool, False where a frame inside a recording is originally missing; modalities without
             missing frames are left out.
         start: by modality (N,) int64 first flag of the utterance in ``observed``; left out = the flags lie end to end.
+        id_of: function that returns the id of a row, for errors; ``None`` = only keys are known.
     """
 
     utterance: NDArray[np.uint64]
@@ -79,6 +81,7 @@ class Layout:
     count: dict[str, NDArray[np.int64]]
     observed: dict[str, NDArray[np.bool_]]
     start: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    id_of: Callable[[int], str] | None = None
     _cached: list[tuple[NDArray[np.int64], Part]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +103,10 @@ class Layout:
     def modalities(self) -> tuple[str, ...]:
         """Names of the modalities in the corpus's order."""
         return tuple(self.count)
+
+    def name_of(self, row: int) -> str:
+        """Return the id of a row, or its key if the id is not known."""
+        return f"key {int(self.utterance[row]):x}" if self.id_of is None else self.id_of(row)
 
     def at(self, rows: NDArray[np.int64]) -> Part:
         """Return the utterances at ``rows`` ((U,) int64). The last answer is cached: several masks read the same batch."""
@@ -151,4 +158,5 @@ class Layout:
             count={m.name: frames[m.name].count for m in corpus.modalities},
             observed=observed,
             start={m: frames[m].start for m in observed},
+            id_of=lambda row: str(u.id.take(pa.array([row]))[0]),
         )

@@ -125,6 +125,7 @@ class Pattern(ABC):
         needs_aligned: the measured rate has the requested mean only where the modalities of an utterance have equally many
             frames.
         reads_modality_order: with default settings the mask depends on the order of the modalities.
+        from_file: masks are read from a file instead of drawn, so there are no default settings.
     """
 
     name: ClassVar[str]
@@ -139,6 +140,7 @@ class Pattern(ABC):
     needs_dialogues: ClassVar[bool] = False
     needs_aligned: ClassVar[bool] = False
     reads_modality_order: ClassVar[bool] = False
+    from_file: ClassVar[bool] = False
 
     @abstractmethod
     def bind(self, layout: Layout, rate: float, seed: int) -> Draw:
@@ -156,6 +158,11 @@ class Pattern(ABC):
     def settings(self) -> dict[str, Any]:
         """Return all settings by name, defaults included."""
         return asdict(self)
+
+    def setting_text(self) -> str:
+        """Return the settings that differ from the defaults as text; equal settings give equal text."""
+        settings, defaults = self.settings(), type(self)().settings()
+        return ",".join(f"{key}={_text(settings[key])}" for key in sorted(settings) if settings[key] != defaults[key])
 
     def __str__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in self.settings().items())
@@ -187,6 +194,13 @@ class Pattern(ABC):
         if not all(isinstance(name, str) and name for name in names) or len(set(names)) != len(names):
             raise ConfigError(f"{self.name}.{setting} must be a list of different modality names, found {value!r}")
         object.__setattr__(self, setting, tuple(sorted(names)))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        nested = any(isinstance(v, list | tuple) for v in value)
+        return "+".join(":".join(map(str, v)) if nested else str(v) for v in value)
+    return str(value)
 
 
 def is_number(value: object) -> TypeGuard[float]:

@@ -17,8 +17,12 @@ _DECLARED: dict[str, tuple[Any, ...]] = {
     "independence": get_args(Independence),
     "reaches_rate_1": (True, False),
 }
-list_patterns = _REGISTRY.names
 pattern_class = _REGISTRY.get
+
+
+def list_patterns() -> list[str]:
+    """Return the sorted names of the patterns that draw masks; ``file``, which reads them, is not listed."""
+    return [name for name in _REGISTRY.names() if not _REGISTRY.get(name).from_file]
 
 
 def register(name: str) -> Callable[[P], P]:

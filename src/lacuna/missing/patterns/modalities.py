@@ -158,6 +158,10 @@ class Fixed(Pattern):
         if not self.available:
             raise ConfigError("fixed.available must name at least one modality, found none")
 
+    def setting_text(self) -> str:
+        """Return the modalities that stay, also if they are the default ones."""
+        return "+".join(self.available)
+
     def bind(self, layout: Layout, rate: float, seed: int) -> Draw:
         """Return the draw of a split."""
         self._check_known("available", self.available, layout)

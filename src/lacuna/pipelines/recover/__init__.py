@@ -1,0 +1,5 @@
+"""The recover pipeline."""
+
+from lacuna.pipelines.recover.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]
