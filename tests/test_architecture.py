@@ -15,6 +15,7 @@ BASE = {"errors", "atomic", "registry", "source", "parallel"}
 # Each package may import the packages named for it, directly or through them. This is the graph of docs/architecture.md.
 BELOW = {
     "corpus": set(),
+    "media": {"corpus"},
     "synthetic": {"corpus"},
     "shift": {"corpus"},
     "missing": {"corpus"},
