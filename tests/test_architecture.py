@@ -15,6 +15,7 @@ BASE = {"errors", "atomic", "registry", "source", "parallel"}
 # Each package may import the packages named for it, directly or through them: the graph of docs/explanation/architecture.md.
 BELOW = {
     "corpus": set(),
+    "media": {"corpus"},
     "synthetic": {"corpus"},
     "shift": {"corpus"},
     "missing": {"corpus"},

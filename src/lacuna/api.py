@@ -21,7 +21,7 @@ from lacuna.corpus import Corpus
 from lacuna.errors import ConfigError
 from lacuna.evaluation import EvaluationConfig, PatternSpec, judge_recoveries, predict_frame, sweep_all, tabulate
 from lacuna.evaluation.recovery.completed import completed
-from lacuna.loading import load_corpus
+from lacuna.loading import load_corpus, reads_recordings
 from lacuna.missing import MaskPlan, Pattern
 from lacuna.models import configure, model_card, model_table
 from lacuna.results import Evaluation, Score
@@ -136,7 +136,8 @@ class Model:
         """Return the answers to every utterance, whatever of it is missing.
 
         Args:
-            source: a corpus, or a path as for :func:`load_corpus`; labels are not needed.
+            source: a corpus, or a path as for :func:`load_corpus`; labels are not needed. Recordings get the features that
+                the model was trained on.
             options: of :func:`load_corpus`, if ``source`` is a path.
 
         Returns:
@@ -146,8 +147,14 @@ class Model:
         Raises:
             DataError: the corpus shares no modality with the model, or a modality has another width.
         """
-        corpus = source if isinstance(source, Corpus) else load_corpus(source, **{"split": "given", **options})
-        return predict_frame(self.trained, corpus)
+        if not isinstance(source, Corpus):
+            if reads_recordings(Path(source)):
+                from lacuna.media import encoders_of_modalities
+
+                encode = encoders_of_modalities(self.trained.schema.modalities)
+                options["options"] = {"encode": encode, **options.get("options", {})}
+            source = load_corpus(source, **{"split": "given", **options})
+        return predict_frame(self.trained, source)
 
     def recover(
         self, corpus: Corpus, *, pattern: str | Pattern = "rmm", rate: float = 0.5, seed: int = 0, split: str = "test"

@@ -111,6 +111,10 @@ _EXTRAS = {
     "h5py": "h5",
     "ray": "cluster",
     "tensorboard": "tensorboard",
+    "av": "media",
+    "ai_edge_litert": "media",
+    "tokenizers": "media",
+    "transformers": "media",
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lacuna.corpus import SPLITS, Corpus, open_corpus
-from lacuna.corpus.importers import import_corpus
+from lacuna.corpus.importers import import_corpus, recognise
 from lacuna.corpus.splits import carve_valid, fold
 from lacuna.corpus.storage.format import MANIFEST
 from lacuna.errors import DataError
@@ -17,6 +17,7 @@ from lacuna.synthetic.duet import generate, preset
 
 SplitRule = Literal["auto", "given", "carve", "fold"]
 GENERATED = "duet"
+RECORDINGS = "recordings"
 _log = logging.getLogger(__name__)
 
 
@@ -36,12 +37,13 @@ def load_corpus(
     """Return the corpus that a name or a path stands for.
 
     Args:
-        source: ``duet`` for the generated corpus; or a path to a corpus folder of Lacuna, or to anything that
+        source: ``duet`` for the generated corpus; or a path to a corpus folder of Lacuna, to recordings, or to anything that
             ``lacuna doctor PATH`` recognises. A path that is called ``duet`` is written as ``./duet``.
         preset: size of the generated corpus: ``tiny``, ``demo`` (300 dialogues) or ``bench`` (10,000).
-        importer: read the path with this importer instead of the one that recognises it.
+        importer: read the path with this importer instead of the one that recognises it; ``recordings`` reads recordings.
         name: of the corpus in tables; by default the importer chooses one.
-        options: of the importer, or settings of the generated corpus that differ from the preset.
+        options: of the importer, of :func:`lacuna.media.extract`, or settings of the generated corpus that differ from the
+            preset.
         split: ``given`` keeps the splits of the source. ``carve`` moves whole dialogues from training to a new validation
             split. ``fold`` cuts all dialogues into folds, one of them the test. ``auto`` keeps what there is, carves
             a validation split if only that is missing, and makes folds if there is no test split.
@@ -86,7 +88,18 @@ def _read(source: str | Path, preset_name: str, importer: str | None, name: str 
         )
     if (path / MANIFEST).is_file():
         return open_corpus(path, verify=True)
+    if importer == RECORDINGS or (importer is None and reads_recordings(path)):
+        from lacuna.media import extract
+
+        return extract(path, name=name, **options).corpus
     return import_corpus(path, importer=importer, name=name, **options)
+
+
+def reads_recordings(path: Path) -> bool:
+    """Return whether a path holds recordings, and neither a corpus nor anything that an importer recognises."""
+    from lacuna.media.clips import is_recordings
+
+    return is_recordings(path) and not (path / MANIFEST).is_file() and not recognise(path)
 
 
 def _split_rule(corpus: Corpus) -> SplitRule:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lacuna.cli import corpus_commands, grid_commands, run_commands
+from lacuna.cli import corpus_commands, features_command, grid_commands, run_commands
 from lacuna.errors import LacunaError, naming_extras
 
 
@@ -39,6 +39,8 @@ cli = click.Group()  # Kedro adds the commands of `<package>.cli.cli` to its own
 for _command in (
     corpus_commands.doctor,
     corpus_commands.duet,
+    features_command.features,
+    features_command.assets,
     run_commands.train,
     run_commands.evaluate,
     run_commands.report,

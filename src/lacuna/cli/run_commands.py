@@ -113,7 +113,8 @@ def report(run: Path, out: Path | None) -> None:
 def predict(model: Path, source: str, variant: str | None, out: Path, *, overwrite: bool, **settings: Any) -> None:
     """Label every utterance of a corpus.
 
-    MODEL is a saved model or the folder of a run, CORPUS a path that `lacuna doctor` recognises. Labels are not needed.
+    MODEL is a saved model or the folder of a run, CORPUS a path that `lacuna doctor` recognises, a recording or a folder of
+    recordings. Labels are not needed.
     """
     from lacuna.api import load_model
     from lacuna.atomic import atomic_path
@@ -121,7 +122,7 @@ def predict(model: Path, source: str, variant: str | None, out: Path, *, overwri
     if out.exists() and not overwrite:
         raise click.ClickException(f"{out} exists already: name another file with --out, or say --overwrite")
     loaded = load_model(model, variant=variant)
-    table = loaded.predict(_load(source, {**settings, "preset": "demo", "split": "given"}))
+    table = loaded.predict(source, importer=settings["importer"], options=parse_options(settings["options"]))
     with atomic_path(out) as path:
         table.to_csv(path, index=False)
     everything_absent = int((table["predicted"] == "").sum()) if "predicted" in table else 0

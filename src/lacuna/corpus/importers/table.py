@@ -104,7 +104,7 @@ class TableImporter(Importer[TableOptions]):
         table, read = read_sheet(table_file)
         names = ids_of(table_file.name, table)
         features = _features(name, files, options.modalities)
-        targets, labels, notes = _targets(table_file.name, table, options)
+        targets, labels, notes = read_targets(table_file.name, table, options)
         dialogues = strings(table, "dialogue")
         splits = strings(table, "split")
         return assemble(
@@ -115,7 +115,7 @@ class TableImporter(Importer[TableOptions]):
             channels={m: read_channel(m, file, names, options.zeros) for m, file in features.items()},
             targets=targets,
             labels=dict(labels),
-            splits=None if splits is None else [_split(s) for s in splits],
+            splits=None if splits is None else [standard_split(s) for s in splits],
             speakers=None if "speaker" not in table else [s or "unknown" for s in strings(table, "speaker") or []],
             texts=strings(table, "text"),
             provenance=provenance(self.name, path, [table_file, *features.values()], notes=[*read, *notes]),
@@ -142,7 +142,7 @@ def likely_votes(path: Path) -> list[str]:
     return columns if len(columns) > 1 and (table[columns].sum(axis=1) > 0).all() else []
 
 
-def _split(value: str | None) -> str | None:
+def standard_split(value: str | None) -> str | None:
     """Return the standard name of a split; an unknown name is returned unchanged and refused later."""
     if value is None:
         return None
@@ -174,7 +174,14 @@ def _features(name: str, files: dict[str, Path], chosen: tuple[str, ...] | None)
     return found
 
 
-def _targets(file: str, table: pd.DataFrame, options: TableOptions) -> tuple[list[Target], dict[str, Any], list[str]]:
+def read_targets(file: str, table: pd.DataFrame, options: TableOptions) -> tuple[list[Target], dict[str, Any], list[str]]:
+    """Return the targets of a table, their labels by target name, and notes.
+
+    Args:
+        file: name of the table, for messages.
+        table: every column that is not standard may be a label.
+        options: which columns are labels, and how they are read.
+    """
     named = [*(options.targets or ()), *options.classes, *options.soft]
     if unknown := [c for c in named if c not in table]:
         raise ConfigError(f"{file} has no column {unknown[0]!r}; it has: {', '.join(map(str, table.columns))}")

@@ -1,0 +1,169 @@
+"""Encode one clip: look into the cache, decode, encode, write into the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lacuna.atomic import atomic_path, sha256
+from lacuna.media.clips import Clip
+from lacuna.media.decode import Audio, Limits, Video, inspect, read_audio
+from lacuna.media.encoders import AudioEncoder, Encoded, Encoder, TextEncoder, VideoEncoder
+from lacuna.media.problems import MediaError, Problem
+
+_FORMAT = 1  # of a cached file, and of decoding: raise it when either changes what is cached
+_SILENCE = -60.0  # dB relative to full scale
+_CLIPPED = 0.01  # share of samples at full scale
+_FASTEST = 8.0  # words a second
+
+
+@dataclass(frozen=True)
+class Job:
+    """The work on one clip.
+
+    Attributes:
+        clip: what is encoded.
+        encoders: at most one a modality.
+        cache: folder of the cache.
+        limits: bounds of decoding.
+    """
+
+    clip: Clip
+    encoders: tuple[Encoder, ...]
+    cache: Path
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class Done:
+    """The result of a job: the features are in the cache.
+
+    Attributes:
+        files: cached file by modality.
+        problems: by modality.
+        digest: SHA-256 of the recording, empty without one.
+    """
+
+    files: dict[str, Path]
+    problems: dict[str, tuple[Problem, ...]]
+    digest: str
+
+
+def encode_clip(job: Job) -> Done:
+    """Encode a clip in every modality that it has; what is wrong with it is returned, not raised."""
+    clip = job.clip
+    files: dict[str, Path] = {}
+    problems: dict[str, tuple[Problem, ...]] = {}
+    digest = ""
+    if clip.path is not None and clip.path.is_file():
+        digest = _digest(clip.path, clip.path.stat().st_mtime_ns, clip.path.stat().st_size)
+    with _one_thread():
+        for encoder in job.encoders:
+            path = job.cache / encoder.name / f"{_key(job, encoder, digest)}.safetensors"
+            encoded = read_encoded(path) if path.is_file() else None
+            if encoded is None:
+                encoded = _encode(clip, encoder, job.limits)
+                if not any(problem.kind in ("too_slow", "no_file") for problem in encoded.problems):
+                    write_encoded(path, encoded)
+            problems[encoder.modality] = encoded.problems
+            if encoded.values is not None:
+                files[encoder.modality] = path
+    return Done(files, problems, digest)
+
+
+def _encode(clip: Clip, encoder: Encoder, limits: Limits) -> Encoded:
+    try:
+        if isinstance(encoder, TextEncoder):
+            if not (clip.text or "").strip():
+                raise MediaError("no_text", "there is no transcript")
+            return encoder.encode(clip.text or "")
+        if clip.path is None:
+            raise MediaError("no_file", "the row names no recording")
+        if isinstance(encoder, AudioEncoder):
+            audio = read_audio(clip.path, clip.start, clip.end, limits)
+            problems = (*audio.problems, *_sound_problems(clip, audio))
+            if any(problem.fatal for problem in problems):
+                return Encoded(None, problems=problems)
+            encoded = encoder.encode(audio)
+        elif isinstance(encoder, VideoEncoder):
+            video = Video(clip.path, clip.start, clip.end, rate=encoder.rate, limits=limits)
+            encoded = encoder.encode(video)
+            problems = tuple(video.problems)
+        else:
+            raise TypeError(f"encoder '{encoder.name}' is of no known modality")
+    except MediaError as error:
+        return Encoded(None, problems=(error.problem,))
+    return Encoded(encoded.values, encoded.observed, (*problems, *encoded.problems))
+
+
+def _sound_problems(clip: Clip, audio: Audio) -> Iterator[Problem]:
+    heard = audio.samples[audio.observed]
+    level = 10 * np.log10(float(np.mean(heard.astype(np.float64) ** 2)) + 1e-12)
+    if level < _SILENCE:
+        yield Problem("silent", f"the level is {level:.0f} dB; silence is below {_SILENCE:.0f} dB", fatal=True)
+    if (share := float((np.abs(heard) > 0.999).mean())) > _CLIPPED:
+        yield Problem("clipped", f"{share:.1%} of the samples are at full scale")
+    assert clip.path is not None
+    rate = inspect(clip.path).sampling_rate
+    if rate is not None and rate < 8000:
+        yield Problem("sampling", f"the sampling rate is {rate} Hz")
+    n_words = len((clip.text or "").split())
+    if n_words > 3 and n_words / audio.seconds > _FASTEST:
+        yield Problem("text_speed", f"{n_words} words in {audio.seconds:.1f} s")
+
+
+def _key(job: Job, encoder: Encoder, digest: str) -> str:
+    """Return the name of the cached file: a hash of all that decides the features."""
+    clip = job.clip
+    content = [clip.text] if isinstance(encoder, TextEncoder) else [digest, clip.start, clip.end, clip.text, asdict(job.limits)]
+    return hashlib.sha256(json.dumps([_FORMAT, encoder.describe(), *content]).encode()).hexdigest()[:40]
+
+
+def write_encoded(path: Path, encoded: Encoded) -> None:
+    """Write the features of a clip atomically."""
+    from safetensors.numpy import save_file
+
+    tensors = {}
+    if encoded.values is not None:
+        observed = encoded.observed if encoded.observed is not None else np.ones(len(encoded.values), np.bool_)
+        tensors = {"values": np.ascontiguousarray(encoded.values), "observed": observed}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, {"problems": json.dumps([asdict(problem) for problem in encoded.problems])})
+
+
+def read_encoded(path: Path) -> Encoded | None:
+    """Return the features of a cached file, or ``None`` if it is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            problems = tuple(Problem(**problem) for problem in json.loads(file.metadata()["problems"]))
+            if "values" not in file.keys():  # noqa: SIM118 - the file is no mapping
+                return Encoded(None, problems=problems)
+            return Encoded(file.get_tensor("values"), file.get_tensor("observed"), problems)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, _changed: int, _size: int) -> str:
+    return sha256(path)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread, as in a worker, so that the number of workers does not change a bit of the result."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)

@@ -1,0 +1,23 @@
+"""Encoders: one module each; modules of this folder are discovered automatically."""
+
+from lacuna.media.encoders.base import (
+    ENCODERS,
+    AudioEncoder,
+    Encoded,
+    Encoder,
+    TextEncoder,
+    VideoEncoder,
+    create_encoder,
+    list_encoders,
+)
+
+__all__ = [
+    "ENCODERS",
+    "AudioEncoder",
+    "Encoded",
+    "Encoder",
+    "TextEncoder",
+    "VideoEncoder",
+    "create_encoder",
+    "list_encoders",
+]

@@ -1,0 +1,240 @@
+"""From a folder of recordings to a corpus."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lacuna.atomic import sha256, write_text
+from lacuna.corpus.assemble import Channel, assemble
+from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.importers.base import slug
+from lacuna.corpus.importers.table import TableOptions
+from lacuna.corpus.schema import Modality, Provenance
+from lacuna.corpus.storage.writer import save_corpus
+from lacuna.errors import ConfigError, suggestion
+from lacuna.media.assets import cache_folder
+from lacuna.media.clips import Clip, Clips, clips_of
+from lacuna.media.decode import Limits
+from lacuna.media.encode import Done, Job, encode_clip, read_encoded
+from lacuna.media.encoders import Encoder, create_encoder
+from lacuna.media.encoders.base import MODALITIES, setting_of
+from lacuna.media.quarantine import FILE, check_share, notes_of, quarantine_table
+from lacuna.parallel import n_workers, run_parallel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULTS: Mapping[str, str] = {"text": "minilm", "audio": "logmel", "vision": "blendshapes"}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """The result of :func:`extract`.
+
+    Attributes:
+        corpus: in memory.
+        quarantine: what was wrong, see :func:`lacuna.media.quarantine.quarantine_table`.
+    """
+
+    corpus: Corpus
+    quarantine: pd.DataFrame
+
+    def save(self, folder: Path) -> Path:
+        """Write the corpus, and the table as ``quarantine.csv`` beside it."""
+        save_corpus(self.corpus, folder)
+        write_text(folder / FILE, self.quarantine.to_csv(index=False))
+        return folder
+
+
+def extract(
+    source: str | Path,
+    encode: Mapping[str, str | Mapping[str, Any] | None] | None = None,
+    *,
+    name: str | None = None,
+    table: TableOptions | None = None,
+    cache: str | Path | None = None,
+    workers: int | None = 1,
+    limits: Limits | None = None,
+    max_failed: float = 0.5,
+) -> Extraction:
+    """Compute the features of recordings.
+
+    Every clip and encoder is cached, so that an interrupted run continues, and a clip is encoded again only if the
+    recording, its part, the encoder or its settings have changed. Results do not depend on the number of workers.
+
+    Args:
+        source: a recording, or a folder of recordings, with or without a table of clips.
+        encode: by modality, the name of an encoder, or its settings with its ``name``, or ``None`` to leave the modality out;
+            modalities that are not named get :data:`DEFAULTS`.
+        name: of the corpus; default: the last part of the path.
+        table: how label columns of the table are read.
+        cache: folder of the cache; default: the cache folder of the user.
+        workers: processes; ``None`` = one for each physical core.
+        limits: bounds of decoding.
+        max_failed: the share of clips without any usable modality above which the run fails, in [0, 1].
+
+    Returns:
+        The corpus and the quarantine table. Clips without any usable modality are in the table only.
+
+    Raises:
+        ConfigError: an encoder or setting is unknown, or weights are missing.
+        DataError: the source has no clips, the table is malformed, or too many clips failed.
+    """
+    source = Path(source)
+    corpus_name = name or slug(source.resolve().stem)
+    clips = clips_of(source, table)
+    encoders = _needed(encoders_of(encode or {}), clips.clips)
+    for encoder in encoders:
+        encoder.prepare()
+    folder = Path(cache) if cache is not None else cache_folder() / "features"
+    jobs = [Job(clip, encoders, folder, limits or Limits()) for clip in clips.clips]
+    results = []
+    for done in run_parallel(encode_clip, jobs, n_workers(workers, len(jobs))):
+        results.append(done)
+        if len(results) % 100 == 0:
+            _log.info("%s: %d of %d clips", corpus_name, len(results), len(jobs))
+    quarantine = quarantine_table(clips.clips, results)
+    check_share(corpus_name, clips.clips, results, max_failed)
+    for row in quarantine[quarantine["outcome"] == "quarantined"].itertuples():
+        _log.warning("%s: %s is not in the corpus: %s (%s)", corpus_name, row.id, row.reason, row.modality)
+    return Extraction(
+        _assembled(corpus_name, source, clips, encoders, results=results, problems=notes_of(quarantine)), quarantine
+    )
+
+
+def encoders_of(encode: Mapping[str, str | Mapping[str, Any] | None]) -> tuple[Encoder, ...]:
+    """Return the encoders of a setting ``encode``, see :func:`extract`.
+
+    Raises:
+        ConfigError: a modality, an encoder or a setting is unknown.
+    """
+    if unknown := [modality for modality in encode if modality not in MODALITIES]:
+        raise ConfigError(f"unknown modality {unknown[0]!r}{suggestion(unknown[0], MODALITIES)}; known: {', '.join(MODALITIES)}")
+    encoders = []
+    for modality in MODALITIES:
+        chosen = encode.get(modality, DEFAULTS[modality])
+        if isinstance(chosen, str):
+            chosen = {"name": chosen}
+        if chosen is not None:
+            settings = dict(chosen)
+            encoders.append(create_encoder(modality, settings.pop("name", DEFAULTS[modality]), settings))
+    if not encoders:
+        raise ConfigError("every modality is left out; name an encoder for at least one of them")
+    return tuple(encoders)
+
+
+def encoders_of_modalities(modalities: Iterable[Modality]) -> dict[str, dict[str, Any] | None]:
+    """Return the setting ``encode`` that made the features of a corpus, so that new recordings get the same ones.
+
+    Args:
+        modalities: of the corpus or of a model's schema.
+
+    Raises:
+        ConfigError: the features of none of them were made by an encoder of Lacuna, or by another version of it.
+    """
+    encode: dict[str, dict[str, Any] | None] = dict.fromkeys(MODALITIES)
+    encode |= {modality.name: setting_of(modality.extractor) for modality in modalities if modality.name in MODALITIES}
+    if not any(encode.values()):
+        raise ConfigError(
+            "the model cannot read recordings: no encoder of this version of Lacuna made the features that it was trained on\n"
+            "  do: train it on a corpus of `lacuna features`"
+        )
+    return encode
+
+
+def _needed(encoders: Iterable[Encoder], clips: Iterable[Clip]) -> tuple[Encoder, ...]:
+    """Leave out the text encoder if there is no transcript, and the others if there is no recording."""
+    has_text, has_file = any(clip.text for clip in clips), any(clip.path is not None for clip in clips)
+    return tuple(encoder for encoder in encoders if (has_text if encoder.modality == "text" else has_file))
+
+
+def _assembled(
+    name: str, source: Path, clips: Clips, encoders: tuple[Encoder, ...], *, results: list[Done], problems: list[str]
+) -> Corpus:
+    kept = [row for row, done in enumerate(results) if done.files]
+    channels, notes = {}, [*clips.notes]
+    for encoder in encoders:
+        encoded = [
+            read_encoded(results[row].files[encoder.modality]) if encoder.modality in results[row].files else None for row in kept
+        ]
+        if all(one is None for one in encoded):
+            notes.append(f"{encoder.modality} is left out: it is absent from every clip")
+            continue
+        channels[encoder.modality] = Channel(
+            [None if one is None else one.values for one in encoded],
+            extractor=encoder.describe(),
+            observed=[None if one is None else one.observed for one in encoded],
+        )
+        notes.append(f"{encoder.modality}: {encoder.describe()} ({encoder.source})")
+    recordings = hashlib.sha256("".join(sorted({done.digest for done in results})).encode()).hexdigest()
+    files = {"recordings": recordings, **({clips.table.name: sha256(clips.table)} if clips.table else {})}
+    if len(kept) < len(results):
+        notes.append(f"{len(results) - len(kept)} of {len(results)} clips are in quarantine and not in the corpus")
+    texts = [clips.clips[row].text for row in kept]
+    return assemble(
+        name,
+        ids=[clips.clips[row].id for row in kept],
+        dialogues=[clips.dialogues[row] for row in kept],
+        turns=[clips.turns[row] for row in kept],
+        channels=channels,
+        targets=clips.targets,
+        labels={target: np.asarray(values)[kept] for target, values in clips.labels.items()},
+        splits=None if clips.splits is None else [clips.splits[row] for row in kept],
+        speakers=[clips.speakers[row] for row in kept],
+        texts=texts if any(texts) else None,
+        provenance=Provenance(source.resolve().name, "recordings", files=files, notes=(*notes, *problems)),
+    )
+
+
+def encode_texts(
+    corpus: Corpus, encoder: str | Mapping[str, Any] = "minilm", *, cache: str | Path | None = None, workers: int | None = 1
+) -> Corpus:
+    """Return a corpus whose text features are made from its transcripts; they replace those that it has.
+
+    Args:
+        corpus: with transcripts; utterances without one have no text.
+        encoder: name of a text encoder, or its settings with its ``name``.
+        cache: folder of the cache; default: the cache folder of the user.
+        workers: processes; ``None`` = one for each physical core.
+
+    Raises:
+        ConfigError: the encoder is unknown, its weights are missing, or the corpus has no transcripts.
+    """
+    texts = corpus.transcripts
+    if not any(texts):
+        raise ConfigError(f"corpus '{corpus.name}' has no transcripts to encode")
+    encoders = encoders_of({"text": encoder, "audio": None, "vision": None})
+    encoders[0].prepare()
+    folder = Path(cache) if cache is not None else cache_folder() / "features"
+    jobs = [
+        Job(Clip(utterance, None, text=text), encoders, folder, Limits())
+        for utterance, text in zip(corpus.ids, texts, strict=True)
+    ]
+    results = list(run_parallel(encode_clip, jobs, n_workers(workers, len(jobs))))
+    encoded = [read_encoded(done.files["text"]) if done.files else None for done in results]
+    text = assemble(
+        corpus.name,
+        ids=corpus.ids,
+        dialogues=["all"] * len(corpus),
+        turns=range(len(corpus)),
+        channels={
+            "text": Channel([None if one is None else one.values for one in encoded], extractor=encoders[0].describe()),
+        },
+    )
+    others = tuple(modality for modality in corpus.modalities if modality.name != "text")
+    return replace(
+        corpus,
+        modalities=(*text.modalities, *others),
+        frames={"text": text.frames["text"], **{m.name: corpus.frames[m.name] for m in others}},
+        provenance=corpus.provenance.noting(f"text: {encoders[0].describe()} ({encoders[0].source}), from the transcripts"),
+        digest=None,
+        place=None,
+    )
