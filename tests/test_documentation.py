@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import importlib.util
+import logging
 import re
 import sys
 from pathlib import Path
@@ -60,7 +61,11 @@ WITH_EXAMPLES = sorted(_module(path) for path in SOURCE.rglob("*.py") if ">>> " 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)
 def test_examples_in_docstrings_are_true(module: str) -> None:
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    result = doctest.testmod(importlib.import_module(module), optionflags=options)
+    logging.disable(logging.CRITICAL)  # another test may have set up a handler that writes to the standard output
+    try:
+        result = doctest.testmod(importlib.import_module(module), optionflags=options)
+    finally:
+        logging.disable(logging.NOTSET)
     assert result.failed == 0, f"{result.failed} of {result.attempted} examples of {module} print something else"
 
 
