@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,11 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+log = logging.getLogger("mkdocs.hooks")
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 _STUDY_LINK = re.compile(r"\]\((?:\.\./)+experiments/(\w+)/(results|notes)\.md(#[\w-]+)?\)")
+_INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.S)
+_DISPLAY = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.S)
 
 
 def page_name(study: str, document: str) -> str:
@@ -61,3 +66,16 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     up = "../" * page.file.src_uri.count("/")
     markdown = _STUDY_LINK.sub(lambda link: f"]({up}results/{page_name(link[1], link[2])}{link[3] or ''})", markdown)
     return markdown.replace("<!-- models -->", models_markdown()).replace("<!-- experiments -->", experiments_table())
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Return the HTML of a page with equations as MathML, which browsers show without a script."""
+    if 'class="arithmatex"' not in html:
+        return html
+    try:
+        from latex2mathml.converter import convert
+    except ImportError:  # of the extra `docs`
+        log.info("equations are shown as TeX: install latex2mathml, or the extra `docs`")
+        return html
+    html = _INLINE.sub(lambda tex: convert(unescape(tex[1])), html)
+    return _DISPLAY.sub(lambda tex: convert(unescape(tex[1]), display="block"), html)
