@@ -18,7 +18,7 @@ from lacuna.training.loader import Loader
 from standin import StandIn, generate
 
 MODELS = list_models()
-READS_TURNS = {"cider", "cider_as_published", "context_gru", "gcnet", "gsdnet", "sdr_gnn"}  # by a recurrent network
+READS_TURNS = {"cider", "cider_as_published", "context_gru", "evidence", "gcnet", "gsdnet", "sdr_gnn"}  # by a recurrent network
 THREE = (("text", 6), ("audio", 5), ("vision", 4))
 SHAPES = {
     "vectors": StandIn(dialogues=6, turns=5, dims=THREE, absent=0.2),
