@@ -20,6 +20,7 @@ from lacuna.models.layers.dialogue_context import DialogueContext
 from lacuna.models.layers.frame_encoder import FrameEncoder
 from lacuna.models.layers.linear_evidence import LinearEvidence
 from lacuna.models.layers.pair_chain import PairChain, floor_events
+from lacuna.models.layers.squash import observed_frames
 from lacuna.models.layers.temperature import PatternTemperature, cross_entropy
 from lacuna.models.space import Space, Span
 
@@ -103,7 +104,7 @@ class Evidence(Recognizer):
         self.register_buffer("moments", torch.tensor([0.0, 1.0]))  # mean and standard deviation of a score in training
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
-        """Compute the prior, and fit the linear base."""
+        """Compute the prior, fit the map of each column, and fit the linear base."""
         labels = torch.cat([b.label[b.labelled].cpu() for b in batches()])
         if self.regression:
             if len(labels):
@@ -112,6 +113,8 @@ class Evidence(Recognizer):
             classes = self.schema.target.width
             counts = labels.sum(dim=0) if labels.ndim == 2 else torch.bincount(labels, minlength=classes).float()
             self.prior.copy_(((counts + 1) / (counts.sum() + classes)).log())
+        for name, encoder in self.encoders.items():
+            encoder.squash.fit(observed_frames(batches, name))
         if self.base is not None:
             self.base.fit(batches, self.prior, self.moments)
 

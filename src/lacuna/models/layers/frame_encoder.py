@@ -8,24 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
-class Squash(nn.Module):
-    """A learned monotone map of each column that shortens heavy tails: ``y = sinh(exp(-softplus(a)) * arsinh(3 x + b))``.
-
-    The identity is nearly reached with ``exp(-softplus(a)) = 1``; smaller exponents shorten the tails more.
-
-    Args:
-        dim: number of columns.
-    """
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.shape = nn.Parameter(torch.zeros(dim))  # a
-        self.shift = nn.Parameter(torch.zeros(dim))  # b
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., d) -> (..., d)."""
-        return torch.sinh(torch.exp(-functional.softplus(self.shape)) * torch.asinh(3 * x + self.shift))
+from lacuna.models.layers.squash import Squash
 
 
 class FrameEncoder(nn.Module):

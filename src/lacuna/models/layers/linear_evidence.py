@@ -13,6 +13,7 @@ from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.models.layers.logistic import Array, fit_logistic, fit_ridge
 from lacuna.models.layers.pooling import masked_mean
+from lacuna.models.layers.squash import Squash, observed_frames
 
 FOLDS = 4
 STRENGTHS = tuple(10.0**k for k in np.arange(-4.0, 1.01, 0.5).tolist())
@@ -35,6 +36,7 @@ class LinearEvidence(nn.Module):
         self.target = schema.target
         width = 1 if schema.target.task == "regression" else schema.target.width
         self.gain = nn.ParameterDict({m: nn.Parameter(torch.ones(())) for m in schema.dims})
+        self.squash = nn.ModuleDict({m: Squash(d) for m, d in schema.dims.items()}).requires_grad_(False)
         for name, dim in schema.dims.items():  # the last set of weights is that of the whole training split
             self.register_buffer(f"weight_{name}", torch.zeros(FOLDS + 1, dim, width))
             self.register_buffer(f"bias_{name}", torch.zeros(FOLDS + 1, width))
@@ -48,11 +50,12 @@ class LinearEvidence(nn.Module):
             prior: (K,) log-probabilities of the classes.
             moments: mean and standard deviation of a score.
         """
-        for name in self.gain:
+        for name, squash in self.squash.items():
+            squash.fit(observed_frames(batches, name))
             rows, labels, folds = [], [], []
             for batch in batches():
                 keep = batch.labelled & batch.present[name].any(dim=1)
-                rows.append(_columns(batch, name)[keep].double().cpu())
+                rows.append(self._columns(batch, name)[keep].double().cpu())
                 labels.append(batch.label[keep].cpu())
                 folds.append(fold_of(batch.dialogue[keep].cpu()))
             self._fit(name, torch.cat(rows).numpy(), torch.cat(labels), torch.cat(folds).numpy(), prior.cpu(), moments.cpu())
@@ -88,7 +91,7 @@ class LinearEvidence(nn.Module):
 
     def forward(self, name: str, batch: Batch) -> Tensor:
         """Evidence of a modality, whatever is present: (U, K); of a score shift and precision before its softplus, (U, 2)."""
-        columns = _columns(batch, name)
+        columns = self._columns(batch, name)
         weight, bias = self.get_buffer(f"weight_{name}"), self.get_buffer(f"bias_{name}")
         if self.training:
             fold = fold_of(batch.dialogue)
@@ -103,16 +106,15 @@ class LinearEvidence(nn.Module):
             linear = torch.cat([linear, torch.log(torch.expm1(precision)).expand_as(linear)], dim=1)  # (U, 1) -> (U, 2)
         return linear
 
+    def _columns(self, batch: Batch, name: str) -> Tensor:
+        """Mean of the squashed frames of a modality: (U, d)."""
+        present = batch.present[name]
+        return masked_mean(self.squash[name](batch.features[name]) * present.unsqueeze(-1), present)
+
 
 def fold_of(dialogue: Tensor) -> Tensor:
     """(U,) int64 codes -> (U,) int64 fold, a function of the dialogue."""
     return (dialogue * _MIX >> 7) % FOLDS
-
-
-def _columns(batch: Batch, name: str) -> Tensor:
-    """What the regression reads: mean of the frames, with short tails."""
-    present = batch.present[name]
-    return masked_mean(torch.asinh(batch.features[name]) * present.unsqueeze(-1), present)
 
 
 def _loss(task: str, output: Array, y: Array) -> float:
