@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 STAY, EXCHANGE, NEW = 0, 1, 2  # who speaks: the same as in the turn before, the other of the pair, or somebody else
+_NORMALISED_EVERY = 4  # turns; a product of so many smallest transitions is far from underflow
 
 
 def floor_events(speaker: Tensor, inside: Tensor) -> Tensor:
@@ -86,34 +87,35 @@ class PairChain(nn.Module):
         start = prior.exp()
         kernel = self.transition(prior).exp()  # [own, other, new]
         forth, back = kernel.transpose(0, 1), kernel.permute(1, 2, 0)  # [other, own, new] and [other, new, own]
-        likelihood = torch.exp(evidence - evidence.amax(dim=-1, keepdim=True))  # (D, L, K)
-        dialogues, turns, classes = likelihood.shape
-        ahead = [(start[:, None, None] * start).expand(classes, dialogues, classes)]  # (other, D, own)
+        likelihood = torch.exp(evidence - evidence.amax(dim=-1, keepdim=True)).unbind(dim=1)  # L of (D, K)
+        dialogues, turns, classes = evidence.shape
+        exchanges, newcomers = ((events == e).T[:, None, :, None].unbind() for e in (EXCHANGE, NEW))  # L of (1, D, 1)
+        third = bool((events == NEW).any())  # dialogues of two need less
+        state = (start[:, None, None] * start).expand(classes, dialogues, classes)  # (other, D, own)
+        ahead = [state]
         for turn in range(1, turns):
-            state = ahead[-1] * likelihood[:, turn - 1]
-            state = _passed(state / state.sum(dim=(0, 2), keepdim=True), events[:, turn], start)
-            ahead.append(state @ forth)
-        behind = [ahead[0].new_ones(classes, dialogues, classes)]
+            state = state * likelihood[turn - 1]
+            if turn % _NORMALISED_EVERY == 0:
+                state = state / state.sum(dim=(0, 2), keepdim=True)
+            exchanged = state.transpose(0, 2)
+            passed = torch.where(exchanges[turn], exchanged, state)
+            if third:  # the speaker becomes the other, and the former other is summed out
+                passed = torch.where(newcomers[turn], exchanged.sum(dim=2, keepdim=True) * start, passed)
+            state = passed @ forth
+            ahead.append(state)
+        future = torch.ones_like(state)
+        behind = [future]
         for turn in range(turns - 1, 0, -1):
-            future = (behind[-1] * likelihood[:, turn]) @ back  # (other, D, new) @ (other, new, own)
-            future = _passed_back(future, events[:, turn], start)
-            behind.append(future / future.amax(dim=(0, 2), keepdim=True))
-        message = (torch.stack(ahead) * torch.stack(behind[::-1])).sum(dim=1)  # (L, other, D, own) -> (L, D, own)
+            future = (future * likelihood[turn]) @ back  # (other, D, new) @ (other, new, own)
+            if turn % _NORMALISED_EVERY == 0:
+                future = future / future.amax(dim=(0, 2), keepdim=True)
+            passed = torch.where(exchanges[turn], future.transpose(0, 2), future)
+            if third:  # the transpose of the step above: the same whatever the former other feels
+                expected = (future * start).sum(dim=2, keepdim=True).transpose(0, 2)  # (1, D, own)
+                passed = torch.where(newcomers[turn], expected, passed)
+            future = passed
+            behind.append(future)
+        joint = torch.stack(ahead) * torch.stack(behind[::-1])  # (L, other, D, own)
+        message = joint.sum(dim=1)  # (L, D, own)
         message = message / message.sum(dim=-1, keepdim=True)
         return torch.log(message).transpose(0, 1) - prior  # (L, D, K) -> (D, L, K)
-
-
-def _passed(state: Tensor, event: Tensor, prior: Tensor) -> Tensor:
-    """The pair (other, D, own) as whoever speaks next sees it."""
-    exchanged = state.transpose(0, 2)
-    newcomer = exchanged.sum(dim=2, keepdim=True) * prior  # the speaker becomes the other; the former other is summed out
-    event = event[:, None]
-    return torch.where(event == STAY, state, torch.where(event == EXCHANGE, exchanged, newcomer))
-
-
-def _passed_back(future: Tensor, event: Tensor, prior: Tensor) -> Tensor:
-    """The transpose of :func:`_passed`: what the pair of the turn before must expect."""
-    exchanged = future.transpose(0, 2)
-    newcomer = (future * prior).sum(dim=2, keepdim=True).transpose(0, 2).expand_as(future)  # (1, D, own): the same for each other
-    event = event[:, None]
-    return torch.where(event == STAY, future, torch.where(event == EXCHANGE, exchanged, newcomer))
