@@ -24,6 +24,8 @@ from lacuna.models.layers.squash import observed_frames
 from lacuna.models.layers.temperature import PatternTemperature, cross_entropy
 from lacuna.models.space import Space, Span
 
+OPTIONAL = ("correction", "interaction", "gru")  # parts that must earn their place on validation
+GAINS = (1.0, 0.5, 0.0)
 CONTRIBUTION = "contribution."  # prefix of the parts of the answer in Prediction.auxiliary
 
 
@@ -37,7 +39,9 @@ class EvidenceConfig(Config):
         auxiliary: weight of the cross-entropy of each modality's evidence alone.
         frame_dropout: chance that training hides an observed frame, beyond the mask; the chance is drawn anew for each utterance
             from 0 to this value, and one frame always stays.
-        base: start each modality's evidence from a regularised linear regression.
+        part_dropout: chance that training leaves out a part that must earn its place: of an utterance what is added to its linear
+            base, and the interaction; of a dialogue the GRU.
+        base: start the evidence of a modality with one frame an utterance from a regularised linear regression.
         interaction: correct for what modalities share.
         gru: a bidirectional GRU over the other turns adds evidence.
         chain: a Markov chain over pairs of emotions passes beliefs along; for classes and soft labels only.
@@ -46,7 +50,8 @@ class EvidenceConfig(Config):
     hidden: int = 48
     dropout: float = 0.5
     auxiliary: float = 0.3
-    frame_dropout: float = 0.5
+    frame_dropout: float = 0.0
+    part_dropout: float = 0.2
     base: bool = True
     interaction: bool = True
     gru: bool = True
@@ -56,10 +61,12 @@ class EvidenceConfig(Config):
         "dropout": Span(0.0, 0.8),
         "auxiliary": Span(0.0, 1.0),
         "frame_dropout": Span(0.0, 0.9),
+        "part_dropout": Span(0.0, 0.9),
     }
 
     def __post_init__(self) -> None:
-        check_bounds("evidence", self, hidden=(1, 65536), dropout=(0.0, 1.0), auxiliary=(0.0, 100.0), frame_dropout=(0.0, 1.0))
+        check_bounds("evidence", self, hidden=(1, 65536), dropout=(0.0, 1.0), auxiliary=(0.0, 100.0))
+        check_bounds("evidence", self, frame_dropout=(0.0, 1.0), part_dropout=(0.0, 1.0))
         switch = (False, True)
         check_bounds("evidence", self, base=switch, interaction=switch, gru=switch, chain=switch)
 
@@ -79,6 +86,7 @@ class Evidence(Recognizer):
     config: EvidenceConfig
     needs_dialogue = True
     training_defaults: ClassVar[Mapping[str, Any]] = {"ema": 0.98}
+    gains: Tensor
     prior: Tensor
     moments: Tensor
 
@@ -100,6 +108,7 @@ class Evidence(Recognizer):
         self.context = DialogueContext(seen, hidden, width, settings.dropout) if settings.gru else None
         self.chain = PairChain(target.width) if settings.chain and not self.regression else None
         self.temperature = PatternTemperature(many)
+        self.register_buffer("gains", torch.ones(len(OPTIONAL)))  # chosen on validation
         self.register_buffer("prior", torch.full((target.width,), -math.log(target.width)))  # log-probabilities
         self.register_buffer("moments", torch.tensor([0.0, 1.0]))  # mean and standard deviation of a score in training
 
@@ -139,8 +148,8 @@ class Evidence(Recognizer):
         for column, (name, features) in enumerate(batch.features.items()):
             vector = self.drop(self.encoders[name](features, batch.present[name]))  # (U, H)
             own = self.own[name](vector)
-            if self.base is not None:
-                own = own + self.base(name, batch)
+            if self.base is not None and self.base.fitted(name):
+                own = self.base(name, batch) + own * self._gain("correction", (len(batch), 1))
             encoded.append(vector)
             evidence.append(self._experts(own) * available[:, column, None])  # (U, E)
         dialogues = Dialogues.of(batch)
@@ -149,6 +158,7 @@ class Evidence(Recognizer):
         joint = torch.zeros_like(evidence[0])
         if self.interaction is not None:
             joint = self._shift(self.interaction(seen)) * (available.sum(dim=1, keepdim=True) > 1)
+            joint = joint * self._gain("interaction", (len(batch), 1))
         parts["interaction"] = joint
         parts["context"] = self._context(seen, sum(evidence) + joint, batch, dialogues)
         if not self.regression:
@@ -164,11 +174,18 @@ class Evidence(Recognizer):
         speaker = dialogues.pad(batch.speaker.unsqueeze(1)).squeeze(-1)  # (D, L)
         if self.context is not None:
             read = self._experts(dialogues.flat(self.context(dialogues.pad(seen), speaker, inside)))
-            context = context + read * (dialogues.lengths > 1)[dialogues.row].unsqueeze(1)
+            gain = self._gain("gru", (len(dialogues.lengths), 1)) * (dialogues.lengths > 1).unsqueeze(1)  # (D, 1)
+            context = context + read * gain[dialogues.row]
         if self.chain is not None:
             likelihood = dialogues.pad((local + context).float())  # (D, L, K)
             context = context + dialogues.flat(self.chain(likelihood, floor_events(speaker, inside), self.prior))
         return context
+
+    def _gain(self, part: str, shape: tuple[int, int]) -> Tensor:
+        """The weight of an optional part; in training it is left out at random, and otherwise counts in full."""
+        if self.training:
+            return (torch.rand(shape, device=self.gains.device) >= self.config.part_dropout).to(self.gains.dtype)
+        return self.gains[OPTIONAL.index(part)].expand(shape)
 
     def _experts(self, raw: Tensor) -> Tensor:
         """For regression (shift times precision, precision) of Gaussian experts, from two free numbers; else as it is."""
@@ -216,7 +233,17 @@ class Evidence(Recognizer):
         return (each * known).sum() / known.sum().clamp_min(1)
 
     def settle(self, batches: Callable[[], Iterable[Batch]], metric: Callable[[Iterable[Tensor]], float]) -> None:
-        """Choose the temperatures on validation."""
+        """Choose on validation how much each optional part counts, and then the temperatures."""
+        for index, name in enumerate(OPTIONAL):
+            if (name == "correction" and self.base is None) or (name == "interaction" and self.interaction is None):
+                continue
+            if name == "gru" and self.context is None:
+                continue
+            losses = []
+            for gain in GAINS:
+                self.gains[index] = gain
+                losses.append(self._validation_loss(batches))
+            self.gains[index] = GAINS[losses.index(min(losses))]
         answers, labels, available = [], [], []
         for batch in batches():
             known = batch.labelled
@@ -228,6 +255,16 @@ class Evidence(Recognizer):
             self.temperature.fit_variance(torch.cat(labels).square(), torch.cat(answers)[:, 0], torch.cat(available))
         else:
             self.temperature.fit(self.schema.target, torch.cat(answers).float(), torch.cat(labels), torch.cat(available))
+
+    def _validation_loss(self, batches: Callable[[], Iterable[Batch]]) -> float:
+        """Mean negative log-likelihood over the labelled utterances."""
+        total, count = 0.0, 0
+        for batch in batches():
+            number = int(batch.labelled.sum())
+            parts, _ = self.parts(batch)
+            total += number * float(self._loss(torch.stack(list(parts.values())).sum(dim=0), batch.label, batch.labelled))
+            count += number
+        return total / max(1, count)
 
 
 def drop_frames(batch: Batch, most: float) -> Batch:

@@ -27,6 +27,8 @@ class LinearEvidence(nn.Module):
     What later layers see in training comes from the regression that was fitted without the utterance's own dialogue, so they do
     not learn its overconfidence. The penalty is the one with the least loss on the dialogues held out.
 
+    Modalities with more than one frame an utterance have none.
+
     Args:
         schema: modalities and target.
     """
@@ -40,6 +42,7 @@ class LinearEvidence(nn.Module):
         for name, dim in schema.dims.items():  # the last set of weights is that of the whole training split
             self.register_buffer(f"weight_{name}", torch.zeros(FOLDS + 1, dim, width))
             self.register_buffer(f"bias_{name}", torch.zeros(FOLDS + 1, width))
+            self.register_buffer(f"fitted_{name}", torch.zeros((), dtype=torch.bool))
             self.register_buffer(f"precision_{name}", torch.full((), 0.3))
 
     def fit(self, batches: Callable[[], Iterable[Batch]], prior: Tensor, moments: Tensor) -> None:
@@ -51,6 +54,8 @@ class LinearEvidence(nn.Module):
             moments: mean and standard deviation of a score.
         """
         for name, squash in self.squash.items():
+            if any(bool((b.present[name].sum(dim=1) > 1).any()) for b in batches()):
+                continue  # frames: a network that reads each of them is better from the start
             squash.fit(observed_frames(batches, name))
             rows, labels, folds = [], [], []
             for batch in batches():
@@ -64,6 +69,7 @@ class LinearEvidence(nn.Module):
         classes = self.target.width
         if len(np.unique(fold)) < FOLDS:
             return
+        self.get_buffer(f"fitted_{name}").fill_(True)
         if self.target.task == "regression":
             y = ((label.double() - moments[0]) / moments[1]).numpy()
             fits = {f: fit_ridge(x[fold != f], y[fold != f], RIDGE_STRENGTHS) for f in range(FOLDS)}
@@ -88,6 +94,10 @@ class LinearEvidence(nn.Module):
         for f in range(FOLDS + 1):
             w, b = whole if f == FOLDS else fits[f][best]
             weight[f], bias[f] = torch.from_numpy(w).float(), torch.from_numpy(b).float() - offset.to(bias.device)
+
+    def fitted(self, name: str) -> bool:
+        """Whether the modality has a regression: one frame an utterance, and labelled dialogues in every fold."""
+        return bool(self.get_buffer(f"fitted_{name}"))
 
     def forward(self, name: str, batch: Batch) -> Tensor:
         """Evidence of a modality, whatever is present: (U, K); of a score shift and precision before its softplus, (U, 2)."""

@@ -63,7 +63,7 @@ class PairChain(nn.Module):
         self.both = nn.Parameter(torch.zeros(classes, classes, classes))  # [own, other, new]
 
     def transition(self, prior: Tensor) -> Tensor:
-        """log T in the order [own, other, new]: (K, K, K).
+        """Log T in the order [own, other, new]: (K, K, K).
 
         Args:
             prior: (K,) log-probabilities.
