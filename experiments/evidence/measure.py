@@ -19,6 +19,7 @@ from lacuna.corpus import Corpus
 from lacuna.corpus.importers import import_corpus
 from lacuna.evaluation.ceiling import has_ceiling, sweep_ceilings
 from lacuna.evaluation.sweep import Sweep, sweep
+from lacuna.metrics.scores import weighted_f1
 from lacuna.missing import MaskPlan
 from lacuna.models import model_class
 from lacuna.synthetic.duet import generate, preset
@@ -50,14 +51,8 @@ def summary(swept: Sweep) -> pd.DataFrame:
     table = scores[scores.metric.isin(METRICS)].groupby(["pattern", "metric"]).value.mean().unstack("metric")
     constant = swept.pooled_constant
     table["rate_0"] = scores[(scores.metric == "weighted_f1") & (scores.rate == 0)].groupby("pattern").value.mean()
-    table["majority"] = float(next(m for m in _metrics(swept) if m.name == "weighted_f1").compute(constant))
+    table["majority"] = float(weighted_f1(constant))
     return table
-
-
-def _metrics(swept: Sweep) -> Any:
-    from lacuna.metrics.scores import metrics_of
-
-    return metrics_of(swept.target, False)
 
 
 def main() -> None:
@@ -77,7 +72,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     corpus = corpus_of(args.corpus, args.world, args.dialogues)
-    test, labels = corpus.only("test"), None
+    test = corpus.only("test")
     plans = [MaskPlan(pattern, rate, seed) for pattern in args.patterns for rate in RATES for seed in (0, 1, 2)]
     rows: list[dict[str, Any]] = []
     ceiling = None
@@ -104,7 +99,8 @@ def main() -> None:
                         row["share"] = (row["weighted_f1"] - row["majority"]) / (best["weighted_f1"] - row["majority"])
                         row["oracle_log_loss"] = best["log_loss"]
                     rows.append(row)
-            print(pd.DataFrame(rows).tail(1 if args.validation_only else len(args.patterns)).round(4).to_string(), flush=True)
+            table = pd.DataFrame(rows).tail(1 if args.validation_only else len(args.patterns))
+            print(table.round(4).to_string(), flush=True)  # noqa: T201 - progress
     if args.out:
         pd.DataFrame(rows).to_csv(args.out, mode="a", header=not args.out.exists(), index=False)
 

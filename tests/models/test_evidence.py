@@ -1,4 +1,4 @@
-"""What `evidence` promises: absent modalities add nothing, the chain is summed out exactly, and contributions add up to the answer."""
+"""`evidence`: absent modalities add nothing, the chain is summed out exactly, and contributions add up to the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights of evidence: observed modalities add log-likelihood ratios, missing ones add nothing, and the dialogue passes beliefs on."""
+"""Weights of evidence: observed modalities add log-likelihoods, missing ones nothing, and the dialogue passes beliefs on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.dialogue import Dialogues
-from lacuna.models.layers.dialogue_context import DialogueContext
+from lacuna.models.layers.dialogue_context import DialogueContext, zero_linear
 from lacuna.models.layers.frame_encoder import FrameEncoder
 from lacuna.models.layers.linear_evidence import LinearEvidence
 from lacuna.models.layers.pair_chain import PairChain, floor_events
@@ -97,10 +97,7 @@ class Evidence(Recognizer):
         hidden, many = settings.hidden, len(schema.dims)
         width = 2 if self.regression else target.width  # E: shift and precision, or one number a class
         self.encoders = nn.ModuleDict({m: FrameEncoder(d, hidden, settings.dropout) for m, d in schema.dims.items()})
-        self.own = nn.ModuleDict({m: nn.Linear(hidden, width) for m in schema.dims})
-        for layer in self.own.values():
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.own = nn.ModuleDict({m: zero_linear(hidden, width) for m in schema.dims})
         self.base = LinearEvidence(schema) if settings.base else None
         self.drop = nn.Dropout(settings.dropout)
         seen = many * (hidden + width + 1)
@@ -123,6 +120,7 @@ class Evidence(Recognizer):
             counts = labels.sum(dim=0) if labels.ndim == 2 else torch.bincount(labels, minlength=classes).float()
             self.prior.copy_(((counts + 1) / (counts.sum() + classes)).log())
         for name, encoder in self.encoders.items():
+            assert isinstance(encoder, FrameEncoder)
             encoder.squash.fit(observed_frames(batches, name))
         if self.base is not None:
             self.base.fit(batches, self.prior, self.moments)
@@ -230,7 +228,8 @@ class Evidence(Recognizer):
             each = (error.square() * precision - precision.log()) / 2
         else:
             each = cross_entropy(self.schema.target, total.float(), label)
-        return (each * known).sum() / known.sum().clamp_min(1)
+        mean_loss: Tensor = (each * known).sum() / known.sum().clamp_min(1)
+        return mean_loss
 
     def settle(self, batches: Callable[[], Iterable[Batch]], metric: Callable[[Iterable[Tensor]], float]) -> None:
         """Choose on validation how much each optional part counts, and then the temperatures."""
@@ -281,7 +280,4 @@ def drop_frames(batch: Batch, most: float) -> Batch:
 
 def _small(width: int, hidden: int, out: int, dropout: float) -> nn.Sequential:
     """A two-layer network that starts from zero evidence."""
-    last = nn.Linear(hidden, out)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), last)
+    return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), zero_linear(hidden, out))

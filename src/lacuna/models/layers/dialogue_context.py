@@ -27,9 +27,7 @@ class DialogueContext(nn.Module):
         self.before = nn.GRU(hidden + 1, hidden, batch_first=True)
         self.after = nn.GRU(hidden + 1, hidden, batch_first=True)
         self.drop = nn.Dropout(dropout)
-        self.head = nn.Linear(2 * hidden, out)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = zero_linear(2 * hidden, out)
 
     def forward(self, turns: Tensor, speaker: Tensor, inside: Tensor) -> Tensor:
         """Read padded dialogues.
@@ -52,6 +50,14 @@ class DialogueContext(nn.Module):
         read = torch.cat([ahead, _reordered(back, backwards)], dim=2)  # (D, L, 2 H)
         result: Tensor = self.head(self.drop(read))
         return result
+
+
+def zero_linear(width: int, out: int) -> nn.Linear:
+    """A linear layer that starts from zero evidence."""
+    layer = nn.Linear(width, out)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def _read(network: nn.GRU, content: Tensor, speaker: Tensor) -> Tensor:

@@ -52,4 +52,5 @@ class FrameEncoder(nn.Module):
         bent = (functional.gelu(self.first(frames)) * keep).sum(dim=-2) / some  # (..., H)
         encoded = self.linear(mean) + self.second(self.dropout(bent))
         counts = torch.cat([some.log(), some.rsqrt()], dim=-1)  # (..., 2)
-        return encoded * functional.softplus(self.scale(counts)) * (number > 0)
+        scaled: Tensor = encoded * functional.softplus(self.scale(counts)) * (number > 0)
+        return scaled

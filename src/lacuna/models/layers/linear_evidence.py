@@ -54,6 +54,7 @@ class LinearEvidence(nn.Module):
             moments: mean and standard deviation of a score.
         """
         for name, squash in self.squash.items():
+            assert isinstance(squash, Squash)
             if any(bool((b.present[name].sum(dim=1) > 1).any()) for b in batches()):
                 continue  # frames: a network that reads each of them is better from the start
             squash.fit(observed_frames(batches, name))
