@@ -1,15 +1,15 @@
-# make test | make demo | make lint | make results-mosi | make bench
+# make test | make demo | make lint | make results | make bench
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test demo repro lint results leaderboard results-mosi_ood results-duet results-benchmarks results-epochs bench clean
+.PHONY: test demo repro lint results results-maci results-benchmarks results-epochs bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(RUN)/python -m pip install --quiet --disable-pip-version-check "setuptools>=77"
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,viz]"
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 test: $(INSTALLED)  ## install the pinned set into .venv and run the tests
@@ -21,9 +21,9 @@ demo: $(INSTALLED)  ## the main job on the generated corpus, and where its repor
 	@echo "The report:   data/08_reporting/duet/report.html"
 	@echo "Then:         $(RUN)/python -m lacuna doctor PATH                             what your own data is"
 	@echo "              $(RUN)/kedro viz                                                the pipeline and its figures"
-	@echo "              $(RUN)/kedro run --pipelines predict --params predict.path=PATH   label a corpus, holes and all"
+	@echo "              $(RUN)/kedro run --pipelines predict --params predict.path=PATH   labels for a corpus, missing modalities included"
 
-repro: $(INSTALLED)  ## what a change makes necessary, and no more; docs/versions.md
+repro: $(INSTALLED)  ## run the stages that a change affects; docs/versions.md
 	PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/python -m dvc repro
 
 lint: $(INSTALLED)
@@ -31,18 +31,8 @@ lint: $(INSTALLED)
 	$(RUN)/ruff format --check src tests benchmarks
 	$(RUN)/mypy
 
-results: $(INSTALLED)  ## docs/results/{duet,mmmo,mosi,mosi_graphs,duet_graphs,mosi_diffusion,duet_diffusion,cider,cider_ablations,cider_as_published}.md (hours; interrupt it, and the same goes on); the others have targets of their own or a benchmark
-	$(RUN)/lacuna bench --config conf/bench/results.yml
-
-leaderboard: $(INSTALLED)  ## the floor on the small real corpora, and docs/results/leaderboard.md
-	$(RUN)/lacuna bench --config conf/bench/floor.yml
-	mkdir -p docs/results
-	cp data/09_bench/leaderboard/floor/leaderboard.md docs/results/leaderboard.md
-
-results-duet: $(INSTALLED)  ## the generated corpus is what plain `kedro run` uses
-	$(RUN)/kedro run
-	mkdir -p docs/results
-	cp data/08_reporting/duet/results.md docs/results/duet.md
+results: $(INSTALLED)  ## every experiment, and its results.md (hours; interrupt it, and the same command continues)
+	$(RUN)/lacuna bench experiments/*
 
 BENCHMARKS := masks.py memory.py "duet.py speed"
 
@@ -70,18 +60,9 @@ results-epochs: $(INSTALLED)  ## seconds of an epoch of the diffusion and of the
 	OMP_NUM_THREADS=1 $(RUN)/python benchmarks/graphs.py epoch >> $(MEASURED)
 	mv $(MEASURED) docs/results/graph_epochs.md
 
-results-maci: results-cider  ## causal inference under shift, with the recognisers of that run
+results-maci: $(INSTALLED)  ## causal inference under shift, with the recognisers of experiments/cider
+	$(RUN)/lacuna bench experiments/cider
 	OMP_NUM_THREADS=1 $(RUN)/python benchmarks/maci.py > docs/results/.maci && mv docs/results/.maci docs/results/maci.md
-
-results-mosi_ood: $(INSTALLED)  ## shifted tests of CMU-MOSI
-	$(RUN)/kedro run --env mosi_ood --pipelines ood
-	mkdir -p docs/results
-	cp data/08_reporting/mosi_ood/ood/results.md docs/results/mosi_ood.md
-
-results-%: $(INSTALLED)  ## e.g. results-mosi: run an environment and put its tables into docs/results/
-	$(RUN)/kedro run --env $*
-	mkdir -p docs/results
-	cp data/08_reporting/$*/results.md docs/results/$*.md
 
 bench: $(INSTALLED)  ## timings, as JSON
 	OMP_NUM_THREADS=1 $(RUN)/python benchmarks/masks.py

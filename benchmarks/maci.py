@@ -1,9 +1,9 @@
-"""What causal inference is worth when the data shifts: recognisers of the environment ``cider`` on duet's shifted test.
+"""What causal inference is worth when the data shifts: recognisers of ``experiments/cider`` on duet's shifted test.
 
 There the scene, a spurious cue in words, voices and faces, no longer goes with the emotion. Each recogniser with MACI is scored
 as it is (tau chosen on validation), with tau = 0 (back-door head only), with class prototypes kept in use, and with every tau,
 which shows what choosing it on the shifted test itself would claim. Prints Markdown.
-Usage: ``kedro run --env cider && python benchmarks/maci.py [--recognizers data/06_models/cider/recognizers]``.
+Usage: ``lacuna bench experiments/cider && python benchmarks/maci.py``.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from lacuna.evaluation import areas, bootstrap, compare, sweep, sweep_ceilings
 from lacuna.missing import MaskPlan
 from lacuna.models.layers.head import BackdoorHead
 from lacuna.models.wrappers.causal import STEPS, Causal
+from lacuna.pipelines.environments import project_of
+from lacuna.pipelines.experiments import finished
 from lacuna.synthetic.duet import draw_world, generate, preset
 from lacuna.training import TrainedRecognizer
-from lacuna.training.trained import load_recognizers
 
 PAIRS = (("cider", "cider_no_maci"), ("context_gru_maci", "context_gru"))
 TAUS = (0.0, 0.2, 0.5, 1.0, 1.5, 2.0)
@@ -129,11 +130,10 @@ def tau_table(iid: pd.DataFrame, shifted: pd.DataFrame, recognizers: Sequence[Tr
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recognizers", type=Path, default=Path("data/06_models/cider/recognizers"))
-    parser.add_argument("--taus", nargs="*", default=["context_gru_maci"], help="labels in the table by tau, which takes long")
+    parser.add_argument("--taus", nargs="*", default=["context_gru_maci"], help="variants in the table by tau, which takes long")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    recognizers = load_recognizers(given.recognizers)
+    recognizers = finished(Path("experiments/cider"), project_of(Path.cwd()))[0].recognizers
     whole = generate(preset("demo"))
     labels = whole.only("train").utterances.labels[whole.targets[0].name]
     tests = whole.only("test"), generate(preset("demo", ood=True))
@@ -145,7 +145,7 @@ def main() -> None:
     }
     parts = [
         "# Causal inference under shift",
-        f"Made by `python benchmarks/maci.py` after `kedro run --env cider`; {os.cpu_count()} cores, 1 thread, torch "
+        f"Made by `python benchmarks/maci.py` after `lacuna bench experiments/cider`; {os.cpu_count()} cores, 1 thread, torch "
         f"{torch.__version__}. Weighted F1, mean over missing rates (`rmfm`, AUILC), {len({t.seed for t in recognizers})} "
         "training seeds, 3 mask seeds, 95% intervals over dialogues and seeds.",
         "\n".join(area_table(iid, ood)),

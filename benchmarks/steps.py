@@ -1,9 +1,10 @@
-"""Trained recognisers by steps of their sampler: the same weights, more or fewer steps; prints Markdown.
+"""Trained recognisers by number of sampling steps: the same weights, more or fewer steps; prints Markdown.
 
-For any model whose settings have ``steps`` (gsdnet, rohydr, imder, repaint). Tells weighted F1 (MAE of a regression) as the mean
+For any model whose settings have ``steps`` (gsdnet, rohydr, imder, repaint). Prints weighted F1 (MAE of a regression) as the mean
 over missing rates 0 to .7 (``rmm``, 3 mask seeds), its paired difference from the most steps over dialogues and training seeds,
-and the squared error of what the first seed recovers at half of everything missing.
-Usage: ``kedro run --env ENV && python benchmarks/steps.py --env ENV --labels a b ... [--steps 1 2 5 10 20 50]``.
+and the squared error of what the first seed recovers at a missing rate of one half.
+Usage: ``lacuna bench experiments/STUDY``, then
+``python benchmarks/steps.py experiments/STUDY --variants a b ... [--steps 1 10 50]``.
 """
 
 from __future__ import annotations
@@ -18,22 +19,24 @@ import torch
 
 from lacuna.corpus import Corpus, open_corpus
 from lacuna.evaluation import areas, bootstrap, compare, score_recovery, sweep
-from lacuna.evaluation.recovery.quality import RecoveryConfig
+from lacuna.evaluation.recovery.collect import RecoveryConfig
 from lacuna.missing import MaskPlan
 from lacuna.models import Recognizer
-from lacuna.training import TrainedRecognizer, load_recognizers
+from lacuna.pipelines.environments import project_of
+from lacuna.pipelines.experiments import finished
+from lacuna.training import TrainedRecognizer
 from machine import machine
 
 RATES, MASK_SEEDS = [rate / 10 for rate in range(8)], (0, 1, 2)
 
 
 def samplers(model: Recognizer) -> list[Recognizer]:
-    """The model, or what parts such as ``window`` are around, where it has a number of steps."""
+    """Return the parts of a model, inside wrappers too, that sample in a number of steps."""
     return [m for m in model.modules() if isinstance(m, Recognizer) and hasattr(m.config, "steps")]
 
 
 def with_steps(trained: TrainedRecognizer, steps: int) -> TrainedRecognizer:
-    """The same weights, sampled in another number of steps."""
+    """Return the same weights with another number of sampling steps."""
     model = copy.deepcopy(trained.model)
     for inner in samplers(model):
         inner.config = replace(inner.config, steps=steps)
@@ -41,25 +44,25 @@ def with_steps(trained: TrainedRecognizer, steps: int) -> TrainedRecognizer:
 
 
 def steps_table(recognizers: Sequence[TrainedRecognizer], corpus: Corpus, steps: Sequence[int]) -> list[str]:
-    """One row a number of steps, for the recognisers of one label."""
-    label, target = recognizers[0].variant, recognizers[0].schema.target
+    """Return a Markdown table with one row a number of steps, for the recognisers of one variant."""
+    variant, target = recognizers[0].variant, recognizers[0].schema.target
     test, labels = corpus.only("test"), corpus.only("train").utterances.labels[target.name]
     plans = [MaskPlan("rmm", rate, seed) for rate in RATES for seed in MASK_SEEDS]
-    variants = [with_steps(t, number) for number in steps for t in recognizers]
+    sampled = [with_steps(t, number) for number in steps for t in recognizers]
     metric, called = ("mae", "MAE") if target.task == "regression" else ("weighted_f1", "W-F1")
-    drawn = bootstrap([sweep(t, test, plans, training_labels=labels, name=t.variant) for t in variants], 500, 0, [metric])
-    area, pairs = areas(drawn), compare(drawn, baseline=f"{label}-steps-{steps[-1]}")
+    drawn = bootstrap([sweep(t, test, plans, training_labels=labels, name=t.variant) for t in sampled], 500, 0, [metric])
+    area, pairs = areas(drawn), compare(drawn, reference=f"{variant}-steps-{steps[-1]}")
     area = area[area["measure"] == "auilc"].set_index("model")
     pairs = pairs[pairs["measure"] == "auilc"].set_index("model_a")
-    first = [t for t in variants if t.seed == min(r.seed for r in recognizers)]
+    first = [t for t in sampled if t.seed == min(r.seed for r in recognizers)]
     found = score_recovery(first, test, [MaskPlan("rmm", 0.5, 0)], RecoveryConfig(samples=2))
     error = found[(found["measure"] == "mse") & (found["unit"] == "utterance")].groupby("model")["value"].mean()
     lines = [
-        f"| {label}, steps | {called}, mean over rates | less {steps[-1]} steps | squared error of what is recovered |",
+        f"| {variant}, steps | {called}, mean over rates | less {steps[-1]} steps | squared error of what is recovered |",
         "|---|---|---|---|",
     ]
     for number in steps:
-        name, other = f"{label}-steps-{number}", ""
+        name, other = f"{variant}-steps-{number}", ""
         row = area.loc[name]
         if name in pairs.index:
             pair = pairs.loc[name]
@@ -71,25 +74,23 @@ def steps_table(recognizers: Sequence[TrainedRecognizer], corpus: Corpus, steps:
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--env", required=True, help="environment whose recognisers are scored again")
-    parser.add_argument("--labels", nargs="+", required=True)
+    parser.add_argument("study", type=Path, help="folder of the experiment")
+    parser.add_argument("--variants", nargs="+", required=True)
     parser.add_argument("--steps", nargs="+", type=int, default=[1, 2, 5, 10, 20, 50])
-    parser.add_argument("--recognizers", type=Path, help="default: data/06_models/ENV/recognizers")
-    parser.add_argument("--corpus", type=Path, help="default: data/02_intermediate/ENV/corpus")
     given = parser.parse_args()
     torch.set_num_threads(1)
     steps = sorted(set(given.steps))
     if len(steps) < 2:
         parser.error("--steps: two different numbers at least, or there is nothing to compare")
-    known = load_recognizers(given.recognizers or Path(f"data/06_models/{given.env}/recognizers"))
-    corpus = open_corpus(given.corpus or Path(f"data/02_intermediate/{given.env}/corpus"))
+    gathered, folder = finished(given.study, project_of(Path.cwd()))
+    known, corpus = gathered.recognizers, open_corpus(folder)
     usable = sorted({t.variant for t in known if samplers(t.model)})
-    if wrong := [label for label in given.labels if label not in usable]:
-        parser.error(f"--labels: {wrong[0]!r} has no steps or was not trained; there are: {', '.join(usable) or 'none'}")
+    if wrong := [variant for variant in given.variants if variant not in usable]:
+        parser.error(f"--variants: {wrong[0]!r} has no steps or was not trained; there are: {', '.join(usable) or 'none'}")
     numbers = " ".join(map(str, steps))
-    print(f"`python benchmarks/steps.py --env {given.env} --labels {' '.join(given.labels)} --steps {numbers}`; {machine()}.")
-    for label in given.labels:
-        own = [t for t in known if t.variant == label]
+    print(f"`python benchmarks/steps.py {given.study} --variants {' '.join(given.variants)} --steps {numbers}`; {machine()}.")
+    for variant in given.variants:
+        own = [t for t in known if t.variant == variant]
         print(
             f"\n{len(own)} training seed{'s' * (len(own) != 1)}, trained with {samplers(own[0].model)[0].config.steps} steps.\n"
         )

@@ -11,7 +11,7 @@ import pytest
 import lacuna
 
 SOURCE = Path(lacuna.__file__).parent
-BASE = {"errors", "atomic", "registry"}
+BASE = {"errors", "atomic", "registry", "source", "parallel"}
 # Each package may import the packages named for it, directly or through them. This is the graph of docs/architecture.md.
 BELOW = {
     "corpus": set(),
@@ -81,7 +81,7 @@ def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
 
 def test_every_package_has_a_place_in_the_graph() -> None:
     packages = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
-    missing = packages - BELOW.keys() - {"pipelines", "datasets"}
+    missing = packages - BELOW.keys() - {"pipelines", "datasets", "cli"}
     assert not missing, f"declare in BELOW what these may import: {', '.join(sorted(missing))}"
 
 

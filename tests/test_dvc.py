@@ -18,21 +18,20 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from kedro.config import OmegaConfigLoader
 from kedro.framework.project import pipelines
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog
 
-from lacuna.pipelines.parameters import Train
-from lacuna.settings import CONFIG_LOADER_ARGS
+from lacuna.settings import CONFIG_LOADER_ARGS, ConfigLoader
 
 pytest.importorskip("dvc", reason="DVC is not installed: pip install -e '.[dvc]'")
 ROOT = Path(__file__).parents[1]
 NOT_STAGES = {"__default__", "predict", "tune", "ood"}  # docs/versions.md says why
-COPIED = ("conf", "src", ".dvc/config", ".dvc/.gitignore", ".dvc/plots", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore")
-TINY = {  # small enough for a test; said where a person would say it
+COPIED = ("conf", "src", ".dvc/config", ".dvc/.gitignore", ".dvc/plots", "dvc.yaml", ".dvcignore", ".gitignore")
+TINY = {  # small enough for a test; set where a person would set it
     "conf/base/parameters_ingest.yml": {"preset: demo": "preset: tiny"},
     "conf/base/parameters_train.yml": {
+        "models: [prior, linear, mlp, knn, ridge, context_gru]": "models: [prior, mlp]",
         "seeds: [0, 1, 2]": "seeds: [0]",
         "epochs: 40": "epochs: 80\n    checkpoint_seconds: 0",
         "patience: 8": "patience: 0",
@@ -43,7 +42,6 @@ TINY = {  # small enough for a test; said where a person would say it
         "mask_seeds: [0, 1, 2]": "mask_seeds: [0]",
         "replicates: 500": "replicates: 100",
     },
-    "params.yaml": {"beside: linear": "beside: prior"},  # one model less
 }
 
 
@@ -102,11 +100,9 @@ def ran(output: str) -> list[str]:
 
 
 @lru_cache(maxsize=16)
-def configured(clone: Path, corpus: str, part: str) -> tuple[DataCatalog, dict[str, Any]]:
+def configured(clone: Path, corpus: str) -> tuple[DataCatalog, dict[str, Any]]:
     """The catalog and the parameters as Kedro reads them for a command of a stage."""
-    arguments = {key: value for key, value in CONFIG_LOADER_ARGS.items() if key != "default_run_env"}
-    runtime = {"part": part} if part else {}
-    config = OmegaConfigLoader(str(clone / "conf"), corpus, runtime, default_run_env=corpus, **arguments)
+    config = ConfigLoader(clone / "conf", corpus, **CONFIG_LOADER_ARGS)
     return DataCatalog.from_config(config["catalog"]), config["parameters"]
 
 
@@ -121,8 +117,8 @@ def places(datasets: set[str], catalog: DataCatalog) -> set[str]:
         ("train", "train.training.epochs=81"),
         ("ingest", "ingest.seed=1"),
         ("evaluate", "evaluate.replicates=7"),
-        ("duet", "_duet.scenes=2"),
-        ("models/mlp", "+_models.mlp.settings.hidden=8"),
+        ("duet", "ingest.duet.changes.scenes=2"),
+        ("train", "+models.mlp.settings.hidden=8"),
     ],
 )
 def test_any_setting_can_be_varied_where_it_stands(clone: Path, file: str, setting: str) -> None:
@@ -140,20 +136,18 @@ def test_every_stage_says_what_the_catalog_and_the_parameters_say(clone: Path) -
     from dvc.repo import Repo
 
     bootstrap_project(clone)
-    change(clone / "params.yaml", "- duet\n", "- duet\n- mosi\n")
-    change(clone / "params.yaml", "beside: prior", "beside: linear")
+    change(clone / "dvc.yaml", "# mosi: conf", "mosi: conf")
     with Repo(str(clone)) as repo:
         stages = repo.index.stages
     assert {stage.name.partition("@")[0] for stage in stages} == {*pipelines} - NOT_STAGES
-    assert len(stages) == 2 * (5 + 3)
+    assert len(stages) == 2 * 5
     for stage in stages:
         words = shlex.split(stage.cmd)
         options = dict(zip(words[2::2], words[3::2], strict=True))
         name, corpus = options["--pipelines"], options["--env"]
         assert words[:2] == ["kedro", "run"]
-        assert stage.name.startswith(f"{name}@{corpus}")
-        own = dict(pair.split("=") for pair in options.get("--params", "").split(",") if pair)
-        catalog, parameters = configured(clone, corpus, own.get("part", ""))
+        assert stage.name == f"{name}@{corpus}"
+        catalog, parameters = configured(clone, corpus)
         pipeline = pipelines[name]
 
         outs = {out.def_path for out in stage.outs}
@@ -161,49 +155,45 @@ def test_every_stage_says_what_the_catalog_and_the_parameters_say(clone: Path) -
         assert outs == {path for path in written if not any(path.startswith(f"{out}/") for out in outs)}, stage.name
 
         read = places(pipeline.inputs(), catalog) | ({"data/01_raw"} if name == "ingest" else set())
-        if name == "gather":
-            folders, parts = parameters["gather"], own["gather.parts"].split("+")
-            read |= {f"{folders['recognizers']}/{part}/recognizers" for part in parts}
-            read |= {f"{folders['histories']}/{part}/history.parquet" for part in parts}
         deps = {dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)}
         assert {dep for dep in deps if dep.startswith("data/")} == read, stage.name
         others = {dep for dep in deps if not dep.startswith("data/")}
         assert f"src/lacuna/pipelines/{name}" in others, stage.name
         assert [dep for dep in others if not (clone / dep).exists()] == [], stage.name
-        if name in ("train", "gather", "evaluate"):  # they write or read recognisers, by code of this room
+        if name in ("train", "evaluate"):  # they write or read recognisers, with the code of this package
             assert "src/lacuna/training" in others, stage.name
         if name in ("ingest", "train", "evaluate"):
-            assert f"conf/{corpus}/parameters_{name}.yml" in others
+            own = {"duet": "conf/base/parameters_duet.yml", "mosi": "conf/mosi/parameters.yml"}
+            assert own[corpus] in others, stage.name
 
         keys = set()
         for path, key in ((dep.def_path, key) for dep in stage.deps if isinstance(dep, ParamsDependency) for key in dep.params):
-            value = yaml.safe_load((clone / path).read_text("utf-8"))
-            for step in key.split("."):
-                assert step in value, f"{stage.name}: {path}:{key}"
-                value = value[step]
+            assert key in yaml.safe_load((clone / path).read_text("utf-8")), f"{stage.name}: {path}:{key}"
             keys.add(key)
-        if name == "train":
-            fields = {f"train.{field}" for field in Train.model_fields if field not in ("models", "checkpoints")}
-            assert keys == fields | {f"_models.{own['train.models']}"}
-        elif name != "gather":  # its parameters come with the command
-            read = {key.removeprefix("params:") for key in pipeline.inputs() if key.startswith("params:")}
-            assert keys - {"_duet"} == read, stage.name
+        used = {key.removeprefix("params:") for key in pipeline.inputs() if key.startswith("params:")}
+        assert keys == used, stage.name
+        assert used <= set(parameters), stage.name
 
 
-def test_corpora_that_dvc_can_be_given_keep_their_results_under_their_own_names() -> None:
-    given = [path.parent for path in (ROOT / "conf").glob("*/parameters_evaluate.yml") if path.parent.name != "base"]
-    assert {folder.name for folder in given} >= {"duet", "mosi", "mmmo", "meld_dev", "youtube"}
-    for folder in given:
-        assert yaml.safe_load((folder / "globals.yml").read_text("utf-8")) == {"run": folder.name}
-        assert (folder / "parameters_ingest.yml").is_file()
-        assert (folder / "parameters_train.yml").is_file()
+def test_each_corpus_is_one_short_environment() -> None:
+    for folder in (path for path in (ROOT / "conf").iterdir() if path.is_dir() and path.name not in ("base", "local")):
+        assert [path.name for path in folder.iterdir()] == ["parameters.yml"], folder.name
+        assert yaml.safe_load((folder / "parameters.yml").read_text("utf-8"))["ingest"]["name"] == folder.name
+
+
+def test_a_run_is_called_as_its_environment_or_as_the_command_line_says() -> None:
+    names = {(None, None): "duet", ("base", None): "duet", ("duet", None): "duet", ("mosi", None): "mosi", ("mosi", "own"): "own"}
+    for (environment, run), name in names.items():
+        loader = ConfigLoader(ROOT / "conf", environment, {"run": run} if run else None, **CONFIG_LOADER_ARGS)
+        assert loader["catalog"]["report"]["filepath"] == f"data/08_reporting/{name}"
+        assert loader["parameters"]["train"]["checkpoints"] == f"data/06_models/{name}/checkpoints"
 
 
 def test_git_keeps_the_numbers_and_dvc_the_rest(clone: Path) -> None:
     with open(clone / "dvc.yaml") as file:
         stages = yaml.safe_load(file)["stages"]
-    small = [*stages["evaluate"]["metrics"], *stages["evaluate"]["plots"]]
-    paths = {next(iter(entry)).replace("${item.corpus}", "duet"): next(iter(entry.values())) for entry in small}
+    small = [*stages["evaluate"]["do"]["metrics"], *stages["evaluate"]["do"]["plots"]]
+    paths = {next(iter(entry)).replace("${key}", "duet"): next(iter(entry.values())) for entry in small}
     assert all(options["cache"] is False for options in paths.values())
     for path in [*paths, "data/07_model_output/duet/all.parquet", "data/07_model_output/duet/predictions.csv"]:
         (clone / path).parent.mkdir(parents=True, exist_ok=True)
@@ -226,7 +216,7 @@ def test_repro_from_a_clean_clone_and_then_only_what_depends_on_a_change(clone: 
     assert not list(clone.glob("data/06_models/duet/checkpoints/mlp/*/result.json"))
     # ... it goes on from its checkpoint: the epochs before are not trained again.
     output = dvc(clone, "repro")
-    assert ran(output) == ["train@duet-mlp", "gather@duet", "evaluate@duet", "report@duet"]
+    assert ran(output) == ["train@duet", "evaluate@duet", "report@duet"]
     assert "mlp, seed 0: epoch 80 of 80" in output
     assert "mlp, seed 0: epoch 1 of 80" not in output
     history = pd.read_parquet(clone / "data/07_model_output/duet/history.parquet")
@@ -239,15 +229,19 @@ def test_repro_from_a_clean_clone_and_then_only_what_depends_on_a_change(clone: 
     commit(clone, "the first results")
     assert "data/07_model_output/duet/metrics.json" in git(clone, "ls-files")
 
-    # Another model: the one beside it is not trained again.
-    tried = dvc(clone, "exp", "run", "evaluate@duet", "--name", "straight", "--set-param", "train.model=linear")
-    assert ran(tried) == ["train@duet-linear", "gather@duet", "evaluate@duet"]
+    # Another model: those beside it are not trained again.
+    models = "conf/base/parameters_train.yml:train.models=[prior,linear]"
+    tried = dvc(clone, "exp", "run", "evaluate@duet", "--name", "straight", "--set-param", models)
+    assert ran(tried) == ["train@duet", "evaluate@duet"]
+    assert "prior, seed 0: epoch" not in tried
     differs = json.loads(dvc(clone, "metrics", "diff", "--json"))["data/07_model_output/duet/metrics.json"]
     assert differs["chosen.model"] == {"old": "mlp", "new": "linear"}
     assert differs["chosen.rmm"]["diff"] == pytest.approx(differs["chosen.rmm"]["new"] - differs["chosen.rmm"]["old"])
     assert differs["weighted_f1.linear.rmm"]["new"] == differs["chosen.rmm"]["new"]
-    assert not any(name.startswith("weighted_f1.prior") for name in differs)  # the constant answer is as it was
-    assert json.loads(dvc(clone, "params", "diff", "--json")) == {"params.yaml": {"train.model": {"old": "mlp", "new": "linear"}}}
+    assert not any(name.startswith("weighted_f1.prior") for name in differs)  # the majority class is as it was
+    differs = json.loads(dvc(clone, "params", "diff", "--json"))
+    models = {"old": "['prior', 'mlp']", "new": "['prior', 'linear']"}
+    assert differs == {"conf/base/parameters_train.yml": {"train.models": models}}
     shown = dvc(clone, "exp", "show", "--csv")
     assert "straight" in shown
     assert "chosen.rmm" in shown
@@ -266,12 +260,10 @@ def test_repro_from_a_clean_clone_and_then_only_what_depends_on_a_change(clone: 
 
     # What else would be repeated, without doing it.
     change(clone / "conf/base/parameters_train.yml", "learning_rate: 0.004", "learning_rate: 0.005")
-    assert {*json.loads(dvc(clone, "status", "--json"))} == {"train@duet-prior", "train@duet-linear"}
-    change(clone / "conf/base/parameters_models/linear.yml", "training: {}", "training: {epochs: 3}")
+    assert {*json.loads(dvc(clone, "status", "--json"))} == {"train@duet"}
     change(clone / "conf/base/parameters_train.yml", "learning_rate: 0.005", "learning_rate: 0.004")
-    assert {*json.loads(dvc(clone, "status", "--json"))} == {"train@duet-linear"}
     change(clone / "conf/base/parameters_ingest.yml", "preset: tiny", "preset: demo")
-    assert {*json.loads(dvc(clone, "status", "--json"))} == {"ingest@duet", "train@duet-linear"}
+    assert {*json.loads(dvc(clone, "status", "--json"))} == {"ingest@duet"}
 
 
 def test_a_corpus_of_ones_own_goes_to_any_remote_and_comes_back(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -16,7 +16,7 @@ from kedro.framework.session import KedroSession
 
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation import CEILINGS
-from lacuna.pipelines import evaluate, gather, ingest, predict, preprocess, report, train, tune
+from lacuna.pipelines import evaluate, ingest, predict, preprocess, report, train, tune
 from lacuna.synthetic.duet import Duet
 
 ROOT = Path(__file__).parents[1]
@@ -65,15 +65,15 @@ def test_the_main_job_ends_in_a_report_and_predict_labels_what_is_there(project:
 
 def test_variants_of_a_model_lie_side_by_side(project: Path) -> None:
     variants = {"mlp_small": {"model": "mlp", "settings": {"hidden": 8}}, "mlp_again": {"model": "mlp"}}
-    labels = ["mlp_small", "mlp", "mlp_again"]
-    train = {"models": [*labels, "flat"], "seeds": [0], "training": {"epochs": 1}}
+    names = ["mlp_small", "mlp", "mlp_again"]
+    train = {"models": [*names, "flat"], "seeds": [0], "training": {"epochs": 1}}
     few = {"patterns": ["rmm"], "rates": [0.0, 1.0], "mask_seeds": [0], "replicates": 100}
     run(project, ["__default__"], models=variants | {"flat": {"model": "prior"}}, train=train, evaluate=few)
     for name in ("all", "summary", "areas", "history"):
         table = pd.read_parquet(project / f"data/07_model_output/duet/{name}.parquet")
-        assert set(table["model"]) - {*CEILINGS} == {*labels, "flat"}, name
+        assert set(table["model"]) - {*CEILINGS} == {*names, "flat"}, name
     confusions = pd.read_parquet(project / "data/07_model_output/duet/confusion.parquet")
-    assert set(labels) <= set(confusions["model"])
+    assert set(names) <= set(confusions["model"])
 
     assert pd.read_parquet(project / "data/07_model_output/duet/recovery.parquet").empty  # none of them recovers
     report = project / "data/08_reporting/duet"
@@ -88,7 +88,7 @@ def test_variants_of_a_model_lie_side_by_side(project: Path) -> None:
     assert "- model:" not in (report / "cards/mlp.md").read_text("utf-8")
 
     folders = (project / "data/06_models/duet/recognizers").iterdir()
-    assert {p.name for p in folders if p.is_dir()} == {*labels, "flat"}
+    assert {p.name for p in folders if p.is_dir()} == {*names, "flat"}
     assert {p.name: len(list(p.iterdir())) for p in (project / CHECKPOINTS).iterdir()} == {
         "mlp": 2,
         "prior": 1,
@@ -102,34 +102,6 @@ def test_variants_of_a_model_lie_side_by_side(project: Path) -> None:
     assert set(answers["model"]) == {"mlp_small"}
     with pytest.raises(ConfigError, match="no trained 'linear'; trained are: mlp_small, mlp, mlp_again, flat; or 'best'"):
         run(project, ["predict"], predict={"path": str(project / "data/02_intermediate/duet/corpus"), "model": "linear"})
-
-
-def test_models_that_were_trained_apart_become_one_run(project: Path) -> None:
-    run(project, ["ingest", "preprocess"])
-    folders = {
-        "recognizers": str(project / "data/06_models/duet/parts"),
-        "histories": str(project / "data/07_model_output/duet/parts"),
-    }
-    for name in ("prior", "linear"):
-        with KedroSession.create(project, env="base", runtime_params=apart(project, name)) as session:
-            session.run(pipeline_names=["train"])
-    assert not (project / "data/06_models/duet/recognizers").exists()
-    run(project, ["gather"], gather={"parts": ["prior", "linear", "linear"], **folders})
-    with KedroSession.create(project, env="base") as session:
-        catalog = session.load_context().catalog
-        assert [(r.variant, r.seed) for r in catalog.load("recognizers")] == [("prior", 0), ("linear", 0)]
-        assert set(catalog.load("history_scores")["model"]) == {"prior", "linear"}
-
-    with pytest.raises(DataError, match="no trained recognisers here"):
-        run(project, ["gather"], gather={"parts": ["mlp"], **folders})
-    (project / "data/07_model_output/duet/parts/linear/history.parquet").unlink()
-    with pytest.raises(DataError, match=r"no learning curves of part 'linear'(.|\n)*part=/parts/linear"):
-        run(project, ["gather"], gather={"parts": ["linear"], **folders})
-
-
-def apart(project: Path, name: str) -> dict[str, Any]:
-    train = {"models": [name], "seeds": [0], "training": {"epochs": 1}, "checkpoints": str(project / CHECKPOINTS)}
-    return {**SMALL, "train": train, "part": f"/parts/{name}"}
 
 
 def test_training_cannot_reach_test_labels(project: Path) -> None:
@@ -153,16 +125,16 @@ def test_training_cannot_reach_test_labels(project: Path) -> None:
         ({"ingest": {"valid_share": 2}}, "valid_share"),
         ({"models": {"mlp": {"setings": {}}}}, "setings"),
         ({"models": {"mlp": {"settings": {"hiden": 3}}}}, "hiden"),
-        ({"models": {"mlpp": {}}}, r"unknown model 'mlpp'; known: (.|\n)*a label of your own says which one it is"),
-        ({"models": {"mlp_small": {"model": "mlpp"}}}, "label 'mlp_small': unknown model 'mlpp'; known"),
+        ({"models": {"mlpp": {}}}, r"unknown model 'mlpp'; known: (.|\n)*a variant names its model by `model: ...`"),
+        ({"models": {"mlp_small": {"model": "mlpp"}}}, "variant 'mlp_small': unknown model 'mlpp'; known"),
         ({"models": {"mlp_small": {"model": "mlp", "settings": {"hiden": 3}}}}, "hiden"),
-        ({"models": {"mlp": {"model": "linear"}}}, "label 'mlp' cannot be given to a 'linear'"),
-        ({"models": {"../mlp": {"model": "mlp"}}}, "label name '../mlp' cannot be used"),
-        ({"models": {"best": {"model": "mlp"}}}, "label 'best' has a meaning of its own"),
-        ({"models": {"oracle": {"model": "mlp"}}}, "label 'oracle' has a meaning of its own"),
+        ({"models": {"mlp": {"model": "linear"}}}, "variant 'mlp' cannot be given to a 'linear'"),
+        ({"models": {"../mlp": {"model": "mlp"}}}, "variant name '../mlp' cannot be used"),
+        ({"models": {"best": {"model": "mlp"}}}, "variant 'best' is a reserved name"),
+        ({"models": {"oracle": {"model": "mlp"}}}, "variant 'oracle' is a reserved name"),
         (
             {"train": {"models": ["prior", "mlpp"]}, "models": {"mlp_small": {"model": "mlp"}}},
-            r"'mlpp' is neither a label nor a registered model(.|\n)*labels.*mlp_small(.|\n)*registered.*context_gru",
+            r"'mlpp' is neither a variant nor a registered model(.|\n)*variants.*mlp_small(.|\n)*registered.*context_gru",
         ),
         ({"train": {"seeds": [0, 0]}}, "may be named once"),
         ({"train": {"training": {"learning_rate": -1}}}, "learning_rate"),
@@ -203,14 +175,14 @@ def test_a_report_speaks_of_one_corpus_and_one_set_of_recognisers(project: Path)
 
 
 def test_the_settings_of_duet_in_conf_are_its_defaults() -> None:
-    written = yaml.safe_load((ROOT / "conf/base/parameters_duet.yml").read_text("utf-8"))["_duet"]
+    written = yaml.safe_load((ROOT / "conf/base/parameters_duet.yml").read_text("utf-8"))["ingest"]["duet"]["changes"]
     assert Duet.from_json(written) == Duet()
     simple = {f.name for f in fields(Duet)} - {"dialogues", "turns", "ood", "text", "audio", "vision"}  # set by the preset
     assert set(written) == simple
 
 
 def test_only_training_and_scoring_are_for_the_gpu() -> None:
-    everything = (ingest, preprocess, train, gather, evaluate, report, predict, tune)
+    everything = (ingest, preprocess, train, evaluate, report, predict, tune)
     tagged = {node.name for part in everything for node in part.create_pipeline().nodes if "gpu" in node.tags}
     scored = {"evaluate.score_recognizers", "evaluate.score_recoveries"}
     assert tagged == {"train.train_recognizers", "tune.run_trials", *scored}
@@ -220,22 +192,3 @@ def test_help_imports_neither_torch_nor_the_library() -> None:
     imports = "import lacuna.settings, lacuna.hooks, lacuna.pipeline_registry, sys"
     code = f"{imports}; sys.exit(bool({{'torch', 'numpy'}} & {{*sys.modules}}))"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
-
-
-def test_the_library_never_imports_kedro() -> None:
-    glue = ("pipelines", "datasets", "settings.py", "hooks.py", "pipeline_registry.py", "__main__.py")
-    for file in (ROOT / "src/lacuna").rglob("*.py"):
-        if file.relative_to(ROOT / "src/lacuna").parts[0] not in glue:
-            assert "import kedro" not in file.read_text("utf-8").replace("from kedro", "import kedro"), file.name
-
-
-ORDER = ("corpus", "missing", "models", "training", "evaluation", "tuning", "reporting")
-
-
-@pytest.mark.parametrize("room", ORDER)
-def test_rooms_import_only_rooms_to_their_left(room: str) -> None:
-    right = ORDER[ORDER.index(room) + 1 :]
-    for file in (ROOT / "src/lacuna" / room).rglob("*.py"):
-        text = file.read_text("utf-8")
-        for other in right:
-            assert f"lacuna.{other}" not in text.replace(f":mod:`lacuna.{other}", ""), f"{room}/{file.name} imports {other}"

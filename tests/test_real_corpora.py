@@ -12,7 +12,9 @@ from lacuna.corpus import Corpus
 from lacuna.corpus.importers import import_corpus
 from lacuna.corpus.splits import carve_valid
 from lacuna.corpus.statistics import fit_statistics
-from lacuna.evaluation import EvaluationConfig, PatternSpec, above_constant, bootstrap, summarise, sweep
+from lacuna.evaluation import EvaluationConfig, PatternSpec, against_baseline, bootstrap, summarise, sweep
+from lacuna.pipelines.environments import read_environment
+from lacuna.pipelines.ingest.nodes import read_source
 from lacuna.training import Recipe, TrainingConfig, fit
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -20,7 +22,7 @@ CONF = Path(__file__).parents[1] / "conf"
 
 @pytest.fixture(scope="module")
 def mosi(shared_data: Path) -> Corpus:
-    settings = yaml.safe_load((CONF / "mosi/parameters_ingest.yml").read_text("utf-8"))["ingest"]
+    settings = yaml.safe_load((CONF / "mosi/parameters.yml").read_text("utf-8"))["ingest"]
     corpus = import_corpus(shared_data / "cmu_mosi", importer=settings["importer"], name="mosi")
     return carve_valid(corpus, settings["valid_share"], seed=0)
 
@@ -45,7 +47,16 @@ def test_linear_reaches_the_known_floor_on_complete_mosi(summary: pd.DataFrame) 
 
 
 def test_no_model_falls_below_the_constant_while_a_modality_is_there(summary: pd.DataFrame) -> None:
-    assert set(above_constant(summary)["verdict"]) == {"above"}
+    assert set(against_baseline(summary)["verdict"]) == {"above"}
+
+
+def test_iemocap_is_read_with_its_own_splits_and_six_emotions(shared_data: Path) -> None:
+    environment = read_environment(CONF.parent, "iemocap", {"ingest": {"path": str(shared_data / "iemocap")}})
+    corpus = read_source(environment.ingest)
+    assert corpus.targets[0].name == "emotion"
+    assert set(corpus.targets[0].classes) == {"ang", "exc", "fru", "hap", "neu", "sad"}
+    assert int(corpus.labelled("emotion").sum()) == 7433
+    assert [len(corpus.only(split)) for split in ("train", "valid", "test")] == [5766, 2103, 2170]
 
 
 def test_absences_of_youtube_are_counted_exactly(shared_data: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: temporary file in the same folder, fsync, ``os.replace``."""
+"""Write files atomically: a temporary file in the same folder, fsync, then ``os.replace``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEMPORARY = ".partial-"
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make a rename inside ``folder`` survive a power cut (a no-op where folders cannot be opened)."""
+    """Make a rename inside ``folder`` survive a power cut (does nothing where folders cannot be opened)."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:  # Windows
@@ -31,9 +31,9 @@ def fsync_folder(folder: Path) -> None:
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a temporary path; on success it becomes ``target``, on any failure it is removed.
+    """Yield a temporary path. On success it is renamed to ``target``; on any failure it is removed.
 
-    Whatever ``target`` held before stays intact until the new content is safely on disk.
+    The old content of ``target`` stays intact until the new content is on disk.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f"{TEMPORARY}{secrets.token_hex(6)}-{target.name}"
@@ -59,55 +59,68 @@ def write_text(target: Path, content: str) -> None:
 
 
 def write_json(target: Path, content: Any) -> None:
-    """Write ``content`` as strict JSON (a NaN is refused with ``ValueError``) to ``target`` atomically."""
+    """Write ``content`` as strict JSON to ``target`` atomically.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
     write_text(target, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file, read in blocks."""
+    """Return the SHA-256 of a file in hexadecimal; the file is read in blocks."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A file whose name carries its content's hash, as a manifest refers to it."""
+    """A manifest's entry for a file whose name holds a part of its hash.
+
+    Attributes:
+        name: file name.
+        bytes: size of the file.
+        sha256: hash of the content, in hexadecimal.
+    """
 
     name: str
     bytes: int
     sha256: str
 
     def check(self, folder: Path, *, verify: bool = True) -> Path:
-        """Return the file's path if it is what was stored.
+        """Return the path of the file after checking that its content is the stored one.
 
         Args:
-            folder: where it should be.
-            verify: compare the SHA-256 too, not only the size.
+            folder: folder of the file.
+            verify: compare the SHA-256 as well as the size.
 
         Raises:
-            DataError: it is missing, truncated or changed.
+            DataError: the file is missing, truncated or changed.
         """
         path = folder / Path(self.name).name
         size = path.stat().st_size if path.is_file() else None
         if size == self.bytes and not (verify and sha256(path) != self.sha256):
             return path
         raise DataError(
-            f"{path.name} is not what was written",
+            f"the content of {path.name} is not what was written",
             corpus=folder.name,
             expected=f"{self.bytes} bytes, sha256 {self.sha256[:12]}",
             found="no such file" if size is None else f"{size} bytes" + (", another sha256" if size == self.bytes else ""),
-            hint="make it again from its source",
+            hint="create it again from its source",
         )
 
 
 def store(folder: Path, stem: str, suffix: str, write: Callable[[Path], None]) -> Stored:
-    """Write a file under a name that carries its hash; a manifest written afterwards is the moment it counts.
+    """Write a file under a name that holds a part of its hash; it takes effect when a manifest names it.
 
     Args:
-        folder: made if needed.
-        stem: first part of the name.
-        suffix: extension without the dot.
-        write: writes the content to the path that it is given.
+        folder: created if it does not exist.
+        stem: first part of the file name.
+        suffix: file extension without the dot.
+        write: function that writes the content to a path.
+
+    Returns:
+        The entry for the manifest.
     """
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"{TEMPORARY}{secrets.token_hex(6)}-{stem}"
@@ -125,7 +138,7 @@ def store(folder: Path, stem: str, suffix: str, write: Callable[[Path], None]) -
 
 
 def sweep_stale(folder: Path, stem: str, keep: Iterable[str]) -> None:
-    """Delete files stored under ``stem`` that no manifest names any more, and temporary files of killed processes."""
+    """Delete files stored under ``stem`` that are not in ``keep``, and temporary files of killed processes."""
     kept = set(keep)
     for path in [*folder.glob(f"{stem}-*"), *folder.glob(f"{TEMPORARY}*-{stem}")]:
         if path.is_file() and path.name not in kept:

@@ -1,13 +1,28 @@
-"""Errors that say what is wrong, where, what was expected, what was found, and what to do next."""
+"""Errors that say what is wrong, where, what was expected, what was found, and what to do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return a hint with the known name that is nearest to a misspelt one, or an empty string if none is near.
+
+    >>> suggestion("rmfn", ["outage", "rmfm"])
+    " (did you mean 'rmfm'?)"
+    >>> suggestion("xyz", ["outage", "rmfm"])
+    ''
+    """
+    by_lower_case = {other.lower(): other for other in known}
+    nearest = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    return f" (did you mean {by_lower_case[nearest[0]]!r}?)" if nearest else ""
+
+
 class LacunaError(Exception):
-    """Base class of every error that Lacuna raises on purpose."""
+    """Base class of all errors that Lacuna raises on purpose."""
 
 
 class ConfigError(LacunaError):
@@ -15,14 +30,14 @@ class ConfigError(LacunaError):
 
 
 class TrainingError(LacunaError):
-    """Training had to stop: a non-finite loss, or a checkpoint that does not belong to this run.
+    """Training had to stop: a loss was not finite, or a checkpoint does not belong to this run.
 
     Args:
         what: the message.
-        utterances: ids of all utterances concerned; the message names a few.
-        facts: what else to keep of the moment, by name.
+        utterances: ids of all utterances concerned; the message names a few of them.
+        facts: further values to keep with the error, by name.
 
-    The last two are kept as attributes of the same names.
+    ``utterances`` and ``facts`` are kept as attributes.
     """
 
     def __init__(self, what: str, utterances: Iterable[str] = (), facts: Mapping[str, Any] | None = None) -> None:
@@ -32,26 +47,31 @@ class TrainingError(LacunaError):
 
 
 class BusyError(TrainingError):
-    """Another process is at it: wait for that one, or do something else first."""
+    """Another process holds the lock: wait until it ends, or do something else first."""
 
 
 class UnsafePickleError(LacunaError):
-    """A pickle asks for something that is not on the allow-list; nothing of it was executed."""
+    """A pickle needs an object that is not on the allow-list; no code of it was executed."""
 
 
 class DataError(LacunaError):
-    """Data that cannot be used as it is.
+    """The data cannot be used as they are.
 
     Args:
         what: one sentence that names the problem.
-        corpus: name of the corpus, or the file it is read from.
+        corpus: name of the corpus, or of the file it is read from.
         utterance: id of the first utterance concerned.
         modality: name of the modality concerned.
-        expected: what would have been right.
-        found: what is there.
-        hint: what to do next.
+        expected: what is valid.
+        found: what the data hold.
+        hint: what to do.
 
-    The parts are kept as attributes of the same names, and the message holds those that were given.
+    All arguments are kept as attributes. The message holds those that are not ``None``.
+
+    >>> print(DataError("a frame is not finite", corpus="mosi", utterance="v1_3", hint="set ingest.nonfinite"))
+    a frame is not finite
+      where: corpus 'mosi', utterance 'v1_3'
+      do: set ingest.nonfinite
     """
 
     def __init__(
@@ -80,3 +100,40 @@ class DataError(LacunaError):
         parts = (("where", where or None), ("expected", expected), ("found", found), ("do", hint))
         lines = [what, *(f"  {label}: {value}" for label, value in parts if value is not None)]
         super().__init__("\n".join(lines))
+
+
+_EXTRAS = {
+    "diffusers": "models",
+    "torch_geometric": "models",
+    "kedro": "kedro",
+    "kedro_datasets": "kedro",
+    "optuna": "tune",
+    "h5py": "h5",
+    "ray": "cluster",
+    "tensorboard": "tensorboard",
+}
+
+
+@contextmanager
+def naming_extras(what: str) -> Iterator[None]:
+    """Turn the failing import of an optional package into an error that names the extra to install.
+
+    Args:
+        what: what needs the package, for the message, e.g. ``model 'gcnet'``.
+
+    Raises:
+        ConfigError: a package of an extra is not installed.
+
+    >>> with naming_extras("model 'gcnet'"):
+    ...     raise ModuleNotFoundError("No module named 'torch_geometric'", name="torch_geometric")
+    Traceback (most recent call last):
+    ...
+    lacuna.errors.ConfigError: model 'gcnet' needs the package torch_geometric: pip install "lacuna[models]"
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package not in _EXTRAS:
+            raise
+        raise ConfigError(f'{what} needs the package {package}: pip install "lacuna[{_EXTRAS[package]}]"') from None

@@ -1,4 +1,4 @@
-"""A registry: classes by name, found in the modules of one package."""
+"""A registry: classes by name, discovered in the modules of one package."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, Generic, TypeVar
 
-from lacuna.errors import ConfigError
+from lacuna.errors import ConfigError, suggestion
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type[Any])
 
 
 class Registry(Generic[T]):
-    """Classes that registered themselves by a decorator, each with a class attribute ``name``.
+    """Keep classes that register themselves with a decorator; each gets a class attribute ``name``.
 
     Args:
-        kind: what they are, for messages, e.g. ``model``.
-        package: every module of it is imported when a name is first looked up, so that each file's decorator runs.
+        kind: what the classes are, for error messages, e.g. ``model``.
+        package: dotted name of a package. All of its modules are imported when names are first looked up, so that
+            the decorator in each file runs.
     """
 
     def __init__(self, kind: str, package: str) -> None:
@@ -27,16 +28,18 @@ class Registry(Generic[T]):
         self._classes: dict[str, type[T]] = {}
 
     def register(self, name: str) -> Callable[[C], C]:
-        """Class decorator that makes a class available under ``name``.
+        """Return a class decorator that registers a class under ``name``.
 
         Raises:
-            ConfigError: the name is taken.
+            ConfigError: another class has this name.
         """
 
         def add(cls: C) -> C:
             other = self._classes.get(name)
             if other is not None and other.__qualname__ != cls.__qualname__:
-                raise ConfigError(f"two {self.kind}s are called '{name}': {other.__name__} and {cls.__name__}")
+                raise ConfigError(
+                    f"two {self.kind}s are called '{name}': {other.__name__} and {cls.__name__}; rename one of them"
+                )
             cls.name = name
             self._classes[name] = cls
             return cls
@@ -44,36 +47,39 @@ class Registry(Generic[T]):
         return add
 
     def names(self) -> list[str]:
-        """All names, sorted."""
+        """Return all registered names, sorted."""
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
         return sorted(self._classes)
 
     def get(self, name: str) -> type[T]:
-        """The class registered under ``name``.
+        """Return the class registered under ``name``.
 
         Raises:
-            ConfigError: there is none; the message lists what there is.
+            ConfigError: the name is unknown; the message suggests the nearest name and lists all names.
         """
         if name not in self._classes and name not in self.names():
-            raise ConfigError(f"unknown {self.kind} {name!r}; known: {', '.join(self.names())}")
+            known = self.names()
+            raise ConfigError(f"unknown {self.kind} {name!r}{suggestion(name, known)}; known: {', '.join(known)}")
         return self._classes[name]
 
 
-def check_settings(kind: str, name: str, cls: type[Any], given: Mapping[str, Any], what: str = "setting") -> None:
-    """Check that a dataclass has the fields that are about to be set.
+def check_settings(kind: str, name: str, cls: type[Any], settings: Mapping[str, Any], noun: str = "setting") -> None:
+    """Check that a dataclass has a field for each setting.
 
     Args:
-        kind: e.g. ``model``.
-        name: e.g. ``mlp``.
+        kind: what the dataclass configures, for the message, e.g. ``model``.
+        name: which one, e.g. ``mlp``.
         cls: the dataclass.
-        given: by field name.
-        what: how a field is called in the message.
+        settings: values by field name.
+        noun: what a field is called in the message.
 
     Raises:
-        ConfigError: it lacks one; the message lists what there is.
+        ConfigError: a field does not exist; the message suggests the nearest name and lists all names.
     """
-    known = [f.name for f in fields(cls)]
-    if unknown := sorted(set(given) - set(known)):
-        raise ConfigError(f"{kind} '{name}' has no {what} {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'none'}")
+    known = sorted(f.name for f in fields(cls))
+    if unknown := sorted(set(settings) - set(known)):
+        raise ConfigError(
+            f"{kind} '{name}' has no {noun} {unknown[0]!r}{suggestion(unknown[0], known)}; it has: {', '.join(known) or 'none'}"
+        )

@@ -31,7 +31,6 @@ def project(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "conf" / "base", folder / "conf" / "base")
     shutil.copy(ROOT / "pyproject.toml", folder)
     (folder / "conf" / "tiny").mkdir()
-    (folder / "conf" / "tiny" / "globals.yml").write_text("run: tiny\n")
     (folder / "conf" / "tiny" / "parameters.yml").write_text(yaml.safe_dump(TINY))
     return folder
 

@@ -19,9 +19,8 @@ import yaml
 
 from lacuna.bench import Cell, Job, Outcome, gather, grid, local, plan, run_grid, run_job
 from lacuna.errors import ConfigError, DataError
-from lacuna.pipelines import grid_command
-from lacuna.pipelines.environments import ingested, read_environment
-from lacuna.pipelines.grid_command import Asked, run
+from lacuna.pipelines import bench_command
+from lacuna.pipelines.bench_command import run
 from lacuna.training.lock import locked
 
 Make = Callable[..., Cell]
@@ -127,24 +126,20 @@ def test_workers_are_counted() -> None:
         local(0)
 
 
-def test_what_was_typed_makes_a_grid_or_says_why_not(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_is_checked_before_anything_is_read(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
-    wrong = project / "wrong.yml"
-    wrong.write_text("environments: [tiny]\nmodel: [mlp]\n")
-    for asked, message in [
-        (Asked(), "name environments, or say --config FILE; there are: duet, tiny"),
-        (Asked(("mars",)), "there is no environment 'mars' in conf/; there are: duet, tiny"),
-        (Asked(("tiny", "tiny")), "'tiny' is named twice"),
-        (Asked(("tiny",), Path("grid.yml")), "either names or --config"),
-        (Asked(config=Path("nowhere.yml")), "nowhere.yml cannot be read: No such file"),
-        (Asked(config=wrong), "model: Extra inputs are not permitted"),
-        (Asked(("tiny",), models="mlp+elsewhere"), "'elsewhere' is neither a variant nor a registered model"),
-        (Asked(("tiny",), seeds="one"), "seeds"),
+    for names, options, message in [
+        ((), {}, "name experiments or environments, e.g. lacuna bench mosi mmmo\n  environments: duet, tiny"),
+        (("mars",), {}, "'mars' is neither an experiment nor an environment\n  environments: duet, tiny"),
+        (("tiny", "tiny"), {}, "'tiny' is named twice"),
+        (("nowhere.yml",), {}, "nowhere.yml cannot be read: No such file"),
+        (("tiny",), {"models": "mlp+elsewhere"}, "'elsewhere' is neither a variant nor a registered model"),
+        (("tiny",), {"seeds": "one"}, "seeds"),
     ]:
         with pytest.raises(ConfigError, match=re.escape(message)):
-            run(asked, print, listing=True)
+            run(names, print, listing=True, **options)
     lines: list[str] = []
-    assert not run(Asked(("tiny",), seeds="0"), lines.append, listing=True)  # nothing is done yet
+    assert not run(("tiny",), lines.append, seeds="0", listing=True)  # nothing is done yet
     assert [line.split()[0] for line in lines[1:]] == ["open"] * 4
     assert [line.split(maxsplit=2)[2] for line in lines[1:]] == [
         "tiny prior seed 0",
@@ -161,46 +156,31 @@ def test_a_contest_that_cannot_be_read_is_named_and_the_exit_status_is_one(
     for name, ingest in {"other": "{name: duet, duet: {preset: tiny, changes: {seed: 5}}}", "gone": "{path: nowhere}"}.items():
         folder = project / "conf" / name
         folder.mkdir()
-        (folder / "globals.yml").write_text(f"run: {name}\n")
         own = yaml.safe_load((project / "conf/tiny/parameters.yml").read_text()) | {"ingest": yaml.safe_load(ingest)}
         (folder / "parameters.yml").write_text(yaml.safe_dump(own))
     monkeypatch.chdir(project)
-    monkeypatch.setattr(grid_command, "local", lambda workers: here)
+    monkeypatch.setattr(bench_command, "local", lambda workers: here)
     lines: list[str] = []
-    two = Asked(("tiny", "other"), models="prior+linear", seeds="0")
-    assert run(two, lines.append)
-    assert run(two, lines.append, listing=True)  # and all of it is done
-    (project / "conf/bench").mkdir()
-    (project / "conf/bench/all.yml").write_text("name: all\nenvironments: [tiny, other, gone]\n")
+    few = {"models": "prior+linear", "seeds": "0"}
+    two = ("tiny", "other")
+    assert run(two, lines.append, **few)
+    assert run(two, lines.append, **few, listing=True)  # and all of it is done
     lines.clear()
     key = next(path.parent for path in (project / "data/09_bench").glob("*/done.json") if is_of(path, "linear"))
     next(key.glob("sweeps-*")).write_bytes(b"half")  # of one of the two contests
-    every = Asked(config=Path("conf/bench/all.yml"), models="prior+linear", seeds="0")
-    assert not run(every, lines.append)
-    page = (project / "data/09_bench/leaderboard/all/leaderboard.md").read_text("utf-8")
+    every = ("tiny", "other", "gone")
+    assert not run(every, lines.append, **few)
+    page = (project / "data/09_bench/leaderboard/tiny-other-gone/leaderboard.md").read_text("utf-8")
     damaged = next(name for name in ("tiny", "other") if f"{name} has no page" in "".join(lines))
     assert f"- {damaged} is missing from this page: " in page
     assert "- gone is missing from this page: " in page
     assert "gone could not be read:" in "".join(lines)
-    assert not run(every, lines.append, listing=True)
-
-    (project / "conf/bench/all.yml").write_text("name: all\nenvironments: [tiny, other]\n")
-    assert not run(every, lines.append)  # every cell is done, and yet a page is missing
+    assert not run(every, lines.append, **few, listing=True)
+    assert not run(two, lines.append, **few)  # every cell is done, and yet a page is missing
 
 
 def is_of(done: Path, model: str) -> bool:
     return bool(json.loads(done.read_text())["identity"]["run"].get("model.name") == model)
-
-
-def test_the_corpus_is_made_again_only_if_its_settings_changed(project: Path) -> None:
-    first = read_environment(project, "tiny")
-    facts = ingested(first, project)
-    manifest = first.corpus / "corpus.json"
-    before = manifest.stat().st_mtime_ns
-    assert ingested(first, project) == facts
-    assert manifest.stat().st_mtime_ns == before
-    (project / "conf/tiny/parameters.yml").write_text("ingest: {duet: {preset: tiny, changes: {seed: 5}}}\n")
-    assert ingested(read_environment(project, "tiny"), project)["digest"] != facts["digest"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from lacuna.__main__ import main
+from lacuna.cli import main
 from lacuna.corpus import save_corpus
 from lacuna.corpus.doctor import examine, render
 from lacuna.corpus.importers import import_corpus, importer_class
@@ -28,7 +28,7 @@ GARBAGE = {
     "hdf5": (b"\x89HDF\r\n\x1a\n" + b"\0" * 40, "an HDF5 file"),
     "cut zip": (b"PK\x03\x04" + b"\0" * 40, "a zip archive"),
     "npy": (b"\x93NUMPY\x01\x00", "a numpy array"),
-    "cut pickle": (pickle.dumps({"train": list(range(1000))})[:500], "a binary file"),
+    "cut pickle": (pickle.dumps({"train": list(range(1000))})[:500], "a pickle that is cut off"),
     "hostile pickle": (pickle.dumps(Evil()), "a pickle"),
     "hostile mmsa": (pickle.dumps({"train": {"text_bert": Evil(), "audio": 1, "id": []}}), "a pickle"),
     "other pickle": (pickle.dumps({"a": 1}), "a pickle"),
@@ -86,18 +86,25 @@ def test_a_huge_file_is_not_read_unasked(make, tmp_path, monkeypatch):
     assert "--importer mmsa" in diagnosis.advice
 
 
+def both_classes_in_test(files):
+    files["transcripts.csv"].append(["w_2", "say w_2", 3, 1])
+    files["text_test.csv"].append([4, 4.5, 1.5])
+    for name in ("text", "audio", "video"):
+        files[f"{name}_test0.csv"].append([4.5, 1.5, 1])
+
+
 def test_usable_data_get_facts_and_a_snippet(make, tmp_path):
-    folder = make.mosi(tmp_path / "mosi")
+    folder = make.mosi(tmp_path / "mosi", both_classes_in_test)
     diagnosis = examine(folder)
     text = render(diagnosis)
     assert diagnosis.usable
     for told in (
         "importer: mosi-csv",
-        "4 in 2 dialogues",
-        "train 3 in 1 dialogue, test 1 in 1 dialogue",
-        "transcripts: 4 of 4",
+        "5 in 2 dialogues",
+        "train 3 in 1 dialogue, test 2 in 1 dialogue",
+        "transcripts: 5 of 5",
         "modality audio: 2 wide",
-        "train: negative 1, non-negative 2; test: negative 1, non-negative 0",
+        "train: negative 1, non-negative 2; test: negative 1, non-negative 1",
         "warning: there is no valid split",
         f"path: {folder}\n    importer: mosi-csv\n    # add dialogues before you train",
         "at least 3 dialogues are needed to make the splits, one each for train, valid and test; there are 2",
@@ -130,22 +137,22 @@ def test_advice_is_yaml_that_the_importer_takes(tmp_path):
     assert ingest["options"] == {"soft": ["v_a", "v_b"], "targets": ["emotion"], "nonfinite": "zero"}
     assert (ingest["path"], ingest["split"], ingest["valid_share"]) == (str(folder), "carve", 0.15)
     assert "another target: --params train.target=votes" in advice
-    assert "are v_a" not in advice
+    assert "if v_a" not in advice
     assert [t.name for t in import_corpus(folder, **ingest["options"]).targets] == ["emotion", "votes"]
     assert yaml.safe_load(examine(folder, importer="table", targets=[]).advice.partition(":")[0]) == (
-        "it can be labelled by a model that was trained on another corpus"
+        "a model trained on another corpus can label it"
     )
 
 
 def test_votes_are_seen_and_targets_named(tmp_path):
     advice = examine(table(tmp_path / "own")).advice
     assert "# trained on: emotion; another target: --params train.target=v_a\n#   others: v_b" in advice
-    assert "# are v_a, v_b votes?" in advice
+    assert "# if v_a, v_b are votes" in advice
     options = yaml.safe_load(advice.rpartition("#   options: ")[2])
     assert [t.task for t in import_corpus(tmp_path / "own", **options).targets] == ["soft"]
-    assert " votes?" not in examine(tmp_path / "own", classes=["v_a"]).advice
+    assert "are votes" not in examine(tmp_path / "own", classes=["v_a"]).advice
     scores = [[*row[:4], 1 + row[4], 7] for row in ROWS]
-    assert " votes?" not in examine(table(tmp_path / "scores", scores)).advice
+    assert "are votes" not in examine(table(tmp_path / "scores", scores)).advice
 
 
 @pytest.mark.parametrize(
@@ -202,7 +209,7 @@ TABLES = {
     "latin-1": (lambda f: (f / "utterances.csv").write_bytes("id,text\na,grün\n".encode("latin-1")), "save it as UTF-8"),
     "another name": (lambda f: (f / "utterances.csv").write_text("name,text\na,b\n"), "to 'id' ('name'?)"),
     "empty": (lambda f: (f / "utterances.csv").write_text(""), "an empty file"),
-    "no features": (lambda f: (f / "text.npy").unlink(), "write one file a modality"),
+    "no features": (lambda f: (f / "text.npy").unlink(), "write one file for each modality"),
     "cut array": (lambda f: (f / "text.npy").write_bytes(b"\x93NUM"), "write it again from its source"),
 }
 
@@ -223,16 +230,16 @@ def test_a_table_that_cannot_be_read_tells_its_own_error(case, tmp_path):
 def test_a_file_of_a_folder_and_a_folder_of_one_file(make, tmp_path):
     folder = table(tmp_path / "own")
     for name in ("utterances.csv", "text.npy"):
-        assert examine(folder / name).advice == f"name the folder: {folder}"
+        assert examine(folder / name).advice == f"give the folder: {folder}"
     inner = tmp_path / "around"
     inner.mkdir()
     (inner / "LICENSE").write_text("free")
     make.dump(inner / "a.pkl", make.mmsa())
-    assert examine(inner).advice == f"read a.pkl? Then name it: {inner / 'a.pkl'}"
-    with pytest.raises(DataError, match=r"do: read a\.pkl\?"):
+    assert examine(inner).advice == f"to read a.pkl, give its path: {inner / 'a.pkl'}"
+    with pytest.raises(DataError, match=r"do: to read a\.pkl"):
         import_corpus(inner)
     make.dump(inner / "b.pkl", make.mmsa())
-    assert examine(inner).advice == "name one of the 2 inside that can be read: a.pkl, b.pkl"
+    assert examine(inner).advice == "give the path of one of the 2 readable entries: a.pkl, b.pkl"
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz"])
@@ -267,7 +274,7 @@ def test_our_own_corpus_is_verified(corpus, tmp_path):
 
 def test_command(make, tmp_path):
     run = CliRunner().invoke
-    folder = str(make.mosi(tmp_path / "mosi"))
+    folder = str(make.mosi(tmp_path / "mosi", both_classes_in_test))
     assert run(main, ["doctor", folder]).exit_code == 0
     refused = run(main, ["doctor", folder, "--option", "colour=red"])
     assert refused.exit_code == 1
@@ -301,5 +308,34 @@ def test_help_is_not_cut():
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys, lacuna.__main__; sys.exit(any(m in sys.modules for m in ('torch', 'pandas', 'kedro', 'pyarrow', 'rich')))"
+    code = "import sys, lacuna.cli; sys.exit(any(m in sys.modules for m in ('torch', 'pandas', 'kedro', 'pyarrow', 'rich')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_one_class_in_train_or_test_is_an_error(tmp_path):
+    rows = [[*row[:3], "joy" if row[2] == "test" else row[3]] for row in ROWS]
+    diagnosis = examine(table(tmp_path / "own", rows, ["id", "dialogue", "split", "emotion"]))
+    assert not diagnosis.usable
+    assert "target 'emotion' has one class in test" in diagnosis.errors[0]
+    assert "4 of class 'joy'" in diagnosis.errors[0]
+
+
+def test_what_was_declared_absent_is_not_called_zero(make, tmp_path):
+    content = make.mmsa()
+    content["test"]["audio"][1] = np.nan
+    content["train"]["audio"][1] = 0
+    diagnosis = examine(make.dump(tmp_path / "a.pkl", content), nonfinite="absent")
+    assert diagnosis.summary["modality audio"].endswith("absent: test 1")
+    zero = [w for w in diagnosis.warnings if "all zero" in w and "audio" in w]
+    assert len(zero) == 1
+    assert zero[0].startswith("1 recordings of audio")
+    assert "option zeros=absent" in zero[0]
+    absent = examine(tmp_path / "a.pkl", nonfinite="absent", zeros="absent")
+    assert not [w for w in absent.warnings if "all zero" in w]
+
+
+def test_the_hint_for_ids_never_names_the_words(tmp_path):
+    rows = [["Okay", "A", 0, 0], ["No", "B", 0, 1], ["Yes", "A", 1, 0]]
+    error = examine(table(tmp_path / "own", rows, ["Utterance", "Speaker", "Dialogue_ID", "Utterance_ID"])).errors[0]
+    assert "('Utterance'?)" not in error
+    assert "made of the columns Dialogue_ID and Utterance_ID" in error

@@ -31,7 +31,7 @@ ASSEMBLED = {
     "frames of words": ({"channels": {"m": Channel([["a"]] * 8)}}, r"not a table of numbers(.|\n)*modality 'm'"),
     "frames of 3 axes": ({"channels": {"m": Channel(np.ones((8, 2, 2, 2)))}}, r"not a table of numbers(.|\n)*\(2, 2, 2\)"),
     "frames of no width": ({"channels": {"m": Channel(np.ones((8, 2, 0)))}}, r"not a table of numbers"),
-    "width changes": ({"channels": {"m": Channel([np.ones(2)] * 7 + [np.ones(3)])}}, r"change their width(.|\n)*u7(.|\n)*2\n.*3"),
+    "width changes": ({"channels": {"m": Channel([np.ones(2)] * 7 + [np.ones(3)])}}, r"differ in width(.|\n)*u7(.|\n)*2\n.*3"),
     "too few frames": ({"channels": {"m": Channel(np.ones((7, 2)))}}, r"frames do not match the ids(.|\n)*8\n.*7"),
     "absent everywhere": ({"channels": {"m": Channel([None] * 8)}}, r"absent from every utterance"),
     "NaN": ({"channels": {"m": Channel([[1, np.nan]] * 8)}}, r"8 of 8 utterances hold NaN or inf in m(.|\n)*'u0'(.|\n)*column 1"),
@@ -42,7 +42,7 @@ ASSEMBLED = {
         r"token ids do not match(.|\n)*float64",
     ),
     "flag count": ({"channels": {"m": Channel(np.ones((8, 1, 3)), observed=[[True]] * 7)}}, r"flags do not match the ids"),
-    "no labels": ({"labels": {}}, r"no labels were given for target 'mood'"),
+    "no labels": ({"labels": {}}, r"no labels for target 'mood'"),
     "labels of nothing": ({"targets": [], "labels": {"mod": [0] * 8}}, r"target that is not declared(.|\n)*mod"),
     "same target twice": (
         {"targets": [Target("y", "regression")] * 2, "labels": {"y": [0.0] * 8}},
@@ -119,19 +119,19 @@ def put(split, key, value):
 
 MMSA = {
     "a list": (lambda c: c.clear(), r"not an MMSA pickle"),
-    "no ids": (lambda c: c["train"].pop("id"), r"split 'train' has no ids"),
-    "too few ids": (put("test", "id", ["v$_$1"]), r"'raw_text' of split 'test' does not match the ids(.|\n)*1\n.*2"),
-    "an odd id": (put("test", "id", ["a", "b"]), r"an id names no clip(.|\n)*dialogue='utterance'"),
+    "no ids": (lambda c: c["train"].pop("id"), r"only some splits have 'id'"),
+    "too few ids": (put("test", "id", ["v$_$1"]), r"'annotations' of split 'test' does not match the ids(.|\n)*1\n.*2"),
+    "an odd id": (put("test", "id", ["a", "b"]), r"an id names no clip(.|\n)*dialogue=utterance"),
     "clips twice": (put("test", "id", ["v$_$1", "v$_$01"]), r"turns of a dialogue must ascend"),
     "audio flat": (put("train", "audio", np.ones((2, 6))), r"'audio' of split 'train' is malformed(.|\n)*3 axes"),
     "length too long": (put("valid", "audio_lengths", [4, 7]), r"a stated length is impossible(.|\n)*0 to 6(.|\n)*7"),
     "mask with a hole": (
         lambda c: c["train"]["text_bert"][0, 1].__setitem__(1, 0),
-        r"'text_bert' is malformed(.|\n)*ones then zeros",
+        r"'text_bert' is malformed(.|\n)*one run of ones",
     ),
     "half the texts": (lambda c: c["valid"].pop("text"), r"only some splits have 'text'"),
     "short text": (put("train", "text", np.ones((2, 2, 7))), r"fewer text frames than tokens"),
-    "width changes": (put("test", "audio", np.ones((2, 6, 4))), r"change their width(.|\n)*audio"),
+    "width changes": (put("test", "audio", np.ones((2, 6, 4))), r"differ in width(.|\n)*audio"),
     "score": (put("train", "regression_labels", [9.0, 0]), r"out of bounds(.|\n)*-3 to 3"),
     "class": (put("train", "classification_labels", [5, 0]), r"out of bounds(.|\n)*0 to 2"),
 }
@@ -161,7 +161,7 @@ TABLE = {
     "header only": (lambda f: (f / "utterances.csv").write_text("id,score\n"), r"not a readable table(.|\n)*no rows"),
     "no id column": (lambda f: (f / "utterances.csv").write_text("name\na\n"), r"no column 'id'(.|\n)*found: name"),
     "no id in a row": (lambda f: (f / "utterances.csv").write_text("id,x\na,1\n,2\n"), r"line 3 has no id"),
-    "id twice": (lambda f: (f / "utterances.csv").write_text("id\na\na\n"), r"an id comes twice(.|\n)*utterance 'a'"),
+    "id twice": (lambda f: (f / "utterances.csv").write_text("id\na\na\n"), r"an id occurs twice(.|\n)*utterance 'a'"),
     "short line": (lambda f: (f / "utterances.csv").write_text("id,x\na\n"), r"line 2 is malformed(.|\n)*2 fields.*\n.*1"),
     "not UTF-8": (lambda f: (f / "utterances.csv").write_bytes(b"id\n\xff\xfe\n"), r"not a readable table"),
     "damaged parquet": (
@@ -171,7 +171,7 @@ TABLE = {
     "rows differ": (features("audio.npy", lambda p: np.save(p, np.ones((3, 2)))), r"do not match the table(.|\n)*\(4, width\)"),
     "objects": (features("audio.npy", lambda p: np.save(p, np.array([{}] * 4), allow_pickle=True)), r"not a readable \.npy"),
     "truncated": (features("audio.npy", lambda p: p.write_bytes(b"\x93NUMPY\x01")), r"not a readable \.npy"),
-    "foreign key": (features("vision.npz", lambda p: np.savez(p, zzz=np.ones((1, 2)))), r"1 key is no utterance(.|\n)*'zzz'"),
+    "foreign key": (features("vision.npz", lambda p: np.savez(p, zzz=np.ones((1, 2)))), r"1 key of no utterance(.|\n)*'zzz'"),
     "objects in npz": (features("vision.npz", lambda p: np.savez(p, a=np.array([{}]))), r"not a readable \.npz"),
     "lengths": (
         features("vision.npz", lambda p: np.savez(p, frames=np.ones((9, 2)), lengths=np.array([1, 1, 1, 1]))),
@@ -201,8 +201,8 @@ OTHER = {
     ),
     "mfn label shape": (
         "mfn",
-        {"a_audio_train": np.ones((2, 3, 4)), "a_y_train": np.ones((2, 5))},
-        r"labels of an unknown shape",
+        {"a_audio_train": np.ones((2, 3, 4)), "a_text_train": np.ones((2, 3, 4))},
+        r"no MFN labels",
     ),
     "vectors without labels": ("vectors", {"language": np.ones((2, 3))}, r"holds no labels"),
     "vectors rows": ("vectors", {"language": np.ones((2, 3)), "labels": np.ones(3)}, r"malformed(.|\n)*\(3, width\)"),

@@ -48,7 +48,7 @@ def test_folds_cover_every_utterance_once():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda c: carve_valid(c, 1.5, 0), "between 0 and 1"),
         (lambda c: carve_valid(carve_valid(c, 0.2, 0), 0.2, 0), "validation split already"),
@@ -58,6 +58,6 @@ def test_folds_cover_every_utterance_once():
         (lambda c: fold(c, 3, 3, 0), "test fold 3 of 3"),
     ],
 )
-def test_what_cannot_be_split(change, told):
-    with pytest.raises(ConfigError, match=told):
+def test_what_cannot_be_split(change, message):
+    with pytest.raises(ConfigError, match=message):
         change(without_valid())

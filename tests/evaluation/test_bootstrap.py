@@ -14,17 +14,18 @@ from lacuna.evaluation import (
     Condition,
     Counts,
     Sweep,
-    above_constant,
+    against_baseline,
     areas,
     auilc,
+    baseline_counts,
     bootstrap,
     compare,
-    constant_counts,
     count,
+    replicates,
     score,
     summarise,
 )  # fmt: skip
-from lacuna.evaluation.bootstrap import interval, p_value
+from lacuna.metrics.bootstrap import MIN_DIALOGUES, interval, p_value
 
 PRIMARY = ["weighted_f1"]
 EMOTION = Target("emotion", "classification", ("a", "b", "c"))
@@ -52,8 +53,8 @@ def made(
     for at in conditions:
         logits = r.normal(size=(n, 3)) + np.eye(3)[truth] * (skill + hard) * (1 - fall * at.rate)
         counts.append(count(EMOTION, logits, truth, dialogue, dialogues).values)
-    constant = constant_counts(EMOTION, truth, truth, dialogue, dialogues).values
-    return Sweep("toy", model, seed, EMOTION, conditions, np.stack(counts), constant, f"{draw}-{dialogues}")
+    baseline = baseline_counts(EMOTION, truth, truth, dialogue, dialogues).values
+    return Sweep("toy", model, seed, EMOTION, conditions, np.stack(counts), baseline, f"{draw}-{dialogues}")
 
 
 def test_replicates_equal_a_plain_loop() -> None:
@@ -73,11 +74,11 @@ def test_replicates_equal_a_plain_loop() -> None:
                 assert drawn.models["m"].draws[b, q, m] == pytest.approx(sum(parts))
 
 
-def test_summary_has_every_row_and_the_constant_beside_it() -> None:
+def test_summary_has_every_row_and_the_baseline_beside_it() -> None:
     sweeps = [made(m, s) for m in ("good", "bad") for s in (0, 1, 2)]
     table = summarise(bootstrap(sweeps, 100))
     columns = ["corpus", "model", "pattern", "setting", "rate", "measured_rate", "metric", "mean", "low", "high", "sd_over_seeds"]
-    assert list(table.columns) == [*columns, "seeds", "mask_seeds", "n", "constant", "gain_low", "gain_high"]
+    assert list(table.columns) == [*columns, "seeds", "mask_seeds", "n", "dialogues", "constant", "gain_low", "gain_high"]
     assert len(table) == 2 * 3 * len(set(table["metric"]))
     assert table["constant"].notna().all()
     assert (table["low"] <= table["high"]).all()
@@ -85,7 +86,7 @@ def test_summary_has_every_row_and_the_constant_beside_it() -> None:
     own = [score(s.pooled) for s in sweeps[:3]]
     assert row["mean"] == pytest.approx(np.mean([v[2:4] for v in own]))
     assert row["sd_over_seeds"] == pytest.approx(np.std([v[2:4].mean() for v in own], ddof=1))
-    assert row["constant"] == pytest.approx(float(score(sweeps[0].pooled_constant)))
+    assert row["constant"] == pytest.approx(float(score(sweeps[0].pooled_baseline)))
     assert (row["seeds"], row["mask_seeds"], row["n"]) == (3, 2, 96)
     assert summarise(bootstrap([made()], 10))["sd_over_seeds"].isna().all()
 
@@ -100,17 +101,19 @@ def test_the_same_seed_gives_the_same_table_and_models_do_not_influence_each_oth
 
 def test_block_size_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = bootstrap([made()], 30).models["m"].draws
-    monkeypatch.setattr("lacuna.evaluation.bootstrap.BLOCK", 1)
+    monkeypatch.setattr(replicates, "BLOCK_BYTES", 1)
     np.testing.assert_allclose(bootstrap([made()], 30).models["m"].draws, whole)
 
 
-def test_a_single_dialogue_has_no_interval_rather_than_one_of_width_0() -> None:
-    drawn = bootstrap([made("a", dialogues=1), made("b", dialogues=1)], 50)
-    table, comparison = above_constant(summarise(drawn)), compare(drawn)
+@pytest.mark.parametrize("dialogues", [1, MIN_DIALOGUES - 1])
+def test_few_dialogues_have_no_interval(dialogues: int) -> None:
+    drawn = bootstrap([made("a", dialogues=dialogues), made("b", dialogues=dialogues)], 50)
+    table, comparison = against_baseline(summarise(drawn)), compare(drawn)
     assert table[["low", "high", "gain_low", "gain_high"]].isna().all(axis=None)
     assert table["mean"].notna().all()
     assert set(table["verdict"]) == {"undefined"}
     assert areas(drawn)["low"].isna().all()
+    assert {*areas(drawn)["dialogues"], *table["dialogues"], *comparison["dialogues"]} == {dialogues}
     assert comparison[["low", "high", "p_value"]].isna().all(axis=None)
 
 
@@ -160,13 +163,13 @@ def test_areas() -> None:
     assert set(found.index) == {*(("rmm", m) for m in robustness), ("outage", "auilc"), ("fixed", "subset_mean")}
     values = np.mean([score(s.pooled) for s in sweeps], axis=0)
     curve = values[:6].reshape(3, 2).mean(axis=1)  # (rates, masks) -> (rates,)
-    constant = float(score(sweeps[0].pooled_constant))
+    baseline = float(score(sweeps[0].pooled_baseline))
     area = float(auilc([0, 0.5, 1], curve))
     assert found.loc[("rmm", "auilc"), "mean"] == pytest.approx(area)
     assert found.loc[("rmm", "relative_robustness"), "mean"] == pytest.approx(area / curve[0])
-    assert found.loc[("rmm", "effective_robustness"), "mean"] == pytest.approx((area - constant) / (curve[0] - constant))
+    assert found.loc[("rmm", "effective_robustness"), "mean"] == pytest.approx((area - baseline) / (curve[0] - baseline))
     assert found.loc[("fixed", "subset_mean"), "mean"] == pytest.approx(values[8:].mean())
-    assert found["constant"].tolist() == pytest.approx([constant, 1, 0, constant, constant])
+    assert found["constant"].tolist() == pytest.approx([baseline, 1, 0, baseline, baseline])
     assert (found["low"] <= found["mean"]).all()
     assert (found["mean"] <= found["high"]).all()
     assert found.loc[("outage", "auilc"), "setting"] == "burst=2.0"
@@ -223,7 +226,7 @@ def test_pairing_is_what_makes_differences_visible() -> None:
 
 def test_p_value() -> None:
     draws = np.array([[1.0, -1, 0, 1, np.nan]] * 99 + [[1.0, -1, 0, -1, 1]])
-    assert p_value(draws, 5).tolist() == pytest.approx([2 / 100, 2 / 100, 1, 2 / 100, np.nan], nan_ok=True)
+    assert p_value(draws, 50).tolist() == pytest.approx([2 / 100, 2 / 100, 1, 2 / 100, np.nan], nan_ok=True)
 
 
 @pytest.mark.parametrize("trials", [200])
@@ -253,7 +256,7 @@ def test_sweeps_that_are_not_comparable_are_refused() -> None:
         bootstrap([base, made("b", draw=1)])
     with pytest.raises(ConfigError, match="not scored on the same utterances"):
         bootstrap([base, made("b", dialogues=6)])
-    with pytest.raises(ConfigError, match="is there twice"):
+    with pytest.raises(ConfigError, match="is given twice"):
         bootstrap([base, base])
     with pytest.raises(ConfigError, match="no sweep to summarise"):
         bootstrap([])
@@ -265,9 +268,9 @@ def test_sweeps_that_are_not_comparable_are_refused() -> None:
         compare(bootstrap([base], 10), pairs=[("a", "c")])
 
 
-def test_verdict_against_the_constant() -> None:
+def test_verdict_against_the_baseline() -> None:
     drawn = bootstrap([made("good", dialogues=40, skill=4.0, fall=0.0), made("blind", dialogues=40, skill=0.0, fall=0.0)], 200)
-    table = above_constant(summarise(drawn)).query("rate == 0").set_index(["model", "metric"])["verdict"]
+    table = against_baseline(summarise(drawn)).query("rate == 0").set_index(["model", "metric"])["verdict"]
     assert table["good", "weighted_f1"] == "above"
     assert table["blind", "accuracy"] == "below"
     assert table["blind", "log_loss"] == "below"  # an error: larger is worse
@@ -277,4 +280,4 @@ def test_bootstrap_is_a_plain_value() -> None:
     drawn = bootstrap([made()], 10)
     assert isinstance(drawn, Bootstrap)
     assert (drawn.dialogues, drawn.utterances, len(drawn.settings)) == (12, 96, 3)
-    assert drawn.constant_draws.shape == (10, len(drawn.metrics))
+    assert drawn.baseline_draws.shape == (10, len(drawn.metrics))

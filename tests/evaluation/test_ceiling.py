@@ -92,10 +92,10 @@ def test_context_is_worth_something_and_shares_are_of_the_ceiling(drawn: Bootstr
     assert set(own["pattern"]) == {"rmm", "outage", "fixed"}
 
 
-def test_everything_missing_leaves_the_constant(ceilings: list[Sweep]) -> None:
+def test_everything_missing_leaves_the_baseline(ceilings: list[Sweep]) -> None:
     gone = [i for i, c in enumerate(ceilings[0].conditions) if c.pattern == "outage" and c.rate == 1]
     for one in ceilings:
-        np.testing.assert_allclose(one.counts[gone[0], :, 0], one.constant[:, 0])
+        np.testing.assert_allclose(one.counts[gone[0], :, 0], one.baseline[:, 0])
         assert (one.pooled.predicted[gone[0]] > 0).sum() == 1  # a single class is answered
 
 

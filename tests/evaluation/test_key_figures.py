@@ -66,7 +66,7 @@ def test_validation_chooses_among_models_that_it_judged_alike(own: dict[str, Any
     def trained(label: str, value: float, **changes: Any) -> Any:
         training = {"pattern": "rmm", "valid_rates": [0.0, 0.5], "valid_mask_seeds": [0]} | changes
         schema = SimpleNamespace(target=Target("emotion", "classification", ("a", "b")))
-        return SimpleNamespace(label=label, schema=schema, selection=SimpleNamespace(value=value, training=training))
+        return SimpleNamespace(variant=label, schema=schema, selection=SimpleNamespace(value=value, training=training))
 
     both = summary().replace({"model": {"mlp": "a", "oracle": "b"}})
     history = pd.DataFrame({"epoch": [0], "valid_loss": [1.0], "model": ["a"], "seed": [0]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lacuna.evaluation.ranks import Standing, average_ranks, friedman, holm, joined, ranks, told_apart
+from lacuna.evaluation.ranks import Standing, average_ranks, friedman, holm, indistinct_runs, paired_tests, ranks
 
 MODELS = ("a", "b", "c")
 
@@ -66,27 +67,34 @@ def test_average_ranks_by_hand() -> None:
 def test_paired_tests_by_hand() -> None:
     one, other = make([0.5, 0.4], spread=0.05, seed=1), make([0.5, 0.4], spread=0.05, seed=2, corpus="y")
     each = [0.1 / (s.draws[:, 0] - s.draws[:, 1]).mean(axis=1).std(ddof=1) for s in (one, other)]
-    row = told_apart([one, other], ("a", "b")).iloc[0]
+    row = paired_tests([one, other], ("a", "b")).iloc[0]
     assert row["z"] == pytest.approx(sum(each) / sqrt(2))
     assert row["p_value"] == pytest.approx(2 * stats.norm.sf(row["z"]))
     assert (row["wins"], row["corpora"]) == (2, 2)
 
 
-def test_a_smaller_error_is_better_and_twins_are_not_told_apart() -> None:
+def test_a_smaller_error_is_better_and_twins_do_not_differ() -> None:
     assert make([0.5, 0.4, 0.4], higher=False).z("b", "a") > 5
     twin = make([0.5, 0.5])
     twin.draws[:, 1] = twin.draws[:, 0]
     assert twin.z("a", "b") == 0
-    assert told_apart([twin], ("a", "b"))["p_value"].tolist() == [1]
+    assert paired_tests([twin], ("a", "b"))["p_value"].tolist() == [1]
 
 
-def test_neighbours_are_joined_while_no_pair_is_told_apart() -> None:
+def test_few_dialogues_have_no_test_and_do_not_count_among_the_others() -> None:
+    few = replace(make([0.5, 0.4, 0.1]), dialogues=9)
+    assert paired_tests([few], MODELS)[["z", "p_value", "p_holm"]].isna().all(axis=None)
+    np.testing.assert_allclose(holm(np.array([0.04, np.nan, 0.01])), [0.04, np.nan, 0.02])
+    assert average_ranks([few], MODELS)[["low", "high"]].isna().all(axis=None)
+
+
+def test_runs_hold_neighbours_without_a_significant_difference() -> None:
     order = ["a", "b", "c", "d"]
     p = {("a", "b"): 0.5, ("a", "c"): 0.01, ("a", "d"): 0.01, ("b", "c"): 0.5, ("b", "d"): 0.01, ("c", "d"): 0.01}
     pairs = pd.DataFrame([(x, y, value) for (x, y), value in p.items()], columns=["model_a", "model_b", "p_holm"])
-    assert joined(order, pairs) == [(0, 1), (1, 2)]
-    assert joined(order, pairs.assign(p_holm=1.0)) == [(0, 3)]
-    assert joined(order, pairs.assign(p_holm=0.0)) == []
+    assert indistinct_runs(order, pairs) == [(0, 1), (1, 2)]
+    assert indistinct_runs(order, pairs.assign(p_holm=1.0)) == [(0, 3)]
+    assert indistinct_runs(order, pairs.assign(p_holm=0.0)) == []
 
 
 def test_friedman_is_that_of_scipy_and_its_p_is_exact_for_two_corpora() -> None:

@@ -18,7 +18,7 @@ from lacuna.evaluation import (
     EvaluationConfig,
     PatternSpec,
     Sweep,
-    above_constant,
+    against_baseline,
     bootstrap,
     predict,
     score,
@@ -164,7 +164,7 @@ def test_other_tasks(task: str) -> None:
     scores = swept.scores()
     assert np.isfinite(scores["value"]).all()
     assert swept.confusions().empty == (task == "regression")
-    assert float(score(swept.pooled_constant)) == pytest.approx(0, abs=0.3)
+    assert float(score(swept.pooled_baseline)) == pytest.approx(0, abs=0.3)
 
 
 def test_unlabelled_utterances_are_answered_but_not_scored(corpus: Corpus) -> None:
@@ -185,7 +185,7 @@ def test_unlabelled_utterances_are_answered_but_not_scored(corpus: Corpus) -> No
 
 def test_many_dialogues_are_pooled_into_groups_of_whole_dialogues(corpus: Corpus) -> None:
     fine, coarse = run(corpus), run(corpus, groups=3)
-    assert coarse.counts.shape[1] == coarse.constant.shape[0] == 3
+    assert coarse.counts.shape[1] == coarse.baseline.shape[0] == 3
     np.testing.assert_allclose(coarse.pooled.values, fine.pooled.values)
     assert coarse.counts[0, :, 0].tolist() == [12, 12, 12]
     assert coarse.fingerprint != fine.fingerprint
@@ -216,7 +216,7 @@ def test_what_cannot_be_swept_is_refused(corpus: Corpus) -> None:
     with pytest.raises(ConfigError, match="every plan once"):
         sweep(trained(corpus), test, [MaskPlan("rmm", 0.5, 1)] * 2, training_labels=labels)
     swapped = replace(corpus.targets[0], classes=("joy", "neutral", "sadness", "anger"))
-    with pytest.raises(DataError, match="means something else"):  # the same codes for other emotions
+    with pytest.raises(DataError, match="differs from that of training"):  # the same codes for other emotions
         sweep(trained(corpus), replace(test, targets=(swapped,)), plans(), training_labels=labels)
     other = Target("mood", "classification", ("x",))
     with pytest.raises(ConfigError, match="has no target 'emotion'"):
@@ -256,9 +256,9 @@ def test_predictions_as_a_table(corpus: Corpus) -> None:
 
 
 @pytest.mark.parametrize("task", ["classification", "soft", "regression"])
-def test_the_prior_model_is_the_constant(task: str) -> None:
-    corpus = generate(StandIn(dialogues=20, turns=5), task)
+def test_the_prior_model_is_the_baseline(task: str) -> None:
+    corpus = generate(StandIn(dialogues=60, turns=5), task)
     recognizer = trained(corpus, "prior", scale=0)
     swept = sweep(recognizer, corpus.only("test"), [MaskPlan("rmm", 0.5)], training_labels=training_labels(corpus))
-    np.testing.assert_allclose(swept.pooled.values[0], swept.pooled_constant.values, rtol=1e-6, atol=1e-9)
-    assert set(above_constant(summarise(bootstrap([swept], 50)))["verdict"]) == {"undecided"}
+    np.testing.assert_allclose(swept.pooled.values[0], swept.pooled_baseline.values, rtol=1e-6, atol=1e-9)
+    assert set(against_baseline(summarise(bootstrap([swept], 50)))["verdict"]) == {"undecided"}

@@ -11,9 +11,8 @@ from scipy import stats
 
 from lacuna.corpus import Target
 from lacuna.errors import ConfigError, DataError
-from lacuna.evaluation import METRICS, Counts, constant_counts, count, metric, metrics_of, primary, score
-from lacuna.metrics.counts import BINS, columns, width
-from lacuna.training import selection
+from lacuna.metrics.counts import BINS, Counts, baseline_counts, columns, count, width
+from lacuna.metrics.scores import METRICS, ccc_of, metric, metrics_of, primary, score, weighted_f1_of
 
 SENTIMENT = Target("sentiment", "regression", low=-3, high=3)
 POLARITY = Target("polarity", "classification", ("negative", "neutral", "positive"))
@@ -193,9 +192,9 @@ def test_leading_axes_are_independent_and_empty_counts_are_nan(target: Target) -
         assert m.high is None or (inside <= m.high + 1e-12).all()
 
 
-def test_constant_answer_has_its_analytic_values() -> None:
+def test_the_baseline_has_its_analytic_values() -> None:
     truth, training = np.repeat([0, 1, 2], [10, 60, 30]), np.repeat([0, 1, 2], [20, 50, 30])
-    counts = constant_counts(emotion(3), training, truth, np.zeros(100, np.int64), 1).pooled()
+    counts = baseline_counts(emotion(3), training, truth, np.zeros(100, np.int64), 1).pooled()
     assert float(score(counts, "accuracy")) == pytest.approx(0.6)
     assert float(score(counts, "unweighted_accuracy")) == pytest.approx(1 / 3)
     assert float(score(counts, "weighted_f1")) == pytest.approx(0.6 * 2 * 0.6 / 1.6)
@@ -204,11 +203,11 @@ def test_constant_answer_has_its_analytic_values() -> None:
     assert float(score(counts, "log_loss")) == pytest.approx(-(np.array([0.1, 0.6, 0.3]) * np.log(prior)).sum(), rel=1e-6)
     assert float(score(counts, "ece")) == pytest.approx(0.6 - prior[1], rel=1e-5)
     y = np.array([-1.0, 0.5, 2.0, 3.0], np.float32)
-    values_ = constant_counts(SENTIMENT, np.array([0.0, 1.0, np.nan], np.float32), y, np.zeros(4, np.int64), 1).pooled()
+    values_ = baseline_counts(SENTIMENT, np.array([0.0, 1.0, np.nan], np.float32), y, np.zeros(4, np.int64), 1).pooled()
     assert float(score(values_, "mae")) == pytest.approx(np.abs(y - 0.5).mean())
     assert float(score(values_, "ccc")) == float(score(values_, "pearson")) == 0
     with pytest.raises(DataError, match="no training utterance is labelled"):
-        constant_counts(emotion(3), np.array([-1, -1]), truth, np.zeros(100, np.int64), 1)
+        baseline_counts(emotion(3), np.array([-1, -1]), truth, np.zeros(100, np.int64), 1)
 
 
 @pytest.mark.parametrize("level", [0.1, 1 / 3, 2.7, 1e4])
@@ -238,7 +237,7 @@ def test_confidence_on_a_bin_edge_belongs_to_the_lower_bin() -> None:
     assert counts.part("bins")[2, 0] == 1
 
 
-def test_answers_that_cannot_be_scored_are_refused() -> None:
+def test_predictions_that_cannot_be_scored_are_refused() -> None:
     truth = np.array([0, 1, 1])
     logits = np.zeros((3, 2))
     logits[1, 0] = np.nan
@@ -263,13 +262,11 @@ def test_the_registry_is_complete() -> None:
     assert all(m.doc for m in METRICS)
 
 
-def test_selection_in_training_uses_the_same_definitions() -> None:
+def test_array_functions_equal_the_metrics_of_counts() -> None:
     r = np.random.default_rng(0)
     truth, predicted = r.integers(4, size=50), r.integers(3, size=50)
     counts = total(emotion(4), one_hot(predicted, 4), truth)
-    assert selection.weighted_f1(counts.part("confusion").astype(int)) == pytest.approx(float(score(counts, "weighted_f1")))
+    assert float(weighted_f1_of(counts.part("confusion").astype(int))) == float(score(counts, "weighted_f1"))
     y, p = r.normal(size=50), r.normal(size=50)
-    moments = np.array([50, y.sum(), p.sum(), y @ y, p @ p, y @ p])
-    assert selection.concordance(moments) == pytest.approx(float(score(values(Target("v", "regression"), p, y), "ccc")), abs=1e-6)
-    for target in (emotion(2), emotion(2, "soft"), SENTIMENT):
-        assert selection.metric_name(target) == primary(target)
+    sums = np.array([50, y.sum(), p.sum(), y @ y, p @ p, y @ p])
+    assert float(ccc_of(sums)) == pytest.approx(float(score(values(Target("v", "regression"), p, y), "ccc")), abs=1e-6)

@@ -1,4 +1,4 @@
-"""Layouts to mask, without a corpus behind them."""
+"""Layouts to mask, made without a corpus."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lacuna.missing import Layout
 
 
 class Layouts:
-    """Makes layouts; a session-scoped fixture, so that hypothesis may use it."""
+    """Functions on layouts; a session-scoped fixture, so that hypothesis may use it."""
 
     @staticmethod
     def make(
@@ -26,7 +26,17 @@ class Layouts:
         parties: int = 2,
         seed: int = 0,
     ) -> Layout:
-        """Dialogues of ``turns`` turns; ``frames`` says how many (or between which bounds) a modality has."""
+        """Return a layout of dialogues of ``turns`` turns.
+
+        Args:
+            utterances: N.
+            turns: utterances of a dialogue.
+            frames: by modality the number of frames, or its bounds.
+            absent: share of slots without frames.
+            holes: share of frames of audio and vision that are originally missing.
+            parties: speakers of a dialogue.
+            seed: of everything random.
+        """
         rng = np.random.default_rng(seed)
         rows = np.arange(utterances)
         count, observed = {}, {}
@@ -47,7 +57,7 @@ class Layouts:
 
     @staticmethod
     def take(layout: Layout, rows: NDArray[np.int64]) -> Layout:
-        """The layout of the utterances at ``rows``, in that order, as ``Layout.of(corpus.take(rows))`` has it."""
+        """Return the layout of the utterances at ``rows``, in that order, as ``Layout.of(corpus.take(rows))`` does."""
         pieces = {m: np.split(layout.observed[m], np.cumsum(layout.count[m])[:-1]) for m in layout.observed}
         return Layout(
             utterance=layout.utterance[rows],
@@ -59,13 +69,13 @@ class Layouts:
         )
 
     @staticmethod
-    def there(layout: Layout) -> dict[str, NDArray[np.bool_]]:
-        """By modality (sum count,) bool: the frame is originally there."""
+    def original(layout: Layout) -> dict[str, NDArray[np.bool_]]:
+        """Return by modality (sum count,) bool: the frame is originally present."""
         return {m: layout.observed.get(m, np.ones(int(c.sum()), bool)) for m, c in layout.count.items()}
 
     @staticmethod
     def by_utterance(layout: Layout, flat: Mapping[str, NDArray[np.bool_]]) -> dict[tuple[int, str], bytes]:
-        """What happens to each slot, by utterance key and modality."""
+        """Return the flags of each slot, by utterance key and modality."""
         return {
             (int(key), m): piece.tobytes()
             for m, values in flat.items()
@@ -74,7 +84,7 @@ class Layouts:
 
     @staticmethod
     def slots(layout: Layout, flat: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.float64]:
-        """Share of each slot's frames that is missing: (N, M), NaN where the slot has no frames."""
+        """Return the missing share of each slot's frames: (N, M), NaN where the slot has no frames."""
         columns = []
         for m, values in flat.items():
             utterance = np.repeat(np.arange(len(layout)), layout.count[m])

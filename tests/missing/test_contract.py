@@ -1,4 +1,8 @@
-"""What every registered pattern promises, whatever its rule."""
+"""What every registered pattern promises, whatever its rule.
+
+The tests read what they must know of a pattern from the attributes of its class (see :class:`lacuna.missing.Pattern`), so a new
+pattern needs no change here but an entry in ``DIGESTS``.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,9 @@ from hypothesis import strategies as st
 
 from lacuna.missing import Fixed, Imbalanced, MaskPlan, Outage, RmfmIid, Speaker, list_patterns, pattern
 
+DEFAULTS = [pattern(name) for name in list_patterns()]
 CASES = [
-    *(pattern(name) for name in list_patterns()),
+    *DEFAULTS,
     RmfmIid(protect_ends=("text", "audio")),
     Fixed(available=("text", "vision")),
     Imbalanced(weights={"text": 1, "audio": 1, "vision": 6.5}),
@@ -22,7 +27,14 @@ CASES = [
     Outage(burst=7.5),
     Speaker(modalities=("audio",)),
 ]
-every = pytest.mark.parametrize("kind", CASES, ids=str)
+EVEN = {"text": 30, "audio": 30, "vision": 30}
+
+
+def kinds(cases):
+    return pytest.mark.parametrize("kind", list(cases), ids=str)
+
+
+every = kinds(CASES)
 shapes = st.fixed_dictionaries(
     {
         "utterances": st.integers(1, 40),
@@ -52,15 +64,15 @@ quick = settings(max_examples=25, deadline=None)
 def test_a_mask_only_removes_and_pads_with_false(layouts, kind, shape, rate, seed):
     layout = layouts.make(**shape)
     mask = MaskPlan(kind, rate, seed).over(layout)
-    there, missing, present = layouts.there(layout), mask.missing_flat(), mask.present(np.arange(len(layout)))
+    original, missing, present = layouts.original(layout), mask.missing_flat(), mask.present(np.arange(len(layout)))
     assert tuple(present) == tuple(missing) == layout.modalities
     for m, count in layout.count.items():
-        here = np.arange(max(1, count.max(initial=0))) < count[:, None]
-        assert present[m].shape == here.shape
+        is_frame = np.arange(max(1, count.max(initial=0))) < count[:, None]
+        assert present[m].shape == is_frame.shape
         assert present[m].dtype == missing[m].dtype == np.bool_
-        assert not present[m][~here].any()
-        assert not (missing[m] & ~there[m]).any()
-        assert np.array_equal(present[m][here], there[m] & ~missing[m])
+        assert not present[m][~is_frame].any()
+        assert not (missing[m] & ~original[m]).any()
+        assert np.array_equal(present[m][is_frame], original[m] & ~missing[m])
     assert 0 <= mask.measured() <= 1
 
 
@@ -73,52 +85,48 @@ def test_rate_0_changes_nothing(layouts, kind, shape, seed):
     assert mask.measured() == 0
 
 
-@every
+@kinds(kind for kind in DEFAULTS if kind.reaches_rate_1)
 @quick
 @given(shape=shapes, seed=seeds)
-def test_rate_1_removes_all_that_it_may(layouts, kind, shape, seed):
+def test_rate_1_removes_everything_if_so_declared(layouts, kind, shape, seed):
     layout = layouts.make(**shape)
     missing = MaskPlan(kind, 1, seed).over(layout).missing_flat()
-    left = {m: there & ~missing[m] for m, there in layouts.there(layout).items()}
-    slots = np.stack([layouts.slots(layout, left)[:, k] > 0 for k in range(len(left))], axis=1)  # NaN is False
-    if kind.name in ("rmfm", "tmfm", "stmfm", "imbalanced", "outage") or kind == RmfmIid():
-        assert not slots.any()
-    elif kind.name == "rmfm_iid":
-        for m, values in left.items():
-            end = np.cumsum(layout.count[m])[layout.count[m] > 0]
-            start = end - layout.count[m][layout.count[m] > 0]
-            ends = np.zeros_like(values)
-            ends[np.concatenate([start, end - 1])] = m in kind.protect_ends
-            assert np.array_equal(values, ends & layouts.there(layout)[m])
-    elif kind.name == "rmm":
-        assert np.array_equal(slots.sum(axis=1), np.any(list(layout.available.values()), axis=0))
-    elif kind.name == "fixed":
-        for k, m in enumerate(left):
-            assert np.array_equal(slots[:, k], layout.available[m] & (m in kind.available))
-    else:
-        assert kind.name == "speaker", f"say here what {kind.name} may remove"
-        for dialogue in np.unique(layout.dialogue):
-            rows = layout.dialogue == dialogue
-            silent = []  # parties that lose all of the channels in question and nothing else
-            for party in np.unique(layout.speaker[rows]):
-                mine = rows & (layout.speaker == party)
-                names = kind.modalities or layout.modalities
-                if not any(slots[mine, k].any() for k, m in enumerate(left) if m in names):
-                    silent.append(party)
-            assert silent
-            spared = np.all([~layout.available[m] | slots[:, k] for k, m in enumerate(left)], axis=0)
-            assert len(np.unique(layout.speaker[rows & ~spared])) <= 1
+    for m, original in layouts.original(layout).items():
+        assert not (original & ~missing[m]).any(), f"{kind} keeps frames at rate 1: declare reaches_rate_1 = False"
+
+
+@kinds(kind for kind in DEFAULTS if not kind.reaches_rate_1)
+def test_rate_1_keeps_something_if_so_declared(layouts, kind):
+    missing = MaskPlan(kind, 1).over(layouts.make(24)).missing_flat()
+    assert not all(m.all() for m in missing.values()), f"{kind} removes everything at rate 1: declare reaches_rate_1 = True"
 
 
 @every
 @quick
+@given(shape=shapes, rate=rates, seed=seeds)
+def test_whole_modalities_are_kept_or_removed_if_so_declared(layouts, kind, shape, rate, seed):
+    layout = layouts.make(**{**shape, "holes": 0.0})
+    share = layouts.slots(layout, MaskPlan(kind, rate, seed).over(layout).missing_flat())
+    if kind.removes == "modalities":
+        in_part = np.isfinite(share) & (share > 0) & (share < 1)
+        assert not in_part.any(), f"{kind} removes a part of a slot: declare removes = 'frames'"
+
+
+@kinds(kind for kind in CASES if kind.removes == "frames")
+def test_single_frames_are_removed_if_so_declared(layouts, kind):
+    layout = layouts.make(60, frames=EVEN)
+    share = layouts.slots(layout, MaskPlan(kind, 0.5).over(layout).missing_flat())
+    assert ((share > 0) & (share < 1)).any(), f"{kind} removes whole slots only: declare removes = 'modalities'"
+
+
+@kinds(kind for kind in CASES if kind.nested)
+@quick
 @given(shape=shapes, pair=st.tuples(rates, rates), seed=seeds)
-def test_masks_nest_over_rates(layouts, kind, shape, pair, seed):
+def test_masks_nest_over_rates_if_so_declared(layouts, kind, shape, pair, seed):
     layout = layouts.make(**shape)
     low, high = (MaskPlan(kind, rate, seed).over(layout).missing_flat() for rate in sorted(pair))
-    assert kind.nested
     for m in layout.modalities:
-        assert not (low[m] & ~high[m]).any()
+        assert not (low[m] & ~high[m]).any(), f"{kind} gives back frames at a higher rate: declare nested = False"
 
 
 @every
@@ -134,14 +142,15 @@ def test_a_mask_does_not_depend_on_the_order_of_the_rows(layouts, kind, shape, r
     assert one.measured() == pytest.approx(two.measured(), abs=1e-12)
 
 
-@pytest.mark.parametrize("kind", [k for k in CASES if k != Imbalanced()], ids=str)  # its default weights follow the order
+@kinds(kind for kind in CASES if not (kind.reads_modality_order and kind in DEFAULTS))
 @quick
 @given(shape=shapes, rate=rates, seed=seeds)
 def test_a_mask_does_not_depend_on_the_order_of_the_modalities(layouts, kind, shape, rate, seed):
     layout = layouts.make(**shape)
     turned = replace(layout, count=dict(reversed(layout.count.items())))
     one, two = (MaskPlan(kind, rate, seed).over(x).missing_flat() for x in (layout, turned))
-    assert all(np.array_equal(one[m], two[m]) for m in one)
+    for m in one:
+        assert np.array_equal(one[m], two[m]), f"{kind} reads the order of the modalities: declare reads_modality_order = True"
 
 
 @every
@@ -158,12 +167,12 @@ def test_a_mask_does_not_depend_on_the_batches(layouts, kind, shape, rate, seed,
         assert not whole[m][batch][:, longest:].any()
 
 
-@pytest.mark.parametrize("kind", [k for k in CASES if not k.exact], ids=str)  # an exact rate is a property of the split
+@kinds(kind for kind in CASES if kind.independence != "split")
 @quick
 @given(shape=shapes, rate=rates, seed=seeds, data=st.data())
 def test_a_mask_does_not_depend_on_other_utterances_or_dialogues(layouts, kind, shape, rate, seed, data):
     layout = layouts.make(**shape)
-    if kind.name in ("outage", "speaker"):
+    if kind.needs_dialogues:
         kept = data.draw(st.sets(st.sampled_from(sorted(set(layout.dialogue.tolist()))), min_size=1))
         rows = np.flatnonzero(np.isin(layout.dialogue, np.array(sorted(kept), np.uint64)))
     else:
@@ -171,74 +180,83 @@ def test_a_mask_does_not_depend_on_other_utterances_or_dialogues(layouts, kind, 
     part = layouts.take(layout, rows)
     plan = MaskPlan(kind, rate, seed)
     whole = layouts.by_utterance(layout, plan.over(layout).missing_flat())
-    assert layouts.by_utterance(part, plan.over(part).missing_flat()).items() <= whole.items()
+    assert layouts.by_utterance(part, plan.over(part).missing_flat()).items() <= whole.items(), (
+        f"{kind} depends on other utterances: declare needs_dialogues = True if these are of the same dialogue, "
+        "else independence = 'split'"
+    )
 
 
-def bound(layouts, kind, layout, rate: float) -> float:
-    """Five standard deviations of the measured rate: the variance of a mean of [0, 1] values is at most that of a Bernoulli."""
-    counts = np.stack(list(layout.count.values()), axis=1)
-    there = np.stack(list(layout.available.values()), axis=1)
+@kinds(kind for kind in DEFAULTS if kind.independence in ("frames", "slots", "channels"))
+def test_modalities_are_lost_independently_if_so_declared(layouts, kind):
+    layout = layouts.make(8000, frames={"text": 3, "audio": 3, "vision": 3}, turns=1, parties=1)
+    flat = np.stack(list(MaskPlan(kind, 0.5, 1).over(layout).missing_flat().values()))
+    assert np.abs(np.corrcoef(flat) - np.eye(3)).max() < 5 / np.sqrt(8000), (
+        f"{kind} removes modalities together: declare independence = 'moments' or 'utterances'"
+    )
+
+
+def tolerance(kind, layout, rate: float) -> float:
+    """Return five standard deviations of the measured rate.
+
+    Independent values in [0, 1] with mean r have at most the variance of Bernoulli draws. The weight of a draw is the number of
+    units of the rate that it decides.
+    """
+    frames = np.stack(list(layout.count.values()), axis=1)  # (N, M)
+    slots = np.stack(list(layout.available.values()), axis=1)  # (N, M)
     _, dialogue = np.unique(layout.dialogue, return_inverse=True)
-    channels = np.stack([np.bincount(dialogue, there[:, k]) for k in range(there.shape[1])])
-    weights = {
-        "rmfm": counts,  # a slot is one draw
-        "rmfm_iid": np.ones(counts.sum()),  # a frame is
-        "tmfm": np.repeat(counts.sum(axis=1) / np.maximum(layout.grid, 1), layout.grid),  # a moment is
-        "stmfm": counts.sum(axis=1),  # an utterance is
-        "imbalanced": there,
-        "fixed": np.ones(len(layout)),
-        "outage": channels,  # a dialogue's channel is, at worst
-        "speaker": np.ones((channels > 0).sum() // 2),  # about half of the dialogues' channels are the party's
-    }[kind.name].reshape(-1)
+    per_channel = np.stack([np.bincount(dialogue, slots[:, k]) for k in range(slots.shape[1])])  # (M, D)
+    if kind.unit == "utterances":
+        weights = np.ones(len(layout))
+    elif kind.unit == "party channels":
+        weights = np.ones((per_channel > 0).sum() // 2)  # about half of the channels are the party's
+    elif kind.unit == "frames":
+        weights = {
+            "frames": np.ones(frames.sum()),
+            "moments": np.repeat(frames.sum(axis=1) / np.maximum(frames.max(axis=1), 1), frames.max(axis=1)),
+            "slots": frames,
+            "utterances": frames.sum(axis=1),
+        }[kind.independence]
+    else:
+        weights = {"slots": slots, "utterances": slots.sum(axis=1), "channels": per_channel}[kind.independence]
     return 5 * float(np.sqrt(rate * (1 - rate) * np.square(weights, dtype=float).sum()) / weights.sum()) + 1e-9
 
 
 @every
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.5, 0.8])
-def test_the_measured_rate_is_the_one_asked_for(layouts, kind, rate):
-    frames = {"text": (20, 40), "audio": (20, 40), "vision": (20, 40)}
-    if kind.name == "stmfm":  # exact in expectation where modalities are as long as the grid
-        frames = {"text": 30, "audio": 30, "vision": 30}
+def test_the_measured_rate_is_the_requested_one(layouts, kind, rate):
+    frames = EVEN if kind.needs_aligned else {"text": (20, 40), "audio": (20, 40), "vision": (20, 40)}
     layout = layouts.make(2400, frames=frames, absent=0.1, turns=6, seed=3)
     for seed in (0, 1):
-        mask = MaskPlan(kind, rate, seed).over(layout)
-        if kind.name == "rmm":
-            slots = sum(int(a.sum()) for a in layout.available.values())
-            spare = slots - int(np.any(list(layout.available.values()), axis=0).sum())
-            assert mask.measured() == min(round(rate * slots), spare) / slots
-        elif kind == RmfmIid(protect_ends=("text", "audio")):
-            ends = 2 * sum(int((layout.count[m] > 0).sum()) for m in kind.protect_ends)
-            total = sum(int(c.sum()) for c in layout.count.values())
-            assert mask.measured() == pytest.approx(rate * (1 - ends / total), abs=bound(layouts, kind, layout, rate))
+        measured, most = (MaskPlan(kind, r, seed).over(layout).measured() for r in (rate, 1))
+        if kind.exact:
+            n_slots = sum(int(a.sum()) for a in layout.available.values())
+            assert kind.unit == "slots", f"say here what the nearest possible rate is for the unit {kind.unit}"
+            assert measured == min(round(rate * n_slots) / n_slots, most)
         else:
-            assert mask.measured() == pytest.approx(rate, abs=bound(layouts, kind, layout, rate))
+            assert measured == pytest.approx(rate * most, abs=tolerance(kind, layout, rate)), (
+                f"the measured rate of {kind} is off by more than its unit '{kind.unit}' and independence "
+                f"'{kind.independence}' explain: declare others, or needs_aligned = True"
+            )
 
 
 @every
-def test_the_measured_rate_counts_what_was_there_and_is_gone(layouts, kind):
+def test_the_measured_rate_counts_what_was_present_and_is_removed(layouts, kind):
     layout = layouts.make(300, absent=0.3, holes=0.6, seed=5)
     mask = MaskPlan(kind, 0.4, 11).over(layout)
-    missing, there = mask.missing_flat(), layouts.there(layout)
-    lost = {m: layouts.slots(layout, missing)[:, k] > 0 for k, m in enumerate(layout.modalities)}
-    slots = {m: int(a.sum()) for m, a in layout.available.items()}
-    if kind.unit == "frames":
-        expected = sum(v.sum() for v in missing.values()) / sum(v.sum() for v in there.values())
-    elif kind.name == "imbalanced":
-        expected = np.mean([lost[m].sum() / slots[m] for m in slots])
-    elif kind.unit == "slots":
-        expected = sum(v.sum() for v in lost.values()) / sum(slots.values())
-    elif kind.unit == "utterances":
-        concerned = np.any([layout.available[m] for m in slots if m not in kind.available], axis=0)
-        expected = np.any(list(lost.values()), axis=0).sum() / concerned.sum()
-    else:  # what rate 1 takes is what there is to take
-        assert kind.unit == "party channels"
-        every_channel = MaskPlan(kind, 1, 11).over(layout).missing_flat()
-        totals = []
-        for flat in (missing, every_channel):
-            slot = np.nan_to_num(layouts.slots(layout, flat)) > 0
-            totals.append(sum(len(np.unique(layout.dialogue[slot[:, k]])) for k in range(slot.shape[1])))
-        expected = totals[0] / totals[1]
-    assert mask.measured() == pytest.approx(expected, abs=1e-12)
+    missing, original = mask.missing_flat(), layouts.original(layout)
+    removed, removable = (
+        np.nan_to_num(layouts.slots(layout, flat)) > 0 for flat in (missing, MaskPlan(kind, 1, 11).over(layout).missing_flat())
+    )  # (N, M)
+    available = np.stack(list(layout.available.values()), axis=1)
+    channels = [len(np.unique(layout.dialogue[x[:, k]])) for x in (removed, removable) for k in range(x.shape[1])]
+    expected = {
+        "frames": sum(v.sum() for v in missing.values()) / sum(v.sum() for v in original.values()),
+        "slots": removed.sum() / available.sum(),
+        "slots of each modality": np.mean(removed.sum(axis=0) / available.sum(axis=0)),
+        "utterances": removed.any(axis=1).sum() / removable.any(axis=1).sum(),
+        "party channels": sum(channels[: len(missing)]) / sum(channels[len(missing) :]),
+    }[kind.unit]
+    assert mask.measured() == pytest.approx(expected, abs=1e-12), f"{kind} does not measure its unit: declare another"
 
 
 @every
@@ -287,7 +305,7 @@ def test_small_splits(layouts, kind, frames, utterances, turns):
 @every
 def test_other_seeds_give_unrelated_masks(layouts, kind):
     layout = layouts.make(6000, frames={"text": 4, "audio": 4, "vision": 4}, turns=3)
-    rate = 1 / 3 if kind.name == "rmm" else 0.5
+    rate = 0.5 * MaskPlan(kind, 1).over(layout).measured()
 
     def flat(seed: int) -> np.ndarray:
         return np.concatenate(list(MaskPlan(kind, rate, seed).over(layout).missing_flat().values())).astype(float)
@@ -308,10 +326,11 @@ def test_masks_are_the_ones_of_the_first_release(layouts, kind):
     for seed, rate in ((0, 0.3), (5, 0.6)):
         for m, missing in MaskPlan(kind, rate, seed).over(layout).missing_flat().items():
             digest.update(m.encode() + np.packbits(missing).tobytes())
-    assert digest.hexdigest() == KNOWN[str(kind)]
+    assert str(kind) in DIGESTS, f"a new pattern: add {str(kind)!r}: {digest.hexdigest()!r} to DIGESTS"
+    assert digest.hexdigest() == DIGESTS[str(kind)]
 
 
-KNOWN: dict[str, str] = {
+DIGESTS: dict[str, str] = {
     "fixed(available=('text',))": "933b308f",
     "imbalanced(weights=())": "8cf8e09c",
     "outage(burst=3.0)": "e37c519f",
@@ -333,7 +352,6 @@ KNOWN: dict[str, str] = {
 @every
 def test_a_bound_mask_is_small(layouts, kind):
     layout = layouts.make(3000, frames={"text": 500, "audio": 500, "vision": 500})  # 4.5 million frames
-    assert layout.grid.all()
     assert all(a.all() for a in layout.available.values())
     tracemalloc.start()
     try:

@@ -40,7 +40,7 @@ def test_imder_rate_0_means_everything(layouts, kind):
     layout = layouts.make(200, holes=0.2)
     present = MaskPlan(kind, 0.0, 9).over(layout).present(np.arange(200))
     assert all(p.any() for p in present.values())
-    assert sum(int(p.sum()) for p in present.values()) == sum(int(t.sum()) for t in layouts.there(layout).values())
+    assert sum(int(p.sum()) for p in present.values()) == sum(int(t.sum()) for t in layouts.original(layout).values())
 
 
 def test_imder_one_pattern_for_a_whole_batch(layouts):
@@ -202,4 +202,4 @@ def test_absent_is_not_observed(layouts, kind):
     for rate in (0.0, 0.5):
         for m, p in MaskPlan(kind, rate).over(layout).present(np.arange(100)).items():
             assert not p[layout.count[m] == 0].any()
-            assert int(p.sum()) <= int(layouts.there(layout)[m].sum())
+            assert int(p.sum()) <= int(layouts.original(layout)[m].sum())

@@ -1,4 +1,4 @@
-"""What each pattern does beyond the common contract."""
+"""What each pattern does beyond the common contract: its formula, settings and limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lacuna.missing import Fixed, Imbalanced, MaskPlan, Outage, Rmm, Speaker
+from lacuna.missing import Fixed, Imbalanced, MaskPlan, Outage, RmfmIid, Rmm, Speaker
 from lacuna.missing.hashing import stream_of, uniform
 from lacuna.missing.patterns import modalities
 from lacuna.missing.patterns.imbalanced import fill
@@ -35,11 +35,17 @@ def test_rmfm_spreads_the_rates_of_slots_as_its_formula_says(layouts, rate):
     assert np.abs(alone - np.eye(3)).max() < 5 / np.sqrt(1500)
 
 
-@pytest.mark.parametrize("kind", ["rmfm", "rmfm_iid", "imbalanced", "outage", "speaker"])
-def test_modalities_are_lost_independently(layouts, kind):
-    layout = layouts.make(8000, frames={"text": 3, "audio": 3, "vision": 3}, turns=1, parties=1)
-    flat = np.stack(list(MaskPlan(kind, 0.5, 1).over(layout).missing_flat().values()))
-    assert np.abs(np.corrcoef(flat) - np.eye(3)).max() < 5 / np.sqrt(8000)
+@pytest.mark.parametrize("kind", [Imbalanced(weights={"text": 1, "audio": 1, "vision": 6.5}), Outage(1), Outage(7.5)], ids=str)
+def test_rate_1_removes_everything_whatever_the_settings(layouts, kind):
+    assert all(m.all() for m in MaskPlan(kind, 1).over(layouts.make(40)).missing_flat().values())
+
+
+def test_rmfm_iid_keeps_protected_ends_at_rate_1(layouts):
+    present = MaskPlan(RmfmIid(protect_ends=("text", "audio")), 1).over(layouts.make(40, frames=EVEN)).present(np.arange(40))
+    for m in ("text", "audio"):
+        assert present[m][:, [0, -1]].all()
+        assert not present[m][:, 1:-1].any()
+    assert not present["vision"].any()
 
 
 def test_rmfm_iid_is_bernoulli(layouts):
@@ -195,14 +201,14 @@ def test_speaker_silences_one_party_for_the_whole_dialogue(layouts):
 
 def test_speaker_chooses_any_party(layouts):
     layout = layouts.make(4000, turns=4)
-    removed = MaskPlan("speaker", 1.0, 3).over(layout).draw.removed["text"].reshape(-1, 4)
+    removed = MaskPlan("speaker", 1.0, 3).over(layout).draw.removed["text"].reshape(-1, 4)  # (N,) -> (D, 4)
     assert removed.mean() == pytest.approx(0.53, abs=0.06)  # both parties spoke in most dialogues, one alone in some
     speaker = layout.speaker.reshape(-1, 4)
     both = (speaker != speaker[:, :1]).any(axis=1)
     assert removed[both, 0].mean() == pytest.approx(0.5, abs=0.09)  # the first speaker is as likely as the other
 
 
-def test_speaker_chooses_anew_in_every_dialogue(layouts):
+def test_speaker_chooses_in_every_dialogue_independently(layouts):
     """Two people who talk to each other in every dialogue are silenced about equally often."""
     layout = layouts.make(2000, turns=2)
     layout = replace(layout, speaker=np.tile(np.array([1, 2], np.uint64), 1000))

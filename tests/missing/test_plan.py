@@ -1,4 +1,4 @@
-"""Plans: what they accept, how they are written down, and that masks fit the batches of a corpus."""
+"""Plans: what they accept, their JSON, and that masks fit the batches of a corpus."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from lacuna.missing import (
     Outage,
     Pattern,
     RmfmIid,
+    Rmm,
     Speaker,
     list_patterns,
     pattern,
@@ -35,9 +36,19 @@ def test_the_registry_knows_the_patterns():
     for name in list_patterns():
         cls = pattern_class(name)
         assert cls.name == name == str(pattern(name)).split("(", maxsplit=1)[0]
-        assert cls.unit in ("frames", "slots", "utterances", "party channels")
-        assert "Source:" in (cls.__doc__ or "")
-        assert "Rate 1 removes" in (cls.__doc__ or "")
+        assert "Reference: " in (cls.__doc__ or ""), f"the docstring of {cls.__name__} has no line 'Reference: ...'"
+        assert "    ::\n" in (cls.__doc__ or ""), f"the docstring of {cls.__name__} has no drawing"
+
+
+def test_a_pattern_must_declare_what_tests_and_reports_read():
+    declared = {"unit": "slots", "removes": "modalities", "independence": "slots", "reaches_rate_1": True, "source": "a paper"}
+    for attribute in declared:
+        incomplete = type("Incomplete", (Pattern,), {k: v for k, v in declared.items() if k != attribute})
+        with pytest.raises(ConfigError, match=f"pattern 'new': class Incomplete must declare the class attribute '{attribute}'"):
+            register("new")(incomplete)
+    with pytest.raises(ConfigError, match="'removes', one of 'frames', 'modalities'; found 'words'"):
+        register("new")(type("Wrong", (Pattern,), declared | {"removes": "words"}))
+    assert "new" not in list_patterns()
 
 
 @pytest.mark.parametrize("rate", [0, 1, 0.25, np.float32(0.25), np.float64(0.25), np.int64(1), -0.0])
@@ -68,10 +79,10 @@ def test_good_seeds(seed):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: pattern("rmn"), r"unknown missingness pattern 'rmn'; known: fixed, "),
-        (lambda: MaskPlan("", 0.1), "unknown missingness pattern ''"),
+        (lambda: pattern("rmn"), r"unknown missingness pattern 'rmn' \(did you mean 'rmm'\?\); known: fixed, "),
+        (lambda: MaskPlan("", 0.1), "unknown missingness pattern ''; known"),
         (lambda: MaskPlan(Outage, 0.1), "must be a Pattern or the name of one"),
-        (lambda: pattern("outage", bursts=2), r"'outage' has no setting 'bursts'; it has: burst"),
+        (lambda: pattern("outage", bursts=2), r"'outage' has no setting 'bursts' \(did you mean 'burst'\?\); it has: burst"),
         (lambda: pattern("rmm", x=2), r"'rmm' has no setting 'x'; it has: none"),
         (lambda: Outage(burst=0.99), r"outage.burst must be a finite number of turns, at least 1, found 0.99"),
         (lambda: Outage(burst=float("nan")), "outage.burst"),
@@ -172,8 +183,8 @@ def test_two_patterns_cannot_share_a_name():
 
         @register("rmm")
         @dataclass(frozen=True)
-        class Other(Pattern):
-            unit = "slots"
+        class Other(Rmm):
+            pass
 
 
 def test_masks_fit_the_batches_of_a_corpus():

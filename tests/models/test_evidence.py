@@ -13,7 +13,7 @@ from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.schema import Target
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.models import build
-from lacuna.models.evidence import CONTRIBUTION, Evidence, drop_frames
+from lacuna.models.evidence import CONTRIBUTION, EvidenceModel, drop_frames
 from lacuna.models.layers.frame_encoder import FrameEncoder
 from lacuna.models.layers.pair_chain import EXCHANGE, NEW, STAY, PairChain, floor_events
 from lacuna.models.layers.squash import Squash
@@ -24,7 +24,7 @@ from standin import StandIn, generate
 SEQUENCES = StandIn(dialogues=8, turns=5, dims=(("text", 6), ("audio", 5), ("vision", 4)), frames=6, absent=0.2)
 
 
-def made(task: str = "classification", *, noise: float = 0.3, **settings: object) -> tuple[Evidence, Batch]:
+def made(task: str = "classification", *, noise: float = 0.3, **settings: object) -> tuple[EvidenceModel, Batch]:
     """A prepared model, its weights moved off their start, and all utterances of the corpus."""
     corpus = generate(SEQUENCES, task)
     schema, statistics = corpus.schema(), fit_statistics(corpus)
@@ -35,7 +35,7 @@ def made(task: str = "classification", *, noise: float = 0.3, **settings: object
         for name, parameter in model.named_parameters():
             if "squash" not in name:
                 parameter.add_(noise * torch.randn(parameter.shape, generator=generator))
-    assert isinstance(model, Evidence)
+    assert isinstance(model, EvidenceModel)
     return model.eval(), collate(corpus, np.arange(len(corpus)), schema, statistics)
 
 

@@ -17,12 +17,12 @@ def test_a_missing_column_is_named(report):
 
 
 def test_an_unmeasured_primary_metric_is_refused(report):
-    with pytest.raises(DataError, match="primary metric was not measured"):
+    with pytest.raises(DataError, match="main metric was not measured"):
         replace(report, primary="ccc")
 
 
 def test_an_empty_summary_is_refused(report):
-    with pytest.raises(DataError, match="primary metric was not measured"):
+    with pytest.raises(DataError, match="main metric was not measured"):
         Report(report.facts, report.summary.iloc[:0], "weighted_f1")
 
 
@@ -85,10 +85,10 @@ def test_model_facts_come_from_recognisers():
     assert (facts.name, facts.model, facts.changed) == ("linear", "linear", {})
     variant = ModelFacts.of([replace(trained(0), variant="linear_again")])
     assert (variant.name, variant.model) == ("linear_again", "linear")
-    with pytest.raises(DataError, match="about one model"):
+    with pytest.raises(DataError, match="describes one variant"):
         ModelFacts.of([trained(0), replace(trained(1), variant="linear_again")])
     assert facts.chosen == {0: 3, 1: 4}
     assert facts.valid == {0: 0.5, 1: 0.6}
     assert facts.description.endswith(".")
-    with pytest.raises(DataError, match="about one model"):
+    with pytest.raises(DataError, match="describes one variant"):
         ModelFacts.of([])

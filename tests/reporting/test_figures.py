@@ -3,8 +3,8 @@ import itertools
 import pytest
 
 from lacuna.reporting import areas, comparisons, confusion, curves, recall_by_class, styles, subsets, training
-from lacuna.reporting.core.style import PALETTE
-from lacuna.reporting.core.words import metric_label
+from lacuna.reporting.core.style import KNOWN, PALETTE, SPLIT
+from lacuna.reporting.core.words import higher_is_better, metric_label
 
 
 def every(report):
@@ -54,7 +54,7 @@ def test_a_model_looks_the_same_in_every_figure(report):
     for _, figure in every(report):
         for trace in figure.data:
             model = trace.legendgroup
-            if model in set(report.summary["model"]) and trace.type == "scatter" and not (trace.meta or {}).get("constant"):
+            if model in set(report.summary["model"]) and trace.type == "scatter":
                 color = trace.line.color or trace.marker.color
                 if color:
                     looks.setdefault(model, set()).add(color)
@@ -63,12 +63,24 @@ def test_a_model_looks_the_same_in_every_figure(report):
     assert len({next(iter(c)) for c in looks.values()}) == len(looks)
 
 
-def test_thirty_models_can_be_told_apart():
+def test_thirty_models_have_different_styles():
     looks = styles(f"m{i}" for i in range(30))
     assert len({(s.color, s.dash, s.symbol) for s in looks.values()}) == 30
-    for a, b in itertools.combinations(list(looks.values())[:8], 2):
-        assert a.color != b.color
-        assert a.symbol != b.symbol
+    eight = list(styles(f"m{i}" for i in range(8)).values())
+    assert len({s.color for s in eight}) == len({s.symbol for s in eight}) == 8
+
+
+def test_a_known_model_has_the_same_style_among_any_others():
+    alone, among = styles(["gcnet"]), styles([*KNOWN, "a variant", "gcnet_small"], references=["prior"])
+    assert alone["gcnet"] == among["gcnet"]
+    assert styles(["a variant"])["a variant"].color in PALETTE
+
+
+def test_menus_are_split_into_short_lists(report):
+    figure = confusion(report.confusion, report.facts.classes)
+    (menu,) = figure.layout.updatemenus
+    assert menu.name.split(SPLIT) == ["Model", "Missing data", "Missing rate"]
+    assert all(len(button.label.split(SPLIT)) == 3 for button in menu.buttons)
 
 
 def test_palette_stands_out_on_both_pages():
@@ -83,11 +95,11 @@ def test_palette_stands_out_on_both_pages():
             assert (high + 0.05) / (low + 0.05) > 2.5, (color, page)
 
 
-def test_the_constant_is_in_every_comparison_of_models(report):
+def test_the_baseline_is_in_every_figure_with_scores_of_models(report):
     for name, figure in every(report):
         if name.startswith(("curves", "one panel", "areas")):
-            assert "constant answer" in [t.name for t in figure.data], name
-    assert "constant answer" in figure_rows(subsets(report.summary))
+            assert "majority-class baseline" in [t.name for t in figure.data], name
+    assert "majority-class baseline" in figure_rows(subsets(report.summary))
 
 
 def figure_rows(figure):
@@ -123,38 +135,43 @@ def test_comparisons_are_antisymmetric_and_blue_means_better(report):
             assert z[i][j] == pytest.approx(-z[j][i])
         first = table.iloc[0]
         i, j = (list(trace.y).index(first[c]) for c in ("model_a", "model_b"))
-        assert z[i][j] == pytest.approx(sign * first["difference"])
+        assert z[i][j] == pytest.approx(sign * first["difference"], abs=1e-4)
 
 
-def test_lines_bands_and_ticks_are_the_numbers_of_the_table(report):
-    own = report.summary
-    for choice in steps(curves(own, only=("rmm", ""))):
-        metric = next(m for m in report.metrics if metric_label(m) == choice.label)
-        rows = own[(own["pattern"] == "rmm") & (own["metric"] == metric)]
-        x, y = choice.args[0]["x"], choice.args[0]["y"]
+def test_lines_and_bands_are_the_numbers_of_the_table_up_to_the_reached_rate(report):
+    summary = report.summary
+    for step in steps(curves(summary, only=("rmm", ""))):
+        label, view = step.label.split(SPLIT)
+        metric = next(m for m in report.metrics if metric_label(m) == label)
+        rows = summary[(summary["pattern"] == "rmm") & (summary["metric"] == metric) & (summary["rate"] <= 0.7)]
+        if view != "score":
+            sign = 1 if higher_is_better(metric) else -1
+            gain = sign * (rows["mean"] - rows["constant"])
+            rows = rows.assign(mean=gain, low=rows["gain_low"], high=rows["gain_high"], constant=0.0)
+        x, y = step.args[0]["x"], step.args[0]["y"]
         models = sorted(rows["model"].unique())
-        for i, model in enumerate(models):  # all bands, all lines, the constant
-            mine = rows[rows["model"] == model].sort_values("rate")
-            assert list(y[i]) == [*mine["high"], *mine["low"][::-1]]
-            assert list(x[len(models) + i]) == list(mine["rate"])
-            assert list(y[len(models) + i]) == list(mine["mean"])
-        assert list(y[-1]) == pytest.approx([rows["constant"].iloc[0]] * len(y[-1]))
+        for i, model in enumerate(models):  # all bands, all lines, the baseline
+            own = rows[rows["model"] == model].sort_values("rate")
+            assert list(y[i]) == pytest.approx([*own["high"], *own["low"][::-1]], abs=1e-4)
+            assert list(x[len(models) + i]) == pytest.approx(list(own["measured_rate"]), abs=1e-4)
+            assert list(y[len(models) + i]) == pytest.approx(list(own["mean"]), abs=1e-4)
+        assert list(y[-1]) == pytest.approx([rows["constant"].iloc[0]] * len(y[-1]), abs=1e-4)
 
 
 def test_dots_and_whiskers_are_the_numbers_of_the_table(report):
     figure = areas(report.areas, only=("rmm", ""))
     rows = report.areas.query("pattern == 'rmm' and metric == 'weighted_f1' and measure == 'auilc'").set_index("model")
-    dots = [t for t in figure.data if not (t.meta or {}).get("constant")]
+    dots = [t for t in figure.data if t.meta["role"] == "dot"]
     assert len(dots) == len(rows)
     for dot in dots:
         row = rows.loc[dot.legendgroup]
-        assert dot.x[0] == row["mean"]
-        assert dot.x[0] + dot.error_x.array[0] == pytest.approx(row["high"])
-        assert dot.x[0] - dot.error_x.arrayminus[0] == pytest.approx(row["low"])
+        assert dot.x[0] == pytest.approx(row["mean"], abs=1e-4)
+        assert dot.x[0] + dot.error_x.array[0] == pytest.approx(row["high"], abs=2e-4)
+        assert dot.x[0] - dot.error_x.arrayminus[0] == pytest.approx(row["low"], abs=2e-4)
 
 
 def test_cells_are_the_numbers_of_the_table(report):
     trace = subsets(report.summary).data[0]
     row, column = list(trace.y).index("knn"), list(trace.x).index("text +<br>audio")
     own = report.summary.query("model == 'knn' and setting == 'text+audio' and metric == 'weighted_f1'")
-    assert trace.z[row][column] == own["mean"].item()
+    assert trace.z[row][column] == pytest.approx(own["mean"].item(), abs=1e-4)

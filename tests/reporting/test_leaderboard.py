@@ -1,8 +1,9 @@
-"""The leaderboard: what counts for a rank, what is said of few corpora, and a page that needs nothing else."""
+"""The leaderboard: which corpora count for the ranks, cautions on few corpora, and a self-contained page."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from lacuna.errors import DataError
 from lacuna.evaluation.ranks import Standing
+from lacuna.reporting import Value
 from lacuna.reporting.leaderboard.page import write_board
 from lacuna.reporting.leaderboard.tables import Board, Leaderboard, leaderboard_markdown
 
@@ -40,38 +42,38 @@ def test_each_corpus_counts_once_and_references_have_no_rank(page: Leaderboard) 
     assert page.ranks["rank"].tolist() == [1.5, 1.5, 3]
     assert page.groups == [["gru", "mlp"]]
     text = " ".join(page.sentences)
-    assert "mosi_again has the test utterances of mosi: it is shown, and counts for no rank." in text
-    assert "Not ranked, for they were not measured on every corpus: extra." in text
-    assert "Ranks over 2 corpora carry little" in text
-    assert "do not tell mlp apart from it" in text
-    assert "On youtube not above the constant answer: mlp, gru and <b>." in text  # an error of 0.2 is what the constant has
-    assert "On mosi not above" not in text
+    assert "mosi_again has the test utterances of mosi: it is shown but does not count for the ranks." in text
+    assert "Not ranked because not measured on every corpus: extra." in text
+    assert "ranks and tests over 2 corpora describe these corpora only" in text
+    assert "No single best model: no significant difference between gru and mlp" in text
+    assert "On youtube not better than the mean baseline: mlp, gru and <b>." in text  # the baseline has an error of 0.2 as well
+    assert "On mosi not better" not in text
 
 
-def test_the_headline_lists_whom_its_own_test_does_not_tell_from_the_leader() -> None:
-    """A model further down can be level with the leader although one between them is not: a bar would end before it."""
+def test_the_headline_lists_every_model_without_a_significant_difference_to_the_leader() -> None:
+    """A model further down can be tied with the leader although one between them is not."""
     points = np.array([0.5, 0.45, 0.44])[:, None]
     noise = np.random.default_rng(0).normal(size=(200, 3, 1)) * [[0.001], [0.001], [0.2]]
     one = Standing("c", "weighted_f1", True, ("a", "b", "wild"), (("rmm", ""),), "auilc", points, points + noise, 0.2, 0.95, 30)
     page = Leaderboard("x", (Board(one, {}, (), 80, "c"),))
     alike = page.pairs.query("model_a == 'a' and p_holm >= 0.05")["model_b"].tolist()
-    assert alike == ["wild"] == page.level_with_leader
+    assert alike == ["wild"] == page.tied_with_leader
     assert page.groups == [["b", "wild"]]
-    assert page.sentences[1] == "Paired tests (Holm-corrected, level 5%) do not tell wild apart from it."
+    assert page.sentences[0].startswith("No single best model: no significant difference between a and wild")
     sure = Leaderboard("x", (board("mosi", [0.2, 0.9, 0.51, 0.3]),))
-    assert sure.sentences[1] == "Paired tests (Holm-corrected, level 5%) tell it apart from every other model."
+    assert "differs significantly from every other model (paired tests, Holm-corrected, level 5%)" in sure.sentences[0]
 
 
-def test_unfinished_cells_are_said(page: Leaderboard) -> None:
+def test_unfinished_cells_are_reported(page: Leaderboard) -> None:
     one = page.boards[0]
     late = Board(one.standing, one.seeds, one.references, one.utterances, one.data, ("gru, seed 2",))
-    assert "mosi is not finished: gru, seed 2 are missing" in " ".join(Leaderboard("x", (late,)).sentences)
+    assert "mosi is not finished: every number lacks gru, seed 2" in " ".join(Leaderboard("x", (late,)).sentences)
 
 
-def test_every_table_shows_the_constant_answer_and_intervals(page: Leaderboard) -> None:
+def test_every_table_shows_the_baseline_and_intervals(page: Leaderboard) -> None:
     table = page.board_table(page.boards[0])
     assert table.columns[1:] == ("whole modalities (rmm)", "outages over several turns (outage)", "mean of patterns", "Seeds")
-    assert [row[0] for row in table.rows] == ["gru", "mlp", "<b>", "prior (reference)", "constant answer"]
+    assert [row[0] for row in table.rows] == ["gru", "mlp", "<b>", "prior (reference)", "majority-class baseline"]
     assert table.rows[0][3].mark == "best"  # type: ignore[union-attr]
     assert page.boards[1].order[0] == "mlp"  # of errors the smaller is the better
 
@@ -97,3 +99,13 @@ def test_the_page_loads_nothing_and_takes_no_name_for_markup(page: Leaderboard, 
 def test_no_corpus_is_no_page() -> None:
     with pytest.raises(DataError, match="at least one corpus"):
         Leaderboard("none", ())
+
+
+def test_a_board_with_few_dialogues_has_no_intervals() -> None:
+    one = board("mosi", [0.2, 0.5, 0.51, 0.3])
+    few = Board(replace(one.standing, dialogues=6), one.seeds, one.references, one.utterances, one.data)
+    page = Leaderboard("x", (few,))
+    assert "mosi has 6 test dialogues, fewer than 10: no intervals are shown" in " ".join(page.sentences)
+    cells = [cell for row in page.board_table(few).rows for cell in row if isinstance(cell, Value)]
+    assert cells
+    assert all(np.isnan(cell.low) for cell in cells)

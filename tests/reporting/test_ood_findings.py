@@ -1,4 +1,4 @@
-"""What the findings on shifted tests claim, and of how many looks."""
+"""Findings on shifted tests, and the number of comparisons behind them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from lacuna.reporting.shift.findings import _noticed
+from lacuna.reporting.shift.findings import _detected
 from lacuna.reporting.shift.page import TEST_LIMIT, limits_of
 
 
 def report(lows: dict[float, float], pool: str = "test") -> SimpleNamespace:
-    """One that holds what these sentences are made of: the lower end of an AUROC's interval by missing rate."""
+    """Return a report with the lower end of the interval of AUROC by missing rate."""
     rows = [
         {"test": test, "model": model, "pattern": pattern, "setting": "", "rate": rate, "score": score, "low": low, "high": high}
         for test in ("ood", "noise")
@@ -25,17 +25,17 @@ def report(lows: dict[float, float], pool: str = "test") -> SimpleNamespace:
     return SimpleNamespace(detection=pd.DataFrame(rows), facts=SimpleNamespace(level=0.95), parts=parts)
 
 
-def test_whether_a_shift_is_noticed_is_judged_on_complete_data_and_tells_the_looks() -> None:
-    found = _noticed(report({0.0: 0.45, 0.5: 0.6}))
+def test_detection_is_measured_on_complete_data_and_names_the_number_of_comparisons() -> None:
+    found = _detected(report({0.0: 0.45, 0.5: 0.6}))
     assert found.caution
     assert "no model's energy" in found.text
     assert "0\u202f% missing" in found.text
-    assert "of 2 about 0.1 would lie above by chance" in found.text  # the prior's answers tell nothing apart
-    found = _noticed(report({0.0: 0.6, 0.5: 0.45}))
+    assert "of 2, about 0.1 are above 0.5 by chance" in found.text  # the prior separates nothing
+    found = _detected(report({0.0: 0.6, 0.5: 0.45}))
     assert not found.caution
-    assert "better than chance for mlp, each" in found.text
+    assert "better than chance for mlp. Each" in found.text
 
 
-@pytest.mark.parametrize(("pool", "told"), [("test", True), ("all", False)])
-def test_only_parts_of_the_own_test_are_called_so(pool: str, told: bool) -> None:
-    assert (TEST_LIMIT in limits_of(report({0.0: 0.5}, pool))) is told
+@pytest.mark.parametrize(("pool", "expected"), [("test", True), ("all", False)])
+def test_only_parts_of_the_own_test_are_called_so(pool: str, expected: bool) -> None:
+    assert (TEST_LIMIT in limits_of(report({0.0: 0.5}, pool))) is expected

@@ -1,9 +1,10 @@
-"""The page of a study holds what came out, loads nothing, and shows trials of every kind."""
+"""The page of a study reports its results, loads nothing, and shows trials of every kind."""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -41,24 +42,28 @@ def page() -> StudyPage:
     return StudyPage(facts, trials.astype({"retry_of": "Int64"}), {"hidden": 0.7, "training.schedule": 0.2})
 
 
-def test_the_page_tells_what_came_out_and_what_not_to_make_of_it(page: StudyPage) -> None:
+def test_the_page_reports_results_and_limits(page: StudyPage) -> None:
     text = render_study(page, "toy_tuned")
-    assert "Trial 1 reached 0.9500 on validation. The variant&#39;s own settings reached 0.9000, a difference of +0.0500." in text
-    assert "3 trials were completed and 1 pruned. 1 failed with an error. Workers died in the middle of 1 more" in text
+    assert "Trial 1 reached 0.9500 on validation. The original settings reached 0.9000, a difference of +0.0500." in text
+    assert "3 trials were completed and 1 pruned. 1 failed with an error. 1 more were interrupted because a worker died" in text
     assert "kedro run --env toy_tuned" in text
-    assert "too good on the data that it was chosen on" in text
-    assert "again for 4" in text
+    assert "biased upwards on the data that selected it" in text
+    assert "retry of 4" in text
     assert "&lt;b&gt;too wide&lt;/b&gt;" in text
     assert "<b>too wide" not in text
     assert not re.search(r"""(src|href)=["']?https?:""", text.partition("<script>")[0])  # Plotly itself follows
 
 
 def test_figures_show_trials_of_every_kind(page: StudyPage) -> None:
+    assert [plot.group for plot in study_plots(page)] == ["history", "slices"]  # three trials have no importances
+    assert "too few to rank settings" in render_study(page)
+    more = [page.trials] + [page.trials[1:2].assign(number=6 + i, value=0.8) for i in range(7)]
+    page = replace(page, trials=pd.concat(more, ignore_index=True))
     figures = {plot.group: plot.figure for plot in study_plots(page)}
     assert list(figures) == ["history", "importance", "slices"]
     history = {trace.name: trace for trace in figures["history"].data}
-    assert list(history["best so far"].y) == [0.90, 0.95, 0.95]
-    assert list(history["the variant's own settings"].x) == [0]
+    assert list(history["best so far"].y)[:3] == [0.90, 0.95, 0.95]
+    assert list(history["original settings"].x) == [0]
     assert list(history["failed"].x) == [3, 4]
     assert list(figures["importance"].data[0].y)[-1] == "hidden"  # the largest on top
     assert figures["slices"].layout.xaxis.type == "log"
@@ -72,5 +77,5 @@ def test_a_study_that_gained_nothing_says_so(page: StudyPage) -> None:
     trials = page.trials.assign(value=[0.90, 0.85, 0.6, None, None, 0.8])
     facts = StudyFacts(**{**vars(page.facts), "best": Best(0, 0.90, {"hidden": 32}, {"schedule": "constant"})})
     text = render_study(StudyPage(facts, trials, {}))
-    assert "No trial was better than the variant&#39;s own settings" in text
-    assert "What mattered" not in text
+    assert "No trial was better than the original settings" in text
+    assert "Hyperparameter importance" not in text

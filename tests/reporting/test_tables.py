@@ -33,14 +33,14 @@ def test_the_three_formats_agree_in_every_number(report):
         assert markdown == pytest.approx(exact, abs=1.01e-3), table.name
 
 
-def test_every_table_of_models_ends_with_the_constant(report):
+def test_every_table_of_models_ends_with_the_baseline(report):
     for table in all_tables(report):
         if not table.name.startswith("comparisons"):
-            assert table.rows[-1][0] == "constant answer", table.name
+            assert table.rows[-1][0] == "majority-class baseline", table.name
             assert all(math.isfinite(v.mean) for v in table.rows[-1][1:]), table.name
 
 
-def test_best_is_bold_and_what_cannot_be_told_apart_is_marked():
+def test_the_best_value_and_intervals_that_contain_it_are_marked():
     column = [Value(0.7, 0.68, 0.72), Value(0.69, 0.67, 0.71), Value(0.5, 0.4, 0.6), Value(0.9)]
     marks = [v.mark for v in marked(column, higher=True, ranked=[True, True, True, False])]
     assert marks == ["best", "near", "", ""]
@@ -48,7 +48,7 @@ def test_best_is_bold_and_what_cannot_be_told_apart_is_marked():
     assert [v.mark for v in marked([Value(math.nan)], higher=True, ranked=[True])] == [""]
 
 
-def test_a_constant_that_wins_is_shown_to_win(report):
+def test_a_baseline_that_is_best_is_marked(report):
     summary = report.summary.assign(constant=0.99)
     table = rates_table(replace(report, summary=summary), "weighted_f1", ("rmm", ""))
     assert {v.mark for v in table.rows[-1][1:]} == {"best"}

@@ -2,8 +2,7 @@ from dataclasses import dataclass, replace
 
 from lacuna.models import Maci, configure
 from lacuna.reporting import ModelFacts, model_card, render_html, results_page
-from lacuna.reporting.core.settings import changed
-from lacuna.reporting.core.variants import variants_text
+from lacuna.reporting.core.settings import changed, variants_text
 
 
 @dataclass(frozen=True)
@@ -11,7 +10,7 @@ class Listed:
     layers: object = (1, 2)
 
 
-def test_only_what_differs_from_the_defaults_is_told():
+def test_only_changed_settings_are_listed():
     assert changed(configure("mlp")) == {}
     assert changed(configure("mlp", hidden=8, dropout=0.5)) == {"hidden": 8}
     part = configure("mlp", maci={"backdoor": False})
@@ -24,19 +23,19 @@ def test_lists_and_tuples_are_the_same_setting():
     assert changed(Listed([1, 3])) == {"layers": [1, 3]}
 
 
-def test_rows_of_a_table_are_told_apart():
+def test_variants_of_a_model_are_described():
     facts = {
         "cider": ModelFacts("cider", "cider"),
         "plain": ModelFacts("plain", "cider", changed={"alignment": False, "k": [1, 2]}),
         "same": ModelFacts("same", "cider"),
         "knn": ModelFacts("knn", "knn", changed={"k": 3}),
     }
-    told = "plain: cider with alignment false, k [1, 2]; same: cider with its default settings; knn with k 3"
-    assert variants_text(facts) == told
+    expected = "plain: cider with alignment false, k [1, 2]; same: cider with its default settings; knn with k 3"
+    assert variants_text(facts) == expected
     assert variants_text({"mlp": ModelFacts("mlp"), "knn": ModelFacts("knn", "knn")}) == ""
 
 
-def test_a_training_setting_is_told_where_most_others_differ():
+def test_an_unusual_training_setting_is_listed():
     rates = {"a": 0.1, "b": 0.1, "c": 0.2}
     facts = {name: ModelFacts(name, name, training={"learning_rate": rate, "epochs": 3}) for name, rate in rates.items()}
     assert variants_text(facts) == "c, trained with learning_rate 0.2"
@@ -44,11 +43,11 @@ def test_a_training_setting_is_told_where_most_others_differ():
     assert variants_text(facts) == "a, trained with learning_rate 0.1; c, trained with learning_rate 0.2"
 
 
-def test_card_and_pages_tell_which_model_a_label_stands_for(report):
+def test_card_and_pages_name_the_model_of_a_variant(report):
     about = replace(report.models["knn"], model="mlp", changed={"hidden": 8}, training={"epochs": 3})
     own = replace(report, models={**report.models, "knn": about})
     assert "- model: mlp with hidden 8\n" in model_card(own, "knn")
     assert "epochs = 3" in model_card(own, "knn")
     for page in (results_page(own), render_html(own)):
         assert "knn: mlp with hidden 8" in page
-    assert "settings of their own" not in results_page(report)
+    assert "- Variants" not in results_page(report)

@@ -30,7 +30,7 @@ def batch(rows: list[int]) -> Batch:
     return whole.observe(holes)
 
 
-def test_every_corruption_has_a_level_here() -> None:
+def test_every_corruption_is_tested() -> None:
     assert list_corruptions() == sorted(LEVELS)
 
 
@@ -66,11 +66,11 @@ def test_severity_0_and_other_modalities_change_nothing(name) -> None:
     assert not torch.equal(changed.features["text"], other.features["text"])
 
 
-def test_noise_has_the_size_that_was_asked_for() -> None:
+def test_noise_has_the_requested_size() -> None:
     whole = batch(list(range(60)))
-    there = whole.present["text"]
+    present = whole.present["text"]
     for severity in (0.5, 2.0):
-        change = (corruption("noise", severity=severity).apply(whole, 0).features["text"] - whole.features["text"])[there]
+        change = (corruption("noise", severity=severity).apply(whole, 0).features["text"] - whole.features["text"])[present]
         assert float(change.std()) == pytest.approx(severity, rel=0.05)
 
 
@@ -79,27 +79,27 @@ def test_a_gain_is_one_factor_for_an_utterance() -> None:
     after = corruption("gain", severity=0.5).apply(whole, 0).features["text"]
     ratio = after / whole.features["text"]
     for row in range(10):
-        own = ratio[row][whole.present["text"][row]]
-        assert float(own.max() - own.min()) < 1e-4
+        of_utterance = ratio[row][whole.present["text"][row]]
+        assert float(of_utterance.max() - of_utterance.min()) < 1e-4
 
 
-def test_dead_channels_nest_and_are_as_many_as_asked_for() -> None:
+def test_dead_channels_nest_and_have_the_requested_number() -> None:
     whole = batch(list(range(10)))
     some, more = (corruption("channel_loss", severity=s).apply(whole, 0).features["text"] for s in (0.25, 0.75))
-    there = whole.present["text"]
-    assert (some[there] == 0).sum(dim=1).unique().tolist() == [16]  # a quarter of 64
-    assert ((more == 0) | (some != 0))[there].all()
+    present = whole.present["text"]
+    assert (some[present] == 0).sum(dim=1).unique().tolist() == [16]  # a quarter of 64
+    assert ((more == 0) | (some != 0))[present].all()
 
 
 def test_a_time_shift_turns_observed_frames_with_their_tokens() -> None:
     whole = batch(list(range(20)))
     after = corruption("time_shift", severity=0.5).apply(whole, 0)
     for row in range(20):
-        at = whole.present["text"][row]
-        old, new = whole.tokens["text"][row][at].tolist(), after.tokens["text"][row][at].tolist()
-        by = next(k for k in range(len(old)) if old[k:] + old[:k] == new)
-        turned = torch.roll(whole.features["text"][row][at], -by, dims=0)
-        assert torch.equal(turned, after.features["text"][row][at])
+        present = whole.present["text"][row]
+        old, new = whole.tokens["text"][row][present].tolist(), after.tokens["text"][row][present].tolist()
+        shift = next(k for k in range(len(old)) if old[k:] + old[:k] == new)
+        turned = torch.roll(whole.features["text"][row][present], -shift, dims=0)
+        assert torch.equal(turned, after.features["text"][row][present])
 
 
 def test_what_means_nothing_is_refused() -> None:

@@ -13,14 +13,14 @@ OURS = generate(StandIn(dialogues=5, classes=("calm", "happy")), name="ours").sc
 
 def test_classes_are_mapped_and_the_others_are_counted_and_not_scored() -> None:
     other = generate(StandIn(dialogues=5, seed=3), name="theirs")
-    found = mapped(other, OURS, {"neutral": "calm", "joy": "happy"})
-    old, new = other.utterances.labels["emotion"], found.utterances.labels["emotion"]
-    assert found.target() == OURS.target
+    ours = mapped(other, OURS, {"neutral": "calm", "joy": "happy"})
+    old, new = other.utterances.labels["emotion"], ours.utterances.labels["emotion"]
+    assert ours.target() == OURS.target
     assert ((old == 0) == (new == 0)).all()
     assert ((old == 1) == (new == 1)).all()
     assert (new[old > 1] == -1).all()
-    told = f"without a counterpart, not scored: sadness ({(old == 2).sum()}), anger ({(old == 3).sum()})"
-    assert found.provenance.notes[-1] == f"classes mapped: neutral -> calm, joy -> happy; {told}"
+    not_scored = f"without a counterpart, not scored: sadness ({(old == 2).sum()}), anger ({(old == 3).sum()})"
+    assert ours.provenance.notes[-1] == f"classes mapped: neutral -> calm, joy -> happy; {not_scored}"
 
 
 def test_what_does_not_fit_is_refused() -> None:

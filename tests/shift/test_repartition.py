@@ -1,4 +1,4 @@
-"""Repartitions: what is dealt, what holds of it, and how it is kept."""
+"""Repartitions: their parts, the bounds they keep, and their file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lacuna.shift import (
     repartitioned,
     save_repartition,
 )
-from lacuna.shift.measure import Ruler
+from lacuna.shift.measure import ShiftMeter
 from standin import StandIn, generate
 
 QUICK = {"steps": 800, "random_splits": 3}
@@ -60,13 +60,13 @@ def spoken() -> Corpus:
 @pytest.mark.parametrize("pool", ["all", "test"])
 def test_random_splits_are_of_the_same_sizes(spoken, pool, monkeypatch):
     sizes = []
-    measure = Ruler.measure
+    measure = ShiftMeter.measure
 
-    def spy(self, train, iid, ood, random, told):
+    def spy(self, train, iid, ood, random, search):
         sizes.extend([(len(train), len(ood)), *((len(a), len(b)) for a, b in random)])
-        return measure(self, train, iid, ood, random, told)
+        return measure(self, train, iid, ood, random, search)
 
-    monkeypatch.setattr(Ruler, "measure", spy)
+    monkeypatch.setattr(ShiftMeter, "measure", spy)
     repartition(spoken, RepartitionConfig(unit="utterance", pool=pool, budget=0.06, expected=3, size=40, **QUICK))
     assert len(sizes) == 4
     assert len(set(sizes)) == 1  # a larger random training would be nearer to everything
@@ -74,21 +74,21 @@ def test_random_splits_are_of_the_same_sizes(spoken, pool, monkeypatch):
 
 @pytest.mark.parametrize("pool", ["all", "test"])
 def test_utterances_are_shifted_five_times_as_far_as_by_chance_within_the_budget(spoken, pool):
-    made = repartition(spoken, RepartitionConfig(unit="utterance", pool=pool, budget=0.06, expected=3, size=40, **QUICK))
-    m = made.measured
+    parts = repartition(spoken, RepartitionConfig(unit="utterance", pool=pool, budget=0.06, expected=3, size=40, **QUICK))
+    m = parts.measured
     assert m.times_random is not None
     assert m.times_random > 5
     assert m.iid < 2 * m.random_mean  # the IID test is drawn at random, and not what the search left over
     assert m.largest_shift <= 0.06
     assert m.labels_tests <= 0.06
-    assert len(made.parts["ood"]) == len(made.parts["iid"]) == 40
+    assert len(parts.parts["ood"]) == len(parts.parts["iid"]) == 40
     if pool == "all":
         assert m.labels_ood <= 0.06 + 0.03  # training less its validation part, which is drawn at random
-        assert not made.parts["unused"]
+        assert not parts.parts["unused"]
     else:
-        own = {i for i, s in zip(spoken.ids, spoken.utterances.split, strict=True) if s == 0}
-        assert set(made.parts["train"]) == own  # training is what it was
-        assert made.parts["unused"]
+        train = {i for i, s in zip(spoken.ids, spoken.utterances.split, strict=True) if s == 0}
+        assert set(parts.parts["train"]) == train  # training is what it was
+        assert parts.parts["unused"]
 
 
 @settings(max_examples=15, deadline=None)
@@ -110,21 +110,21 @@ def test_every_utterance_is_in_one_part_and_the_corpus_is_valid(kind, unit, seed
         seed=seed,
         toward={"low": 0.9, "high": 0.1},
     )
-    made = repartition(corpus, config)
-    assert sorted(i for part in PARTS for i in made.parts[part]) == sorted(corpus.ids)
-    assert all(made.parts[part] for part in ("train", "valid", "iid", "ood"))
-    after = repartitioned(corpus, made)  # checked: no dialogue in two splits
+    parts = repartition(corpus, config)
+    assert sorted(i for part in PARTS for i in parts.parts[part]) == sorted(corpus.ids)
+    assert all(parts.parts[part] for part in ("train", "valid", "iid", "ood"))
+    after = repartitioned(corpus, parts)  # checked: no dialogue in two splits
     assert sorted(after.ids) == sorted(corpus.ids)
     where = dict(zip(after.ids, after.utterances.split.tolist(), strict=True))
-    assert {where[i] for i in (*made.parts["iid"], *made.parts["ood"])} == {2}
-    assert {where[i] for i in made.parts["train"]} == {0}
+    assert {where[i] for i in (*parts.parts["iid"], *parts.parts["ood"])} == {2}
+    assert {where[i] for i in parts.parts["train"]} == {0}
     rows = {i: row for row, i in enumerate(corpus.ids)}
     for row, i in enumerate(after.ids):  # everything else of an utterance stays with it
         assert after.transcripts[row] == corpus.transcripts[rows[i]]
         np.testing.assert_array_equal(after.frames["text"].of(row), corpus.frames["text"].of(rows[i]))
 
 
-def test_the_same_seed_deals_the_same_whatever_the_order_of_rows(spoken):
+def test_the_same_seed_gives_the_same_parts_whatever_the_order_of_rows(spoken):
     config = RepartitionConfig(unit="dialogue", budget=0.3, size=48, expected=3, **QUICK)
     first = repartition(spoken, config)
     assert repartition(spoken, config).parts == first.parts
@@ -136,29 +136,29 @@ def test_the_same_seed_deals_the_same_whatever_the_order_of_rows(spoken):
 
 
 def test_whole_dialogues_move_together(spoken):
-    made = repartition(spoken, RepartitionConfig(size=48, budget=0.3, expected=3, **QUICK))
-    of = {i: part for part in PARTS for i in made.parts[part]}
+    parts = repartition(spoken, RepartitionConfig(size=48, budget=0.3, expected=3, **QUICK))
+    of = {i: part for part in PARTS for i in parts.parts[part]}
     for i in spoken.ids:
         assert of[i] == of[f"{i.split('_')[0]}_0"]
-    assert len(made.parts["ood"]) == 48  # dialogues of 8
-    assert not any("dialogue(s) are in" in note for note in made.notes)
+    assert len(parts.parts["ood"]) == 48  # dialogues of 8
+    assert not any("dialogue(s) are in" in note for note in parts.notes)
 
 
 def test_a_cut_dialogue_is_named_by_its_splits_and_said_to_be_shared(spoken):
-    made = repartition(spoken, RepartitionConfig(unit="utterance", size=60, budget=0.3, **QUICK))
-    after = repartitioned(spoken, made)
+    parts = repartition(spoken, RepartitionConfig(unit="utterance", size=60, budget=0.3, **QUICK))
+    after = repartitioned(spoken, parts)
     names = set(after.utterances.dialogue_names.to_pylist())
     assert {"d0/train", "d0/test"} <= names
-    assert any("dialogue(s) are in training and the tests" in note for note in made.notes)
+    assert any("dialogue(s) are in training and the tests" in note for note in parts.notes)
     assert any("speaker(s) are in both tests" in note for note in after.provenance.notes)
-    assert any("features that were fitted on the original training split have seen test utterances" in n for n in made.notes)
+    assert any("features that were fitted on the original training split have seen test utterances" in n for n in parts.notes)
 
 
 def test_labels_come_as_near_to_the_target_as_there_are_utterances(spoken):
     wanted = {"low": 0.8, "high": 0.2}
-    made = repartition(spoken, RepartitionConfig(kind="labels", unit="utterance", size=50, toward=wanted, **QUICK))
+    parts = repartition(spoken, RepartitionConfig(kind="labels", unit="utterance", size=50, toward=wanted, **QUICK))
     label = dict(zip(spoken.ids, spoken.utterances.labels["mood"].tolist(), strict=True))
-    assert np.bincount([label[i] for i in made.parts["ood"]]).tolist() == [40, 10]
+    assert np.bincount([label[i] for i in parts.parts["ood"]]).tolist() == [40, 10]
     whole = repartition(spoken, RepartitionConfig(kind="labels", size=48, toward=wanted, **QUICK))
     assert whole.measured.labels_tests > 0.1
     with pytest.raises(ConfigError, match="'toward' names class 'sad'; target 'mood' has: low, high"):
@@ -167,23 +167,23 @@ def test_labels_come_as_near_to_the_target_as_there_are_utterances(spoken):
 
 @pytest.mark.parametrize("unit", ["dialogue", "utterance"])
 def test_held_out_speakers_occur_nowhere_else(spoken, unit):
-    made = repartition(spoken, RepartitionConfig(kind="groups", unit=unit, size=70, **QUICK))
+    parts = repartition(spoken, RepartitionConfig(kind="groups", unit=unit, size=70, **QUICK))
     names = spoken.utterances.speaker_names.to_pylist()
     who = {i: names[s] for i, s in zip(spoken.ids, spoken.utterances.speaker.tolist(), strict=True)}
-    held = {who[i] for i in made.parts["ood"]}
+    held = {who[i] for i in parts.parts["ood"]}
     assert len(held) == 1
-    assert not held & {who[i] for part in ("train", "valid", "iid") for i in made.parts[part]}
+    assert not held & {who[i] for part in ("train", "valid", "iid") for i in parts.parts[part]}
 
 
 def test_nobody_can_be_held_out_who_is_also_in_training_or_talks_to_everyone(spoken):
     with pytest.raises(ConfigError, match=r"there is no speaker to hold out .*every speaker is also in training"):
         repartition(spoken, RepartitionConfig(kind="groups", unit="utterance", pool="test"))
-    with pytest.raises(ConfigError, match="hang together"):
+    with pytest.raises(ConfigError, match="connected by shared dialogues"):
         repartition(generate(StandIn(dialogues=8)), RepartitionConfig(kind="groups", size=20))  # A talks to B everywhere
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"kind": "colour"}, "'kind' must be one of association, labels, groups, random; found 'colour'"),
         ({"budget": 1.5}, "'budget' must be from 0 to 1"),
@@ -192,12 +192,12 @@ def test_nobody_can_be_held_out_who_is_also_in_training_or_talks_to_everyone(spo
         ({"size": 0}, "'size' must be at least 1"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(changes, told):
-    with pytest.raises(ConfigError, match=told):
+def test_settings_that_make_no_sense_are_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
         RepartitionConfig(**changes)
 
 
-def test_what_cannot_be_dealt_is_refused(spoken):
+def test_what_cannot_be__refused(spoken):
     with pytest.raises(ConfigError, match="200 utterances each leave nothing of the 320"):
         repartition(spoken, RepartitionConfig(size=200))
     with pytest.raises(ConfigError, match="cannot be brought within a budget of 0; the least shift reached is"):
@@ -208,52 +208,52 @@ def test_what_cannot_be_dealt_is_refused(spoken):
         repartition(spoken.only("train"), RepartitionConfig(pool="test"))
 
 
-def test_it_is_read_back_as_it_was_and_damage_is_told(spoken, tmp_path: Path):
-    made = repartition(spoken, RepartitionConfig(unit="utterance", size=40, budget=0.2, **QUICK))
+def test_a_file_is_read_back_and_damage_is_an_error(spoken, tmp_path: Path):
+    parts = repartition(spoken, RepartitionConfig(unit="utterance", size=40, budget=0.2, **QUICK))
     path = tmp_path / "parts.json"
-    save_repartition(made, path)
+    save_repartition(parts, path)
     back = load_repartition(path)
-    assert back.parts == made.parts
-    assert back.measured == made.measured
-    assert back.config == made.config
+    assert back.parts == parts.parts
+    assert back.measured == parts.measured
+    assert back.config == parts.config
     back.check(spoken)
 
     content = json.loads(path.read_text("utf-8"))
     content["parts"]["ood"].append(content["parts"]["train"][0])
     path.write_text(json.dumps(content), "utf-8")
-    with pytest.raises(DataError, match=r"dealt twice(.|\n)*every id in one part"):
+    with pytest.raises(DataError, match=r"listed twice(.|\n)*every id in one part"):
         load_repartition(path)
     content["parts"]["ood"][-1] = "stranger"
     path.write_text(json.dumps(content), "utf-8")
     with pytest.raises(DataError, match=r"names 1 utterances that the corpus does not have(.|\n)*stranger"):
         load_repartition(path).check(spoken)
     path.write_text("{", "utf-8")
-    with pytest.raises(DataError, match="this is no JSON"):
+    with pytest.raises(DataError, match="this is not JSON"):
         load_repartition(path)
     path.write_text('{"format": 1}', "utf-8")
-    with pytest.raises(DataError, match="this is no repartition"):
+    with pytest.raises(DataError, match="this is not a repartition"):
         load_repartition(path)
     with pytest.raises(DataError, match="there is no repartition"):
         load_repartition(tmp_path / "nowhere.json")
     with pytest.raises(DataError, match="in no part of the repartition"):
-        made.codes(spoken_corpus(50))
+        parts.codes(spoken_corpus(50))
 
 
 def test_another_state_of_the_corpus_is_refused(spoken, tmp_path: Path):
     kept = open_corpus(save_corpus(spoken, tmp_path / "one"))
-    made = repartition(kept, RepartitionConfig(kind="random", random_splits=2))
-    repartitioned(kept, made)
+    parts = repartition(kept, RepartitionConfig(kind="random", random_splits=2))
+    repartitioned(kept, parts)
     other = open_corpus(save_corpus(spoken_corpus(seed=1), tmp_path / "two"))
-    with pytest.raises(DataError, match="made for another state of the corpus"):
-        repartitioned(other, made)
+    with pytest.raises(DataError, match="made from another state of the corpus"):
+        repartitioned(other, parts)
 
 
 def test_one_part_is_scored_and_the_whole_dialogue_is_seen(spoken):
-    made = repartition(spoken, RepartitionConfig(unit="utterance", pool="test", size=40, budget=0.2, **QUICK))
-    test = repartitioned(spoken, made).only("test")
-    codes = made.codes(test)
+    parts = repartition(spoken, RepartitionConfig(unit="utterance", pool="test", size=40, budget=0.2, **QUICK))
+    test = repartitioned(spoken, parts).only("test")
+    codes = parts.codes(test)
     for part in ("iid", "ood"):
         view = only_part(test, codes, part)
-        assert {i for i, known in zip(view.ids, view.labelled(), strict=True) if known} == set(made.parts[part])
+        assert {i for i, known in zip(view.ids, view.labelled(), strict=True) if known} == set(parts.parts[part])
         assert len(view) == len(test)
     assert test.labelled().all()  # the corpus itself keeps its labels

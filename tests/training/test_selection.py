@@ -7,7 +7,8 @@ from sklearn.metrics import f1_score
 
 from lacuna import evaluation
 from lacuna.corpus import Target
-from lacuna.training.selection import Tally, concordance, metric_name, weighted_f1
+from lacuna.metrics.scores import ccc_of, weighted_f1_of
+from lacuna.training.selection import Tally, metric_name
 
 CLASSES = Target("emotion", "classification", ("a", "b", "c", "d"))
 VALUES = Target("score", "regression")
@@ -26,8 +27,8 @@ def test_weighted_f1_is_that_of_scikit_learn() -> None:
 
 
 def test_the_truth_is_in_the_rows() -> None:
-    assert weighted_f1(np.array([[277, 0], [379, 0]])) == pytest.approx(0.251, abs=1e-3)  # constant, rarer class
-    assert weighted_f1(np.array([[0, 277], [0, 379]])) == pytest.approx(0.423, abs=1e-3)  # not 0.732
+    assert weighted_f1_of(np.array([[277, 0], [379, 0]])) == pytest.approx(0.251, abs=1e-3)  # constant, rarer class
+    assert weighted_f1_of(np.array([[0, 277], [0, 379]])) == pytest.approx(0.423, abs=1e-3)  # not 0.732
 
 
 def test_concordance() -> None:
@@ -36,8 +37,9 @@ def test_concordance() -> None:
     p += y
     moments = np.array([300, y.sum(), p.sum(), y @ y, p @ p, y @ p])
     expected = 2 * np.cov(y, p, bias=True)[0, 1] / (y.var() + p.var() + (y.mean() - p.mean()) ** 2)
-    assert concordance(moments) == pytest.approx(expected)
-    assert concordance(np.zeros(6)) == 0
+    assert ccc_of(moments) == pytest.approx(expected)
+    assert np.isnan(ccc_of(np.zeros(6)))
+    assert Tally(VALUES).metric == 0
     constant = Tally(VALUES)
     constant.add(torch.full((300, 1), 0.1), torch.tensor(y).float(), torch.ones(300, dtype=torch.bool))
     assert constant.metric == pytest.approx(0, abs=1e-9)

@@ -10,9 +10,9 @@ import pytest
 
 from lacuna.corpus import Corpus
 from lacuna.synthetic.duet import generate, preset
+from lacuna.training import Recipe
 from lacuna.tuning import Place, StudyConfig, search
-from lacuna.tuning.objective import Data
-from lacuna.tuning.worker import quieten
+from lacuna.tuning.worker import quiet_optuna
 
 TRAINING: dict[str, Any] = {"epochs": 2, "threads": 1, "device": "cpu", "rates": [0.0, 0.5], "checkpoint_seconds": 0}
 Make = Callable[..., StudyConfig]
@@ -20,7 +20,7 @@ Make = Callable[..., StudyConfig]
 
 @pytest.fixture(autouse=True)
 def quiet() -> None:
-    quieten()
+    quiet_optuna()
 
 
 @pytest.fixture(scope="session")
@@ -29,20 +29,20 @@ def corpus() -> Corpus:
 
 
 @pytest.fixture(scope="session")
-def data(corpus: Corpus) -> Data:
-    return Data.of(corpus.only("train", "valid"), None)
+def base(corpus: Corpus) -> Recipe:
+    return Recipe.of(corpus, "mlp")
 
 
 @pytest.fixture
 def make() -> Make:
     def config(model: str = "mlp", training: dict[str, Any] | None = None, **changes: Any) -> StudyConfig:
-        found = search(model, {}, TRAINING | (training or {}), {}, {})
-        given: dict[str, Any] = {"trials": 4, "rates": (0.0, 0.5), "mask_seeds": (0,), "startup": 2, "warmup": 0} | changes
-        return StudyConfig(model, model, found.settings, found.training, found.space, found.start, **given)
+        searched = search(model, {}, TRAINING | (training or {}), {}, {})
+        options: dict[str, Any] = {"trials": 4, "rates": (0.0, 0.5), "mask_seeds": (0,), "startup": 2, "warmup": 0} | changes
+        return StudyConfig(model, model, searched.settings, searched.training, searched.space, searched.start, **options)
 
     return config
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    return Place(tmp_path / "studies" / "mlp", "mlp")
+    return Place(tmp_path / "studies" / "mlp", "mlp", heartbeat=1)

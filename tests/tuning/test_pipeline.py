@@ -1,18 +1,9 @@
-"""A study as a person runs it: from the command to the environment, and what is wrong is said before the first node."""
+"""The tune pipeline from the command to the environment; wrong settings are refused before the first node."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from importlib.util import find_spec
 from pathlib import Path
-from socket import socket
 from typing import Any
 
 import pandas as pd
@@ -21,7 +12,7 @@ from click.testing import CliRunner
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
-from lacuna.__main__ import main
+from lacuna.cli import main
 from lacuna.pipelines import tune
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's configuration in a folder of its own, which a study writes to."""
+    """A copy of the configuration of the project, to which a study writes."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(ROOT / "conf/base", folder / "conf/base")
     (folder / "conf/local").mkdir()
@@ -50,6 +41,7 @@ def run(project: Path, names: list[str], env: str = "local", **changes: dict[str
             "workers": 1,
             "rates": [0.0, 0.5],
             "mask_seeds": [0],
+            "heartbeat": 1,
             "folder": str(project / "s"),
         },
     }
@@ -65,17 +57,17 @@ def tuned(project: Path) -> Path:
     return project
 
 
-def test_a_study_ends_in_a_page_figures_trials_and_an_environment_that_kedro_takes_up(tuned: Path) -> None:
+def test_a_study_writes_a_page_figures_trials_and_an_environment_that_kedro_runs(tuned: Path) -> None:
     page = (tuned / "data/08_reporting/duet/studies/linear.html").read_text("utf-8")
     assert "Study of linear on duet" in page
-    assert "kedro run --env duet_tuned" in page
+    assert "kedro run --env tuned_duet" in page
     for name in ("history", "importance", "slices"):
         assert (tuned / f"data/08_reporting/duet/figures/study_{name}.json").is_file()
     trials = pd.read_parquet(tuned / "data/07_model_output/duet/trials.parquet")
     assert trials["state"].tolist() == ["complete"] * 3
     best = trials.loc[trials["value"].idxmax()]
-    run(tuned, ["ingest", "preprocess", "train"], env="duet_tuned", train={"seeds": [0]})
-    with KedroSession.create(tuned, env="duet_tuned") as session:
+    run(tuned, ["ingest", "preprocess", "train"], env="tuned_duet", train={"seeds": [0]})
+    with KedroSession.create(tuned, env="tuned_duet") as session:
         trained = {r.variant: r for r in session.load_context().catalog.load("recognizers")}
     assert set(trained) == {"prior", "linear", "linear_tuned"}
     used = trained["linear_tuned"].selection.training
@@ -90,62 +82,32 @@ def test_the_study_reads_no_test_utterance() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({"variant": "linearr"}, "tune.variant: 'linearr' is neither a variant nor a registered model"),
         ({"variant": "prior"}, "model 'prior' has nothing to search"),
         ({"trails": 3}, "trails"),
-        ({"rates": [0.5, 0.1]}, "rates must rise strictly"),
+        ({"rates": [0.5, 0.1]}, "two or more rising numbers"),
         ({"space": {"training": {"learning_rate": {"low": 1, "high": 0.1}}}}, "space.training.learning_rate: a span needs"),
         ({"space": {"settings": {"hidden": 3}}}, "no setting 'hidden'"),
         ({"name": "../x"}, "study name '../x' cannot be used"),
         ({"pattern": "rmn"}, "rmn"),
     ],
 )
-def test_a_wrong_setting_stops_the_study_before_its_first_node(tuned: Path, wrong: dict[str, Any], told: str) -> None:
+def test_a_wrong_setting_stops_the_study_before_its_first_node(tuned: Path, wrong: dict[str, Any], message: str) -> None:
     before = sorted(path.name for path in (tuned / "s").iterdir())
-    with pytest.raises(Exception, match=told):
+    with pytest.raises(Exception, match=message):
         run(tuned, ["tune"], tune=wrong)
     assert sorted(path.name for path in (tuned / "s").iterdir()) == before
 
 
-def test_the_command_line_tells_how_a_study_stands(tuned: Path, tmp_path: Path) -> None:
-    done = CliRunner().invoke(main, ["study", str(tuned / "s/linear.journal")])
+def test_the_command_line_shows_the_state_of_a_study(tuned: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["study", str(tuned / "s/linear.db")])
     assert done.exit_code == 0, done.output
     assert "study: linear\ntrials: 3 complete, 0 pruned, 0 fail, 0 running, 0 waiting\nbest: trial " in done.output
     assert "learning_rate: " in done.output
-    missing = CliRunner().invoke(main, ["study", str(tmp_path / "no.journal")])
+    missing = CliRunner().invoke(main, ["study", str(tmp_path / "no.db")])
     assert missing.exit_code == 1
     assert "there is no study at" in missing.output
-    assert not (tmp_path / "no.journal").exists()
-    assert "holds no study x" in CliRunner().invoke(main, ["study", str(tuned / "s/linear.journal"), "--name", "x"]).output
-
-
-@pytest.mark.skipif(find_spec("optuna_dashboard") is None, reason="needs optuna-dashboard")
-def test_the_dashboard_opens_the_journal(tuned: Path) -> None:
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = Path(sys.executable).with_name("optuna-dashboard")
-    command = [str(program), str(tuned / "s/linear.journal"), "--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, "NO_PROXY": "*"})
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        deadline = time.monotonic() + 120
-
-        def read(path: str) -> Any:
-            while True:
-                try:
-                    return json.load(opener.open(f"http://127.0.0.1:{port}/api/{path}", timeout=10))
-                except (urllib.error.URLError, ConnectionError):
-                    assert server.poll() is None, server.stderr
-                    assert time.monotonic() < deadline
-                    time.sleep(0.2)
-
-        (study,) = read("studies")["study_summaries"]
-        assert study["study_name"] == "linear"
-        trials = read(f"studies/{study['study_id']}")["trials"]
-        assert [trial["state"] for trial in trials] == ["Complete"] * 3
-    finally:
-        server.terminate()
-        server.wait(30)
+    assert not (tmp_path / "no.db").exists()
+    assert "holds no study x" in CliRunner().invoke(main, ["study", str(tuned / "s/linear.db"), "--name", "x"]).output

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from lacuna.errors import ConfigError
 from lacuna.models import Choice, Span, configure, list_models, model_class
-from lacuna.training import TrainingConfig
-from lacuna.tuning.space import TRAINING, as_json, dimension, search, training_config
+from lacuna.training import TrainingConfig, training_settings
+from lacuna.tuning.space import TRAINING, dimension, search, training_config
 from lacuna.tuning.study import draw
 
 ROOT = Path(__file__).parents[2]
@@ -49,22 +49,19 @@ def test_every_model_that_learns_can_be_tuned_from_its_defaults(name: str) -> No
             configure(name, **{key: dim.ends[at] for key, dim in cls.Config.space.items()})
 
 
-def test_the_labels_of_the_base_configuration_can_be_tuned() -> None:
+def test_every_model_can_be_tuned_from_the_base_configuration() -> None:
     training = yaml.safe_load((ROOT / "conf/base/parameters_train.yml").read_text("utf-8"))["train"]["training"]
     training = {key: value for key, value in training.items() if "${" not in str(value)}
-    for path in sorted((ROOT / "conf/base/parameters_models").glob("*.yml")):
-        own = yaml.safe_load(path.read_text("utf-8"))["_models"][path.stem]
-        common = {**training, **own["training"]}
-        if path.stem == "prior":
-            continue
-        if path.stem == "cider_as_published":  # it is published without weight decay: no logarithmic span begins there
+    for name in (name for name in list_models() if name != "prior"):
+        common = training_settings(name, training)
+        if name == "cider_as_published":  # it is published without weight decay: no logarithmic span begins there
             with pytest.raises(
                 ConfigError, match=r"cannot start from the variant's own training.weight_decay = 0.0(.|\n)*fix it"
             ):
-                search(path.stem, own["settings"], common, {}, {})
-            assert "training.weight_decay" not in search(path.stem, {}, common, {}, {"weight_decay": 0.0}).space
+                search(name, {}, common, {}, {})
+            assert "training.weight_decay" not in search(name, {}, common, {}, {"weight_decay": 0.0}).space
         else:
-            search(path.stem, own["settings"], common, {}, {})
+            search(name, {}, common, {}, {})
 
 
 def test_a_person_narrows_widens_fixes_and_leaves_out() -> None:
@@ -84,7 +81,7 @@ def test_a_person_narrows_widens_fixes_and_leaves_out() -> None:
 @pytest.mark.parametrize(
     ("settings", "changed", "training", "told"),
     [
-        ({}, {"hiden": Span(1, 2)}, {}, r"no setting 'hiden'; it has: dropout, hidden"),
+        ({}, {"hiden": Span(1, 2)}, {}, r"no setting 'hiden' \(did you mean 'hidden'\?\); it has: dropout, hidden"),
         ({}, {}, {"epoch": 3}, r"no setting 'epoch'"),
         ({}, {"hidden": Span(-1, 64)}, {}, r"the space of hidden reaches -1, which is refused: model 'mlp': setting 'hidden'"),
         ({}, {"dropout": Span(0.0, 1.5)}, {}, r"the space of dropout reaches 1.5"),
@@ -136,11 +133,11 @@ choices = st.lists(st.integers(), min_size=2, max_size=5, unique=True).map(lambd
 
 
 @given(st.one_of(spans(), choices), st.integers(0, 9))
-def test_whatever_is_drawn_lies_in_its_dimension_and_dimensions_survive_json(dim: Span | Choice, seed: int) -> None:
+def test_whatever_is_drawn_lies_in_its_dimension_and_dimensions_can_be_written_as_yaml(dim: Span | Choice, seed: int) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask()
     assert dim.holds(draw(trial, "x", dim))
-    assert dimension(as_json(dim)) == dim
+    assert dimension(asdict(dim)) == dim
     assert all(dim.holds(end) for end in dim.ends)
 
 

@@ -1,7 +1,7 @@
-"""The grid: corpora x models x seeds as cells that can be killed at any moment, and what is made of them.
+"""The grid: corpora x models x seeds as cells that can be interrupted at any time, and their reports.
 
-:func:`plan` gives every cell its key, :func:`run_grid` runs those that are not done (here or on a cluster), :func:`gather` reads
-what they left, :func:`write_reports` and :func:`write_leaderboard` bring it before people.
+:func:`plan` gives every cell its key, :func:`run_grid` runs the cells that are not finished (here or on a cluster),
+:func:`gather` reads their results, :func:`write_report_of` and :func:`write_leaderboard` write the pages.
 """
 
 from lacuna.bench.cell import Cell, Contest, Job, Protocol, plan

@@ -1,11 +1,11 @@
-"""A cell of the grid: one corpus, one variant, one seed. Its key is a hash of all that decides what comes out of it."""
+"""A cell of the grid: one corpus, one variant, one seed. Its key is a hash of everything that decides its result."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,13 +32,13 @@ _OPEN = 2  # corpora that a process keeps open; they are memory-mapped
 
 @dataclass(frozen=True)
 class Protocol:
-    """What a trained recogniser is put through.
+    """How a trained recogniser is scored.
 
     Attributes:
         evaluation: patterns, rates, mask seeds, and the bootstrap.
-        recovery_rates: at which rates what is filled in is judged.
+        recovery_rates: missing rates at which recovered values are scored.
         device: where to compute.
-        threads: torch's CPU threads; ``None`` = as they are.
+        threads: torch's CPU threads; ``None`` = no change.
     """
 
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
@@ -49,18 +49,18 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of training and everything that is measured of it. It can be sent to another process or machine.
+    """One training run and its scores. It can be sent to another process or machine.
 
     Attributes:
-        corpus: folder of the corpus in Lacuna's format, at the same place for every worker.
+        corpus: folder of the corpus in Lacuna's format, at the same path for every worker.
         target: what is predicted; ``None`` = the corpus's first target.
-        checkpoints: folder of training runs, shared with whoever else trains on that corpus.
-        variant: what the model is called in tables; no part of the key.
-        model: registered name, or ``oracle``: the best possible answers of a generated corpus, which nobody trains.
+        checkpoints: folder of training runs, shared by all commands that train on this corpus.
+        variant: name of the model in tables; not part of the key.
+        model: registered name, or ``oracle``: the best possible predictions on a generated corpus, which are not trained.
         settings: of the model.
         training: how to train.
         seed: of training.
-        protocol: how to score.
+        protocol: how to score it.
     """
 
     corpus: Path
@@ -75,31 +75,32 @@ class Cell:
 
     @property
     def is_ceiling(self) -> bool:
-        """Whether nothing is trained: the cell scores the best possible answers."""
+        """Whether the cell scores the best possible predictions, and trains nothing."""
         return self.model == CEILING
 
-    def scene(self) -> CellData:
-        """The corpus with all that training and scoring read of it."""
-        return _scene(self.corpus, (self.corpus / MANIFEST).stat().st_mtime_ns, self.target)
+    def data(self) -> CellData:
+        """Return the corpus and the parts that training and scoring read."""
+        return _data(self.corpus, (self.corpus / MANIFEST).stat().st_mtime_ns, self.target)
 
     def recipe(self) -> Recipe:
-        """What is trained."""
-        at = self.scene()
-        return Recipe(self.model, at.schema, at.train, at.valid, at.statistics, self.training, self.settings, self.seed)
+        """Return what is trained."""
+        data = self.data()
+        parts = data.schema, data.train, data.valid, data.statistics
+        return Recipe(self.model, *parts, self.training, self.settings, self.seed)
 
     def plans(self) -> list[MaskPlan]:
-        """Under what it is scored."""
-        return self.protocol.evaluation.plans([m.name for m in self.scene().corpus.modalities])
+        """Return the masks under which it is scored."""
+        return self.protocol.evaluation.plans([m.name for m in self.data().corpus.modalities])
 
     def identity(self) -> dict[str, Any]:
-        """All that decides the result, as JSON values."""
-        at, evaluation = self.scene(), self.protocol.evaluation
-        made = {"train": corpus_digest(at.train, at.schema)}
+        """Return everything that decides the result, as JSON values."""
+        data, evaluation = self.data(), self.protocol.evaluation
+        training_data = {"train": corpus_digest(data.train, data.schema)}
         return {
             "format": FORMAT,
-            "run": made | {"model": self.model} if self.is_ceiling else self.recipe().identity(),
-            "test": corpus_digest(at.test, at.schema),
-            "target": at.schema.target.name,
+            "run": training_data | {"model": self.model} if self.is_ceiling else self.recipe().identity(),
+            "test": corpus_digest(data.test, data.schema),
+            "target": data.schema.target.name,
             "plans": [[p.pattern.name, p.pattern.settings(), p.rate, p.seed] for p in self.plans()],
             "recovery_rates": list(self.protocol.recovery_rates),
             "bootstrap": [evaluation.replicates, evaluation.level, evaluation.seed],
@@ -109,12 +110,12 @@ class Cell:
         }
 
     def key(self) -> str:
-        """The name of the cell's folder."""
+        """Return the name of the cell's folder."""
         return key_of(self.identity())
 
 
 class CellData(NamedTuple):
-    """A corpus as a cell sees it."""
+    """A corpus, opened, with its splits and the statistics of its training split."""
 
     corpus: Corpus
     schema: Schema
@@ -125,13 +126,13 @@ class CellData(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A cell with its place.
+    """A cell with its key and folder.
 
     Attributes:
-        cell: what to do.
-        key: its key, as planned; a worker that finds another one refuses.
+        cell: what to run.
+        key: its key, as planned; a worker that computes another one refuses to run it.
         folder: of all cells.
-        wait: if another process is at this cell, wait for it rather than come back later.
+        wait: if another process runs this cell, wait for it instead of returning ``busy``.
     """
 
     cell: Cell
@@ -142,10 +143,10 @@ class Job(NamedTuple):
 
 @dataclass(frozen=True)
 class Contest:
-    """Everything that is compared on one corpus.
+    """All cells that are compared on one corpus.
 
     Attributes:
-        name: of its pages, e.g. that of the environment.
+        name: in pages, e.g. that of the study or the corpus.
         cells: in the order of tables.
         keys: of the cells.
     """
@@ -155,7 +156,7 @@ class Contest:
     keys: tuple[str, ...]
 
     def jobs(self, folder: Path) -> list[Job]:
-        """Every cell once: variants with equal settings share one."""
+        """Return a job for each cell; variants with equal settings share one."""
         return list({key: Job(cell, key, folder) for cell, key in zip(self.cells, self.keys, strict=True)}.values())
 
 
@@ -167,23 +168,22 @@ def plan(name: str, cells: Sequence[Cell]) -> Contest:
         cells: on one corpus, under one protocol.
 
     Raises:
-        ConfigError: no cell, or a variant and seed twice.
+        ConfigError: there is no cell, or a variant and seed are named twice.
     """
     if not cells:
         raise ConfigError(f"'{name}' names no model and seed")
-    seen = [(c.variant, c.seed) for c in cells]
-    if twice := next((s for s in seen if seen.count(s) > 1), None):
+    runs = [(c.variant, c.seed) for c in cells]
+    if twice := next((run for run in runs if runs.count(run) > 1), None):
         raise ConfigError(f"'{name}' names {twice[0]} with seed {twice[1]} twice")
-    first, whole = cells[0], list(cells)
-    at = first.scene()
-    if has_ceiling(at.test, at.schema.target.name):
-        parts = first.corpus, first.target, first.checkpoints, CEILING, CEILING
-        whole.append(Cell(*parts, {}, TrainingConfig(), 0, first.protocol))
-    return Contest(name, tuple(whole), tuple(cell.key() for cell in whole))
+    first, all_cells = cells[0], list(cells)
+    data = first.data()
+    if has_ceiling(data.test, data.schema.target.name):
+        all_cells.append(replace(first, variant=CEILING, model=CEILING, settings={}, training=TrainingConfig(), seed=0))
+    return Contest(name, tuple(all_cells), tuple(cell.key() for cell in all_cells))
 
 
 def key_of(identity: Mapping[str, Any]) -> str:
-    """Short hash of an identity."""
+    """Return a short hash of an identity."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=_plain).encode()).hexdigest()[:16]
 
 
@@ -194,12 +194,11 @@ def scoring_digest() -> str:
 
 
 @lru_cache(maxsize=_OPEN)
-def _scene(folder: Path, stamp: int, target: str | None) -> CellData:
-    """Open a corpus once a process; ``stamp`` is of its manifest, so that one that was made again is opened again."""
+def _data(folder: Path, stamp: int, target: str | None) -> CellData:
+    """Open a corpus once a process; ``stamp`` is the time of its manifest, so that a corpus that was replaced is opened again."""
     corpus = open_corpus(folder, verify=True)
-    learned = corpus.only("train", "valid")
     train, valid, test = (corpus.only(split) for split in ("train", "valid", "test"))
-    return CellData(corpus, corpus.schema(target), train, valid, test, fit_statistics(learned))
+    return CellData(corpus, corpus.schema(target), train, valid, test, fit_statistics(train))
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Where cells run: in processes of this machine, or on a cluster. Both are other people's libraries; nothing is home-made."""
+"""Where cells run: in processes of this machine (joblib), or on a cluster (Ray)."""
 
 from __future__ import annotations
 
@@ -9,51 +9,45 @@ from typing import Any
 from lacuna.bench.cell import Job
 from lacuna.bench.run import Outcome, run_job
 from lacuna.errors import ConfigError
+from lacuna.parallel import run_parallel
 from lacuna.training.device import pick_device
 
 Execute = Callable[[Sequence[Job]], Iterator[Outcome]]
-IDLE = 15.0  # seconds after which a process without work ends, also if the command that started it was killed
 RETRIES = 10  # of a task whose machine or process was lost
 
 
 def local(workers: int) -> Execute:
-    """Run cells in processes that joblib starts afresh (loky), each with one thread; with one worker in this very process.
+    """Return a function that runs cells in processes started by joblib (loky), with one thread each; one worker is this process.
 
     Args:
         workers: how many processes.
 
     Returns:
-        A function from jobs to outcomes, as they come. It raises ``concurrent.futures.process.BrokenProcessPool`` if one of the
-        processes was killed.
+        A function from jobs to outcomes, in the order in which they end. It raises
+        ``concurrent.futures.process.BrokenProcessPool`` if one of the processes was killed.
     """
     if workers < 1:
         raise ConfigError(f"at least one worker is needed, not {workers}")
 
-    def execute(jobs: Sequence[Job]) -> Iterator[Outcome]:
-        from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
-
-        with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE):
-            pool = Parallel(n_jobs=workers, batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered")
-        yield from pool(delayed(run_job)(job) for job in jobs)
-
-    return execute
+    return lambda jobs: run_parallel(run_job, jobs, workers, ordered=False)
 
 
 def _needs(job: Job) -> dict[str, int]:
-    """What a task asks of a machine. ``auto`` is what it is here: a worker that finds another device refuses the cell."""
+    """Return what a task requests. ``auto`` is resolved here: a worker with another device refuses to run the cell."""
     device = job.cell.training.device
-    here = device == "auto" and pick_device(device).type == "cuda"
-    return {"num_cpus": 1, "num_gpus": int(here or device.startswith("cuda"))}
+    if device == "auto":
+        device = pick_device(device).type
+    return {"num_cpus": 1, "num_gpus": int(device.startswith("cuda"))}
 
 
 def on_ray(address: str, retries: int = RETRIES) -> Execute:
-    """Run each cell as a task of a Ray cluster, which starts a task again if its process or machine is lost.
+    """Return a function that runs each cell as a task of a Ray cluster, which restarts a task if its process or machine is lost.
 
-    The project's folder is one that all machines share, at the same path, with the same code.
+    All machines share the project's folder, at the same path and with the same code.
 
     Args:
         address: as for ``ray.init``: ``auto``, ``host:port`` or ``ray://host:port``.
-        retries: of a task that was lost; an error of the cell itself is an outcome, and no reason to try again.
+        retries: of a task that was lost; an error of the cell itself is an outcome and is not retried.
 
     Raises:
         ConfigError: Ray is not installed, or there is no cluster at the address.
@@ -78,7 +72,7 @@ def on_ray(address: str, retries: int = RETRIES) -> Execute:
                 job = waiting.pop(ready)
                 try:
                     yield ray.get(ready)
-                except ray.exceptions.RayTaskError as error:  # not of the cell: those are outcomes
+                except ray.exceptions.RayTaskError as error:  # errors of the cell itself are outcomes
                     yield Outcome(job.key, "failed", reason=str(error.cause or error))
                 except ray.exceptions.RayError as error:
                     yield Outcome(job.key, "failed", reason=f"lost {retries + 1} times on the cluster: {error}")

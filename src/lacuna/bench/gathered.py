@@ -1,4 +1,4 @@
-"""What the cells of a contest left, put together: the same tables and the same report as one long run would make."""
+"""The results of the cells of a contest, put together: the same tables and report as one run of all pipelines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lacuna.evaluation.tables import CEILING
 from lacuna.reporting import composed, run_facts, write_report
 from lacuna.training import TrainedRecognizer
 
-_SHARED = (MEAN_FILL, CEILING)  # stand in the table of every cell, and once in the whole
+_SHARED = (MEAN_FILL, CEILING)  # in the table of every cell, and once in the whole table
 _CONDITION = ["pattern", "setting", "rate", "mask_seed"]
 
 
@@ -30,13 +30,13 @@ class Gathered:
 
     Attributes:
         name: of the contest.
-        protocol: under which everything was scored.
+        protocol: how all cells were scored.
         sweeps: of every model and seed, the ceiling's last.
         recognizers: in the order of the contest.
         history: one row an epoch.
-        recovery: what was filled in; mean fill and oracle once.
+        recovery: scores of recovered values; mean fill and oracle once.
         points: recovered vectors of the first seed of each model that recovers.
-        unfinished: ``variant, seed`` of cells that are not done, so that a page can say so.
+        unfinished: ``variant, seed`` of cells that are not finished, so that a page can say so.
     """
 
     name: str
@@ -57,7 +57,7 @@ def gather(contest: Contest, folder: Path) -> Gathered:
         folder: of all cells.
 
     Raises:
-        DataError: no model was trained to the end, or a cell cannot be read.
+        DataError: no model is finished, or a cell cannot be read.
     """
     found: list[CellResult] = []
     unfinished = []
@@ -84,14 +84,14 @@ def gather(contest: Contest, folder: Path) -> Gathered:
 def write_report_of(
     gathered: Gathered, folder: Path, corpus_facts: Mapping[str, Any], parameters: Mapping[str, Any], command: str | None = None
 ) -> Path:
-    """Write the report of a contest, as the report pipeline would; ``results.md`` is among its files.
+    """Write the report of a contest, as the report pipeline does; ``results.md`` is one of its files.
 
     Args:
         gathered: finished cells.
         folder: gets ``report.html``, ``results.md``, tables and cards.
-        corpus_facts: what the ingest pipeline tells of the corpus.
+        corpus_facts: the facts about the corpus, from the ingest pipeline.
         parameters: all settings of the environment.
-        command: what a reader types to get the same.
+        command: that makes the same report.
 
     Returns:
         Path of ``report.html``.
@@ -110,7 +110,7 @@ def _concat(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _recovery(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """One table, by condition: mean fill and oracle once, then the models."""
+    """Return one table in the order of conditions: mean fill and oracle once, then the models."""
     whole = _concat(tables)
     if whole.empty:
         return pd.DataFrame(columns=COLUMNS)
@@ -120,7 +120,7 @@ def _recovery(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _points(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """One table, by modality: the first seed of each model, then the oracle once."""
+    """Return one table in the order of modalities: the first seed of each model, then the oracle once."""
     whole = _concat(tables)
     if whole.empty:
         return pd.DataFrame(columns=POINT_COLUMNS)

@@ -1,4 +1,4 @@
-"""Run what is not done of a grid, whatever dies meanwhile."""
+"""Run the cells of a grid that are not finished, even if workers are killed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lacuna.bench.executors import Execute
 from lacuna.bench.run import Outcome
 from lacuna.bench.store import is_done
 
-RESTARTS = 3  # of a pool that dies without having finished a cell since
+RESTARTS = 3  # of a pool that died each time without having finished a cell
 
 
 @dataclass
 class GridProgress:
-    """How far a grid is.
+    """Progress of a grid.
 
     Attributes:
         total: cells of the grid.
@@ -37,12 +37,12 @@ class GridProgress:
 
     @property
     def left(self) -> int:
-        """Cells that nobody has ended yet."""
+        """Number of cells that have not ended yet."""
         return self.total - self.done - len(self.failed) - len(self.lost)
 
     @property
     def eta(self) -> float:
-        """Seconds that the rest will take if it goes on like this; NaN before the first cell has ended."""
+        """Seconds that the rest will take at the present speed; NaN before the first cell has ended."""
         return self.left * (time.monotonic() - self.started) / self.ran if self.ran else float("nan")
 
     @property
@@ -57,11 +57,11 @@ def run_grid(
     tell: Callable[[Job, Outcome, GridProgress], None] = lambda *_: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> GridProgress:
-    """Run every cell that is not done; those that failed before are tried again.
+    """Run every cell that is not finished; those that failed before are tried again.
 
-    A process that is killed (for memory, say) takes the pool with it; the pool is started again for what is left. If it dies
-    three times without having ended a cell in between, cells are run one at a time until one of them dies alone: that one is
-    given up, and the others go on together.
+    If a process is killed (e.g. out of memory), the pool dies with it and is started again for the remaining cells. If it dies
+    three times without having ended a cell in between, cells run one at a time until one of them is killed alone: that one is
+    given up, and the others run together again.
 
     Args:
         jobs: cells; equal keys are one.
@@ -70,7 +70,7 @@ def run_grid(
         warn: called when the pool died.
 
     Returns:
-        What is done, what failed, and what was lost.
+        What is finished, what failed, and what was lost.
     """
     unique = {job.key: job for job in jobs}
     left = {key: job for key, job in unique.items() if not is_done(job.folder / key)}
@@ -81,7 +81,7 @@ def run_grid(
         now = list(left.values())[: 1 if alone else None]
         try:
             for outcome in execute(now):
-                if outcome.state == "busy":  # another process is at it: last, and then with patience
+                if outcome.state == "busy":  # another process runs it: try it last, and then wait
                     left[outcome.key] = left.pop(outcome.key)._replace(wait=True)
                     continue
                 job = left.pop(outcome.key)
@@ -100,5 +100,5 @@ def run_grid(
                 deaths = deaths + 1 if len(left) == before else 0
             if left:
                 how = ", one at a time" if deaths >= RESTARTS else ""
-                warn(f"a worker was killed (out of memory?); {len(left)} cells are left, starting again with them{how}")
+                warn(f"a worker was killed (out of memory?); {len(left)} cells are left; starting again with them{how}")
     return progress

@@ -13,7 +13,7 @@ from lacuna.reporting.leaderboard.tables import Board, Leaderboard
 
 
 def board_of(gathered: Gathered) -> Board:
-    """What a contest adds to the leaderboard: the areas of the primary metric."""
+    """Return the column of a contest on the leaderboard: the areas under the curve of the primary metric."""
     evaluation, metric = gathered.protocol.evaluation, primary(gathered.sweeps[0].target)
     drawn = bootstrap(gathered.sweeps, evaluation.replicates, evaluation.seed, [metric])
     seeds: dict[str, int] = {}
@@ -43,11 +43,11 @@ def write_leaderboard(
 
     Args:
         folder: gets ``index.html``, ``leaderboard.md``, CSV tables and ``provenance.json``.
-        name: of the grid.
+        name: of the study.
         contests: with at least one finished cell each, in the order of the page.
         provenance: command, commit and the like, by name.
         reports: relative address of the full report by contest.
-        missing: contests that could not be put on it, with the reason; the page says so.
+        missing: contests that could not be read, with the reason; the page names them.
 
     Returns:
         Path of ``index.html``.

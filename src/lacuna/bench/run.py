@@ -1,4 +1,4 @@
-"""What a worker does: train one cell, score it, keep the result, and never fail without saying why."""
+"""What a worker does: train one cell, score it, and store the result or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Outcome:
 
     Attributes:
         key: of the cell.
-        state: ``done``; ``failed``, with a reason; or ``busy``: another process was at it.
-        seconds: wall-clock time; 0 if it was done before.
-        reason: why it failed, in one sentence or more.
+        state: ``done``; ``failed``, with a reason; or ``busy``: another process runs it.
+        seconds: wall-clock time; 0 if it was finished before.
+        reason: why it failed.
     """
 
     key: str
@@ -40,10 +40,10 @@ class Outcome:
 
 
 def run_job(job: Job) -> Outcome:
-    """Run a cell unless it is done, and keep its result or the reason why there is none.
+    """Run a cell unless it is finished, and store its result or the reason why there is none.
 
-    One process a cell: a second one comes back with ``busy``, or waits if the job says so. Interrupts are not caught, so that the
-    cell is left half-way; the next attempt trains on from the last checkpoint.
+    A cell is run by one process: a second one returns ``busy``, or waits if the job says so. Interrupts are not caught; the next
+    attempt continues from the last checkpoint.
     """
     while True:
         try:
@@ -59,24 +59,24 @@ def _run(job: Job) -> Outcome:
     if is_done(place):
         return Outcome(job.key, "done")
     with locked(place):
-        if is_done(place):  # another process ended it just now
+        if is_done(place):  # another process has finished it meanwhile
             return Outcome(job.key, "done")
         tidy(place)
         try:
             identity = job.cell.identity()
-            if (found := key_of(identity)) != job.key:
+            if (key := key_of(identity)) != job.key:
                 raise DataError(
                     "this worker sees another corpus, code or device than the command that planned the cell",
                     corpus=job.cell.corpus.name,
                     expected=f"cell {job.key}",
-                    found=f"cell {found}",
+                    found=f"cell {key}",
                     hint="the same version of Lacuna, torch and numpy on every machine, and one shared folder",
                 )
             result = work(job.cell)
             save_result(place, replace(result, seconds=time.monotonic() - began), identity)
-        except BusyError:  # `kedro run` trains the same run just now
+        except BusyError:  # `kedro run` trains the same run now
             raise
-        except Exception as error:  # the others shall go on, whatever it is
+        except Exception as error:  # whatever it is, the other cells go on
             reason = str(error) or type(error).__name__
             save_failure(place, reason, type(error).__name__, traceback.format_exc())
             return Outcome(job.key, "failed", time.monotonic() - began, reason)
@@ -89,18 +89,18 @@ def work(cell: Cell) -> CellResult:
     Raises:
         LacunaError: as training and scoring do.
     """
-    at, protocol = cell.scene(), cell.protocol
-    labels = at.train.utterances.labels[at.schema.target.name]
-    nothing = pd.DataFrame()
+    data, protocol = cell.data(), cell.protocol
+    labels = data.train.utterances.labels[data.schema.target.name]
+    empty = pd.DataFrame()
     if cell.is_ceiling:
         with reproducible(protocol.threads):
-            sweeps = sweep_ceilings(at.test, cell.plans(), training_labels=labels)
-        return CellResult(tuple(sweeps), None, nothing, nothing, nothing, 0.0)
+            sweeps = sweep_ceilings(data.test, cell.plans(), training_labels=labels)
+        return CellResult(tuple(sweeps), None, empty, empty, empty, 0.0)
     recipe = cell.recipe()
     trained, history = fit(recipe, run_folder(cell.checkpoints, recipe))
     device = pick_device(protocol.device)
     with reproducible(protocol.threads):
-        swept = sweep(trained, at.test, cell.plans(), training_labels=labels, device=device)
-        recovery, points = judge_recoveries([trained], at.test, protocol.evaluation, protocol.recovery_rates, device=device)
+        swept = sweep(trained, data.test, cell.plans(), training_labels=labels, device=device)
+        recovery, points = judge_recoveries([trained], data.test, protocol.evaluation, protocol.recovery_rates, device=device)
     rows = pd.DataFrame(history).assign(model=trained.variant, seed=cell.seed)
     return CellResult((swept,), trained, rows, recovery, points, 0.0)

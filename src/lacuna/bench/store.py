@@ -1,4 +1,4 @@
-"""What a cell leaves in its folder; ``done.json`` is written last and names everything else."""
+"""The files of a cell; ``done.json`` is written last and names the others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TABLES = ("history", "recovery", "points")
 
 @dataclass(frozen=True, eq=False)
 class CellResult:
-    """What came out of a cell.
+    """The result of a cell.
 
     Attributes:
         sweeps: one of a trained recogniser; of the ceiling one with the whole dialogue and one without.
@@ -34,7 +34,7 @@ class CellResult:
         history: of training, one row an epoch.
         recovery: of :func:`lacuna.evaluation.score_recovery`.
         points: of :func:`lacuna.evaluation.recovered_points`.
-        seconds: wall-clock time of the cell, without what a killed attempt took.
+        seconds: wall-clock time of the cell, without attempts that were killed.
     """
 
     sweeps: tuple[Sweep, ...]
@@ -45,7 +45,7 @@ class CellResult:
     seconds: float
 
     def named(self, variant: str) -> CellResult:
-        """The same under the variant that a contest gives it; mean fill and ceiling keep their names."""
+        """Return the result under another variant name; mean fill and ceiling keep their names."""
         if self.trained is None:
             return self
         old, frames = self.trained.variant, {}
@@ -57,20 +57,20 @@ class CellResult:
 
 
 def is_done(place: Path) -> bool:
-    """Whether a cell was finished."""
+    """Return whether a cell is finished."""
     return (place / DONE).is_file()
 
 
 def save_result(place: Path, result: CellResult, identity: dict[str, Any]) -> None:
-    """Write everything, the marker last.
+    """Write all files, ``done.json`` last.
 
     Args:
         place: folder of the cell.
-        result: what came out.
-        identity: all that decided it.
+        result: of the cell.
+        identity: everything that decided it.
     """
     arrays = {f"counts.{i}": s.counts for i, s in enumerate(result.sweeps)}
-    arrays |= {f"constant.{i}": s.constant for i, s in enumerate(result.sweeps)}
+    arrays |= {f"constant.{i}": s.baseline for i, s in enumerate(result.sweeps)}
     files = {"sweeps": store(place, "sweeps", "safetensors", lambda path: save_file(arrays, path))}
     for name in TABLES:
         table: pd.DataFrame = getattr(result, name)
@@ -92,10 +92,10 @@ def save_result(place: Path, result: CellResult, identity: dict[str, Any]) -> No
 
 
 def load_result(place: Path) -> CellResult:
-    """Read a finished cell back; no pickle is involved.
+    """Read the result of a finished cell; nothing is unpickled.
 
     Raises:
-        DataError: it was not finished, or its files are not what was written.
+        DataError: the cell is not finished, or its files are not those that were written.
     """
     if not is_done(place):
         raise DataError("the cell is not finished", corpus=place.name, hint="run the same `lacuna bench` again")
@@ -113,7 +113,7 @@ def load_result(place: Path) -> CellResult:
                 target=Target(**head["target"]),
                 conditions=tuple(Condition(*condition) for condition in head["conditions"]),
                 counts=arrays[f"counts.{i}"],
-                constant=arrays[f"constant.{i}"],
+                baseline=arrays[f"constant.{i}"],
                 fingerprint=head["fingerprint"],
             )
             for i, head in enumerate(content["sweeps"])
@@ -127,12 +127,12 @@ def load_result(place: Path) -> CellResult:
 
 
 def save_failure(place: Path, reason: str, kind: str, where: str) -> None:
-    """Keep why a cell failed; it is tried again by the next run."""
+    """Store why a cell failed; the next run tries it again."""
     write_json(place / FAILED, {"reason": reason, "error": kind, "where": where})
 
 
 def tidy(place: Path) -> None:
-    """Delete the temporary files of killed attempts; only while the cell is locked."""
+    """Delete temporary files of attempts that were killed; call it only while the cell is locked."""
     for path in place.glob(f"{TEMPORARY}*"):
         if path.is_file():
             path.unlink(missing_ok=True)

@@ -1,4 +1,8 @@
-"""Corpora: their type, their format on disk, validation, importers, splits and batches."""
+"""Corpora: their type, their format on disk, validation, importers, splits and batches.
+
+Build a corpus with :func:`assemble` or :func:`lacuna.corpus.importers.import_corpus`, write it with :func:`save_corpus`, open it
+with :func:`open_corpus`.
+"""
 
 from lacuna.corpus.assemble import Channel, assemble
 from lacuna.corpus.corpus import Corpus, Frames, Utterances

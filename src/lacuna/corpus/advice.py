@@ -1,4 +1,4 @@
-"""What the doctor tells of a corpus that was read: findings, facts in words, and what to do next."""
+"""Doctor output on a corpus that was read: findings, facts and next steps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import math
 import shlex
 from collections.abc import Mapping
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +15,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus
-from lacuna.corpus.importers.base import importer_class, make_options, slug
+from lacuna.corpus.importers.base import importer_class, list_importers, make_options, slug
 from lacuna.corpus.importers.sources import many
 from lacuna.corpus.importers.table import likely_votes
 from lacuna.corpus.schema import SPLITS, Target
-from lacuna.corpus.validate import validate
+from lacuna.corpus.speakers import speakers_are_local
+from lacuna.corpus.validate import one_class, validate
 from lacuna.errors import DataError
 
-_FEW = 5  # labelled utterances of a class below which a person is warned
+_FEW = 5  # warn about classes with fewer labelled utterances
 _LEAST_FOLDS = 3
 _SPLITLESS = {f"there is no {split} split" for split in SPLITS}
 
 
 def findings(corpus: Corpus) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Warnings and errors of validation, and what stands in the way of training, worded for a person."""
-    found = list(validate(corpus))
-    warnings = [f.error for f in found if not f.fatal]
+    """Return warnings and errors: findings of validation, and what prevents training."""
+    violations = list(validate(corpus))
+    warnings = [f.error for f in violations if not f.fatal]
     cut, why = _splitting(corpus)
-    if cut != "carve":  # a split that nobody can carve
+    if cut != "carve":  # there are too few dialogues to make the split
         warnings = [DataError(e.what) if e.what in _SPLITLESS else e for e in warnings]
-    told = [*map(str, warnings), *([why] if why else []), *_scarce(corpus)]
+    violations_of_targets = [one_class(corpus, target) for target in corpus.targets]
+    errors = [str(v.error) for v in violations if v.fatal] + [str(e) for e in violations_of_targets[:1] if e]
+    warnings += [e for e in violations_of_targets[1:] if e]
+    messages = [*map(str, map(partial(_with_option, corpus), warnings)), *([why] if why else []), *_scarce(corpus)]
     if len(corpus) == 1:
-        told.append("one utterance is too few to train on")
-    return tuple(told), tuple(str(f.error) for f in found if f.fatal)
+        messages.append("one utterance is too few to train on")
+    return tuple(messages), tuple(errors)
+
+
+def _with_option(corpus: Corpus, warning: DataError) -> DataError:
+    """Return the warning with the option of the corpus's importer that answers it, if there is one."""
+    if not warning.what.endswith("are all zero") or corpus.provenance.importer not in list_importers():
+        return warning
+    options = {f.name for f in fields(importer_class(corpus.provenance.importer).Options)}
+    hint = "if zeros mean 'not recorded', read them with option zeros=absent" if "zeros" in options else None
+    return DataError(warning.what, corpus=warning.corpus, modality=warning.modality, hint=hint)
 
 
 def _splitting(corpus: Corpus) -> tuple[str, str]:
-    """Which way of splitting gives the splits that are missing (``fold``, ``carve`` or none), and why there is none."""
+    """Return how to make the missing splits (``fold``, ``carve`` or empty), and the reason if they cannot be made."""
     u = corpus.utterances
     present = {SPLITS[c] for c in np.unique(u.split) if c >= 0}
     total, training = len(np.unique(u.dialogue)), len(np.unique(u.dialogue[u.split == 0]))
@@ -54,23 +69,23 @@ def _splitting(corpus: Corpus) -> tuple[str, str]:
 
 
 def _scarce(corpus: Corpus) -> list[str]:
-    """Classes with few utterances, and those that a split lacks; the training split's are told by validation."""
-    split, told = corpus.utterances.split, []
+    """Return warnings on classes with few utterances and on classes that valid or test lacks (validation checks train)."""
+    split, messages = corpus.utterances.split, []
     for target in corpus.targets:
         given = corpus.labelled(target.name)
         if target.task != "classification" or not given.any():
             continue
         if few := [f"{c} {n}" for c, n in _counts(corpus, target, given).items() if n < _FEW]:
-            told.append(f"target '{target.name}': fewer than {_FEW} labelled utterances of class {_some(few)}")
+            messages.append(f"target '{target.name}': fewer than {_FEW} labelled utterances of class {_some(few)}")
         for code, name in enumerate(SPLITS[1:], 1):
-            here = _counts(corpus, target, given & (split == code))
-            if any(here.values()) and (lacking := [c for c, n in here.items() if not n]):
-                told.append(f"target '{target.name}': no {name} utterance of class {_some(lacking)}")
-    return told
+            split_values = _counts(corpus, target, given & (split == code))
+            if any(split_values.values()) and (lacking := [c for c, n in split_values.items() if not n]):
+                messages.append(f"target '{target.name}': no {name} utterance of class {_some(lacking)}")
+    return messages
 
 
 def _counts(corpus: Corpus, target: Target, rows: NDArray[np.bool_]) -> dict[str, int]:
-    """Utterances a class, among labelled rows."""
+    """Return the number of labelled utterances by class."""
     count = np.bincount(corpus.utterances.labels[target.name][rows].astype(np.int64), minlength=len(target.classes))
     return dict(zip(target.classes, count.tolist(), strict=False))
 
@@ -80,12 +95,15 @@ def _some(names: list[str], limit: int = 12) -> str:
 
 
 def summary_of(corpus: Corpus) -> dict[str, str]:
-    """Facts about a corpus, by heading."""
+    """Return facts about a corpus, by heading."""
     u = corpus.utterances
     names = (*SPLITS, "none")
     split = {n: u.split == c for n, c in zip(names, (0, 1, 2, -1), strict=True) if (u.split == c).any()}
+    speakers = _distinct(u.speaker, "speaker")
+    if speakers_are_local(corpus):
+        speakers = "speakers known inside their dialogue only"
     facts = {
-        "utterances": f"{len(corpus)} in {_distinct(u.dialogue, 'dialogue')}, {_distinct(u.speaker, 'speaker')}",
+        "utterances": f"{len(corpus)} in {_distinct(u.dialogue, 'dialogue')}, {speakers}",
         "splits": ", ".join(f"{n} {int(m.sum())} in {_distinct(u.dialogue[m], 'dialogue')}" for n, m in split.items()),
         "transcripts": f"{sum(bool(t) for t in corpus.transcripts)} of {len(corpus)}",
     }
@@ -98,7 +116,7 @@ def summary_of(corpus: Corpus) -> dict[str, str]:
     for target in corpus.targets:
         facts[f"target {target.name}"] = _told(corpus, target, split)
     if not corpus.targets:
-        facts["targets"] = "none: it can be predicted, not trained on"
+        facts["targets"] = "none: the corpus can be predicted, not trained on"
     for number, note in enumerate(corpus.provenance.notes, 1):
         facts[f"note {number}"] = note
     return facts
@@ -112,16 +130,17 @@ def _told(corpus: Corpus, target: Target, split: Mapping[str, Any]) -> str:
     values, given = corpus.utterances.labels[target.name], corpus.labelled(target.name)
     parts = [] if given.all() else [f"{int((~given).sum())} of {len(corpus)} utterances unlabelled"]
     for name, mask in split.items():
-        here = values[mask & given]
-        if not len(here):
+        split_values = values[mask & given]
+        if not len(split_values):
             parts.append(f"{name}: unlabelled")
         elif target.task == "classification":
-            count = np.bincount(here.astype(np.int64), minlength=len(target.classes))
+            count = np.bincount(split_values.astype(np.int64), minlength=len(target.classes))
             parts.append(f"{name}: " + ", ".join(f"{c} {n}" for c, n in zip(target.classes, count, strict=False)))
         elif target.task == "soft":
-            parts.append(f"{name}: " + ", ".join(f"{c} {n:.2f}" for c, n in zip(target.classes, here.mean(axis=0), strict=True)))
+            shares = split_values.mean(axis=0)
+            parts.append(f"{name}: " + ", ".join(f"{c} {n:.2f}" for c, n in zip(target.classes, shares, strict=True)))
         else:
-            parts.append(f"{name}: {here.min():g} to {here.max():g}, mean {here.mean():.3g}")
+            parts.append(f"{name}: {split_values.min():g} to {split_values.max():g}, mean {split_values.mean():.3g}")
     return f"{target.task}; {'; '.join(parts)}"
 
 
@@ -132,8 +151,8 @@ def _yaml(name: str, path: Path, importer: str, options: Mapping[str, Any]) -> l
 
 
 def _flow(value: Any) -> str:
-    """A value as YAML in one line."""
-    import yaml  # type: ignore[import-untyped]  # here: the command's help does not need it
+    """Return a value as YAML in one line."""
+    import yaml  # type: ignore[import-untyped]  # imported here: the help of the command does not need it
 
     plain = json.loads(json.dumps(value))  # tuples become lists
     text: str = yaml.safe_dump(plain, default_flow_style=True, width=math.inf, allow_unicode=True)
@@ -141,13 +160,13 @@ def _flow(value: Any) -> str:
 
 
 def advice_on(corpus: Corpus, path: Path, importer: str, options: Mapping[str, Any]) -> str:
-    """What to do next with a corpus that an importer read: settings for ``ingest``, with what is to be changed."""
+    """Return the next step for an imported corpus: settings of ``ingest``, with comments on what to change."""
     if _only_predicted(corpus):
         return _predicted(path)
     lines = _yaml(corpus.name, path, importer, options)
     cut, why = _splitting(corpus)
     if cut == "fold":
-        lines += ["  split: fold  # splits are missing: cut the dialogues into folds", f"  folds: {_folds(corpus)}"]
+        lines += ["  split: fold  # splits are missing: split the dialogues into folds", f"  folds: {_folds(corpus)}"]
     elif cut == "carve":
         lines += ["  split: carve  # there is no validation split: take one from train, whole dialogues", "  valid_share: 0.15"]
     elif why:
@@ -155,12 +174,12 @@ def advice_on(corpus: Corpus, path: Path, importer: str, options: Mapping[str, A
     lines += _other_targets(corpus)
     if importer == "table" and not options.keys() & {"soft", "targets", "classes"} and (votes := likely_votes(path)):
         soft = _flow({"soft": votes, "targets": []})
-        lines += [f"# are {', '.join(votes)} votes? As one soft target, under `ingest`:", f"#   options: {soft}"]
+        lines += [f"# if {', '.join(votes)} are votes, read them as one soft target, under `ingest`:", f"#   options: {soft}"]
     return "\n".join(lines)
 
 
 def advice_on_own(corpus: Corpus, path: Path) -> str:
-    """What to do next with one of our own corpora: the command that trains on it."""
+    """Return the next step for a stored Lacuna corpus: the command that trains on it."""
     if _only_predicted(corpus):
         return _predicted(path)
     cut, why = _splitting(corpus)
@@ -177,7 +196,7 @@ def _only_predicted(corpus: Corpus) -> bool:
 
 def _predicted(path: Path) -> str:
     given = shlex.quote(f"predict.path={path}")
-    return f"it can be labelled by a model that was trained on another corpus: kedro run --pipelines predict --params {given}"
+    return f"a model trained on another corpus can label it: kedro run --pipelines predict --params {given}"
 
 
 def _folds(corpus: Corpus) -> int:
@@ -192,8 +211,8 @@ def _other_targets(corpus: Corpus) -> list[str]:
 
 
 def advice_on_repair(path: Path, importer: str, options: Mapping[str, Any], error: str) -> str:
-    """What to do next about data that an importer refused."""
+    """Return the next step for data that an importer refused."""
     if "NaN or inf" not in error:
-        return "mend what the error names, then ask again"
+        return "correct what the error names, then run the doctor again"
     snippet = "\n".join(_yaml(slug(path.stem), path, importer, {**options, "nonfinite": "absent"}))
-    return f"mend the features; or declare what to do with such frames: absent, zero, mean or drop\n{snippet}"
+    return f"repair the features, or choose a policy for such frames: absent, zero, mean or drop\n{snippet}"

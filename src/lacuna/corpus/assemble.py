@@ -1,4 +1,4 @@
-"""From what an importer read to a checked :class:`Corpus`: sort, concatenate, repair by policy, validate."""
+"""Build a checked :class:`Corpus` from what an importer read: sort, concatenate, repair by policy, validate."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lacuna.errors import DataError
 
 @dataclass(frozen=True)
 class Channel:
-    """One modality as an importer hands it over, utterance by utterance.
+    """One modality as an importer returns it, utterance by utterance.
 
     Attributes:
         frames: one entry an utterance: (T_i, dim) or (dim,) numbers, or ``None`` where the modality is absent.
             An (N, dim) or (N, T, dim) array is such a sequence.
-        extractor: what made the features, in words.
+        extractor: description of what computed the features.
         tokens: one entry an utterance: (T_i,) token ids beside the frames; ``None`` = no ids in this channel.
         vocabulary: size of the vocabulary of ``tokens``.
         observed: one entry an utterance: (T_i,) bool, False where a single frame was not observed; ``None`` = all were.
@@ -52,7 +52,7 @@ def assemble(
     provenance: Provenance | None = None,
     nonfinite: Policy = "refuse",
 ) -> Corpus:
-    """Build and validate a corpus; rows come in any order and leave sorted by dialogue and turn.
+    """Return a validated corpus; rows may come in any order and are sorted by dialogue and turn.
 
     Args:
         name: corpus name, ``[a-z0-9_-]+``.
@@ -62,10 +62,10 @@ def assemble(
         channels: by modality name, the frames of N utterances.
         targets: what can be predicted.
         labels: by target name: N class codes (-1 = unlabelled), N floats, or (N, C) distributions (NaN = unlabelled).
-        splits: N of ``train``, ``valid``, ``test`` or ``None``; ``None`` for all = data to be labelled.
-        speakers: N speaker names; without them every utterance is by the speaker ``unknown``.
+        splits: N of ``train``, ``valid``, ``test`` or ``None``; all ``None`` = data without splits.
+        speakers: N speaker names, see :mod:`lacuna.corpus.speakers`; default: ``unknown`` everywhere.
         texts: N transcripts.
-        provenance: where this came from.
+        provenance: source of the data.
         nonfinite: what to do with NaN and inf in frames, see :func:`lacuna.corpus.repair.repair`.
 
     Returns:
@@ -77,10 +77,10 @@ def assemble(
     check_name("corpus", name)
     total = len(ids)
     if not total or not channels:
-        told = "there is no utterance" if not total else "there is no modality"
-        raise DataError(told, corpus=name, expected="at least one", found=0)
+        message = "there is no utterance" if not total else "there is no modality"
+        raise DataError(message, corpus=name, expected="at least one", found=0)
     if unknown := sorted(set(labels or {}) - {t.name for t in targets}):
-        raise DataError("labels were given for a target that is not declared", corpus=name, found=unknown[0])
+        raise DataError("there are labels for a target that is not declared", corpus=name, found=unknown[0])
     columns: dict[str, Sequence[Any] | None] = {
         "dialogues": dialogues,
         "turns": turns,
@@ -91,12 +91,12 @@ def assemble(
     for column, values in columns.items():
         if values is not None and len(values) != total:
             raise DataError(f"the {column} do not match the ids one by one", corpus=name, expected=total, found=len(values))
-    for column, given in (("id", ids), ("dialogue", dialogues), ("speaker", speakers or [""])):
-        if (row := next((r for r, v in enumerate(given) if v is None or v != v), None)) is not None:  # noqa: PLR0124 - NaN
-            raise DataError(f"row {row} has no {column}", corpus=name, expected="a name", found=given[row])
+    for column, names in (("id", ids), ("dialogue", dialogues), ("speaker", speakers or [""])):
+        if (row := next((r for r, v in enumerate(names) if v is None or v != v), None)) is not None:  # noqa: PLR0124 - NaN
+            raise DataError(f"row {row} has no {column}", corpus=name, expected="a name", found=names[row])
     dialogue, dialogue_names = _codes([str(d) for d in dialogues])
     speaker, speaker_names = _codes([str(s) for s in speakers] if speakers is not None else ["unknown"] * total)
-    said = None if texts is None else _texts(name, texts)
+    transcripts = None if texts is None else _texts(name, texts)
     turn = _integers(name, "turn", turns, ids)
     order = np.lexsort((turn, dialogue))
     utterances = Utterances(
@@ -108,7 +108,7 @@ def assemble(
         labels={t.name: _labels(name, t, (labels or {}).get(t.name), ids) for t in targets},
         dialogue_names=dialogue_names,
         speaker_names=speaker_names,
-        text=None if said is None else (lambda: said),
+        text=None if transcripts is None else (lambda: transcripts),
     )
     packed = {m: _pack(name, m, channel, ids) for m, channel in channels.items()}
     corpus = Corpus(
@@ -168,7 +168,7 @@ def _split_codes(corpus: str, splits: Sequence[str | None] | None, ids: Sequence
 
 def _labels(corpus: str, target: Target, values: ArrayLike | None, ids: Sequence[str]) -> Labels:
     if values is None:
-        raise DataError(f"no labels were given for target '{target.name}'", corpus=corpus, hint="give -1 or NaN where unlabelled")
+        raise DataError(f"there are no labels for target '{target.name}'", corpus=corpus, hint="give -1 or NaN where unlabelled")
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -193,7 +193,7 @@ def _labels(corpus: str, target: Target, values: ArrayLike | None, ids: Sequence
 
 
 def _pack(corpus: str, modality: str, channel: Channel, ids: Sequence[str]) -> Frames:
-    """Concatenate a channel's utterances: (sum T_i, dim) float32 with where each one starts and how long it is."""
+    """Return the frames of a channel end to end: (sum T_i, dim) float32, with start and count of each utterance."""
     check_name("modality", modality)
     if len(channel.frames) != len(ids):
         raise DataError(
@@ -212,7 +212,7 @@ def _pack(corpus: str, modality: str, channel: Channel, ids: Sequence[str]) -> F
         piece = _matrix(corpus, modality, str(ids[row]), frames)
         if width is not None and piece.shape[1] != width:
             raise DataError(
-                "frames change their width inside a corpus",
+                "frames differ in width inside a corpus",
                 corpus=corpus,
                 utterance=str(ids[row]),
                 modality=modality,
@@ -227,12 +227,12 @@ def _pack(corpus: str, modality: str, channel: Channel, ids: Sequence[str]) -> F
             "the modality is absent from every utterance", corpus=corpus, modality=modality, hint="leave the modality out"
         )
     start = np.cumsum(count) - count
-    beside = [
-        None if given is None else _pack_beside(corpus, modality, what, given, count=count, ids=ids, kind=kind)
+    per_frame = [
+        None if given is None else _pack_per_frame(corpus, modality, what, given, count=count, ids=ids, kind=kind)
         for what, given, kind in (("token ids", channel.tokens, np.int64), ("observed flags", channel.observed, np.bool_))
     ]
-    observed = None if beside[1] is None or beside[1].all() else beside[1]
-    return Frames(np.concatenate(pieces), start, count, observed=observed, tokens=beside[0])
+    observed = None if per_frame[1] is None or per_frame[1].all() else per_frame[1]
+    return Frames(np.concatenate(pieces), start, count, observed=observed, tokens=per_frame[0])
 
 
 def _matrix(corpus: str, modality: str, utterance: str, frames: ArrayLike) -> NDArray[np.float32]:
@@ -246,11 +246,11 @@ def _matrix(corpus: str, modality: str, utterance: str, frames: ArrayLike) -> ND
             expected="numbers of shape (frames, width) or (width,)",
             found=f"{array.dtype} of shape {array.shape}",
         )
-    with np.errstate(over="ignore"):  # what does not fit float32 becomes inf and is reported as such
+    with np.errstate(over="ignore"):  # numbers beyond float32 become inf and are reported as such
         return np.atleast_2d(array).astype(np.float32)
 
 
-def _pack_beside(
+def _pack_per_frame(
     corpus: str,
     modality: str,
     what: str,
@@ -260,7 +260,7 @@ def _pack_beside(
     ids: Sequence[str],
     kind: type[Any],
 ) -> NDArray[Any]:
-    """Concatenate what goes beside the frames, one value a frame: (sum T_i,) of ``kind``."""
+    """Return one value a frame, end to end: (sum T_i,) of ``kind``."""
     pieces = [np.zeros(0, kind)]
     if len(given) != len(ids):
         raise DataError(

@@ -1,4 +1,4 @@
-"""The batch that every model reads: flat over utterances, padded over frames, missingness only in ``present``."""
+"""The batch that models read: flat over utterances, padded over frames; ``present`` tells which frames exist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lacuna.errors import DataError
 
 
 class Ids(Sequence[str]):
-    """The ids of some utterances of a corpus, read when one is asked for: of most batches none ever is."""
+    """The ids of some utterances of a corpus, read from disk on first access."""
 
     def __init__(self, corpus: Corpus, rows: NDArray[np.int64]) -> None:
         self._corpus, self._rows = corpus, rows
@@ -32,7 +32,7 @@ class Ids(Sequence[str]):
         return ids
 
     def take(self, rows: NDArray[np.int64]) -> Ids:
-        """The ids at ``rows``."""
+        """Return the ids at ``rows`` ((R,) int64), still unread."""
         return Ids(self._corpus, self._rows[rows])
 
     def __len__(self) -> int:
@@ -44,23 +44,34 @@ class Ids(Sequence[str]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and self._ids == list(other)
 
-    __hash__ = None  # type: ignore[assignment] # they equal lists
+    __hash__ = None  # type: ignore[assignment] # equal to lists, which are not hashable
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """U utterances, dialogues end to end. Models must not write into it.
+    """U utterances, dialogues end to end. Models must not write into its tensors.
 
     Attributes:
         features: by modality (U, T_m, d_m) float32, standardised, zero where absent.
-        present: by modality (U, T_m) bool, True = a real frame that was observed; padding is False.
+        present: by modality (U, T_m) bool, True = an observed frame; False on missing frames and padding.
         dialogue: (U,) int64 codes.
-        turn: (U,) int64.
+        turn: (U,) int64 position in the dialogue.
         speaker: (U,) int64 codes.
-        key: (U,) int64 stable key of the utterance id, for anything random that must not depend on the batch.
-        label: (U,) int64 | (U,) float32 | (U, C) float32; -1 or NaN = unlabelled.
-        ids: U utterance ids, read when asked for.
-        tokens: by modality (U, T_m) int64 token ids, 0 where absent; only modalities that keep them.
+        key: (U,) int64 stable key of the utterance id, to seed draws that must not depend on the batch.
+        label: (U,) int64 class codes | (U,) float32 scores | (U, C) float32 shares; -1 or NaN = unlabelled.
+        ids: U utterance ids, read on first access.
+        tokens: by modality (U, T_m) int64 token ids, 0 where absent; only modalities that have token ids.
+
+    >>> import numpy as np
+    >>> from lacuna.corpus.statistics import fit_statistics
+    >>> from lacuna.synthetic.duet import generate, preset
+    >>> corpus = generate(preset("tiny"))
+    >>> batch = collate(corpus, np.array([0, 1]), corpus.schema(), fit_statistics(corpus))
+    >>> {modality: tuple(values.shape) for modality, values in batch.features.items()}
+    {'text': (2, 4, 64), 'audio': (2, 4, 32), 'vision': (2, 3, 24)}
+    >>> observed = batch.observe({"audio": torch.zeros_like(batch.present["audio"])})
+    >>> observed.available().tolist()  # text, audio, vision
+    [[True, False, True], [True, False, True]]
     """
 
     features: dict[str, Tensor]
@@ -78,21 +89,21 @@ class Batch:
 
     @property
     def labelled(self) -> Tensor:
-        """(U,) bool: the utterance carries a label."""
+        """(U,) bool: the utterance has a label."""
         if not self.label.is_floating_point():
             return self.label >= 0
         finite = torch.isfinite(self.label)
         return finite.all(dim=1) if finite.ndim == 2 else finite
 
     def available(self) -> Tensor:
-        """(U, M) bool: the modality has at least one observed frame, in the order of ``features``."""
+        """Return (U, M) bool: at least one frame of the modality was observed; modalities in the order of ``features``."""
         return torch.stack([p.any(dim=1) for p in self.present.values()], dim=1)
 
     def observe(self, present: dict[str, Tensor]) -> Batch:
-        """The batch as seen through a mask: what is not present is zeroed, what was absent stays absent.
+        """Return the batch under a mask: frames that are not present are zero; frames that were absent stay absent.
 
         Args:
-            present: by modality (U, T_m) bool; modalities left out stay as they are.
+            present: by modality (U, T_m) bool; modalities left out are not masked.
         """
         kept = {m: self.present[m] & present[m] if m in present else self.present[m] for m in self.present}
         return replace(
@@ -103,15 +114,15 @@ class Batch:
         )
 
     def take(self, rows: Tensor) -> Batch:
-        """The utterances at ``rows`` ((R,) int64), in that order."""
+        """Return the utterances at ``rows`` ((R,) int64), in that order."""
         return replace(self._each(lambda x: x[rows]), ids=ids_at(self.ids, rows.cpu().numpy()))
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch on another device."""
+        """Return the batch on another device."""
         return self._each(lambda x: x.to(device))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """The batch with every tensor changed alike."""
+        """Return the batch with a function applied to every tensor."""
         changed: dict[str, Any] = {}
         for f in fields(self):
             value = getattr(self, f.name)
@@ -123,7 +134,7 @@ class Batch:
 
 
 def ids_at(ids: Sequence[str], rows: NDArray[np.int64]) -> Sequence[str]:
-    """Some of a batch's ids, unread if they were."""
+    """Return the ids at ``rows`` ((R,) int64); unread ids stay unread."""
     return ids.take(rows) if isinstance(ids, Ids) else [ids[row] for row in rows.tolist()]
 
 
@@ -131,13 +142,13 @@ def collate(corpus: Corpus, rows: NDArray[np.int64], schema: Schema, statistics:
     """Read some utterances of a corpus, pad them, and standardise their frames.
 
     Args:
-        corpus: may lack modalities of the schema; they come out absent. Its labels are read if it has the target.
+        corpus: modalities of the schema that it lacks are absent from the batch; labels are read if it has the target.
         rows: (U,) int64 row numbers; keep the turns of a dialogue together for models that read dialogues.
-        schema: what the model sees, in its order.
-        statistics: of the training split.
+        schema: modalities and target of the model.
+        statistics: mean and scale of the training split.
 
     Returns:
-        The complete batch: everything that the corpus holds, original absences absent.
+        The complete batch: all frames of these utterances that the corpus has.
 
     Raises:
         DataError: a frame is not finite.
@@ -147,25 +158,30 @@ def collate(corpus: Corpus, rows: NDArray[np.int64], schema: Schema, statistics:
     for modality in schema.modalities:
         name = modality.name
         frames = corpus.frames.get(name)
-        where = (index[f"{name}.start"], index[f"{name}.count"]) if frames is not None else (np.zeros(len(rows), np.int64),) * 2
-        longest = max(1, int(where[1].max(initial=0)))
-        here = np.arange(longest) < where[1][:, None]  # (U, T)
-        values = np.zeros((len(rows), longest, modality.dim), np.float32)
-        if frames is not None:
-            there = None if frames.observed is None else read_rows(frames.observed, *where)  # (frames of the batch,)
-            if there is not None:
-                here[here] = there
-            read = read_rows(frames.values, *where)  # (frames of the batch, d)
-            values[here] = ((read if there is None else read[there]) - statistics.mean[name]) / statistics.scale[name]
-            if frames.tokens is not None:
-                ids, spelt = np.zeros(here.shape, np.int64), read_rows(frames.tokens, *where)
-                ids[here] = spelt if there is None else spelt[there]
-                tokens[name] = torch.from_numpy(ids)
-            if not np.isfinite(values).all():
-                bad = int(np.argwhere(~np.isfinite(values))[0, 0])
-                utterance = corpus.utterances.id[int(rows[bad])].as_py()
-                raise DataError("a frame is not finite", corpus=corpus.name, utterance=utterance, modality=name)
-        features[name], present[name] = torch.from_numpy(values), torch.from_numpy(here)
+        if frames is None:
+            features[name] = torch.zeros(len(rows), 1, modality.dim)
+            present[name] = torch.zeros(len(rows), 1, dtype=torch.bool)
+            continue
+        start, count = index[f"{name}.start"], index[f"{name}.count"]
+        padded = np.arange(max(1, int(count.max(initial=0)))) < count[:, None]  # (U, T), False on padding
+        flat = read_rows(frames.values, start, count)  # (sum count, d)
+        flat_tokens = None if frames.tokens is None else read_rows(frames.tokens, start, count)  # (sum count,)
+        if frames.observed is not None:
+            observed = read_rows(frames.observed, start, count)  # (sum count,)
+            padded[padded] = observed
+            flat, flat_tokens = flat[observed], None if flat_tokens is None else flat_tokens[observed]
+        values = np.zeros((*padded.shape, modality.dim), np.float32)
+        values[padded] = (flat - statistics.mean[name]) / statistics.scale[name]
+        if not np.isfinite(values).all():
+            row = int(rows[np.argwhere(~np.isfinite(values))[0, 0]])
+            raise DataError(
+                "a frame is not finite", corpus=corpus.name, utterance=corpus.utterances.id[row].as_py(), modality=name
+            )
+        if flat_tokens is not None:
+            padded_tokens = np.zeros(padded.shape, np.int64)
+            padded_tokens[padded] = flat_tokens
+            tokens[name] = torch.from_numpy(padded_tokens)
+        features[name], present[name] = torch.from_numpy(values), torch.from_numpy(padded)
     return Batch(
         features=features,
         present=present,
@@ -180,7 +196,7 @@ def collate(corpus: Corpus, rows: NDArray[np.int64], schema: Schema, statistics:
 
 
 def _index(corpus: Corpus, rows: NDArray[np.int64], schema: Schema) -> dict[str, NDArray[Any]]:
-    """All numbers of some utterances but their frames, in one read."""
+    """Read all numbers of some utterances except their frames, in one pass."""
     u = corpus.utterances
     columns: dict[str, NDArray[Any]] = {"key": corpus.keys, "dialogue": u.dialogue, "turn": u.turn, "speaker": u.speaker}
     for name in schema.dims:
@@ -191,8 +207,9 @@ def _index(corpus: Corpus, rows: NDArray[np.int64], schema: Schema) -> dict[str,
     return dict(zip(columns, gather(list(columns.values()), rows), strict=True))
 
 
-def _unlabelled(number: int, target: Target) -> Tensor:
+def _unlabelled(n_utterances: int, target: Target) -> Tensor:
+    """Return labels of utterances that have none, in the shape of the target."""
     if target.task == "classification":
-        return torch.full((number,), -1)
-    shape = (number, target.width) if target.task == "soft" else (number,)
+        return torch.full((n_utterances,), -1)
+    shape = (n_utterances, target.width) if target.task == "soft" else (n_utterances,)
     return torch.full(shape, torch.nan)

@@ -1,4 +1,4 @@
-"""What is this file or folder, can it be used, and what to do next: an answer for every path, also for garbage."""
+"""Say what a file or folder is, whether it can be used, and what to do next; every path gets an answer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lacuna.corpus.advice import advice_on, advice_on_own, advice_on_repair, findings, summary_of
+from lacuna.corpus.identity import identify
 from lacuna.corpus.importers.base import (
     elsewhere,
     import_corpus,
@@ -16,37 +17,28 @@ from lacuna.corpus.importers.base import (
     missing,
     recognise,
 )
-from lacuna.corpus.importers.outlines import outline
-from lacuna.corpus.importers.sources import many, npz_shapes, read_npy, read_npz
+from lacuna.corpus.importers.sources import describe, many, npz_shapes, read_npy, read_npz
 from lacuna.corpus.pickles import read_pickle
 from lacuna.corpus.storage.format import MANIFEST, open_corpus
 from lacuna.errors import ConfigError, LacunaError
 
-_LIMIT = 4 << 30  # bytes that the doctor reads without being told which importer
-_MAGIC = (
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
-    (b"PK\x03\x04", "a zip archive (.npz, torch.save)"),
-    (b"\x93NUMPY", "a numpy array (.npy)"),
-    (b"PAR1", "a parquet table"),
-    (b"RIFF", "a sound or video file"),
-    (b"\x1f\x8b", "a gzip archive"),
-)
+_LIMIT = 4 << 30  # largest size in bytes that the doctor reads unless the importer is given
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the doctor found.
+    """The result of :func:`examine`.
 
     Attributes:
-        path: what was looked at; its last part only.
-        kind: what it is, in words.
-        usable: it can be trained on, or imported, as it is.
-        importer: name of the importer that reads it; ``lacuna`` for one of our own corpora, ``None`` if none does.
-        recognised: what each importer saw, by name.
+        path: last part of the path.
+        kind: what the path is, in words.
+        usable: whether it can be imported as it is.
+        importer: name of the importer that reads it; ``lacuna`` for a stored corpus, ``None`` if none does.
+        recognised: what each importer recognises, by name.
         summary: facts about the corpus, by heading.
-        warnings: what a person should know.
+        warnings: what the user should know.
         errors: why it cannot be used.
-        advice: what to do next: a snippet of YAML, or a sentence.
+        advice: next step: settings as YAML, or a sentence.
     """
 
     path: str
@@ -61,23 +53,23 @@ class Diagnosis:
 
 
 def examine(path: str | Path, *, importer: str | None = None, **options: Any) -> Diagnosis:
-    """Look at a file or folder; never raises, whatever is there.
+    """Return a diagnosis of a file or folder; never raises, whatever the content is.
 
     Args:
-        path: anything.
-        importer: read it with this one instead of recognising it.
-        options: for the importer.
+        path: any path.
+        importer: read the path with this importer instead of recognising it.
+        options: options of the importer.
 
     Returns:
-        The diagnosis; ``usable`` says whether it can be used as it is.
+        The diagnosis.
     """
     path = Path(path)
     try:
         return _examine(path, importer, options)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # the doctor answers whatever a file does to a parser
-        return Diagnosis(path.name, "something that cannot be looked at", errors=(f"{type(error).__name__}: {error}",))
+    except BaseException as error:  # the doctor must answer even if a file breaks a parser
+        return Diagnosis(path.name, "something that cannot be inspected", errors=(f"{type(error).__name__}: {error}",))
 
 
 def _examine(path: Path, importer: str | None, options: dict[str, Any]) -> Diagnosis:
@@ -87,47 +79,54 @@ def _examine(path: Path, importer: str | None, options: dict[str, Any]) -> Diagn
         return Diagnosis(path.name, "nothing", errors=(str(error.found),), advice=str(error.hint))
     if importer is None and (path / MANIFEST).is_file():
         return _own(path)
-    seen = {} if importer else recognise(path)
-    told = {name: r.what for name, r in seen.items()}
-    chosen = importer or (next(iter(seen)) if len(seen) == 1 else None if seen else meant(path))
+    recognitions = {} if importer else recognise(path)
+    recognised = {name: r.what for name, r in recognitions.items()}
+    if not recognitions and not importer and path.is_file() and (action := identify(path).action):
+        return Diagnosis(path.name, kind, errors=(f"no importer can read {identify(path).kind}",), advice=action)
+    chosen = importer or (next(iter(recognitions)) if len(recognitions) == 1 else None if recognitions else _nearest(path))
     if chosen is None:
-        return _unclear(path, kind, told)
+        return _unclear(path, kind, recognised)
     size = _size(path)
     if importer is None and size > _LIMIT:
-        advice = f"say `--importer {chosen}` to read it all"
-        return Diagnosis(path.name, kind, False, chosen, told, errors=(f"{size >> 30} GiB were not read",), advice=advice)
-    given = {**(seen[chosen].options if chosen in seen else {}), **options}
+        advice = f"add `--importer {chosen}` to read it all"
+        return Diagnosis(path.name, kind, False, chosen, recognised, errors=(f"{size >> 30} GiB were not read",), advice=advice)
+    settings = {**(recognitions[chosen].options if chosen in recognitions else {}), **options}
     try:
-        corpus = import_corpus(path, importer=chosen, **given)
+        corpus = import_corpus(path, importer=chosen, **settings)
     except LacunaError as error:
-        advice = (
-            "mend what the error names" if isinstance(error, ConfigError) else advice_on_repair(path, chosen, given, str(error))
-        )
-        return Diagnosis(path.name, kind, False, chosen, told, errors=(str(error),), advice=advice)
-    warnings, errors = findings(corpus)
-    advice = advice_on(corpus, path, chosen, given)
-    return Diagnosis(path.name, kind, not errors, chosen, told, summary_of(corpus), warnings, errors, advice)
+        if isinstance(error, ConfigError):
+            advice = "correct what the error names"
+        else:
+            advice = advice_on_repair(path, chosen, settings, str(error))
+        errors = [str(error)]
+        if not importer and not recognitions and path.is_file():
+            errors.append(f"no importer recognises it; the error above is that of the nearest one, '{chosen}'")
+            advice += f"\nthe forms that can be read:\n{_forms()}"
+        return Diagnosis(path.name, kind, False, chosen, recognised, errors=tuple(errors), advice=advice)
+    warnings, violations = findings(corpus)
+    advice = advice_on(corpus, path, chosen, settings)
+    return Diagnosis(path.name, kind, not violations, chosen, recognised, summary_of(corpus), warnings, violations, advice)
 
 
 def _kind(path: Path) -> str | None:
-    """What it is on the outside; ``None`` if there is nothing. Raises where it may not be looked at."""
+    """Return what the path is from the outside; ``None`` if it does not exist."""
     if not path.exists():
         return None
     if path.is_dir():
         return f"a folder of {many(sum(1 for _ in path.iterdir()), 'entry')}"
     if not path.is_file():
         return "no regular file"
-    with path.open("rb") as handle:
-        head = handle.read(1 << 12)
-    size = path.stat().st_size
-    if not size:
-        return "an empty file"
-    known = next((what for magic, what in _MAGIC if head.startswith(magic)), None)
-    if known is None and outline(path, 1000) is not None:
-        known = "a pickle"
-    if known is None:
-        known = "a binary file" if b"\x00" in head else "a text file"
-    return f"{known} of {many(size, 'byte')}"
+    kind, size = identify(path).kind, path.stat().st_size
+    return f"{kind}; {many(size, 'byte')}" if size else kind
+
+
+def _nearest(path: Path) -> str | None:
+    """Return the importer whose refusal explains best why a path cannot be read; ``None`` if there is none."""
+    return None if path.is_dir() and elsewhere(path) else meant(path)
+
+
+def _forms() -> str:
+    return "\n".join(f"  {name}: {reads}" for name, reads in list_importers().items())
 
 
 def _size(path: Path) -> int:
@@ -135,11 +134,11 @@ def _size(path: Path) -> int:
 
 
 def _own(path: Path) -> Diagnosis:
-    """One of our own corpora: both hashes are compared, then everything is validated."""
+    """Return the diagnosis of a stored Lacuna corpus: compare both hashes, then validate everything."""
     try:
         corpus = open_corpus(path, verify=True)
     except LacunaError as error:
-        return Diagnosis(path.name, "a damaged Lacuna corpus", False, "lacuna", errors=(str(error),), advice="make it again")
+        return Diagnosis(path.name, "a damaged Lacuna corpus", False, "lacuna", errors=(str(error),), advice="import it again")
     warnings, errors = findings(corpus)
     return Diagnosis(
         path.name,
@@ -153,28 +152,25 @@ def _own(path: Path) -> Diagnosis:
     )
 
 
-def _unclear(path: Path, kind: str, told: dict[str, str]) -> Diagnosis:
-    if told:
-        errors = [f"several importers read it: {', '.join(told)}"]
-        advice = f"say which one, e.g. `--importer {next(iter(told))}`"
+def _unclear(path: Path, kind: str, recognised: dict[str, str]) -> Diagnosis:
+    if recognised:
+        errors = [f"several importers read it: {', '.join(recognised)}"]
+        advice = f"choose one, e.g. `--importer {next(iter(recognised))}`"
     else:
         errors = ["no importer recognises it"]
-        known = "\n".join(f"  {name}: {reads}" for name, reads in list_importers().items())
-        forms = f"bring it into one of these forms (your own data: the form that importer 'table' describes)\n{known}"
+        forms = f"convert it to one of these forms (your own data: the form that importer 'table' describes)\n{_forms()}"
         advice = elsewhere(path) or forms
         if kind.startswith("a pickle"):
             try:
-                content = read_pickle(path, _LIMIT)
-                keys = ", ".join(map(str, list(content)[:8])) if isinstance(content, (dict, list)) else ""
-                errors.append(f"the pickle holds a {type(content).__name__} {keys[:300]}".rstrip())
+                errors.append(f"the pickle holds {describe(read_pickle(path, _LIMIT))}")
             except LacunaError as error:
                 errors.append(str(error))
         errors += _damage(path)
-    return Diagnosis(path.name, kind, False, None, told, errors=tuple(errors), advice=advice)
+    return Diagnosis(path.name, kind, False, None, recognised, errors=tuple(errors), advice=advice)
 
 
 def _damage(path: Path) -> list[str]:
-    """What is wrong with a file of arrays that nobody recognises; empty if it is whole, or of another kind."""
+    """Return what is wrong with an array file that no importer recognises; empty if it is intact or of another kind."""
     try:
         if path.suffix == ".npy" and path.is_file():
             read_npy(path)
@@ -186,7 +182,7 @@ def _damage(path: Path) -> list[str]:
 
 
 def render(diagnosis: Diagnosis) -> str:
-    """The diagnosis as text for a terminal."""
+    """Return the diagnosis as text for a terminal."""
     verdict = "can be used" if diagnosis.usable else "cannot be used as it is"
     lines = [f"{diagnosis.path}: {diagnosis.kind}", f"verdict: {verdict}"]
     lines += [f"importer: {diagnosis.importer}"] if diagnosis.importer else []

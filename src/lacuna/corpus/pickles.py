@@ -1,10 +1,9 @@
-"""Foreign pickles: the one place where they are read, through an unpickler that knows containers and arrays only.
+"""Read foreign pickles with an unpickler that knows containers and arrays only; no other module unpickles.
 
-A pickle is a program. Corpora of this field come as pickles all the same, so this one runs the opcodes but resolves no
-name outside a short list: numpy arrays and scalars, containers, and CPU torch tensors, whose inner archive is read with
-``weights_only=True``. Anything else stops before it is imported. What is on the list is not handed out itself either,
-but behind a wrapper that can be called and not changed; array layouts are rebuilt from checked parts, because numpy
-believes a pickled dtype whatever it says.
+A pickle is a program, but corpora of this field are published as pickles. This unpickler runs the opcodes and resolves only
+names on a short list: numpy arrays and scalars, containers, and CPU torch tensors, whose inner archive is read with
+``weights_only=True``. Any other name stops the read before it is imported. Allowed names are wrapped, so that they can be
+called and not changed. Array layouts are rebuilt from checked parts, because numpy trusts a pickled dtype.
 """
 
 from __future__ import annotations
@@ -20,24 +19,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.corpus.identity import Identity, identify
 from lacuna.errors import DataError, UnsafePickleError
 
-_HINT = "if you trust the file, convert it to .npz with the tool that made it, and import that"
+_HINT = "if you trust the file, convert it to .npz with the tool that wrote it, and import the .npz"
 _LEAVES = (str, float, int, bytes, bool, type(None), np.float64, np.float32, np.int64)
 
 
 def read_pickle(path: Path, limit: int = 16 << 30) -> Any:
-    """Read a pickle of containers, numbers, strings and arrays; Python-2 strings are decoded as latin1.
+    """Return the content of a pickle of containers, numbers, strings and arrays; Python 2 strings are decoded as latin1.
 
     Args:
         path: the file.
         limit: refuse larger files, in bytes.
 
     Returns:
-        Plain Python containers, numpy arrays and scalars; torch tensors come as arrays.
+        Plain Python containers, numpy arrays and scalars; torch tensors become arrays.
 
     Raises:
-        UnsafePickleError: it names anything outside the allow-list; nothing of that was imported or called.
+        UnsafePickleError: it names something outside the allow-list; nothing was imported or called.
         DataError: the file is too large, truncated or not a pickle.
     """
     try:
@@ -53,11 +53,13 @@ def read_pickle(path: Path, limit: int = 16 << 30) -> Any:
     except RecursionError:
         raise DataError("the pickle nests too deeply", corpus=path.name) from None
     except Exception as error:  # a broken pickle may raise anything
-        raise DataError("not a readable pickle", corpus=path.name, found=f"{type(error).__name__}: {error}") from None
+        identity = identify(path) if path.is_file() else Identity("no file")
+        found = identity.kind if identity.action else f"{identity.kind}; {type(error).__name__}: {error}"
+        raise DataError("not a readable pickle", corpus=path.name, found=found, hint=identity.action or None) from None
 
 
 class _Call:
-    """Something on the allow-list: it can be called; BUILD cannot set anything on it."""
+    """A wrapper of an allowed name: it can be called, and BUILD cannot change it."""
 
     __slots__ = ("_function",)
     _function: Callable[..., Any]
@@ -69,14 +71,14 @@ class _Call:
         return self._function(*arguments)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise UnsafePickleError("it changes what it was given")
+        raise UnsafePickleError("it changes an allowed object")
 
     def __setstate__(self, state: object) -> None:
-        raise UnsafePickleError("it changes what it was given")
+        raise UnsafePickleError("it changes an allowed object")
 
 
 class _Kind:
-    """A pickled dtype: a code and a byte order, no more; numpy's own ``__setstate__`` would believe any layout."""
+    """A pickled dtype: only a code and a byte order; numpy's own ``__setstate__`` would trust any layout."""
 
     __slots__ = ("dtype",)
 
@@ -101,7 +103,7 @@ class _Kind:
 
 
 class _Array:
-    """An array while it is being read: numpy's own ``__setstate__`` crashes on what a damaged pickle may hand it."""
+    """An array while it is read: numpy's own ``__setstate__`` crashes on the state of a damaged pickle."""
 
     __slots__ = ("array",)
     __hash__ = None  # type: ignore[assignment]
@@ -115,7 +117,7 @@ class _Array:
             if not isinstance(data, list):
                 raise UnsafePickleError("it holds an array of objects without objects")
             flat = np.empty(len(data), object)
-            for index, item in enumerate(data):  # one by one: numpy would unpack items that are lists
+            for index, item in enumerate(data):  # one by one, because numpy would unpack items that are lists
                 flat[index] = item
         else:
             raw = data.encode("latin1") if isinstance(data, str) else data
@@ -126,7 +128,7 @@ class _Array:
 
 
 class _Subtype:
-    """Stands for ``numpy.ndarray`` where a pickle names it: nothing can be made of it but a checked array."""
+    """A placeholder for ``numpy.ndarray``: only a checked array can be built from it."""
 
     __slots__ = ()
 
@@ -154,7 +156,7 @@ def _frombuffer(buffer: Any, kind: Any, shape: Any, order: Any, axes: Any = None
 
 
 def _storage(content: bytes) -> Any:
-    import torch  # here: a corpus without torch pickles needs no torch
+    import torch  # imported here: a corpus without torch pickles needs no torch
 
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
@@ -176,7 +178,7 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> NDArr
 
 
 def _content(make: Callable[..., Any]) -> Callable[..., Any]:
-    """``bytes`` and the like from content only: ``bytes(n)`` would allocate whatever a pickle asks for."""
+    """Return a constructor that accepts content only: ``bytes(n)`` would allocate any size that a pickle asks for."""
 
     def build(*arguments: Any) -> Any:
         if arguments and isinstance(arguments[0], int):
@@ -187,7 +189,7 @@ def _content(make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
-    """What Python 2 and numpy use to write bytes; only this one codec, so no codec look-up runs."""
+    """Return latin1 bytes, as Python 2 and numpy write them; other codecs are refused, so no codec look-up runs."""
     if encoding.replace("-", "").lower() not in ("latin1", "iso88591"):
         raise UnsafePickleError(f"it asks for the codec {encoding!r}")
     return text.encode("latin1")
@@ -235,7 +237,7 @@ class _Restricted(pickle.Unpickler):
 
 
 def _plain(value: Any, done: dict[int, Any]) -> Any:
-    """The content with every helper of this module replaced by what it stands for; shared parts stay shared."""
+    """Return the content with the helpers of this module replaced by their values; shared parts stay shared."""
     if type(value) in _LEAVES:
         return value
     if id(value) in done:
@@ -247,7 +249,7 @@ def _plain(value: Any, done: dict[int, Any]) -> Any:
         result = value.dtype
     elif isinstance(value, (_Call, _Subtype)):
         raise UnsafePickleError("it holds a function or a class")
-    done[id(value)] = (value, result)  # the value too, so that its id is not used again
+    done[id(value)] = (value, result)  # keep the value too, so that its id is not reused
     if isinstance(result, np.ndarray) and result.dtype.kind == "O":
         for index, item in enumerate(result.flat):
             result.flat[index] = _plain(item, done)

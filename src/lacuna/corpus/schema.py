@@ -1,4 +1,4 @@
-"""What a corpus holds: its modalities and its targets, as frozen values that travel with every model."""
+"""Modalities, targets and provenance of a corpus, as frozen values that are stored with every model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 def check_name(kind: str, name: str) -> str:
-    """Return ``name`` if it is safe in a path, a column and a YAML key.
+    """Return ``name`` if it is valid in a path, a column name and a YAML key.
 
     Raises:
         DataError: the name has characters outside ``a-z 0-9 _ -``.
@@ -36,7 +36,7 @@ class Modality:
     Attributes:
         name: e.g. ``text``, ``audio``, ``vision``.
         dim: width of a frame; every frame is ``(dim,)`` float32.
-        extractor: what made the features, in words.
+        extractor: description of what computed the features.
         vocabulary: size of the vocabulary when token ids are kept beside the frames, else ``None``.
     """
 
@@ -53,7 +53,7 @@ class Modality:
 
 @dataclass(frozen=True)
 class Target:
-    """Something to predict.
+    """A prediction target.
 
     Attributes:
         name: e.g. ``emotion``, ``sentiment``, ``score``.
@@ -82,13 +82,13 @@ class Target:
 
     @property
     def width(self) -> int:
-        """Number of outputs a model needs: one per class, or 1."""
+        """Return the number of outputs that a model needs: one for each class, or 1."""
         return max(1, len(self.classes))
 
 
 @dataclass(frozen=True)
 class Schema:
-    """What a model is built for: the modalities it may see and the target it predicts."""
+    """The modalities that a model reads and the target that it predicts."""
 
     modalities: tuple[Modality, ...]
     target: Target
@@ -100,16 +100,16 @@ class Schema:
 
     @property
     def dims(self) -> dict[str, int]:
-        """Frame width by modality, in the corpus's order."""
+        """Return the frame width by modality, in the order of the corpus."""
         return {m.name: m.dim for m in self.modalities}
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for a JSON file; :meth:`from_json` reads them back."""
+        """Return plain values for a JSON file; :meth:`from_json` reads them back."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Schema:
-        """Inverse of :meth:`to_json`."""
+        """Return the schema from the values of :meth:`to_json`."""
         return cls(
             modalities=tuple(Modality(**m) for m in content["modalities"]),
             target=Target(**content["target"]),
@@ -118,14 +118,14 @@ class Schema:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a corpus came from.
+    """Source of a corpus.
 
     Attributes:
-        source: what was read, as file names without machine paths.
+        source: name of the file or folder that was read, without machine paths.
         importer: name of the importer, or of the generator.
         licence: terms of the original corpus, as far as known.
-        files: SHA-256 by file name of what was read.
-        notes: what the importer recognised, decided or repaired; one sentence each.
+        files: SHA-256 of the files that were read, by file name.
+        notes: what the importer recognised, decided or repaired, one sentence each.
     """
 
     source: str = "unknown"
@@ -138,5 +138,5 @@ class Provenance:
         object.__setattr__(self, "notes", tuple(self.notes))
 
     def noting(self, *notes: str) -> Provenance:
-        """The same provenance with more notes."""
+        """Return the provenance with more notes."""
         return Provenance(self.source, self.importer, self.licence, self.files, (*self.notes, *notes))

@@ -1,4 +1,4 @@
-"""Train-only statistics: what the frames are standardised with, and nothing that a test set could leak into."""
+"""Mean and scale of the frames of the training split, which standardise all splits."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ class Statistics:
     scale: dict[str, NDArray[np.float32]]
 
     def to_tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Flat names for a safetensors file; :meth:`from_tensors` reads them back."""
-        return {f"{kind}.{m}": v for kind, part in (("mean", self.mean), ("scale", self.scale)) for m, v in part.items()}
+        """Return the arrays by flat names for a safetensors file; :meth:`from_tensors` reads them back."""
+        arrays = {"mean": self.mean, "scale": self.scale}
+        return {f"{kind}.{modality}": values for kind in arrays for modality, values in arrays[kind].items()}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, NDArray[np.float32]]) -> Statistics:
-        """Inverse of :meth:`to_tensors`."""
+        """Return the statistics that :meth:`to_tensors` wrote."""
         parts: dict[str, dict[str, NDArray[np.float32]]] = {"mean": {}, "scale": {}}
         for name, values in tensors.items():
             kind, modality = name.split(".", 1)
@@ -39,11 +40,11 @@ class Statistics:
 
 
 def fit_statistics(corpus: Corpus, block: int = 4096) -> Statistics:
-    """Statistics over the observed frames of the training split, in one pass of bounded memory.
+    """Return statistics of the observed frames of the training split, computed in one pass of bounded memory.
 
     Args:
-        corpus: with a training split; other splits are not looked at.
-        block: utterances read at a time.
+        corpus: with a training split; other splits are not read.
+        block: number of utterances read at a time.
 
     Returns:
         Mean and population standard deviation by modality, computed in float64.
@@ -57,8 +58,8 @@ def fit_statistics(corpus: Corpus, block: int = 4096) -> Statistics:
     mean, scale = {}, {}
     for modality in corpus.modalities:
         frames = train.frames[modality.name]
-        count, first, second = 0, np.zeros(modality.dim), np.zeros(modality.dim)
-        shift: NDArray[np.float64] | None = None  # the first frames' mean keeps the squares small
+        count, total, total_squared = 0, np.zeros(modality.dim), np.zeros(modality.dim)
+        shift: NDArray[np.float64] | None = None  # mean of the first block; without it the squares lose precision
         for _, rows in blocks([frames.start, frames.count], block):
             values = read_rows(frames.values, *rows).astype(np.float64)  # (rows, dim)
             if frames.observed is not None:
@@ -68,22 +69,30 @@ def fit_statistics(corpus: Corpus, block: int = 4096) -> Statistics:
             shift = values.mean(axis=0) if shift is None else shift
             values -= shift
             count += len(values)
-            first += values.sum(axis=0)
-            second += np.square(values).sum(axis=0)
+            total += values.sum(axis=0)
+            total_squared += np.square(values).sum(axis=0)
         if shift is None:
             raise DataError(
-                "the modality was never observed in training", corpus=corpus.name, modality=modality.name, hint="leave it out"
+                "the modality was never observed in training",
+                corpus=corpus.name,
+                modality=modality.name,
+                hint="leave the modality out",
             )
-        variance = np.maximum(second / count - np.square(first / count), 0)
-        centre = shift + first / count
-        spread = np.sqrt(variance)
-        constant = spread <= 1e-6 * np.maximum(1, np.abs(centre))
+        variance = np.maximum(total_squared / count - np.square(total / count), 0)
+        centre = shift + total / count
+        deviation = np.sqrt(variance)
+        constant = deviation <= 1e-6 * np.maximum(1, np.abs(centre))
         mean[modality.name] = centre.astype(np.float32)
-        scale[modality.name] = np.where(constant, 1, spread).astype(np.float32)
+        scale[modality.name] = np.where(constant, 1, deviation).astype(np.float32)
     return Statistics(mean, scale)
 
 
 def frame_rows(start: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Storage rows of all frames of some utterances, end to end: (sum count,) int64."""
+    """Return the storage rows of all frames of some utterances, end to end: (sum count,) int64.
+
+    Args:
+        start: (U,) int64 first row of each utterance.
+        count: (U,) int64 number of rows of each utterance.
+    """
     first = np.cumsum(count) - count
     return np.repeat(start - first, count) + np.arange(int(count.sum()))

@@ -1,4 +1,4 @@
-"""What must hold of every corpus, and what a person should know about it."""
+"""Check the rules that every corpus must keep, and find what its user should know."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lacuna.errors import DataError
 
 @dataclass(frozen=True)
 class Violation:
-    """Something that validation saw.
+    """A finding of validation.
 
     Attributes:
-        fatal: True if the corpus must not be used like this.
-        error: the message with its parts; raise it if fatal, show it otherwise.
+        fatal: True if the corpus must not be used.
+        error: the message with its parts; raised if fatal, shown otherwise.
     """
 
     fatal: bool
@@ -40,7 +40,7 @@ def check(corpus: Corpus) -> Corpus:
 
 
 def validate(corpus: Corpus) -> Iterator[Violation]:
-    """Yield every finding: structure, then splits, labels and frames. Reads each frame once, in blocks."""
+    """Yield every finding on structure, splits, labels and frames. Reads each frame at most twice, in blocks."""
     yield from _structure(corpus)
     yield from _splits(corpus)
     for target in corpus.targets:
@@ -52,12 +52,12 @@ def validate(corpus: Corpus) -> Iterator[Violation]:
 def _structure(corpus: Corpus) -> Iterator[Violation]:
     u = corpus.utterances
     if not len(corpus):
-        yield Violation(True, DataError("the corpus holds no utterance", corpus=corpus.name, expected="at least one", found=0))
+        yield Violation(True, DataError("the corpus has no utterance", corpus=corpus.name, expected="at least one", found=0))
         return
     for kind, names in (("modality", [m.name for m in corpus.modalities]), ("target", [t.name for t in corpus.targets])):
         if len(set(names)) != len(names) or (kind == "modality" and not names):
-            told = f"every {kind} needs its own name, and a corpus at least one modality"
-            yield Violation(True, DataError(told, corpus=corpus.name, found=", ".join(names) or "none"))
+            message = f"every {kind} needs its own name, and a corpus at least one modality"
+            yield Violation(True, DataError(message, corpus=corpus.name, found=", ".join(names) or "none"))
     ids = corpus.ids
     if len(set(ids)) != len(ids) or any(not i for i in ids):
         seen: set[str] = set()
@@ -81,7 +81,7 @@ def _structure(corpus: Corpus) -> Iterator[Violation]:
                 utterance=ids[row + 1],
                 expected=f"a turn above {u.turn[row]} in dialogue '{u.dialogue_names[u.dialogue[row]].as_py()}'",
                 found=int(u.turn[row + 1]),
-                hint="give every turn of a dialogue its own number",
+                hint="number the turns of a dialogue without repeats",
             ),
         )
     if 1 + int((~same).sum()) != len(np.unique(u.dialogue)):
@@ -96,21 +96,21 @@ def _splits(corpus: Corpus) -> Iterator[Violation]:
     dialogues, count = np.unique(pairs[:, 0], return_counts=True)
     for dialogue in dialogues[count > 1][:1]:
         rows = np.flatnonzero(u.dialogue == dialogue)
-        there = sorted({SPLITS[c] if c >= 0 else "none" for c in u.split[rows]})
+        split_names = sorted({SPLITS[c] if c >= 0 else "none" for c in u.split[rows]})
         yield Violation(
             True,
             DataError(
                 f"{(count > 1).sum()} dialogue(s) are shared between splits; first: '{u.dialogue_names[int(dialogue)].as_py()}'",
                 corpus=corpus.name,
                 utterance=corpus.ids[rows[np.flatnonzero(u.split[rows] != u.split[rows[0]])[0]]],
-                expected="every dialogue in one split, or the test is not unseen",
-                found=" and ".join(there),
+                expected="every dialogue in one split, so that the test is unseen",
+                found=" and ".join(split_names),
                 hint="split by dialogue",
             ),
         )
     for code, split in enumerate(SPLITS):
         if not (u.split == code).any():
-            yield Violation(False, DataError(f"there is no {split} split", corpus=corpus.name, hint="carve one out by dialogue"))
+            yield Violation(False, DataError(f"there is no {split} split", corpus=corpus.name, hint="make one by dialogue"))
 
 
 def _labels(corpus: Corpus, target: Target) -> Iterator[Violation]:
@@ -118,30 +118,30 @@ def _labels(corpus: Corpus, target: Target) -> Iterator[Violation]:
     if values is None or len(values) != len(corpus):
         yield Violation(True, DataError(f"labels of target '{target.name}' are missing", corpus=corpus.name))
         return
-    given = corpus.labelled(target.name)
+    is_labelled = corpus.labelled(target.name)
     wrong = np.zeros(len(corpus), bool)
     expected = ""
     if target.task == "classification":
         wrong = (values >= len(target.classes)) | (values < -1)
         expected = f"a class code from 0 to {len(target.classes) - 1}, or -1"
     elif target.task == "soft":
-        wrong = given & ((values < 0).any(axis=1) | (np.abs(values.sum(axis=1) - 1) > 1e-3))
-        wrong |= np.isfinite(values).any(axis=1) & ~given
+        wrong = is_labelled & ((values < 0).any(axis=1) | (np.abs(values.sum(axis=1) - 1) > 1e-3))
+        wrong |= np.isfinite(values).any(axis=1) & ~is_labelled
         expected = "shares from 0 to 1 that sum to 1"
     else:
         low, high = target.low if target.low is not None else -np.inf, target.high if target.high is not None else np.inf
-        wrong = np.isinf(values) | (given & ((values < low) | (values > high)))
+        wrong = np.isinf(values) | (is_labelled & ((values < low) | (values > high)))
         expected = f"a number from {low:g} to {high:g}"
     for row in np.flatnonzero(wrong)[:1]:
-        told = f"{wrong.sum()} label(s) of target '{target.name}' are out of bounds"
+        message = f"{wrong.sum()} label(s) of target '{target.name}' are out of bounds"
         yield Violation(
-            True, DataError(told, corpus=corpus.name, utterance=corpus.ids[row], expected=expected, found=values[row])
+            True, DataError(message, corpus=corpus.name, utterance=corpus.ids[row], expected=expected, found=values[row])
         )
     u = corpus.utterances
-    if not given.any() and (u.split >= 0).any():
+    if not is_labelled.any() and (u.split >= 0).any():
         yield Violation(True, DataError(f"no utterance is labelled for target '{target.name}'", corpus=corpus.name))
     if target.task == "classification" and not wrong.any() and (u.split == 0).any():
-        missing = sorted(set(range(len(target.classes))) - set(values[(u.split == 0) & given].tolist()))
+        missing = sorted(set(range(len(target.classes))) - set(values[(u.split == 0) & is_labelled].tolist()))
         if missing:
             names = ", ".join(target.classes[c] for c in missing)
             yield Violation(
@@ -190,9 +190,10 @@ def _frames(corpus: Corpus, modality: str, dim: int) -> Iterator[Violation]:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         holder = int(np.flatnonzero((frames.start <= row) & (row < end))[0])
-        told = f"{bad.sum()} frames of {modality} hold NaN or inf"
+        message = f"{bad.sum()} frames of {modality} hold NaN or inf"
         yield Violation(
-            True, DataError(told, corpus=corpus.name, utterance=corpus.ids[holder], modality=modality, expected="finite numbers")
+            True,
+            DataError(message, corpus=corpus.name, utterance=corpus.ids[holder], modality=modality, expected="numbers"),
         )
     if not frames.any_observed.any():
         yield Violation(False, DataError("the modality is absent from every utterance", corpus=corpus.name, modality=modality))
@@ -211,20 +212,46 @@ def _frames(corpus: Corpus, modality: str, dim: int) -> Iterator[Violation]:
                 f"{silent} recordings of {modality} are all zero",
                 corpus=corpus.name,
                 modality=modality,
-                hint="if that means 'not recorded', have them read as absent",
             ),
         )
 
 
 def _extent(corpus: Corpus, modality: str) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """Column minima and maxima, and how many recordings hold nothing but zeros."""
+    """Return column minima, column maxima and the number of present recordings that are zero in every observed frame."""
     frames = corpus.frames[modality]
     low, high = np.full(frames.values.shape[1], np.inf), np.full(frames.values.shape[1], -np.inf)
+    observed = np.ones(len(frames.values), bool) if frames.observed is None else np.asarray(frames.observed)
     zero = np.zeros(len(frames.values), bool)
     for start in range(0, len(frames.values), 1 << 16):
         block = frames.values[start : start + (1 << 16)]
         low, high = np.fmin(low, block.min(axis=0)), np.fmax(high, block.max(axis=0))
         zero[start : start + len(block)] = ~block.any(axis=1)
-    total = np.concatenate([[0], np.cumsum(zero)])
-    zeros = total[frames.start + frames.count] - total[frames.start]
-    return low, high, int(((zeros == frames.count) & (frames.count > 0)).sum())
+    n_observed, n_zero = (_sums(rows, frames.start, frames.count) for rows in (observed, observed & zero))
+    return low, high, int(((n_observed > 0) & (n_zero == n_observed)).sum())
+
+
+def _sums(flags: NDArray[np.bool_], start: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (N,) int64: the number of True flags of each utterance."""
+    total = np.concatenate([[0], np.cumsum(flags)])
+    return np.asarray(total[start + count] - total[start], np.int64)
+
+
+def one_class(corpus: Corpus, target: Target) -> DataError | None:
+    """Return the error of a classification target with a single class in train or test; ``None`` if there is no such split.
+
+    Nothing can be learned from one class, and every score of one class is 1: such a table would say nothing.
+    """
+    if target.task != "classification":
+        return None
+    codes, split = corpus.utterances.labels[target.name], corpus.utterances.split
+    for name in ("train", "test"):
+        classes, counts = np.unique(codes[(split == SPLITS.index(name)) & (codes >= 0)], return_counts=True)
+        if len(classes) == 1:
+            return DataError(
+                f"target '{target.name}' has one class in {name}",
+                corpus=corpus.name,
+                expected="utterances of two classes or more",
+                found=f"{counts[0]} of class '{target.classes[classes[0]]}'",
+                hint="check how labels become classes (options of the importer), choose another target, or other splits",
+            )
+    return None

@@ -1,8 +1,7 @@
-"""What a study found, as an environment of Kedro's: a folder under ``conf`` that ``kedro run --env`` takes up."""
+"""The best settings of a study as a Kedro environment: a folder in ``conf``, ignored by git, that ``kedro run --env`` reads."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections.abc import Mapping
@@ -17,28 +16,31 @@ from lacuna.atomic import write_text
 from lacuna.datasets.base import PlacedDataset
 from lacuna.errors import DataError
 
-SUFFIX = "_tuned"
-MARK = "# Written by `kedro run --pipelines tune`; to change it, copy it to an environment of another name. sha256 "
-NOTE = r"^# ([\w-]+): (.*)$"  # where a variant comes from
+PREFIX, SUFFIX = "tuned_", "_tuned"  # of the environment, and of a tuned variant
+HEADER = (
+    "# Written by `kedro run --pipelines tune`, which replaces this file without asking.\n"
+    "# To edit or commit it, copy the folder to another name.\n"
+)
+ORIGIN = r"^# ([\w-]+): (study .*)$"  # which study a variant comes from
 PARAMETERS, GLOBALS = "parameters.yml", "globals.yml"
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TunedEnvironment:
-    """What an environment adds to the one that a study was run in.
+    """What the environment adds to the one in which the study was run.
 
     Attributes:
-        variant: of the tuned model.
+        variant: name of the tuned variant.
         of: the variant that was tuned.
-        model: which registered model it is.
+        model: its registered model.
         settings: of the model.
-        training: training settings of its own.
+        training: training settings of the tuned variant.
         compared: variants that are trained beside the two.
         seeds: of training.
-        checkpoints: where those of the study's own environment lie: what was trained there is not trained again.
-        source: the environment that the study was run in; ``None`` = that of the run's name, or ``local``.
-        told: where the settings come from, in words.
+        checkpoints: folder of the study's own environment, so that nothing is trained twice.
+        source: the environment in which the study was run; ``None`` = that with the name of the run, or ``local``.
+        origin: the study and its result, in words.
     """
 
     variant: str
@@ -50,116 +52,93 @@ class TunedEnvironment:
     seeds: tuple[int, ...]
     checkpoints: str
     source: str | None
-    told: str
+    origin: str
 
 
 class EnvironmentDataset(PlacedDataset[TunedEnvironment]):
-    """A folder ``conf/<run>_tuned`` with two files that carry a digest; a file that was changed by hand is left alone."""
+    """A folder ``conf/tuned_<run>`` with a file of parameters and a file of globals."""
 
     @property
     def entry(self) -> str:
-        """How to use it."""
+        """Return the folder and the command that uses it."""
         return f"{self._path} (kedro run --env {Path(self._path).name})"
 
     def load(self) -> NoReturn:
-        """Kedro reads it, not a node."""
-        raise DatasetError("an environment is taken up by `kedro run --env`, not loaded")
+        """Refuse: Kedro reads the folder, not a node."""
+        raise DatasetError("an environment is used by `kedro run --env`, not loaded")
 
     def save(self, data: TunedEnvironment) -> None:
-        """Write the environment; variants that earlier studies put there stay.
+        """Write the environment; tuned variants of other studies of the same run stay in it.
 
         Raises:
-            DataError: a file was not written by a study, or was changed since; nothing is overwritten.
+            DataError: the folder was not written by a study; nothing is overwritten.
         """
         folder = Path(self._path)
+        parameters = folder / PARAMETERS
+        previous = parameters.read_text("utf-8") if parameters.is_file() else HEADER
+        if not previous.startswith(HEADER):
+            raise DataError(f"{parameters} was not written by the tune pipeline", hint="rename its folder, and run again")
         source = _source(folder, data.source)
-        former, told = _former(folder / PARAMETERS), {}
-        for path in (folder / PARAMETERS, folder / GLOBALS):
-            _check_own(path)
-        if former:
-            told = dict(re.findall(NOTE, (folder / PARAMETERS).read_text("utf-8"), re.MULTILINE))
-        told[data.variant] = data.told
-        document = environment_document(_read(source, "parameters"), data, former)
-        notes = "".join(f"# {variant}: {text}\n" for variant, text in told.items())
-        write_text(folder / GLOBALS, _signed(yaml.safe_dump({**_read(source, "globals"), "run": folder.name})))
-        write_text(folder / PARAMETERS, _signed(notes + yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True)))
+        document = environment_document(_read(source, "parameters"), data, yaml.safe_load(previous) or {})
+        origins = dict(re.findall(ORIGIN, previous, re.MULTILINE)) | {data.variant: data.origin}
+        notes = "".join(f"# {variant}: {origin}\n" for variant, origin in origins.items())
+        write_text(folder / GLOBALS, HEADER + yaml.safe_dump({**_read(source, "globals"), "run": folder.name}))
+        write_text(parameters, HEADER + notes + yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True))
 
     def _exists(self) -> bool:
         return (Path(self._path) / PARAMETERS).is_file()
 
 
-def environment_document(own: Mapping[str, Any], tuned: TunedEnvironment, former: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of the environment.
+def environment_document(source: Mapping[str, Any], tuned: TunedEnvironment, previous: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the environment.
 
     Args:
-        own: those of the environment that the study was run in, as written (nothing interpolated).
+        source: parameters of the environment in which the study was run, as written (without interpolation).
         tuned: what to add.
-        former: what the environment holds by now, for the variants of other studies.
+        previous: parameters that the environment has now, with the variants of other studies.
     """
-    models, train = dict(own.get("models") or {}), dict(own.get("train") or {})
-    earlier = {
+    models, train = dict(source.get("models") or {}), dict(source.get("train") or {})
+    other_studies = {
         variant: entry
-        for variant, entry in (former.get("models") or {}).items()
+        for variant, entry in (previous.get("models") or {}).items()
         if variant.endswith(SUFFIX) and variant not in models and variant != tuned.variant
     }
-    entry = {"model": tuned.model, "settings": tuned.settings, "training": tuned.training}
-    known = {*earlier, tuned.variant}
-    before = [at for at in (former.get("train") or {}).get("models", []) if at in known or f"{at}{SUFFIX}" in known]
-    train["models"] = list(dict.fromkeys([*tuned.compared, *before, tuned.of, tuned.variant]))
+    tuned_variants = {*other_studies, tuned.variant}
+    pairs = tuned_variants | {variant.removesuffix(SUFFIX) for variant in tuned_variants}
+    trained = [variant for variant in (previous.get("train") or {}).get("models", []) if variant in pairs]
+    train["models"] = list(dict.fromkeys([*tuned.compared, *trained, tuned.of, tuned.variant]))
     train["seeds"] = list(tuned.seeds)
     train["checkpoints"] = tuned.checkpoints
-    return {**own, "train": train, "models": {**models, **earlier, tuned.variant: entry}}
+    entry = {"model": tuned.model, "settings": tuned.settings, "training": tuned.training}
+    return {**source, "train": train, "models": {**models, **other_studies, tuned.variant: entry}}
 
 
-def _source(folder: Path, named: str | None) -> Path:
-    """The environment that the study was run in."""
-    if named is not None:
-        if not (folder.parent / named).is_dir():
-            raise DataError(f"tune.environment '{named}' is no folder of {folder.parent}", hint="name one, or null")
-        return folder.parent / named
-    same = folder.parent / folder.name.removesuffix(SUFFIX)
-    return same if same.is_dir() else folder.parent / "local"
+def _source(folder: Path, name: str | None) -> Path:
+    """Return the folder of the environment in which the study was run."""
+    if name is not None:
+        if not (folder.parent / name).is_dir():
+            raise DataError(f"tune.environment '{name}' is not a folder of {folder.parent}", hint="name one, or null")
+        return folder.parent / name
+    same_name = folder.parent / folder.name.removeprefix(PREFIX)
+    return same_name if same_name.is_dir() else folder.parent / "local"
 
 
-def _read(source: Path, what: str) -> dict[str, Any]:
-    """All parameters or globals of an environment as one document, nothing interpolated."""
+def _read(source: Path, kind: str) -> dict[str, Any]:
+    """Return all parameters or globals of an environment as one document, without interpolation."""
     merged: dict[str, Any] = {}
-    if not source.is_dir():
-        return merged
-    for path in sorted(p for p in source.rglob("*.yml") if p.relative_to(source).parts[0].startswith(what)):
-        merged = _deep(merged, yaml.safe_load(path.read_text("utf-8")) or {})
-    if what == "parameters":
-        others = [p.name for p in source.rglob("*.yml") if not p.relative_to(source).parts[0].startswith((what, "globals"))]
-        if others:
-            _log.warning("the tuned environment takes parameters and globals of %s, but not %s", source.name, ", ".join(others))
+    paths = sorted(source.rglob("*.yml"))
+    for path in paths:
+        if path.relative_to(source).parts[0].startswith(kind):
+            merged = _merge(merged, yaml.safe_load(path.read_text("utf-8")) or {})
+    others = [path.name for path in paths if not path.relative_to(source).parts[0].startswith(("parameters", "globals"))]
+    if kind == "parameters" and others:
+        _log.warning("the tuned environment copies parameters and globals of %s, but not %s", source.name, ", ".join(others))
     return merged
 
 
-def _deep(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(first)
     for key, value in second.items():
         old = merged.get(key)
-        merged[key] = _deep(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
-
-
-def _former(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = (yaml.safe_load(path.read_text("utf-8")) or {}) if path.is_file() else {}
-    return content
-
-
-def _signed(text: str) -> str:
-    return f"{MARK}{hashlib.sha256(text.encode()).hexdigest()[:16]}\n{text}"
-
-
-def _check_own(path: Path) -> None:
-    """Refuse to overwrite what a person wrote."""
-    if not path.is_file():
-        return
-    first, _, rest = path.read_text("utf-8").partition("\n")
-    if f"{first}\n{rest}" != _signed(rest):
-        raise DataError(
-            f"{path.parent.name}/{path.name} was not written by a study, or was changed since",
-            expected="a file as `tune` left it, which may be replaced",
-            hint="rename its folder to keep it, or delete the file, and run again: the study is kept, nothing is trained twice",
-        )

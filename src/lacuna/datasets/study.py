@@ -1,4 +1,4 @@
-"""The page of a study in the catalog: one file a study, beside those of other studies."""
+"""The page of a study in the catalog: one HTML file for each study of a run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class StudyDataset(PlacedDataset[StudyPage]):
-    """A folder of pages, ``<study>.html``; what was saved last is also handed on to the nodes that follow.
+    """A folder of pages, ``<study>.html``; the page that was saved last is also the input of the next nodes.
 
     Args:
-        environment: name of the environment that takes the result up, for the page to tell.
+        environment: name of the environment with the best settings, which the page shows.
         arguments: as for :class:`lacuna.datasets.base.PlacedDataset`.
     """
 
@@ -30,21 +30,21 @@ class StudyDataset(PlacedDataset[StudyPage]):
 
     @property
     def entry(self) -> str:
-        """The file to open."""
+        """Return the file to open."""
         return self._path if self._saved is None else f"{self._path}/{self._saved.facts.name}.html"
 
     def load(self) -> StudyPage:
-        """What this run saved.
+        """Return what this run saved.
 
         Raises:
-            DatasetError: nothing yet; pages are for people, and the study itself lies in its storage.
+            DatasetError: this run has saved nothing; a page cannot be read back.
         """
         if self._saved is None:
-            raise DatasetError("a page is not read back: run all of `kedro run --pipelines tune`, which goes on with the study")
+            raise DatasetError("a page cannot be read back: run all of `kedro run --pipelines tune`, which continues the study")
         return self._saved
 
     def save(self, data: StudyPage) -> None:
-        """Write the page whole."""
+        """Write the page in one step."""
         write_text(Path(self._path) / f"{data.facts.name}.html", render_study(data, self._environment))
         self._saved = data
 
@@ -52,7 +52,7 @@ class StudyDataset(PlacedDataset[StudyPage]):
         return self._saved is not None
 
     def preview(self) -> HTMLPreview:
-        """The page that was written last, for Kedro-Viz."""
+        """Return the page that was written last, for Kedro-Viz."""
         pages = sorted(Path(self._path).glob("*.html"), key=lambda path: path.stat().st_mtime)
         page: HTMLPreview = pages[-1].read_text("utf-8") if pages else ""
         return page

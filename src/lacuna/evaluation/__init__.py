@@ -1,22 +1,25 @@
-"""Scores under missingness: metrics as functions of additive counts, the sweep, intervals, paired comparisons.
+"""Scores under missing data: the sweep, bootstrap intervals, paired comparisons and recovery quality.
 
-``EvaluationConfig().plans(modalities)`` -> :func:`sweep` a model and seed -> :func:`bootstrap` all of them -> :func:`summarise`,
-:func:`areas`, :func:`compare`. :func:`score_recovery` judges what was filled in, and
+``EvaluationConfig().plans(modalities)`` -> :func:`sweep` of a model and seed -> :func:`bootstrap` of all sweeps ->
+:func:`summarise`, :func:`areas`, :func:`compare`. :func:`score_recovery` measures recovered values, and
 :func:`summarise_recovery` takes means over training seeds.
 """
 
-from lacuna.evaluation.bootstrap import Bootstrap, bootstrap
 from lacuna.evaluation.ceiling import CEILINGS, has_ceiling, sweep_ceilings
 from lacuna.evaluation.conditions import Condition, EvaluationConfig, PatternSpec
+from lacuna.evaluation.evaluate import sweep_all
 from lacuna.evaluation.key_figures import brief, learning_table, robustness_table
 from lacuna.evaluation.predict import Predictions, predict
+from lacuna.evaluation.prediction_table import predict_frame
+from lacuna.evaluation.recovery.collect import RecoveryConfig
 from lacuna.evaluation.recovery.projection import recovered_points
-from lacuna.evaluation.recovery.quality import RecoveryConfig, score_recovery
+from lacuna.evaluation.recovery.quality import score_recovery
 from lacuna.evaluation.recovery.summary import summarise_recovery
+from lacuna.evaluation.replicates import Bootstrap, bootstrap
 from lacuna.evaluation.report_tables import Tables, judge_recoveries, tabulate
 from lacuna.evaluation.sweep import Sweep, sweep
-from lacuna.evaluation.tables import above_ceiling, above_constant, areas, compare, summarise
-from lacuna.metrics.counts import Counts, constant_counts, count
+from lacuna.evaluation.tables import above_ceiling, against_baseline, areas, compare, summarise
+from lacuna.metrics.counts import Counts, baseline_counts, count
 from lacuna.metrics.curves import auilc, effective_robustness, relative_robustness
 from lacuna.metrics.scores import METRICS, Metric, metric, metrics_of, primary, score
 
@@ -34,13 +37,13 @@ __all__ = [
     "Sweep",
     "Tables",
     "above_ceiling",
-    "above_constant",
+    "against_baseline",
     "areas",
     "auilc",
+    "baseline_counts",
     "bootstrap",
     "brief",
     "compare",
-    "constant_counts",
     "count",
     "effective_robustness",
     "has_ceiling",
@@ -49,6 +52,7 @@ __all__ = [
     "metric",
     "metrics_of",
     "predict",
+    "predict_frame",
     "primary",
     "recovered_points",
     "relative_robustness",
@@ -58,6 +62,7 @@ __all__ = [
     "summarise",
     "summarise_recovery",
     "sweep",
+    "sweep_all",
     "sweep_ceilings",
     "tabulate",
 ]

@@ -1,4 +1,4 @@
-"""The ceiling of a generated corpus in the sweep: the best possible answers, scored like any model's."""
+"""The ceiling of a generated corpus: the exact posterior, scored in the sweep like a model."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from lacuna.errors import ConfigError
 from lacuna.evaluation.conditions import condition_of
 from lacuna.evaluation.sweep import MOST_GROUPS, Sweep, fingerprint_of, groups_of
 from lacuna.evaluation.tables import CEILING
-from lacuna.metrics.counts import constant_counts, count, width
+from lacuna.metrics.counts import baseline_counts, count, width
 from lacuna.missing import Layout, MaskPlan
 from lacuna.synthetic.duet import Oracle, settings_of
 
-CEILINGS = {CEILING: True, f"{CEILING} (one turn)": False}  # name in tables: does it use the whole dialogue?
-_LEAST = 1e-300  # a probability that rounds to 0 is still possible
+CEILINGS = {CEILING: True, f"{CEILING} (one turn)": False}  # by name in tables: whether it uses the whole dialogue
+_LEAST = 1e-300  # lower bound of a probability, so that its logarithm is finite
 
 
 def has_ceiling(corpus: Corpus, target: str) -> bool:
-    """Whether the best possible answer is known: the corpus is a duet, and the target is its emotion."""
+    """Return whether the exact posterior is known: the corpus is a duet and the target is its emotion."""
     return settings_of(corpus) is not None and target == corpus.targets[0].name
 
 
 def sweep_ceilings(
     corpus: Corpus, plans: Sequence[MaskPlan], *, training_labels: Labels, groups: int = MOST_GROUPS
 ) -> list[Sweep]:
-    """Score the oracle of a duet under every plan, with the whole dialogue and one turn at a time.
+    """Return the counts of the exact posterior under every plan, given the whole dialogue and given one turn.
 
-    The first is the ceiling of every model, the second of models that see one utterance at a time: exactly so for accuracy and
-    log-loss, which the most probable class and its probabilities optimise. F1 can be passed by a little.
+    The first is the ceiling of every model, the second of models that see one utterance. The posterior is optimal for accuracy
+    and log-loss exactly; a model can exceed its F1 slightly.
 
     Args:
         corpus: a view on whole dialogues of a duet.
-        plans: pattern, rate and seed each.
-        training_labels: labels of the training split, for the constant answer.
+        plans: masks to score under.
+        training_labels: labels of the training split, for the baseline.
         groups: as for :func:`lacuna.evaluation.sweep`; must be the same to compare with its results.
 
     Returns:
         Two sweeps, named as in ``CEILINGS``, comparable with those of trained models under the same plans.
 
     Raises:
-        ConfigError: the corpus is no duet, so nobody knows its ceiling.
+        ConfigError: the corpus is no duet, so its posterior is not known.
     """
     target = corpus.targets[0]
     if not has_ceiling(corpus, target.name):
@@ -58,7 +58,7 @@ def sweep_ceilings(
         for name, context in CEILINGS.items():
             logits = np.log(np.maximum(oracle.posterior(reading, present, context=context), _LEAST))
             sums[name][index] = count(target, logits, labels, dialogue, total).values
-    constant = constant_counts(target, training_labels, labels, dialogue, total).values
+    baseline = baseline_counts(target, training_labels, labels, dialogue, total).values
     conditions = tuple(condition_of(plan, mask.measured()) for plan, mask in zip(plans, masks, strict=True))
     fingerprint = fingerprint_of(corpus, dialogue, labels)
-    return [Sweep(corpus.name, name, 0, target, conditions, sums[name], constant, fingerprint) for name in CEILINGS]
+    return [Sweep(corpus.name, name, 0, target, conditions, sums[name], baseline, fingerprint) for name in CEILINGS]

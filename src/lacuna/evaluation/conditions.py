@@ -1,4 +1,4 @@
-"""Which masks a recogniser is scored under, and how a condition is called in tables."""
+"""The evaluation protocol: the masks that recognisers are scored under, and the names of conditions in tables."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 @dataclass(frozen=True)
 class Condition:
-    """A plan as tables name it.
+    """A mask plan with the names that tables use.
 
     Attributes:
         pattern: name of the pattern.
-        setting: its settings that differ from the defaults, ``key=value`` with commas between; for ``fixed`` the modalities that
+        setting: its settings that differ from the defaults, ``key=value`` separated by commas; for ``fixed`` the modalities that
             stay, e.g. ``audio+text``; empty = all defaults.
-        rate: as asked for.
+        rate: nominal missing rate, in [0, 1].
         mask_seed: seed of the mask.
-        measured: the rate that the mask really has on the split, in the pattern's unit.
+        measured: measured missing rate on the split, in the unit of the pattern.
     """
 
     pattern: str
@@ -35,22 +35,27 @@ class Condition:
 
     @property
     def key(self) -> tuple[str, str, float, int]:
-        """What tells conditions of a sweep apart."""
+        """Pattern, setting, rate and mask seed: unique within a sweep."""
         return self.pattern, self.setting, self.rate, self.mask_seed
 
 
 def condition_of(plan: MaskPlan, measured: float) -> Condition:
-    """How a plan with its measured rate is called."""
+    """Return the condition of a plan with its measured rate."""
     return Condition(plan.pattern.name, setting_of(plan.pattern), plan.rate, plan.seed, measured)
 
 
 def setting_of(chosen: Pattern) -> str:
-    """Settings of a pattern that differ from the defaults, as text: equal settings give equal text."""
+    """Return the settings of a pattern that differ from the defaults, as text; equal settings give equal text.
+
+    Example:
+        >>> setting_of(pattern("fixed", available=("audio", "text")))
+        'audio+text'
+    """
     settings = chosen.settings()
     if chosen.name == FIXED:
         return _text(settings["available"])
-    usual = pattern(chosen.name).settings()
-    return ",".join(f"{key}={_text(settings[key])}" for key in sorted(settings) if settings[key] != usual[key])
+    defaults = pattern(chosen.name).settings()
+    return ",".join(f"{key}={_text(settings[key])}" for key in sorted(settings) if settings[key] != defaults[key])
 
 
 def _text(value: Any) -> str:
@@ -66,9 +71,9 @@ class PatternSpec:
 
     Attributes:
         name: as registered in :mod:`lacuna.missing`.
-        settings: those that differ from the defaults. ``fixed`` without ``available`` stands for the subsets of the
+        settings: settings that differ from the defaults. ``fixed`` without ``available`` stands for the subsets of the
             :class:`EvaluationConfig`.
-        rates: missing rates; empty = those of the :class:`EvaluationConfig`, but rate 1 for ``fixed``.
+        rates: missing rates; empty = those of the :class:`EvaluationConfig`, for ``fixed`` rate 1.
     """
 
     name: str
@@ -78,18 +83,18 @@ class PatternSpec:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """The protocol: the same masks for every model.
+    """The evaluation protocol: the same masks for every model.
 
-    ``rmm`` keeps one modality, so with three of them nothing changes beyond a rate of 2/3; it is scored up to 0.7 by default, as
-    in GCNet and IMDer.
+    ``rmm`` always keeps one modality, so with three modalities nothing changes above a rate of 2/3; by default it is scored up to
+    0.7, as in GCNet and IMDer.
 
     Attributes:
-        patterns: what goes missing.
-        rates: missing rates for patterns without their own, strictly increasing.
-        mask_seeds: a mask each; their scores are averaged.
-        subsets: which sets of modalities ``fixed`` keeps: ``all`` that are not empty, or a list of them.
-        replicates: bootstrap replicates.
-        level: of the intervals.
+        patterns: patterns of missing data.
+        rates: missing rates of patterns without their own, strictly increasing, in [0, 1].
+        mask_seeds: one mask each; their scores are averaged.
+        subsets: sets of modalities that ``fixed`` keeps: ``all`` non-empty sets, or a list of sets.
+        replicates: bootstrap replicates, at least 2.
+        level: of the intervals, between 0 and 1.
         seed: of the bootstrap.
 
     Raises:
@@ -105,7 +110,7 @@ class EvaluationConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for f in fields(self):  # lists, as YAML gives them
+        for f in fields(self):  # YAML gives lists
             if isinstance(value := getattr(self, f.name), list):
                 object.__setattr__(self, f.name, tuple(value))
         for name, rates in [("rates", self.rates), *((f"rates of {p.name}", p.rates) for p in self.patterns if p.rates)]:
@@ -121,10 +126,15 @@ class EvaluationConfig:
             )
 
     def plans(self, modalities: Sequence[str]) -> list[MaskPlan]:
-        """All plans, for a corpus with these modalities.
+        """Return all plans for a corpus with these modalities.
 
         Raises:
-            ConfigError: an unknown pattern or setting, or a pattern twice.
+            ConfigError: an unknown pattern or setting, or the same pattern, settings and rate twice.
+
+        Example:
+            >>> config = EvaluationConfig((PatternSpec("rmm"),), rates=(0.0, 0.5), mask_seeds=(0, 1))
+            >>> [(plan.rate, plan.seed) for plan in config.plans(["text", "audio"])]
+            [(0.0, 0), (0.0, 1), (0.5, 0), (0.5, 1)]
         """
         plans: list[MaskPlan] = []
         for spec in self.patterns:
@@ -135,10 +145,10 @@ class EvaluationConfig:
             rates = spec.rates or ((1.0,) if spec.name == FIXED else self.rates)
             for one in chosen:
                 for rate in rates:
-                    drawn = not (spec.name == FIXED and rate in (0, 1))  # else every seed gives the same mask
-                    plans += [MaskPlan(one, rate, seed) for seed in (self.mask_seeds if drawn else self.mask_seeds[:1])]
+                    is_random = not (spec.name == FIXED and rate in (0, 1))  # otherwise every seed gives the same mask
+                    plans += [MaskPlan(one, rate, seed) for seed in (self.mask_seeds if is_random else self.mask_seeds[:1])]
         if len(set(plans)) < len(plans):
-            raise ConfigError("evaluation: a pattern with the same settings and rate is named twice")
+            raise ConfigError("evaluation: a pattern with the same settings and rate is named twice; remove one of them")
         return plans
 
     def _subsets(self, modalities: Sequence[str]) -> list[tuple[str, ...]]:

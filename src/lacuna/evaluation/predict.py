@@ -1,4 +1,4 @@
-"""A trained recogniser's answers, with whatever is missing missing."""
+"""Predictions of a trained recogniser, with or without a mask."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from lacuna.training.trained import TrainedRecognizer
 
 @contextmanager
 def inference(model: Recognizer, device: torch.device | str) -> Iterator[None]:
-    """Evaluation mode without gradients, on a device; modes and device of the model are as before afterwards."""
+    """Put a model into evaluation mode without gradients, on a device; restore its modes and device at the end."""
     modes = {module: module.training for module in model.modules()}
-    home = next((t.device for t in (*model.parameters(), *model.buffers())), None)
+    device_before = next((t.device for t in (*model.parameters(), *model.buffers())), None)
     model.to(device).eval()
     try:
         with torch.inference_mode():
             yield
     finally:
-        if home is not None:
-            model.to(home)
+        if device_before is not None:
+            model.to(device_before)
         for module, training in modes.items():
             module.training = training
 
 
 def loader_of(trained: TrainedRecognizer, corpus: Corpus, batch_size: int, device: torch.device | str) -> Loader:
-    """Batches of a corpus as the recogniser must see them.
+    """Return the loader of a corpus with the schema and the statistics of a recogniser.
 
     Raises:
         DataError: the corpus has no modality that the recogniser reads, or one of another width.
@@ -48,27 +48,32 @@ def loader_of(trained: TrainedRecognizer, corpus: Corpus, batch_size: int, devic
 
 
 def observe(batch: Batch, present: dict[str, NDArray[np.bool_]]) -> Batch:
-    """The batch through the arrays of a mask; modalities that the model does not read are passed over."""
+    """Return the batch with the frames that a mask keeps; modalities that the model does not read are skipped.
+
+    Args:
+        batch: complete batch of U utterances.
+        present: by modality (U, T_m) bool.
+    """
     device = batch.dialogue.device
     return batch.observe({m: torch.from_numpy(p).to(device) for m, p in present.items() if m in batch.present})
 
 
 def answer(model: Recognizer, batch: Batch) -> NDArray[np.float32]:
-    """Logits or values of a batch: (U, C) or (U, 1) float32, inside :func:`inference`."""
+    """Return the logits (U, C) or values (U, 1) of a batch, float32; call it inside :func:`inference`."""
     logits: NDArray[np.float32] = model(batch).logits.float().cpu().numpy()
     return logits
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Answers to N utterances, in the order of the corpus.
+    """Predictions for N utterances, in the order of the corpus.
 
     Attributes:
         target: what was predicted.
         ids: N utterance ids.
-        logits: (N, C) float32, or (N, 1) the value itself.
-        available: (N, M) bool, the modality had an observed frame.
-        modalities: names of the columns of ``available``.
+        logits: (N, C) float32 logits, or (N, 1) values.
+        available: (N, M) bool, whether the modality had an observed frame.
+        modalities: M names, the columns of ``available``.
     """
 
     target: Target
@@ -85,7 +90,11 @@ class Predictions:
         return np.exp(log_softmax(self.logits.astype(np.float64)))
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an utterance: id, answer, confidence, a column a class, and which modalities there were."""
+        """Return one row for each utterance.
+
+        Returns:
+            Columns id; predicted, confidence and ``p_<class>`` of each class, or value; ``has_<modality>`` of each modality.
+        """
         table: dict[str, object] = {"id": self.ids}
         if self.target.task == "regression":
             table["value"] = self.logits[:, 0]
@@ -106,17 +115,17 @@ def predict(
     batch_size: int = 1024,
     device: torch.device | str = "cpu",
 ) -> Predictions:
-    """Answer every utterance of a corpus, labelled or not.
+    """Return the predictions of a recogniser for every utterance of a corpus, labelled or not.
 
     Args:
-        trained: whose answers.
-        corpus: may lack modalities of the recogniser, but not all.
-        mask: bound to this corpus; ``None`` = everything that the corpus holds.
+        trained: recogniser.
+        corpus: may lack some modalities of the recogniser, but not all.
+        mask: bound to this corpus; ``None`` = nothing is removed.
         batch_size: utterances in a forward pass; dialogues are kept whole for models that read them.
         device: where to compute.
 
     Returns:
-        The answers, in the order of the corpus.
+        Predictions in the order of the corpus.
 
     Raises:
         DataError: the corpus does not fit the recogniser.

@@ -1,4 +1,4 @@
-"""From sweeps to all tables of a report, and which recoveries are judged: one way for every command that makes a report."""
+"""All tables of a report from sweeps and recognisers, the same for every command that builds a report."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import pandas as pd
 import torch
 
 from lacuna.corpus.corpus import Corpus
-from lacuna.evaluation.bootstrap import Bootstrap, bootstrap
 from lacuna.evaluation.conditions import FIXED, EvaluationConfig
-from lacuna.evaluation.recovery.projection import POINT_COLUMNS, recovered_points
-from lacuna.evaluation.recovery.quality import RecoveryConfig, score_recovery
+from lacuna.evaluation.recovery.collect import Collector, RecoveryConfig
+from lacuna.evaluation.recovery.projection import POINT_COLUMNS, point_table
+from lacuna.evaluation.recovery.quality import QUALITY_COLUMNS, measuring_of, quality_rows
+from lacuna.evaluation.replicates import Bootstrap, bootstrap
 from lacuna.evaluation.sweep import Sweep
-from lacuna.evaluation.tables import CEILING, above_ceiling, above_constant, areas, compare, summarise
+from lacuna.evaluation.tables import CEILING, above_ceiling, against_baseline, areas, compare, summarise
 from lacuna.metrics.scores import primary
 from lacuna.training.trained import TrainedRecognizer
 
@@ -23,14 +24,14 @@ logger = logging.getLogger(__name__)
 
 
 class Tables(NamedTuple):
-    """What :func:`tabulate` returns.
+    """Tables of :func:`tabulate`.
 
     Attributes:
-        scores: tidy, one row a measurement.
+        scores: tidy, one row for each measurement.
         summary: means with intervals.
-        areas: one number a curve.
-        comparisons: paired differences.
-        confusion: counts, training and mask seeds added up.
+        areas: one number for each curve.
+        comparisons: paired differences of models.
+        confusion: confusion counts, summed over training and mask seeds.
     """
 
     scores: pd.DataFrame
@@ -41,10 +42,10 @@ class Tables(NamedTuple):
 
 
 def tabulate(sweeps: Sequence[Sweep], config: EvaluationConfig) -> Tables:
-    """Every table that is made of sweeps; what should make one stop and think is logged as a warning.
+    """Return every table of some sweeps; log a warning for scores below the baseline or above the ceiling.
 
     Args:
-        sweeps: one a model and training seed, under the same plans.
+        sweeps: one for each model and training seed, under the same plans.
         config: the protocol; its replicates, level and seed are used.
     """
     drawn = bootstrap(sweeps, config.replicates, config.seed)
@@ -66,47 +67,59 @@ def judge_recoveries(
     rates: Sequence[float],
     device: torch.device | str = "cpu",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Judge what recognisers fill in, under the first mask seed only: at some rates, and for every subset of modalities.
+    """Return the quality of recovered values, at some rates and for every subset of modalities, with the first mask seed.
+
+    The corpus is read once for each mask: both tables follow from the same sums.
 
     Args:
-        recognizers: those that recover nothing are passed over.
+        recognizers: those with ``recovers = False`` are skipped.
         corpus: the test split.
         config: the protocol.
-        rates: at which of its rates.
+        rates: missing rates of the protocol at which values are compared.
         device: where to compute.
 
     Returns:
         The tables of :func:`lacuna.evaluation.score_recovery` and of :func:`lacuna.evaluation.recovered_points` (under the first
-        of the patterns), empty if no recogniser recovers.
+        pattern that is not ``fixed``), empty if no recogniser recovers.
     """
-    able = [trained for trained in recognizers if trained.model.recovers]
-    plans = [
-        plan
-        for plan in config.plans([m.name for m in corpus.modalities])
-        if plan.seed == config.mask_seeds[0] and (plan.pattern.name == FIXED or plan.rate in rates)
-    ]
-    judging = RecoveryConfig(replicates=config.replicates, level=config.level, seed=config.seed)
-    shown = sorted((plan for plan in plans if plan.rate > 0), key=lambda plan: plan.pattern.name == FIXED)[:1]
-    scores = score_recovery(able, corpus, plans, judging, device=device)
-    points = [recovered_points(able, corpus, plan, device=device) for plan in shown]
-    return scores, (points or [pd.DataFrame(columns=POINT_COLUMNS)])[0]
+    recovering = [trained for trained in recognizers if trained.model.recovers]
+    rows, points = [], pd.DataFrame(columns=POINT_COLUMNS)
+    if recovering and len(corpus):
+        plans = [
+            plan
+            for plan in config.plans([m.name for m in corpus.modalities])
+            if plan.seed == config.mask_seeds[0] and (plan.pattern.name == FIXED or plan.rate in rates)
+        ]
+        shown = sorted((plan for plan in plans if plan.rate > 0), key=lambda plan: plan.pattern.name == FIXED)[:1]
+        settings = RecoveryConfig(replicates=config.replicates, level=config.level, seed=config.seed)
+        collector = Collector(recovering, corpus, settings, device)
+        measuring = measuring_of(collector)
+        for number, plan in enumerate(plans, 1):
+            logger.info("recovery quality: mask %d of %d, %s at rate %s", number, len(plans), plan.pattern.name, plan.rate)
+            sums = collector.collect(plan)
+            rows += quality_rows(corpus.name, sums, measuring)
+            if plan in shown:
+                points = point_table(corpus.name, sums)
+    return pd.DataFrame(rows, columns=QUALITY_COLUMNS), points
 
 
 def _warn(drawn: Bootstrap, summary: pd.DataFrame) -> None:
-    """Say what should make one stop and think."""
-    below = above_constant(summary[summary["metric"] == primary(drawn.target)])
-    for name, rows in below[below["verdict"] == "below"].groupby("model"):
-        logger.warning("%s is worse than the constant answer in %d of %d conditions", name, len(rows), len(drawn.settings))
+    """Log models that are worse than the baseline, or more accurate than the ceiling."""
+    verdicts = against_baseline(summary[summary["metric"] == primary(drawn.target)])
+    baseline = "mean" if drawn.target.task == "regression" else "majority-class"
+    for name, rows in verdicts[verdicts["verdict"] == "below"].groupby("model"):
+        n = len(drawn.settings)
+        logger.warning("%s is worse than the %s baseline in %d of %d conditions", name, baseline, len(rows), n)
     if CEILING in drawn.models:
         for row in above_ceiling(drawn).itertuples():
             where = f"{row.pattern} {row.setting}".strip()
-            logger.warning("%s is more accurate than the best possible answers under %s: is there a leak?", row.model_a, where)
+            logger.warning("%s is more accurate than the exact posterior under %s: check for a data leak", row.model_a, where)
 
 
 def _confusions(sweeps: Sequence[Sweep]) -> pd.DataFrame:
-    """Confusion counts summed over training and mask seeds."""
-    everything = pd.concat([s.confusions() for s in sweeps], ignore_index=True)
-    if everything.empty:
-        return everything
+    """Return confusion counts summed over training and mask seeds."""
+    counts = pd.concat([s.confusions() for s in sweeps], ignore_index=True)
+    if counts.empty:
+        return counts
     keys = ["model", "pattern", "setting", "rate", "true", "predicted"]
-    return everything.groupby(keys, sort=False)["count"].sum().reset_index()
+    return counts.groupby(keys, sort=False)["count"].sum().reset_index()

@@ -1,4 +1,4 @@
-"""One trained recogniser under every missingness plan, at about the cost of an epoch."""
+"""The sweep: one trained recogniser scored under every missingness plan."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from lacuna.corpus.schema import Target
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation.conditions import Condition, condition_of
 from lacuna.evaluation.predict import answer, inference, loader_of, observe
-from lacuna.metrics.counts import Array, Counts, constant_counts, count, width
+from lacuna.metrics.counts import Array, Counts, baseline_counts, count, width
 from lacuna.metrics.scores import metrics_of
 from lacuna.missing import Layout, MaskPlan
 from lacuna.training.trained import TrainedRecognizer
 
-MOST_GROUPS = 512
+MOST_GROUPS = 512  # more dialogues than this are pooled into groups, which bounds the memory of a bootstrap
 
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """What one trained recogniser scored: P conditions, D dialogues, K sums each.
+    """Counts of one trained recogniser: P conditions, D dialogues, K statistics.
 
     Attributes:
         corpus: name of the corpus that was scored.
-        model: name under which the recogniser goes in tables.
+        model: name of the recogniser in tables.
         seed: its training seed.
         target: what was predicted.
         conditions: P conditions, in the order of the plans.
         counts: (P, D, K) float64, see :func:`lacuna.metrics.counts.columns`.
-        constant: (D, K) float64, the same sums for the constant answer.
-        fingerprint: of the utterances that were scored; equal fingerprints and conditions = the same masks.
+        baseline: (D, K) float64, the same statistics of the majority-class (or mean) baseline.
+        fingerprint: hash of the scored utterances; sweeps with equal fingerprints and conditions had the same masks.
     """
 
     corpus: str
@@ -46,7 +46,7 @@ class Sweep:
     target: Target
     conditions: tuple[Condition, ...]
     counts: Array
-    constant: Array
+    baseline: Array
     fingerprint: str
 
     @cached_property
@@ -55,18 +55,18 @@ class Sweep:
         return Counts(self.target, self.counts).pooled()
 
     @cached_property
-    def pooled_constant(self) -> Counts:
-        """Counts of the constant answer over all dialogues: (K,)."""
-        return Counts(self.target, self.constant).pooled()
+    def pooled_baseline(self) -> Counts:
+        """Counts of the baseline over all dialogues: (K,)."""
+        return Counts(self.target, self.baseline).pooled()
 
     def scores(self, detail: bool = True) -> pd.DataFrame:
-        """Every metric of every condition, one row each.
+        """Return every metric of every condition, one row each.
 
         Args:
-            detail: also the F1 of each class and the like.
+            detail: include detailed metrics, such as the F1 of each class.
 
         Returns:
-            corpus, model, seed, pattern, setting, rate, mask_seed, measured_rate, metric, value, n.
+            Columns corpus, model, seed, pattern, setting, rate, mask_seed, measured_rate, metric, value, n (labelled utterances).
         """
         table = self._table()
         table["n"] = self.pooled.part("n").astype(np.int64)
@@ -79,22 +79,23 @@ class Sweep:
         return pd.concat(blocks, ignore_index=True)
 
     def confusions(self) -> pd.DataFrame:
-        """Confusion counts, mask seeds together; no rows for regression.
+        """Return confusion counts, summed over mask seeds; no rows for regression.
 
         Returns:
-            corpus, model, seed, pattern, setting, rate, true, predicted, count.
+            Columns corpus, model, seed, pattern, setting, rate, true, predicted, count.
         """
         columns = ["corpus", "model", "seed", "pattern", "setting", "rate"]
         classes = list(self.target.classes)
-        cells = np.zeros((len(self.conditions), 0)) if not classes else self.pooled.part("confusion")
+        confusion = np.zeros((len(self.conditions), 0)) if not classes else self.pooled.part("confusion")
         c = len(classes)
         table = self._table()[columns].loc[np.repeat(np.arange(len(self.conditions)), c * c)].reset_index(drop=True)
         table["true"] = np.tile(np.repeat(np.array(classes, dtype=object), c), len(self.conditions))
         table["predicted"] = np.tile(np.array(classes, dtype=object), c * len(self.conditions))
-        table["count"] = cells.reshape(-1).astype(np.int64)  # (P, C, C) -> (P*C*C,)
+        table["count"] = confusion.reshape(-1).astype(np.int64)  # (P, C, C) -> (P * C * C,)
         return table.groupby([*columns, "true", "predicted"], sort=False)["count"].sum().reset_index()
 
     def _table(self) -> pd.DataFrame:
+        """Return the key columns, one row for each condition."""
         table = pd.DataFrame({"corpus": self.corpus, "model": self.model, "seed": self.seed}, index=range(len(self.conditions)))
         table["pattern"] = [c.pattern for c in self.conditions]
         table["setting"] = [c.setting for c in self.conditions]
@@ -115,27 +116,41 @@ def sweep(
     device: torch.device | str = "cpu",
     groups: int = MOST_GROUPS,
 ) -> Sweep:
-    """Score a recogniser under every plan; each batch is read once, and masks that come out equal are answered once.
+    """Return the counts of a recogniser under every plan; it costs about one training epoch.
+
+    Each batch is read once, and masks of a batch that are equal share one forward pass.
 
     Args:
-        trained: what to score, on the target that it was trained for.
+        trained: recogniser to score, on the target that it was trained for.
         corpus: a view on the split to score, usually ``corpus.only("test")``.
-        plans: pattern, rate and seed each.
-        training_labels: labels of the training split for the target, of which the constant answer is made; required, because
-            no table is complete without it.
-        name: of the recogniser in tables; its label by default.
+        plans: masks to score under.
+        training_labels: labels of the training split for the target; the baseline needs them, and every table shows it.
+        name: of the recogniser in tables; its variant by default.
         batch_size: utterances in a forward pass.
         device: where to compute.
-        groups: with more dialogues than this, whole dialogues are pooled into so many groups of about equal size, which the
-            bootstrap then resamples instead; this bounds memory.
+        groups: more dialogues than this are pooled into this many groups of whole dialogues of about equal size; the bootstrap
+            then resamples groups, which bounds memory.
 
     Returns:
-        Sums by condition and dialogue. The same whatever the batch size, up to rounding of the forward pass.
+        Counts by condition and dialogue. They do not depend on the batch size, up to rounding of the forward pass.
 
     Raises:
         ConfigError: no plan, a plan twice, or the corpus lacks the target.
-        DataError: the corpus does not fit the recogniser or shares a dialogue with its training, nothing is labelled, or an
-            answer is not finite.
+        DataError: the corpus does not fit the recogniser or shares a dialogue with its training, nothing is labelled, or a
+            prediction is not finite.
+
+    Example:
+        >>> from lacuna.corpus.statistics import fit_statistics
+        >>> from lacuna.synthetic.duet import generate, preset
+        >>> from lacuna.training import Recipe, TrainingConfig, fit
+        >>> corpus = generate(preset("tiny"))
+        >>> train, valid, test = (corpus.only(split) for split in ("train", "valid", "test"))
+        >>> config = TrainingConfig(epochs=1)
+        >>> trained = fit(Recipe("linear", corpus.schema(), train, valid, fit_statistics(corpus), config)).trained
+        >>> plans, labels = [MaskPlan("rmm", rate) for rate in (0.0, 0.5)], train.utterances.labels["emotion"]
+        >>> scores = sweep(trained, test, plans, training_labels=labels).scores()
+        >>> scores.query("metric == 'weighted_f1'")["rate"].tolist()
+        [0.0, 0.5]
     """
     target = target_of(trained, corpus)
     trained.check_unseen(corpus)
@@ -143,7 +158,7 @@ def sweep(
     masks = [plan.over(layout) for plan in plans]
     conditions = tuple(condition_of(plan, mask.measured()) for plan, mask in zip(plans, masks, strict=True))
     if not conditions or len({c.key for c in conditions}) < len(conditions):
-        raise ConfigError("a sweep needs at least one plan, and every plan once")
+        raise ConfigError("a sweep needs at least one plan, and every plan once; remove repeated patterns, rates or mask seeds")
     labels = corpus.utterances.labels[target.name]
     dialogue, total = groups_of(corpus, target, groups)
     sums = np.zeros((len(masks), total, width(target)))
@@ -151,15 +166,15 @@ def sweep(
     with inference(trained.model, device):
         for rows in loader.rows():
             complete = loader.read(rows)
-            here = {m: p.cpu().numpy() for m, p in complete.present.items()}
-            answered: dict[bytes, Array] = {}
+            originally = {m: p.cpu().numpy() for m, p in complete.present.items()}
+            counted: dict[bytes, Array] = {}
             for index, mask in enumerate(masks):
-                present = {m: p & here[m] for m, p in mask.present(rows).items() if m in here}
+                present = {m: p & originally[m] for m, p in mask.present(rows).items() if m in originally}
                 key = digest_of(present)
-                if key not in answered:
+                if key not in counted:
                     logits = answer(trained.model, observe(complete, present))
-                    answered[key] = count(target, logits, labels[rows], dialogue[rows], total).values
-                sums[index] += answered[key]
+                    counted[key] = count(target, logits, labels[rows], dialogue[rows], total).values
+                sums[index] += counted[key]
     return Sweep(
         corpus=corpus.name,
         model=name or trained.variant,
@@ -167,24 +182,24 @@ def sweep(
         target=target,
         conditions=conditions,
         counts=sums,
-        constant=constant_counts(target, training_labels, labels, dialogue, total).values,
+        baseline=baseline_counts(target, training_labels, labels, dialogue, total).values,
         fingerprint=fingerprint_of(corpus, dialogue, labels),
     )
 
 
 def target_of(trained: TrainedRecognizer, corpus: Corpus) -> Target:
-    """The target, if corpus and recogniser mean the same by it.
+    """Return the target of a recogniser, after checking that the corpus has the same task and classes.
 
     Raises:
-        DataError: they do not, or nothing is labelled.
+        DataError: the corpus has another task or other classes, or nothing is labelled.
     """
-    target, here = trained.schema.target, corpus.target(trained.schema.target.name)
-    if (here.task, here.classes) != (target.task, target.classes):
+    target, in_corpus = trained.schema.target, corpus.target(trained.schema.target.name)
+    if (in_corpus.task, in_corpus.classes) != (target.task, target.classes):
         raise DataError(
-            f"target '{target.name}' means something else here than in training",
+            f"target '{target.name}' differs from that of training",
             corpus=corpus.name,
             expected=f"{target.task} {', '.join(target.classes)}",
-            found=f"{here.task} {', '.join(here.classes)}",
+            found=f"{in_corpus.task} {', '.join(in_corpus.classes)}",
             hint="import both corpora with the same classes in the same order",
         )
     if not corpus.labelled(target.name).any():
@@ -193,22 +208,31 @@ def target_of(trained: TrainedRecognizer, corpus: Corpus) -> Target:
 
 
 def groups_of(corpus: Corpus, target: Target | None, most: int) -> tuple[NDArray[np.int64], int]:
-    """(N,) int64 row of each utterance's dialogue among those with labels (of all without a target), and how many rows."""
+    """Return the row of counts of each utterance, and the number of rows.
+
+    Args:
+        corpus: N utterances.
+        target: only dialogues with a label have a row; without a target all dialogues do.
+        most: more dialogues than this are pooled into this many groups, by a hash of their names.
+
+    Returns:
+        (N,) int64 rows (0 for unlabelled utterances, which are not counted), and the number of rows D.
+    """
     known = np.ones(len(corpus), np.bool_) if target is None else corpus.labelled(target.name)
-    codes, at = np.unique(corpus.utterances.dialogue[known], return_inverse=True)
+    codes, row = np.unique(corpus.utterances.dialogue[known], return_inverse=True)
     if len(codes) > most:
         names = corpus.utterances.dialogue_names.to_pylist()
         order = np.argsort(keys_of([names[code] for code in codes.tolist()]), kind="stable")
         group = np.empty(len(codes), np.int64)
         group[order] = np.arange(len(codes)) * most // len(codes)
-        at = group[at]
-    dialogue = np.zeros(len(corpus), np.int64)  # unlabelled utterances are not counted wherever they point
-    dialogue[known] = at
+        row = group[row]
+    dialogue = np.zeros(len(corpus), np.int64)
+    dialogue[known] = row
     return dialogue, min(len(codes), most)
 
 
 def digest_of(present: dict[str, NDArray[np.bool_]]) -> bytes:
-    """What tells the masks of a batch apart: equal ones need one answer."""
+    """Return a hash of the masks of a batch; equal masks share one forward pass."""
     digest = hashlib.blake2b(digest_size=16)
     for modality in sorted(present):
         digest.update(np.packbits(present[modality]).tobytes())
@@ -216,7 +240,7 @@ def digest_of(present: dict[str, NDArray[np.bool_]]) -> bytes:
 
 
 def fingerprint_of(corpus: Corpus, dialogue: NDArray[np.int64], labels: Labels) -> str:
-    """A hash of which utterances are scored, in which order and groups, with which labels."""
+    """Return a hash of the scored utterances, their order, groups and labels."""
     digest = hashlib.blake2b(digest_size=16)
     for part in (corpus.keys, dialogue, labels):
         digest.update(np.ascontiguousarray(part).tobytes())

@@ -1,4 +1,4 @@
-"""From a metric at several missing rates to one number."""
+"""Summaries of a metric over several missing rates."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ from lacuna.metrics.scores import ratio
 
 
 def auilc(rates: Sequence[float] | Array, values: Array) -> Array:
-    """Area under the curve of a metric over missing rates, divided by the span of the rates.
+    """Return the area under the curve of a metric over missing rates, divided by the span of the rates.
 
-    The trapezoid rule of CIDer (arXiv 2506.10452), with which it agrees on rates 0, 0.1, ..., 1; dividing by the span makes
-    a constant metric its own area on any rates.
+    The trapezoid rule, as in CIDer (arXiv 2506.10452) on rates 0, 0.1, ..., 1. Because of the division, a metric that is the same
+    at every rate equals its area on any rates.
 
     Args:
-        rates: (R,) strictly increasing, at least two.
-        values: (..., R).
+        rates: (R,) missing rates, strictly increasing, at least two.
+        values: (..., R) metric at each rate.
 
     Returns:
-        (...) float64.
+        (...) float64, in the unit of the metric.
 
     Raises:
-        ConfigError: rates are unsorted, repeated, fewer than two, or not as many as the values.
+        ConfigError: fewer than two rates, rates that do not increase strictly, or another number of values.
+
+    Example:
+        >>> float(auilc([0, 0.5, 1], np.array([0.8, 0.6, 0.2])))
+        0.55
     """
     r = _checked(rates, values)
     area = ((values[..., 1:] + values[..., :-1]) / 2 * np.diff(r)).sum(axis=-1)
@@ -33,15 +37,15 @@ def auilc(rates: Sequence[float] | Array, values: Array) -> Array:
 
 
 def relative_robustness(rates: Sequence[float] | Array, values: Array, higher: bool = True) -> Array:
-    """What share of the score on complete data is left on average: AUILC / M(0), or M(0) / AUILC for an error.
+    """Return the share of the score on complete data that is left on average: AUILC / M(0), or M(0) / AUILC for an error.
 
     1 = nothing is lost. MultiBench (arXiv 2107.07502) calls the area itself relative robustness; dividing by M(0) separates
-    robustness from being good. Note that a constant answer has the best possible value, 1: read it beside
-    :func:`effective_robustness`.
+    robustness from the level of the score. The majority-class (or mean) baseline has the best possible value, 1, so read this
+    beside :func:`effective_robustness`.
 
     Args:
         rates: (R,) as for :func:`auilc`, starting at 0.
-        values: (..., R).
+        values: (..., R) metric at each rate.
         higher: whether higher values are better.
 
     Returns:
@@ -49,38 +53,46 @@ def relative_robustness(rates: Sequence[float] | Array, values: Array, higher: b
 
     Raises:
         ConfigError: as for :func:`auilc`, or the rates do not start at 0.
+
+    Example:
+        >>> round(float(relative_robustness([0, 1], np.array([0.8, 0.4]))), 6)
+        0.75
     """
-    _start(rates)
+    _check_start(rates)
     area = auilc(rates, values)
     return ratio(area, values[..., 0]) if higher else ratio(values[..., 0], area)
 
 
-def effective_robustness(rates: Sequence[float] | Array, values: Array, constant: Array | float, higher: bool = True) -> Array:
-    """What share of the skill on complete data is left on average, skill being the lead over the constant answer.
+def effective_robustness(rates: Sequence[float] | Array, values: Array, baseline: Array | float, higher: bool = True) -> Array:
+    """Return the share of the gain over the baseline on complete data that is left on average.
 
-    (AUILC - constant) / (M(0) - constant), which is the mean over rates of (M(r) - constant) / (M(0) - constant).
-    1 = nothing is lost, 0 = on average no better than the constant, below 0 = worse. Like the effective robustness of Taori et
-    al. (arXiv 2007.00644) and MultiBench it takes out what a trivial reference already gets; unlike theirs, the reference
-    is the constant and not another trained model, so the value does not depend on who else was compared.
+    (AUILC - b) / (M(0) - b) with b the metric of the majority-class (or mean) baseline. 1 = nothing is lost, 0 = on average no
+    better than the baseline, below 0 = worse. Like the effective robustness of Taori et al. (arXiv 2007.00644) and MultiBench it
+    subtracts the score of a reference; unlike theirs, the reference is the baseline and not another trained model, so the value
+    does not depend on the other models of a comparison.
 
     Args:
         rates: (R,) as for :func:`auilc`, starting at 0.
-        values: (..., R).
-        constant: (...) the metric of the constant answer on the same utterances.
+        values: (..., R) metric at each rate.
+        baseline: (...) metric of the baseline on the same utterances.
         higher: whether higher values are better.
 
     Returns:
-        (...) float64; NaN where the model has no lead over the constant on complete data.
+        (...) float64; NaN where the model is not better than the baseline on complete data.
 
     Raises:
         ConfigError: as for :func:`relative_robustness`.
+
+    Example:
+        >>> round(float(effective_robustness([0, 1], np.array([0.8, 0.4]), baseline=0.3)), 6)
+        0.6
     """
-    _start(rates)
+    _check_start(rates)
     sign = 1.0 if higher else -1.0
-    return ratio(sign * (auilc(rates, values) - constant), sign * (values[..., 0] - constant))
+    return ratio(sign * (auilc(rates, values) - baseline), sign * (values[..., 0] - baseline))
 
 
-def _start(rates: Sequence[float] | Array) -> None:
+def _check_start(rates: Sequence[float] | Array) -> None:
     if not len(rates) or rates[0] != 0:
         raise ConfigError(f"robustness compares with complete data: the rates must start at 0, not {list(rates)[:1]}")
 

@@ -1,6 +1,6 @@
-"""What goes missing: patterns, plans and masks, all pure functions of seeds and stable ids.
+"""Missing data: patterns, plans and masks. A mask is a pure function of a seed and the ids of utterances.
 
-``MaskPlan("rmm", rate=0.3, seed=0).over(Layout.of(split)).present(rows)`` says what is left of those rows.
+``MaskPlan("rmm", rate=0.3, seed=0).over(Layout.of(split)).present(rows)`` tells which frames of these rows are left.
 """
 
 from lacuna.missing.hashing import derive_seed

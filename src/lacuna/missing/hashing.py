@@ -1,9 +1,9 @@
-"""Uniform numbers that are a pure function of (seed, key, modality, purpose, position): no generator, no order, no state.
+"""Uniform numbers as a pure function of (seed, key, modality, purpose, position), without a generator or any state.
 
-Two levels. A *key* of an utterance or dialogue and a *stream* (seed, purpose, modality) give 64 bits by two rounds of the
-splitmix64 finaliser (Steele, Lea and Flood, OOPSLA 2014). The frames of an utterance then count up from that key: position t
-gives ``mix(mix(t * golden + low) ^ high)`` in 32-bit arithmetic, with the lowbias32 mixer of C. Wellons' hash-prospector.
-Everything runs in blocks that stay in cache, in place, on one core.
+There are two levels. The *key* of an utterance or dialogue and a *stream* (seed, purpose, modality) give 64 bits by two rounds
+of the splitmix64 finaliser (Steele, Lea and Flood, OOPSLA 2014). From these bits, ``low`` and ``high``, frame t of the utterance
+gets ``mix(mix(t * golden + low) ^ high)`` in 32-bit arithmetic, with the lowbias32 mixer of C. Wellons' hash-prospector.
+All work is done in place, in blocks that fit the cache, on one core.
 """
 
 from __future__ import annotations
@@ -16,22 +16,25 @@ from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import key_of
 
-BLOCK = 1 << 15  # frames worked on at a time: 128 KiB an array
+BLOCK = 1 << 15  # frames per block: 128 KiB per array
 _GOLDEN = np.uint32(0x9E3779B9)
 
 
 def stream_of(seed: int, *names: str) -> int:
-    """64-bit stream of a seed and some names (purpose, modality, ...); other names or seeds give unrelated streams."""
+    """Return the 64-bit stream of a seed and names (purpose, modality, ...); other names or seeds give unrelated streams."""
     return key_of("\x1f".join((str(int(seed)), *names)))
 
 
 def derive_seed(seed: int, *parts: str | int) -> int:
-    """A seed for a plan from a run's seed and e.g. ``"train"`` and the epoch: unrelated for other parts, below 2**63."""
+    """Return a seed below 2**63 that is derived from another seed and e.g. ``"train"`` and the epoch.
+
+    Seeds of different parts are unrelated.
+    """
     return stream_of(seed, "derived", *(str(part) for part in parts)) >> 1
 
 
 def bits(keys: NDArray[np.uint64], stream: int) -> NDArray[np.uint64]:
-    """64 hashed bits of each key: (K,) uint64."""
+    """Return 64 hashed bits of each key: (K,) uint64 -> (K,) uint64."""
     salt = np.uint64(stream)
     x = keys ^ salt
     _mix64(x)
@@ -41,7 +44,7 @@ def bits(keys: NDArray[np.uint64], stream: int) -> NDArray[np.uint64]:
 
 
 def uniform(keys: NDArray[np.uint64], stream: int) -> NDArray[np.float64]:
-    """A uniform number in [0, 1) of each key: (K,) float64, multiples of 2**-53."""
+    """Return a uniform number in [0, 1) for each key: (K,) uint64 -> (K,) float64, multiples of 2**-53."""
     return (bits(keys, stream) >> np.uint64(11)).astype(np.float64) * np.float64(2.0**-53)
 
 
@@ -51,16 +54,16 @@ def below(
     count: NDArray[np.int64],
     grid: NDArray[np.int64] | None = None,
 ) -> NDArray[np.bool_]:
-    """Whether the uniform number of each frame lies below a probability: never for 0 and always for 1, exactly.
+    """Return whether the uniform number of each frame is below a probability: never for 0, always for 1.
 
     Args:
-        keys: (R,) uint64 from :func:`bits`, one a row.
-        probability: in [0, 1]; one for all, or (R,) float64.
-        count: (R,) int64 frames of each row.
-        grid: (R,) int64; frame t of a row of T frames then reads the number of cell ``floor((t + 1/2) * grid / T)``.
+        keys: (R,) uint64 from :func:`bits`, one per row.
+        probability: in [0, 1]; one for all rows, or (R,) float64.
+        count: (R,) int64 number of frames of each row.
+        grid: (R,) int64; frame t of a row with T frames then uses the number of cell ``floor((t + 1/2) * grid / T)``.
 
     Returns:
-        (sum count,) bool, rows end to end. For one key a frame that is below p is below every p' >= p.
+        (sum count,) bool, rows end to end. For one key, a frame that is below p is below every p' >= p.
     """
     out = np.empty(int(count.sum()), np.bool_)
     if np.ndim(probability) == 0 and (probability <= 0 or probability >= 1):
@@ -92,7 +95,7 @@ def below(
 
 
 def _blocks(count: NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:
-    """Consecutive rows of about ``BLOCK`` frames together, and where their frames are."""
+    """Yield consecutive rows with about ``BLOCK`` frames in total, and the slice of their frames."""
     end = np.cumsum(count)
     cut = np.flatnonzero(np.diff((end - count) // BLOCK)) + 1
     edges = [0, *cut.tolist(), len(count)]
@@ -102,13 +105,14 @@ def _blocks(count: NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:
 
 
 def _cells(t: NDArray[np.int64], total: NDArray[np.int64], grid: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """``floor((2t + 1) * grid / (2 * total))``; a float64 quotient of integers below 2**53 has the right floor."""
+    """Return ``floor((2t + 1) * grid / (2 * total))``; a float64 quotient of integers below 2**53 has the right floor."""
     quotient = np.asarray((2 * t + 1) * grid, np.float64)
     quotient /= 2 * total
     return quotient.astype(np.uint32)
 
 
 def _mix64(x: NDArray[np.uint64]) -> None:
+    """Mix the bits of ``x`` in place (splitmix64)."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         x ^= x >> np.uint64(shift)
         x *= np.uint64(factor)
@@ -116,6 +120,7 @@ def _mix64(x: NDArray[np.uint64]) -> None:
 
 
 def _mix32(x: NDArray[np.uint32], spare: NDArray[np.uint32]) -> None:
+    """Mix the bits of ``x`` in place (lowbias32); ``spare`` is working memory of the same shape."""
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         np.right_shift(x, shift, out=spare)
         x ^= spare

@@ -1,4 +1,4 @@
-"""A plan says what goes missing; a mask is the plan bound to a split."""
+"""Mask plans (pattern, rate, seed), and masks, which are plans bound to a split."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Mask:
     """What is missing in a split: a pure function of (plan, utterance ids), read for any rows in any order.
 
     Attributes:
-        plan: what was asked for.
+        plan: pattern, rate and seed.
         layout: the split.
-        draw: the pattern's bound state.
+        draw: the pattern bound to the split.
     """
 
     plan: MaskPlan
@@ -29,51 +29,68 @@ class Mask:
     draw: Draw
 
     def present(self, rows: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
-        """What is left of some utterances, padded as :func:`lacuna.corpus.batch.collate` pads them.
+        """Return which frames of some utterances are left, padded as :func:`lacuna.corpus.batch.collate` pads them.
 
         Args:
-            rows: (U,) int64 row numbers of the split, in any order.
+            rows: (U,) int64 row numbers of the split, in any order; repeats are allowed.
 
         Returns:
-            By modality (U, T_m) bool with T_m = max(1, longest of these rows): True = originally there and not removed.
+            By modality (U, T_m) bool with T_m = max(1, longest of these rows): True = originally present and not removed.
         """
         rows = np.asarray(rows, np.int64)
         result, part = {}, self.layout.at(rows)
         for modality, count in part.count.items():
-            here = np.arange(max(1, int(count.max(initial=0)))) < count[:, None]  # (U, T_m)
-            left = ~self.draw.frames(modality, rows)
-            if (there := part.original(modality)) is not None:
-                left &= there
-            result[modality] = np.zeros_like(here)
-            result[modality][here] = left
+            present = np.arange(max(1, int(count.max(initial=0)))) < count[:, None]  # (U, T_m), False on padding
+            kept = ~self.draw.frames(modality, rows)  # (sum count,)
+            if (original := part.original(modality)) is not None:
+                kept &= original
+            present[present] = kept
+            result[modality] = present
         return result
 
     def missing_flat(self) -> dict[str, NDArray[np.bool_]]:
-        """Frames that were there and are removed: by modality (sum count,) bool, utterances end to end in row order."""
+        """Return the frames that were originally present and are removed.
+
+        Returns:
+            By modality (sum count,) bool, utterances end to end in row order.
+        """
         rows = np.arange(len(self.layout))
-        result = {}
+        result, part = {}, self.layout.at(rows)
         for modality in self.layout.modalities:
             result[modality] = self.draw.frames(modality, rows)
-            if (there := self.layout.original(modality, rows)) is not None:
-                result[modality] &= there
+            if (original := part.original(modality)) is not None:
+                result[modality] &= original
         return result
 
     def measured(self) -> float:
-        """The rate that the mask really has, in the pattern's unit, over what was originally there; 0 if nothing was."""
+        """Return the removed share of what was originally present, in the pattern's unit; 0 if nothing was present."""
         return self.draw.measured()
 
 
 @dataclass(frozen=True, init=False)
 class MaskPlan:
-    """A pattern at a rate, with a seed. Hashable; two equal plans give the same mask everywhere.
+    """A pattern at a rate, with a seed. Hashable; equal plans give the same mask on every machine.
 
     Args:
-        pattern: a pattern, or the name of one with its default settings.
+        pattern: a pattern, or the name of one, which then has its default settings.
         rate: in [0, 1]; what it is a share of is ``pattern.unit``.
         seed: 0 to 2**63; another seed gives an unrelated mask.
 
     Raises:
-        ConfigError: unknown pattern, or a rate or seed out of bounds.
+        ConfigError: the pattern is unknown, or the rate or seed is out of bounds.
+
+    >>> from lacuna.missing import Layout
+    >>> from lacuna.synthetic.duet import generate, preset
+    >>> corpus = generate(preset("tiny"))
+    >>> plan = MaskPlan("rmm", rate=0.3, seed=0)
+    >>> mask = plan.over(Layout.of(corpus))
+    >>> round(mask.measured(), 2)
+    0.3
+    >>> present = mask.present([0, 1])
+    >>> {modality: (flags.shape, flags.dtype.name) for modality, flags in present.items()}
+    {'text': ((2, 4), 'bool'), 'audio': ((2, 4), 'bool'), 'vision': ((2, 3), 'bool')}
+    >>> MaskPlan.from_json(plan.to_json()) == plan
+    True
     """
 
     pattern: Pattern
@@ -86,7 +103,9 @@ class MaskPlan:
         object.__setattr__(self, "seed", _seed(seed))
 
     def over(self, layout: Layout) -> Mask:
-        """Bind the plan to a split. At most a bool a slot is kept, of most patterns nothing; the rest is computed when read.
+        """Bind the plan to a split.
+
+        At most one bool per slot is kept in memory, for most patterns nothing; the rest is computed when it is read.
 
         Raises:
             ConfigError: a setting of the pattern does not fit the corpus.
@@ -97,13 +116,13 @@ class MaskPlan:
         return f"{self.pattern} rate={self.rate} seed={self.seed}"
 
     def to_json(self) -> str:
-        """The plan with every setting, as canonical JSON: equal plans give equal text."""
+        """Return the plan with all settings as canonical JSON: equal plans give equal text."""
         parts = {"pattern": self.pattern.name, "settings": self.pattern.settings(), "rate": self.rate, "seed": self.seed}
         return json.dumps(parts, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> MaskPlan:
-        """Inverse of :meth:`to_json`.
+        """Return the plan that :meth:`to_json` wrote.
 
         Raises:
             ConfigError: the text does not describe a plan.
@@ -114,7 +133,9 @@ class MaskPlan:
             if parts or not isinstance(name, str) or not isinstance(settings, dict):
                 raise ValueError(f"unexpected {sorted(parts) or [name, settings]}")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError(f"this is not the JSON of a mask plan: {error!r}; expected pattern, settings, rate, seed") from None
+            raise ConfigError(
+                f"the text is not the JSON of a mask plan: {error!r}; expected pattern, settings, rate, seed"
+            ) from None
         return cls(pattern(name, **settings), rate, seed)
 
 

@@ -2,7 +2,9 @@
 
 from lacuna.models.base import Prediction, Recognizer, Sampler, Stage, list_models, model_class, register, task_loss
 from lacuna.models.build import build, configure
+from lacuna.models.cards import ModelCard, model_card, model_table, models_markdown
 from lacuna.models.config import Config, Maci, check_bounds
+from lacuna.models.info import ModelInfo
 from lacuna.models.space import Choice, Dimension, Space, Span
 
 __all__ = [
@@ -10,6 +12,8 @@ __all__ = [
     "Config",
     "Dimension",
     "Maci",
+    "ModelCard",
+    "ModelInfo",
     "Prediction",
     "Recognizer",
     "Sampler",
@@ -20,7 +24,10 @@ __all__ = [
     "check_bounds",
     "configure",
     "list_models",
+    "model_card",
     "model_class",
+    "model_table",
+    "models_markdown",
     "register",
     "task_loss",
 ]

@@ -53,7 +53,12 @@ def _check(name: str, config: AEConfig) -> None:
     check_bounds(name, config, dropout=(0.0, 1.0), recovery_weight=(0.0, 1e6))
 
 
-@register("ae")
+@register(
+    "ae",
+    title="Autoencoder that estimates missing modalities",
+    task="recovery",
+    reference="Baseline 'AE' of Lian et al., GCNet, IEEE TPAMI 2023",
+)
 class AE(Recognizer):
     """Frame means, embedded with zeros for what is missing, through an autoencoder whose reconstruction is classified.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch.nn import functional
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema, Target
 from lacuna.models.config import Config
+from lacuna.models.info import ModelInfo, Task
 from lacuna.registry import Registry
 
 
@@ -74,7 +75,9 @@ class Recognizer(nn.Module, ABC):
     """
 
     name: str
+    info: ModelInfo
     Config: ClassVar[type[Config]] = Config
+    training_defaults: ClassVar[Mapping[str, Any]] = {}  # settings of TrainingConfig that suit this model better
     needs_dialogue: bool = False  # reads other turns: batches must hold whole dialogues
     recovers: bool = False  # returns recovered frames
     samples: bool = False  # draws recoveries too: it is a Sampler
@@ -160,6 +163,44 @@ def task_loss(target: Target, logits: Tensor, label: Tensor) -> Tensor:
 
 
 _REGISTRY: Registry[Recognizer] = Registry("model", "lacuna.models")
-register = _REGISTRY.register
+C = TypeVar("C", bound=type[Recognizer])
+
+
+def register(
+    name: str,
+    *,
+    title: str = "",
+    task: Task | Literal[""] = "",
+    paper: str = "",
+    year: int | None = None,
+    venue: str = "",
+    reference: str = "",
+    reconstruction: bool = False,
+) -> Callable[[C], C]:
+    """Return a class decorator that adds a model to the registry and stores the facts about it as ``cls.info``.
+
+    Args:
+        name: what settings, tables and :func:`lacuna.models.build` call it.
+        title: title of the paper, or a short description.
+        task: kind of method, see :class:`lacuna.models.info.ModelInfo`.
+        paper: link to the paper.
+        year: year of publication.
+        venue: conference or journal.
+        reference: classic reference of a baseline.
+        reconstruction: no code and no equations are public.
+
+    Raises:
+        ConfigError: the name is taken, or a fact is not valid.
+    """
+    info = ModelInfo(name, title, task, paper, year, venue, reference, reconstruction)
+    add = _REGISTRY.register(name)
+
+    def declare(cls: C) -> C:
+        cls.info = info
+        return add(cls)
+
+    return declare
+
+
 list_models = _REGISTRY.names
 model_class = _REGISTRY.get

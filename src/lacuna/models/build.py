@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from lacuna.corpus.schema import Schema
-from lacuna.errors import ConfigError
+from lacuna.errors import ConfigError, naming_extras
 from lacuna.models.base import Recognizer, model_class
 from lacuna.models.config import Config, Maci, check_bounds
 from lacuna.models.wrappers.causal import Causal
@@ -57,7 +57,8 @@ def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
         ConfigError: unknown model or setting, a value out of bounds, or a part that does not fit the model.
     """
     config = configure(name, **settings)
-    model = model_class(name)(schema, config)
+    with naming_extras(f"model '{name}'"):
+        model = model_class(name)(schema, config)
     for wrapper, setting in wrappers_of(config).items():
         model = wrapper(model, setting)
     return model

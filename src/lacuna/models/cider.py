@@ -179,7 +179,13 @@ class Encoder(nn.Module):
         return View(gathered + self.residual(gathered), positions, heads, readable)
 
 
-@register("cider")
+@register(
+    "cider",
+    title="Towards Robust Multimodal Emotion Recognition under Missing Modalities and Distribution Shifts",
+    task="fusion",
+    paper="https://arxiv.org/abs/2506.10452",
+    year=2025,
+)
 class CIDer(Recognizer):
     """Self-distillation from complete to masked input, composite attention over all subsets of modalities, causal head.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -36,13 +37,19 @@ class CIDerAsPublishedConfig(CIDerConfig):
             raise ConfigError(f"model 'cider_as_published': setting 'teacher' must be 'same'; found {self.teacher!r}")
 
 
-@register("cider_as_published")
+@register(
+    "cider_as_published",
+    title="Towards Robust Multimodal Emotion Recognition under Missing Modalities and Distribution Shifts",
+    task="fusion",
+    paper="https://arxiv.org/abs/2506.10452",
+    year=2025,
+)
 class CIDerAsPublished(CIDer):
     """CIDer with the published optimisation (Zhong et al., arXiv 2506.10452, public code of July 2025).
 
     A batch takes two steps of one optimiser. The first follows the task loss of the complete view; its gradient is not cleared
     and is added to that of the second, which follows the student's losses with teacher tensors from before the first step. The
-    attention term is summed over positions. Its settings file adds the published training masks (every frame is lost with
+    attention term is summed over positions. ``training_defaults`` adds the published training masks (every frame is removed with
     probability 1/2) and selection on complete data.
 
     What would break what every model here promises is not copied: positions counted along the batch, padding read as frames,
@@ -51,6 +58,16 @@ class CIDerAsPublished(CIDer):
 
     Config = CIDerAsPublishedConfig
     config: CIDerAsPublishedConfig
+    training_defaults: ClassVar[Mapping[str, Any]] = {
+        "batch_size": 128,
+        "learning_rate": 0.001,
+        "weight_decay": 0.0,
+        "clip_norm": 0.0,
+        "patience": 10,
+        "pattern": "rmfm_iid",  # published masks: a rate drawn for every single frame removes each with probability 1/2
+        "rates": (0.5,),
+        "valid_rates": (0.0,),  # selection on complete data
+    }
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)

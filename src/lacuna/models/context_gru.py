@@ -36,7 +36,12 @@ class ContextGRUConfig(Config):
         check_bounds("context_gru", self, hidden=(1, 65536), dropout=(0.0, 1.0))
 
 
-@register("context_gru")
+@register(
+    "context_gru",
+    title="Bidirectional GRU over the turns of a dialogue",
+    task="baseline",
+    reference="Poria et al., Context-Dependent Sentiment Analysis in User-Generated Videos, ACL 2017",
+)
 class ContextGRU(Recognizer):
     """Frame means and presence bits of every turn, read forwards and backwards through the dialogue.
 

@@ -32,7 +32,14 @@ class CRAConfig(AEConfig):
         check_bounds("cra", self, dropout=(0.0, 1.0), recovery_weight=(0.0, 1e6))
 
 
-@register("cra")
+@register(
+    "cra",
+    title="Missing Modalities Imputation via Cascaded Residual Autoencoder",
+    task="recovery",
+    paper="http://cvlab.cse.msu.edu/pdfs/Tran_Liu_Zhou_Jin_CVPR2017.pdf",
+    year=2017,
+    venue="CVPR",
+)
 class CRA(AE):
     """As :class:`lacuna.models.ae.AE`, with a cascade of residual autoencoders (Tran et al., CVPR 2017) in place of one.
 

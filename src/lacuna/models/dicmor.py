@@ -51,7 +51,17 @@ class DiCMoRConfig(TokenConfig):
         check_bounds("dicmor", self, hidden=(1, 8192), couplings=(1, 1024), recovery=(0.0, 1e6))
 
 
-@register("dicmor")
+@register(
+    "dicmor",
+    title="Distribution-Consistent Modal Recovering for Incomplete Multimodal Learning",
+    task="generation",
+    paper=(
+        "https://openaccess.thecvf.com/content/ICCV2023/html/"
+        "Wang_Distribution-Consistent_Modal_Recovering_for_Incomplete_Multimodal_Learning_ICCV_2023_paper.html"
+    ),
+    year=2023,
+    venue="ICCV",
+)
 class DiCMoR(TokenRecognizer):
     """Wang, Cui and Li, ICCV 2023: each modality has an invertible map to one space; what is missing is mapped back from there.
 

@@ -31,7 +31,7 @@ CONTRIBUTION = "contribution."  # prefix of the parts of the answer in Predictio
 
 @dataclass(frozen=True)
 class EvidenceConfig(Config):
-    """Settings of :class:`Evidence`.
+    """Settings of :class:`EvidenceModel`.
 
     Attributes:
         hidden: width of the vector of each modality, of the interaction's hidden layer and of each direction of the GRU.
@@ -71,8 +71,13 @@ class EvidenceConfig(Config):
         check_bounds("evidence", self, base=switch, interaction=switch, gru=switch, chain=switch)
 
 
-@register("evidence")
-class Evidence(Recognizer):
+@register(
+    "evidence",
+    title="Weights of evidence added over modalities, and beliefs passed along the dialogue",
+    task="fusion",
+    reference="Good, Probability and the Weighing of Evidence, 1950; Hinton, Training Products of Experts, 2002",
+)
+class EvidenceModel(Recognizer):
     r"""Add the evidence of the observed modalities, of their interaction and of the other turns to the log prior.
 
     .. math::

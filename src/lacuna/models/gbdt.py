@@ -50,7 +50,12 @@ class GBDTConfig(Config):
         check_bounds("gbdt", self, modality_dropout=(0.0, 1.0), copies=(0, 100))
 
 
-@register("gbdt")
+@register(
+    "gbdt",
+    title="Gradient-boosted decision trees with missing values",
+    task="baseline",
+    reference="scikit-learn's HistGradientBoosting; Chen and Guestrin, XGBoost, KDD 2016",
+)
 class GBDT(Recognizer):
     """Histogram gradient boosting of scikit-learn, its trees stored as arrays.
 

@@ -92,7 +92,15 @@ class GSDNetConfig(Config):
         check_choices("gsdnet", self, solver=SOLVERS, **choices)
 
 
-@register("gsdnet")
+@register(
+    "gsdnet",
+    title="GSDNet: Revisiting Incomplete Multimodality-Diffusion Emotion Recognition from the Perspective of Graph Spectrum",
+    task="recovery",
+    paper="https://doi.org/10.24963/ijcai.2025/688",
+    year=2025,
+    venue="IJCAI",
+    reconstruction=True,
+)
 class GSDNet(Recognizer):
     """Shou, Yao, Meng, Ai, Chen and Li: GSDNet, IJCAI 2025; as far as its abstract goes, for there is no public code.
 

@@ -58,7 +58,14 @@ class IMDerConfig(TokenConfig):
         check_multiples("imder", self, "heads", "hidden")
 
 
-@register("imder")
+@register(
+    "imder",
+    title="Incomplete Multimodality-Diffused Emotion Recognition",
+    task="generation",
+    paper="https://papers.neurips.cc/paper_files/paper/2023/hash/372cb7805eaccb2b7eed641271a30eec-Abstract-Conference.html",
+    year=2023,
+    venue="NeurIPS",
+)
 class IMDer(TokenRecognizer):
     """Wang, Li and Cui, NeurIPS 2023: score-based diffusion of each missing modality, conditioned by attention on the others.
 

@@ -34,7 +34,12 @@ class KNNConfig(Config):
         check_bounds("knn", self, neighbours=(1, 1_000_000), bank=(1, 1_000_000))
 
 
-@register("knn")
+@register(
+    "knn",
+    title="k-nearest-neighbour imputation and a linear classifier",
+    task="baseline",
+    reference="Troyanskaya et al., Missing value estimation methods for DNA microarrays, Bioinformatics 2001",
+)
 class KNN(Recognizer):
     """The mean of the missing modality over the nearest training utterances, by distance in what is observed.
 

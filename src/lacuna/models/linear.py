@@ -11,7 +11,11 @@ from lacuna.models.layers.head import classifier
 from lacuna.models.layers.pooling import fill_frames, pooled
 
 
-@register("linear")
+@register(
+    "linear",
+    title="Linear classifier of mean-filled features",
+    task="baseline",
+)
 class Linear(Recognizer):
     """One affine map of the frame means of all modalities; a missing modality is its training mean.
 

@@ -40,7 +40,12 @@ class LogRegConfig(Config):
         check_bounds("logreg", self, modality_dropout=(0.0, 1.0), copies=(0, 100))
 
 
-@register("logreg")
+@register(
+    "logreg",
+    title="Multinomial logistic regression, quasi-Newton, penalty chosen on validation",
+    task="baseline",
+    reference="scikit-learn's LogisticRegression; Neverova et al., ModDrop, TPAMI 2016",
+)
 class LogReg(Recognizer):
     """One affine map of the standardised frame means, a missing modality filled with its training mean.
 

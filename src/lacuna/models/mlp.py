@@ -37,7 +37,12 @@ class MLPConfig(Config):
         check_bounds("mlp", self, hidden=(1, 65536), dropout=(0.0, 1.0), modality_dropout=(0.0, 1.0))
 
 
-@register("mlp")
+@register(
+    "mlp",
+    title="Multilayer perceptron with modality dropout",
+    task="baseline",
+    reference="Neverova et al., ModDrop: Adaptive Multi-Modal Gesture Recognition, IEEE TPAMI 2016",
+)
 class MLP(Recognizer):
     """Frame means, zeros for what is missing, and a presence bit a modality, through one hidden layer.
 

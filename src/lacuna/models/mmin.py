@@ -70,7 +70,14 @@ class Teacher(nn.Module):
         self.head = Head(len(dims) * config.embedding, config.hidden, lambda width: nn.Linear(width, outside), config.dropout)
 
 
-@register("mmin")
+@register(
+    "mmin",
+    title="Missing Modality Imagination Network for Emotion Recognition with Uncertain Missing Modalities",
+    task="recovery",
+    paper="https://aclanthology.org/2021.acl-long.203",
+    year=2021,
+    venue="ACL",
+)
 class MMIN(Recognizer):
     """Missing Modality Imagination Network (Zhao, Li and Jin, ACL 2021).
 

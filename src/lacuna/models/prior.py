@@ -13,7 +13,11 @@ from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, register
 
 
-@register("prior")
+@register(
+    "prior",
+    title="Class frequencies (or mean value) of the training split",
+    task="baseline",
+)
 class Prior(Recognizer):
     """Answers every utterance with the class frequencies of training, or with its mean value.
 

@@ -64,7 +64,14 @@ class RePaintConfig(Config):
         check_bounds("repaint", self, diffusion=(0.0, 1e6))
 
 
-@register("repaint")
+@register(
+    "repaint",
+    title="RePaint: Inpainting using Denoising Diffusion Probabilistic Models",
+    task="generation",
+    paper="https://arxiv.org/abs/2201.09865",
+    year=2022,
+    venue="CVPR",
+)
 class RePaint(Recognizer):
     """Impute, then predict: the reference for models that are trained for holes.
 

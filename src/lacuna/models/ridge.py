@@ -32,7 +32,11 @@ class RidgeConfig(Config):
         check_bounds("ridge", self, penalty=(1e-4, 1e6))
 
 
-@register("ridge")
+@register(
+    "ridge",
+    title="Ridge-regression imputation and a linear classifier",
+    task="baseline",
+)
 class Ridge(Recognizer):
     """The conditional mean of what is missing under one joint Gaussian of the frame means, and a linear head."""
 

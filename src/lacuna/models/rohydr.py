@@ -134,7 +134,13 @@ def _gradients(on: bool) -> torch.set_grad_enabled:
     return torch.set_grad_enabled(on and torch.is_grad_enabled())
 
 
-@register("rohydr")
+@register(
+    "rohydr",
+    title="RoHyDR: Robust Hybrid Diffusion Recovery for Incomplete Multimodal Emotion Recognition",
+    task="generation",
+    paper="https://arxiv.org/abs/2505.17501",
+    year=2025,
+)
 class RoHyDR(TokenRecognizer):
     """Robust hybrid diffusion recovery (arXiv 2505.17501); what we changed is in ``docs/models/rohydr.md``.
 

@@ -1,20 +1,21 @@
-"""What ``conf/*/parameters_*.yml`` may say. A wrong setting stops a run before its first node."""
+"""The parameters in ``conf/``. A wrong setting stops a run before its first node."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
 
 if TYPE_CHECKING:
+    from lacuna.bench import Protocol
     from lacuna.evaluation import EvaluationConfig
     from lacuna.training import TrainingConfig
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
-BEST = "best"  # `predict.model`: whichever was best on validation
+BEST = "best"  # `predict.model`: the variant that was best on validation
 
 
 class Parameters(BaseModel):
@@ -24,7 +25,7 @@ class Parameters(BaseModel):
 
 
 def _listed(value: Any) -> Any:
-    """A list, as a command line can say it: ``--params train.models=mlp+knn``, ``train.seeds=3``."""
+    """Return a list of what a command line can pass: ``--params train.models=mlp+knn``, ``train.seeds=3``."""
     if isinstance(value, str):
         return [part.strip() for part in value.split("+")]
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
@@ -42,7 +43,7 @@ class PatternParameters(Parameters):
 
 
 class Generated(Parameters):
-    """What duet is drawn from: a preset, and settings of :class:`lacuna.synthetic.duet.Duet` that differ from it."""
+    """The generated corpus: a preset, and settings of :class:`lacuna.synthetic.duet.Duet` that differ from it."""
 
     preset: str = "demo"
     changes: dict[str, Any] = {}
@@ -64,7 +65,7 @@ class Ingest(Parameters):
 
 
 def _told(check: Callable[[], object]) -> None:
-    """Turn an error of the library into one that pydantic reports with its place in the parameters."""
+    """Raise an error of the library as one that pydantic reports with its key in the parameters."""
     from lacuna.errors import LacunaError
 
     try:
@@ -73,54 +74,49 @@ def _told(check: Callable[[], object]) -> None:
         raise ValueError(str(error)) from None
 
 
-def training_config(options: Mapping[str, Any]) -> TrainingConfig:
-    """Training settings from YAML, where a pattern is a name or a name with settings.
+class ModelParameters(Parameters):
+    """A variant: a registered model, settings of its config, and training settings of its own."""
 
-    Raises:
-        ConfigError: an unknown setting, or a value out of bounds.
-    """
-    from lacuna.missing import pattern
-    from lacuna.registry import check_settings
-    from lacuna.training import TrainingConfig
-
-    check_settings("train", "training", TrainingConfig, options)
-    chosen = options.get("pattern", TrainingConfig.pattern)
-    if isinstance(chosen, dict):
-        spec = PatternParameters.model_validate(chosen)
-        chosen = pattern(spec.name, **spec.settings)
-    return TrainingConfig(**{**options, "pattern": chosen})
-
-
-class Model(Parameters):
-    """What a variant stands for: a registered model, settings of its config, and training settings of its own."""
-
-    model: str = ""  # empty = the variant is the registered name
+    model: str = ""  # registered name; empty = the same as the variant
     settings: dict[str, Any] = {}
     training: dict[str, Any] = {}
 
 
 class Train(Parameters):
-    """What is trained; ``models`` are variants, see :class:`Models` and :func:`check_variants`."""
+    """What is trained; ``models`` lists variants, see :class:`Models` and :func:`check_variants`."""
 
     models: Annotated[list[str], Field(min_length=1), Listed]
     seeds: Annotated[list[Seed], Field(min_length=1), Listed]
     target: str | None = None
     checkpoints: Path
+    workers: PositiveInt | None = None
     training: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _check(self) -> Train:
         if len(set(self.models)) < len(self.models) or len(set(self.seeds)) < len(self.seeds):
             raise ValueError("every model and every seed may be named once")
-        _told(lambda: training_config(self.training))
+        _told(self.config)
         return self
+
+    def config(self, variant: ModelParameters | None = None) -> TrainingConfig:
+        """Return how a variant is trained; without one, the settings that all models share.
+
+        Raises:
+            ConfigError: an unknown setting, or a value out of bounds.
+        """
+        from lacuna.training import training_config, training_settings
+
+        if variant is None:
+            return training_config(self.training)
+        return training_config(training_settings(variant.model, self.training, variant.training))
 
 
 class Models(BaseModel):
-    """Models by variant, so that a run can hold variants of one model side by side."""
+    """Settings by variant, so that a run can compare several variants of one model."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    __pydantic_extra__: dict[str, Model] = Field(init=False)
+    __pydantic_extra__: dict[str, ModelParameters] = Field(init=False)
 
     @model_validator(mode="after")
     def _check(self) -> Models:
@@ -130,34 +126,35 @@ class Models(BaseModel):
 
     @property
     def variants(self) -> list[str]:
-        """All that have a file or an entry."""
+        """Names of the variants that have an entry."""
         return list(self.__pydantic_extra__ or {})
 
-    def of(self, variant: str) -> Model:
-        """What is said of a variant, with the registered name filled in; a registered name needs no file."""
-        own = (self.__pydantic_extra__ or {}).get(variant, Model())
+    def of(self, variant: str) -> ModelParameters:
+        """Return a variant with its registered name filled in; a registered model needs no entry."""
+        own = (self.__pydantic_extra__ or {}).get(variant, ModelParameters())
         return own.model_copy(update={"model": own.model or variant})
 
 
-def _check_model(variant: str, own: Model) -> None:
+def _check_model(variant: str, own: ModelParameters) -> None:
     from lacuna.errors import ConfigError
     from lacuna.evaluation.tables import CEILING
     from lacuna.models import configure, list_models
+    from lacuna.training import training_config
     from lacuna.training.variant import check_variant
 
     if own.model not in list_models():
         of = f"variant '{variant}': " if own.model != variant else ""
-        hint = "; a variant of your own says which one it is by `model: ...`" if own.model == variant else ""
+        hint = "; a variant names its model by `model: ...`" if own.model == variant else ""
         raise ConfigError(f"{of}unknown model '{own.model}'; known: {', '.join(list_models())}{hint}")
     if variant in (BEST, CEILING):
-        raise ConfigError(f"variant '{variant}' has a meaning of its own; choose another variant")
+        raise ConfigError(f"variant '{variant}' is a reserved name; choose another one")
     check_variant(variant, own.model)
     configure(own.model, **own.settings)
     training_config(own.training)
 
 
 def check_variants(train: Train, models: Models) -> None:
-    """Check that everything that is to be trained is known.
+    """Check that every variant to be trained is known.
 
     Raises:
         ConfigError: a variant is neither under ``models`` nor a registered name; the message lists both.
@@ -174,16 +171,8 @@ def check_variants(train: Train, models: Models) -> None:
             )
 
 
-class Gather(Parameters):
-    """Which parts, trained apart, become one run, and where they lie."""
-
-    parts: Annotated[list[str], Field(min_length=1), Listed]
-    recognizers: Path
-    histories: Path
-
-
 class Evaluate(Parameters):
-    """What a trained model is put through."""
+    """How trained models are scored on the test split."""
 
     patterns: Annotated[list[str | PatternParameters], Field(min_length=1), Listed]
     rates: Annotated[list[Rate], Field(min_length=1), Listed]
@@ -194,6 +183,7 @@ class Evaluate(Parameters):
     seed: Seed = 0
     device: str = "auto"
     threads: PositiveInt | None = None
+    workers: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Evaluate:
@@ -206,10 +196,10 @@ class Evaluate(Parameters):
         return self
 
     def config(self) -> EvaluationConfig:
-        """The protocol.
+        """Return patterns, rates, mask seeds and bootstrap settings.
 
         Raises:
-            ConfigError: rates or seeds that make none.
+            ConfigError: rates or seeds out of bounds.
         """
         from lacuna.evaluation import EvaluationConfig
         from lacuna.evaluation import PatternSpec as Spec
@@ -224,9 +214,15 @@ class Evaluate(Parameters):
             seed=self.seed,
         )
 
+    def protocol(self) -> Protocol:
+        """Return everything that decides how a model is scored."""
+        from lacuna.bench import Protocol
+
+        return Protocol(self.config(), tuple(self.recovery_rates), self.device, self.threads)
+
 
 class Predict(Parameters):
-    """Which corpus is labelled, by which model: its variant."""
+    """Which corpus is predicted, and by which variant."""
 
     path: Path
     importer: str | None = None

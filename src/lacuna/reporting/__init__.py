@@ -3,19 +3,18 @@
 Fill a :class:`Report` with the tables of :mod:`lacuna.evaluation` and call :func:`write_report`.
 """
 
-from lacuna.reporting.core.finding import Finding
 from lacuna.reporting.core.frames import long_history
-from lacuna.reporting.core.html import render_html
 from lacuna.reporting.core.provenance import run_facts
 from lacuna.reporting.core.style import Style, styles
 from lacuna.reporting.core.table import Table, Value, to_csv, to_latex, to_markdown
+from lacuna.reporting.core.words import Finding
 from lacuna.reporting.robustness.cards import model_card
-from lacuna.reporting.robustness.composed import composed
 from lacuna.reporting.robustness.facts import ModelFacts, Report, RunFacts
 from lacuna.reporting.robustness.figures import areas, curves, recall_by_class, training
 from lacuna.reporting.robustness.findings import headline
 from lacuna.reporting.robustness.matrices import comparisons, confusion, subsets
-from lacuna.reporting.robustness.report import write_report
+from lacuna.reporting.robustness.page import render_html
+from lacuna.reporting.robustness.report import composed, write_report
 from lacuna.reporting.robustness.results import results_page
 from lacuna.reporting.robustness.tables import all_tables, areas_table, comparisons_table, rates_table, subsets_table
 from lacuna.reporting.study.page import StudyPage, render_study, study_plots

@@ -1,4 +1,4 @@
-"""Simulated annealing by swaps: move units into a test set until words go with other labels there than in training."""
+"""Simulated annealing by swaps: exchange units until the word-label association of a test set differs from training."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.shift.association import Array, WordTally, log_odds, spread, total_variation
-from lacuna.shift.words import Spoken
+from lacuna.shift.association import Array, WordCounts, log_odds, mean_square_difference, total_variation
+from lacuna.shift.words import UtteranceWords
 
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """What moves together: single utterances, or whole dialogues.
+    """U units that move as a whole: single utterances, or whole dialogues.
 
     Attributes:
-        size: (U,) int64 utterances.
-        labels: (U, C) float64 utterances of each class.
-        cells: U arrays of cells ``class * V + word`` that the unit counts in.
-        counts: U arrays, in how many of its utterances.
-        vocabulary: V.
+        size: (U,) int64 number of utterances.
+        labels: (U, C) float64 number of utterances of each class.
+        cells: U int64 arrays of the cells ``class * V + word`` that occur in the unit.
+        counts: U float64 arrays, the number of its utterances with each of these cells.
+        vocabulary: number of words V.
     """
 
     size: NDArray[np.int64]
@@ -30,52 +30,54 @@ class Units:
     counts: Sequence[Array]
     vocabulary: int
 
-    def tally(self, units: NDArray[np.int64]) -> WordTally:
-        """Counts of some units together."""
-        classes = self.labels.shape[1]
-        flat = np.zeros(classes * self.vocabulary)
+    def count_words(self, units: NDArray[np.int64]) -> WordCounts:
+        """Return the summed counts of some units ((K,) int64)."""
+        n_classes = self.labels.shape[1]
+        flat = np.zeros(n_classes * self.vocabulary)
         for unit in units.tolist():
             flat[self.cells[unit]] += self.counts[unit]
-        return WordTally(flat.reshape(classes, self.vocabulary), self.labels[units].sum(axis=0))  # (C*V,) -> (C, V)
+        return WordCounts(flat.reshape(n_classes, self.vocabulary), self.labels[units].sum(axis=0))  # (C*V,) -> (C, V)
 
 
-def units_of(of: NDArray[np.int64], number: int, strata: NDArray[np.int64], classes: int, spoken: Spoken | None) -> Units:
+def units_of(
+    unit_of_row: NDArray[np.int64], n_units: int, strata: NDArray[np.int64], n_classes: int, words: UtteranceWords | None
+) -> Units:
     """Group utterances into units.
 
     Args:
-        of: (N,) int64 unit of each utterance, -1 = in none.
-        number: U.
-        strata: (N,) int64 classes, -1 = unlabelled: such an utterance moves along and counts in nothing but sizes.
-        classes: C.
-        spoken: the words of the N utterances, or ``None``.
+        unit_of_row: (N,) int64 unit of each utterance, -1 = in none.
+        n_units: number of units U.
+        strata: (N,) int64 classes, -1 = unlabelled: such an utterance moves with its unit and counts only in its size.
+        n_classes: number of classes C.
+        words: the words of the N utterances, or ``None``.
     """
-    inside = of >= 0
+    inside = unit_of_row >= 0
     known = inside & (strata >= 0)
-    labels = np.zeros((number, classes))
-    np.add.at(labels, (of[known], strata[known]), 1)
-    vocabulary = 0 if spoken is None else len(spoken.names)
-    cells, counts = [np.zeros(0, np.int64)] * number, [np.zeros(0)] * number
-    if spoken is not None:
-        kept = known[spoken.row]
-        row, word = spoken.row[kept], spoken.word[kept]
-        width = classes * vocabulary
-        keys, times = np.unique(of[row] * width + strata[row] * vocabulary + word, return_counts=True)
-        edges = np.searchsorted(keys, np.arange(number + 1) * width)
-        for unit in range(number):
-            here = slice(edges[unit], edges[unit + 1])
-            cells[unit], counts[unit] = keys[here] - unit * width, times[here].astype(np.float64)
-    return Units(np.bincount(of[inside], minlength=number), labels, cells, counts, vocabulary)
+    labels = np.zeros((n_units, n_classes))
+    np.add.at(labels, (unit_of_row[known], strata[known]), 1)
+    vocabulary = 0 if words is None else len(words.names)
+    cells, counts = [np.zeros(0, np.int64)] * n_units, [np.zeros(0)] * n_units
+    if words is not None:
+        kept = known[words.row]
+        row, word = words.row[kept], words.word[kept]
+        width = n_classes * vocabulary
+        keys, n_utterances = np.unique(unit_of_row[row] * width + strata[row] * vocabulary + word, return_counts=True)
+        edges = np.searchsorted(keys, np.arange(n_units + 1) * width)
+        for unit in range(n_units):
+            of_unit = slice(edges[unit], edges[unit + 1])
+            cells[unit], counts[unit] = keys[of_unit] - unit * width, n_utterances[of_unit].astype(np.float64)
+    return Units(np.bincount(unit_of_row[inside], minlength=n_units), labels, cells, counts, vocabulary)
 
 
 @dataclass(frozen=True)
-class Cooling:
-    """How annealing goes.
+class AnnealingConfig:
+    """Settings of :func:`anneal`.
 
     Attributes:
-        steps: proposed swaps.
+        steps: number of proposed swaps.
         temperature: at the start, as a share of the divergence at the start; it falls linearly to 0.
         budget: largest total variation between the labels of the test set and those of each anchor.
-        slack: by how many utterances the size of the test set may differ from the one asked for.
+        slack: largest difference between the size of the test set and the requested size, in utterances.
     """
 
     steps: int = 20_000
@@ -86,15 +88,15 @@ class Cooling:
 
 @dataclass(frozen=True, eq=False)
 class Annealed:
-    """What came of it.
+    """Result of :func:`anneal`.
 
     Attributes:
         test: units of the test set.
-        source: units that stayed outside.
+        source: units outside of it.
         start: divergence before.
         end: divergence after.
-        largest: largest label shift after any accepted swap, from the moment when the budget was kept.
-        accepted: number of swaps.
+        largest: largest label shift after an accepted swap, counted once the budget was met.
+        accepted: number of accepted swaps.
     """
 
     test: NDArray[np.int64]
@@ -111,84 +113,87 @@ def anneal(
     source: NDArray[np.int64],
     size: int,
     *,
-    reference: WordTally | None,
+    reference: WordCounts | None,
     anchors: Sequence[Array],
     share: Array,
     prior: float,
-    cooling: Cooling,
+    config: AnnealingConfig,
     rng: np.random.Generator,
 ) -> Annealed:
-    """Swap units between the test set and a source so that the divergence from training grows.
+    """Swap units between a test set and a source so that the divergence of the test set from training grows.
+
+    The state at the end is returned, not the best one on the way: the temperature ends at 0, so the end is a local optimum. Once
+    label shift and size are within their bounds they stay there; a start outside is first brought inside by swaps that come
+    closer.
 
     Args:
-        units: all of them.
-        test: units of the test set to begin with.
+        units: all units.
+        test: units of the test set at the start.
         source: units that may be exchanged for them.
-        size: utterances that the test set should have.
-        reference: tally of the training set; ``None`` = it is what the source holds, and changes along.
-        anchors: label counts (C,) that the test set must stay close to; the source's are added where it is the training set.
-        share: (V,) of :func:`lacuna.shift.association.shares`.
+        size: number of utterances that the test set should have.
+        reference: word counts of the training set; ``None`` = the source is the training set and changes with each swap.
+        anchors: label counts (C,) that the test set must stay close to; those of the source are added if it is the training set.
+        share: (V,) of :func:`lacuna.shift.association.word_shares`.
         prior: weight of the prior.
-        cooling: how long, how hot, and what must hold.
-        rng: everything random.
+        config: number of steps, temperature, and bounds.
+        rng: source of all random numbers.
 
     Returns:
-        The best-so-far is not kept: the temperature ends at 0, so the last state is a local best. Label shift and size never
-        leave their bounds once they are inside; a start outside is first brought inside by swaps that come closer.
+        Test set and source, and what the search measured.
     """
     test, source = test.copy(), source.copy()
-    inside, outside = units.tally(test), units.tally(source)
-    moving = reference is None
+    inside, outside = units.count_words(test), units.count_words(source)
+    source_is_training = reference is None
     fixed = None if reference is None else log_odds(reference, share, prior)
 
-    def measured(a: WordTally, b: WordTally) -> float:
-        return spread(log_odds(b, share, prior) if fixed is None else fixed, log_odds(a, share, prior), share)
+    def diverge(test_words: WordCounts, source_words: WordCounts) -> float:
+        training = log_odds(source_words, share, prior) if fixed is None else fixed
+        return mean_square_difference(training, log_odds(test_words, share, prior), share)
 
-    def shift(own: Array, other: Array) -> float:
-        return max((total_variation(own, anchor) for anchor in (*anchors, *([other] if moving else []))), default=0.0)
+    def label_shift(test_labels: Array, source_labels: Array) -> float:
+        others = (*anchors, source_labels) if source_is_training else anchors
+        return max((total_variation(test_labels, other) for other in others), default=0.0)
 
-    now, off, labels = measured(inside, outside), abs(int(units.size[test].sum()) - size), shift(*_labels(inside, outside))
-    start, total, largest, accepted = now, int(units.size[test].sum()), labels, 0
-    sizes, uniform = units.size.tolist(), bool((units.labels.sum(axis=1) == 1).all())
-    own_class = units.labels.argmax(axis=1).tolist()
+    now, total = diverge(inside, outside), int(units.size[test].sum())
+    shift, off_size = label_shift(inside.utterances, outside.utterances), abs(total - size)
+    start, largest, accepted = now, shift, 0
+    sizes, one_label_each = units.size.tolist(), bool((units.labels.sum(axis=1) == 1).all())
+    main_class = units.labels.argmax(axis=1).tolist()
     if not len(test) or not len(source):
-        return Annealed(test, source, start, now, labels, 0)
-    for step in range(cooling.steps):
+        return Annealed(test, source, start, now, shift, 0)
+    for step in range(config.steps):
         i, j = int(rng.integers(len(test))), int(rng.integers(len(source)))
         chance = float(rng.random())
-        out, back = int(test[i]), int(source[j])
-        moved = total + sizes[back] - sizes[out]
-        if abs(moved - size) > max(cooling.slack, off):
+        leaving, entering = int(test[i]), int(source[j])
+        new_total = total + sizes[entering] - sizes[leaving]
+        if abs(new_total - size) > max(config.slack, off_size):
             continue
-        shifted = labels
-        if not uniform or own_class[back] != own_class[out]:
-            change = units.labels[back] - units.labels[out]
-            shifted = shift(inside.utterances + change, outside.utterances - change)
-        if shifted > max(cooling.budget, labels):
+        new_shift = shift
+        if not one_label_each or main_class[entering] != main_class[leaving]:
+            change = units.labels[entering] - units.labels[leaving]
+            new_shift = label_shift(inside.utterances + change, outside.utterances - change)
+        if new_shift > max(config.budget, shift):
             continue
-        difference = _difference(units, out, back)
-        new_inside, new_outside = inside + difference, outside - difference if moving else outside
-        new = measured(new_inside, new_outside)
-        heat = cooling.temperature * start * (1 - step / cooling.steps)
-        closer = labels > cooling.budget and shifted < labels
+        difference = _difference(units, leaving, entering)
+        new_inside, new_outside = inside + difference, outside - difference if source_is_training else outside
+        new = diverge(new_inside, new_outside)
+        heat = config.temperature * start * (1 - step / config.steps)
+        closer = shift > config.budget and new_shift < shift
         if new < now and not closer and (heat <= 0 or chance >= np.exp((new - now) / heat)):
             continue
-        test[i], source[j] = back, out
-        inside, outside, now, total, labels = new_inside, new_outside, new, moved, shifted
-        off = abs(total - size)
-        largest = labels if largest > cooling.budget else max(largest, labels)
+        test[i], source[j] = entering, leaving
+        inside, outside, now, total, shift = new_inside, new_outside, new, new_total, new_shift
+        off_size = abs(total - size)
+        largest = shift if largest > config.budget else max(largest, shift)
         accepted += 1
     return Annealed(test, source, start, now, largest, accepted)
 
 
-def _labels(inside: WordTally, outside: WordTally) -> tuple[Array, Array]:
-    return inside.utterances, outside.utterances
-
-
-def _difference(units: Units, out: int, back: int) -> WordTally:
-    """What a swap adds to the test set's tally."""
-    classes = units.labels.shape[1]
-    flat = np.zeros(classes * units.vocabulary)
-    flat[units.cells[back]] += units.counts[back]
-    flat[units.cells[out]] -= units.counts[out]
-    return WordTally(flat.reshape(classes, units.vocabulary), units.labels[back] - units.labels[out])  # (C*V,) -> (C, V)
+def _difference(units: Units, leaving: int, entering: int) -> WordCounts:
+    """Return what a swap adds to the word counts of the test set."""
+    n_classes = units.labels.shape[1]
+    flat = np.zeros(n_classes * units.vocabulary)
+    flat[units.cells[entering]] += units.counts[entering]
+    flat[units.cells[leaving]] -= units.counts[leaving]
+    words = flat.reshape(n_classes, units.vocabulary)  # (C*V,) -> (C, V)
+    return WordCounts(words, units.labels[entering] - units.labels[leaving])

@@ -1,8 +1,8 @@
-"""Corruptions of features: what a model is given without being told that it is wrong.
+"""Corruptions of features: wrong values that the model is not informed of.
 
-A corruption is a pure function of (seed, utterance, modality, severity) over a :class:`lacuna.corpus.batch.Batch`, so that it
-sees standardised features, where a severity means the same in every modality. It changes values of observed frames and nothing
-else: what is absent stays absent, what is present stays present, and a mask may be laid over it as over the clean batch.
+A corruption is a pure function of (seed, utterance, modality, severity) over a :class:`lacuna.corpus.batch.Batch`. The batch is
+standardised, so a severity means the same in every modality. Only values of observed frames change: absent frames stay absent,
+present frames stay present, and masks apply to the corrupted batch as to the clean one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.corpus import Corpus, key_of
-from lacuna.errors import ConfigError
+from lacuna.errors import ConfigError, suggestion
 from lacuna.registry import Registry, check_settings
 
 Values = NDArray[np.float32]
@@ -27,11 +27,13 @@ register, list_corruptions = _corruptions.register, _corruptions.names
 
 @dataclass(frozen=True)
 class Corruption(ABC):
-    """Base of corruptions; a subclass says what happens to the observed frames of one utterance and modality.
+    """Base class of corruptions; a subclass changes the observed frames of one utterance and modality.
 
     Attributes:
-        severity: 0 = nothing happens; the unit is the subclass's.
-        modalities: which ones are hit; all if empty.
+        name: registered name.
+        most: largest severity.
+        severity: from 0 (no change) to ``most``; each subclass documents its unit.
+        modalities: modalities that are corrupted; all if empty.
 
     Raises:
         ConfigError: the severity is out of bounds.
@@ -50,35 +52,41 @@ class Corruption(ABC):
 
     @property
     def label(self) -> str:
-        """How it is called in tables."""
+        """Name in tables, e.g. ``noise 0.5 of audio``."""
         return f"{self.name} {self.severity:g}" + (f" of {'+'.join(self.modalities)}" if self.modalities else "")
 
     def order(self, frames: int, rng: np.random.Generator) -> NDArray[np.int64] | None:
-        """Which observed frame comes to stand at each place, ``None`` = they stay."""
+        """Return (T,) int64, the observed frame that moves to each position; ``None`` = all frames stay.
+
+        Args:
+            frames: number of observed frames T.
+            rng: source of random numbers.
+        """
         return None
 
     @abstractmethod
     def alter(self, values: Values, rng: np.random.Generator) -> Values:
-        """New values of the observed frames (T, d) of one utterance; the input is not changed."""
+        """Return new values of the observed frames of one utterance: (T, d) -> (T, d); the input is not changed."""
 
     def check(self, corpus: Corpus) -> None:
-        """Check that it means something for a corpus.
+        """Check that the corruption can be applied to a corpus.
 
         Raises:
-            ConfigError: it names a modality that is not there.
+            ConfigError: it names a modality that the corpus does not have.
         """
-        here = [m.name for m in corpus.modalities]
-        if unknown := [m for m in self.modalities if m not in here]:
+        known = [m.name for m in corpus.modalities]
+        if unknown := [m for m in self.modalities if m not in known]:
             raise ConfigError(
-                f"corruption '{self.name}': corpus '{corpus.name}' has no modality {unknown[0]!r}; it has: {', '.join(here)}"
+                f"corruption '{self.name}': corpus '{corpus.name}' has no modality {unknown[0]!r}"
+                f"{suggestion(unknown[0], known)}; it has: {', '.join(known)}"
             )
 
     def apply(self, batch: Batch, seed: int) -> Batch:
-        """The corrupted batch; the given one is not changed.
+        """Return the corrupted batch; the input is not changed.
 
         Args:
-            batch: complete, standardised.
-            seed: with the utterance's key and the modality's name it decides everything random.
+            batch: complete and standardised; modalities that it lacks are passed over.
+            seed: at least 0. All random numbers depend on it, the key of the utterance and the name of the modality.
         """
         if not self.severity:
             return batch
@@ -88,26 +96,33 @@ class Corruption(ABC):
             if name not in features:
                 continue
             values, present = features[name].cpu().numpy().copy(), batch.present[name].cpu().numpy()
-            spelt = tokens[name].cpu().numpy().copy() if name in tokens else None
+            token_ids = tokens[name].cpu().numpy().copy() if name in tokens else None
             for row in np.flatnonzero(present.any(axis=1)).tolist():
-                at = np.flatnonzero(present[row])
+                target = np.flatnonzero(present[row])
                 rng = np.random.default_rng([seed, keys[row], key_of(name)])
-                places = self.order(len(at), rng)
-                moved = at if places is None else at[places]
-                values[row, at] = self.alter(values[row, moved], rng)
-                if spelt is not None:
-                    spelt[row, at] = spelt[row, moved]
+                order = self.order(len(target), rng)
+                source = target if order is None else target[order]
+                values[row, target] = self.alter(values[row, source], rng)
+                if token_ids is not None:
+                    token_ids[row, target] = token_ids[row, source]
             features[name] = torch.from_numpy(values).to(features[name].device)
-            if spelt is not None:
-                tokens[name] = torch.from_numpy(spelt).to(features[name].device)
+            if token_ids is not None:
+                tokens[name] = torch.from_numpy(token_ids).to(features[name].device)
         return replace(batch, features=features, tokens=tokens)
 
 
 def corruption(name: str, **settings: Any) -> Corruption:
-    """A corruption by name.
+    """Return a corruption.
+
+    Args:
+        name: registered name.
+        settings: its settings; ``severity`` is required.
 
     Raises:
-        ConfigError: unknown, or a setting that it does not have.
+        ConfigError: the name or a setting is unknown, or the severity is missing or out of bounds.
+
+    >>> corruption("noise", severity=0.5).label
+    'noise 0.5'
     """
     cls = _corruptions.get(name)
     check_settings("corruption", name, cls, settings)

@@ -1,4 +1,4 @@
-"""What is measured of a repartition: the divergence beside that of random splits, and the label shifts."""
+"""Measures of a repartition: divergences, those of random splits, and label shifts."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.shift.association import Array, agreement, divergence, log_odds, shares, tally, total_variation
-from lacuna.shift.association import WordTally as Counted
-from lacuna.shift.words import Spoken
+from lacuna.shift.association import (
+    Array,
+    WordCounts,
+    agreement,
+    count_words,
+    divergence,
+    log_odds,
+    total_variation,
+    word_shares,
+)
+from lacuna.shift.words import UtteranceWords
 
 Ints = NDArray[np.int64]
-SHOWN = 15  # words that moved most
+SHOWN = 15  # number of words listed
 
 
 @dataclass(frozen=True)
-class Moved:
-    """A word and what it says of the first class, in training and in the OOD test, as log-odds."""
+class ShiftedWord:
+    """A word and its association with the first class, as log-odds in training and in the OOD test."""
 
     word: str
     train: float
@@ -27,24 +35,24 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Numbers of a repartition; those about words are ``None`` where the corpus tells none.
+class ShiftMeasures:
+    """Measures of a repartition; those of words are ``None`` for a corpus without words.
 
     Attributes:
-        words: how many words were frequent enough to be looked at.
+        words: number of words that are frequent enough to be measured.
         ood: divergence of the word-label association between training and the OOD test.
         iid: the same between training and the IID test.
-        random_mean: of random OOD tests of the same sizes in the same units, mean.
+        random_mean: mean divergence of random splits with the same sizes and units.
         random_sd: standard deviation over these random splits.
-        random_splits: how many they were.
-        agreement_ood: correlation of the associations of training and the OOD test.
+        random_splits: number of these random splits.
+        agreement_ood: correlation of the associations of training and the OOD test, from -1 to 1.
         agreement_iid: the same for the IID test.
-        labels_ood: total variation of labels between training and the OOD test.
+        labels_ood: total variation of labels between training and the OOD test, from 0 to 1.
         labels_iid: between training and the IID test.
         labels_tests: between the IID test and the OOD test.
-        largest_shift: largest label shift that annealing ever accepted, of those that the budget binds.
-        swaps: how many swaps annealing accepted.
-        moved: the words that add most to the divergence.
+        largest_shift: largest label shift that annealing accepted once the budget was met.
+        swaps: number of swaps that annealing accepted.
+        moved: the words that contribute most to the divergence.
     """
 
     words: int
@@ -60,80 +68,81 @@ class Measured:
     labels_tests: float
     largest_shift: float | None = None
     swaps: int | None = None
-    moved: tuple[Moved, ...] = ()
+    moved: tuple[ShiftedWord, ...] = ()
 
     @property
     def times_random(self) -> float | None:
-        """How many times the mean of random splits the divergence is."""
+        """Ratio of the divergence to its mean over random splits."""
         return self.ood / self.random_mean if self.ood is not None and self.random_mean else None
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Measured:
-        """From plain values."""
+    def from_json(cls, content: Mapping[str, Any]) -> ShiftMeasures:
+        """Return the measures from plain values."""
         values = {f.name: content[f.name] for f in fields(cls)}
-        return cls(**{**values, "moved": tuple(Moved(**m) for m in content["moved"])})
+        return cls(**{**values, "moved": tuple(ShiftedWord(**m) for m in content["moved"])})
 
 
-class Ruler:
-    """Measures sets of utterances of one corpus.
+class ShiftMeter:
+    """Measure sets of utterances of one corpus.
 
     Args:
-        spoken: its words, ``None`` = it tells none.
+        words: its words; ``None`` = it has none.
         strata: (N,) int64 classes, -1 = unlabelled.
-        classes: C.
+        n_classes: number of classes C.
         prior: weight of the prior.
     """
 
-    def __init__(self, spoken: Spoken | None, strata: Ints, classes: int, prior: float) -> None:
-        self.spoken, self.strata, self.classes, self.prior = spoken, strata, classes, prior
-        self.share: Array = np.zeros(0) if spoken is None else shares(tally(spoken, strata, classes))
+    def __init__(self, words: UtteranceWords | None, strata: Ints, n_classes: int, prior: float) -> None:
+        self.words, self.strata, self.n_classes, self.prior = words, strata, n_classes, prior
+        self.share: Array = np.zeros(0) if words is None else word_shares(count_words(words, strata, n_classes))
 
-    def tally(self, rows: Ints) -> Counted:
-        """Counts of some utterances."""
-        empty = Spoken((), np.zeros(0, np.int64), np.zeros(0, np.int64), len(self.strata))
-        return tally(self.spoken or empty, self.strata, self.classes, rows)
+    def count_words(self, rows: Ints) -> WordCounts:
+        """Return the counts of some utterances ((R,) int64 row numbers); without words only labels are counted."""
+        empty = UtteranceWords((), np.zeros(0, np.int64), np.zeros(0, np.int64), len(self.strata))
+        return count_words(self.words or empty, self.strata, self.n_classes, rows)
 
     def measure(
-        self, train: Ints, iid: Ints, ood: Ints, random: Sequence[tuple[Ints, Ints]], told: Mapping[str, float]
-    ) -> Measured:
-        """Everything that is measured.
+        self, train: Ints, iid: Ints, ood: Ints, random: Sequence[tuple[Ints, Ints]], search: Mapping[str, float]
+    ) -> ShiftMeasures:
+        """Return all measures.
 
         Args:
             train: rows of training.
             iid: rows of the IID test.
             ood: rows of the OOD test.
             random: rows of training and of the OOD test of random splits.
-            told: what the search itself tells.
+            search: what the search measured, by name.
         """
-        a, b, c = self.tally(train), self.tally(iid), self.tally(ood)
-        words: dict[str, Any] = dict.fromkeys(("ood", "iid", "random_mean", "random_sd", "agreement_ood", "agreement_iid"))
-        moved: tuple[Moved, ...] = ()
-        if self.spoken is not None:
-            by_chance = [divergence(self.tally(x), self.tally(y), self.share, self.prior) for x, y in random]
-            words = {
-                "ood": divergence(a, c, self.share, self.prior),
-                "iid": divergence(a, b, self.share, self.prior),
+        in_train, in_iid, in_ood = self.count_words(train), self.count_words(iid), self.count_words(ood)
+        measures: dict[str, Any] = dict.fromkeys(("ood", "iid", "random_mean", "random_sd", "agreement_ood", "agreement_iid"))
+        if self.words is not None:
+            by_chance = [self._divergence(self.count_words(a), self.count_words(b)) for a, b in random]
+            measures = {
+                "ood": self._divergence(in_train, in_ood),
+                "iid": self._divergence(in_train, in_iid),
                 "random_mean": float(np.mean(by_chance)),
                 "random_sd": float(np.std(by_chance, ddof=1)),
-                "agreement_ood": agreement(a, c, self.share, self.prior),
-                "agreement_iid": agreement(a, b, self.share, self.prior),
+                "agreement_ood": agreement(in_train, in_ood, self.share, self.prior),
+                "agreement_iid": agreement(in_train, in_iid, self.share, self.prior),
+                "moved": self._moved(self.words.names, in_train, in_ood),
             }
-            moved = self._moved(a, c)
-        return Measured(
+        return ShiftMeasures(
             words=len(self.share),
             random_splits=len(random),
-            labels_ood=total_variation(a.utterances, c.utterances),
-            labels_iid=total_variation(a.utterances, b.utterances),
-            labels_tests=total_variation(b.utterances, c.utterances),
-            largest_shift=told.get("largest_shift"),
-            swaps=None if "swaps" not in told else int(told["swaps"]),
-            moved=moved,
-            **words,
+            labels_ood=total_variation(in_train.utterances, in_ood.utterances),
+            labels_iid=total_variation(in_train.utterances, in_iid.utterances),
+            labels_tests=total_variation(in_iid.utterances, in_ood.utterances),
+            largest_shift=search.get("largest_shift"),
+            swaps=None if "swaps" not in search else int(search["swaps"]),
+            **measures,
         )
 
-    def _moved(self, train: Counted, ood: Counted) -> tuple[Moved, ...]:
-        assert self.spoken is not None
-        a, b = log_odds(train, self.share, self.prior), log_odds(ood, self.share, self.prior)
-        weight = self.share * ((a - b) ** 2).mean(axis=0)
-        most = np.argsort(-weight, kind="stable")[:SHOWN].tolist()
-        return tuple(Moved(self.spoken.names[w], float(a[0, w]), float(b[0, w])) for w in most)
+    def _divergence(self, first: WordCounts, second: WordCounts) -> float:
+        return divergence(first, second, self.share, self.prior)
+
+    def _moved(self, names: Sequence[str], train: WordCounts, ood: WordCounts) -> tuple[ShiftedWord, ...]:
+        """Return the words that contribute most to the divergence."""
+        a, b = log_odds(train, self.share, self.prior), log_odds(ood, self.share, self.prior)  # (C, V)
+        contribution = self.share * ((a - b) ** 2).mean(axis=0)
+        most = np.argsort(-contribution, kind="stable")[:SHOWN].tolist()
+        return tuple(ShiftedWord(names[w], float(a[0, w]), float(b[0, w])) for w in most)

@@ -1,4 +1,4 @@
-"""A repartition as a corpus: its splits, and one part of its test at a time."""
+"""The corpus of a repartition, and views of one part of its test."""
 
 from __future__ import annotations
 
@@ -14,32 +14,31 @@ from lacuna.corpus.validate import check
 from lacuna.shift.division import PARTS
 from lacuna.shift.repartition import Repartition
 
-_SPLIT_OF = np.array([0, 1, 2, 2, 2])  # of PARTS; what is unused stays in the test as context and is never scored
+_SPLIT_OF = np.array([0, 1, 2, 2, 2])  # of PARTS; unused utterances are context of the test and are not scored
 
 
-def repartitioned(corpus: Corpus, made: Repartition) -> Corpus:
-    """The corpus with the splits of a repartition: an ordinary corpus, whose test holds all that training must not reach.
+def repartitioned(corpus: Corpus, parts: Repartition) -> Corpus:
+    """Return the corpus with the splits of a repartition.
 
-    Those are the IID part, the OOD part and what is unused. Unused utterances stay in the test, so that dialogues keep their
-    turns for models that read them; no score looks at them. Where a dialogue falls into several splits it is cut, and its pieces
-    are named ``<dialogue>/<split>``.
+    Its test split has the IID part, the OOD part and the unused utterances. The latter are not scored; they keep dialogues
+    complete for models that read them. A dialogue in several splits is cut, and its pieces are named ``<dialogue>/<split>``.
 
     Args:
-        corpus: the one that was dealt.
-        made: of this corpus.
+        corpus: the corpus that the repartition was made of.
+        parts: the repartition.
 
     Raises:
-        DataError: the repartition is of another corpus.
+        DataError: the repartition was made of another corpus.
     """
-    made.check(corpus)
+    parts.check(corpus)
     u = corpus.utterances
-    split = _SPLIT_OF[made.codes(corpus)]
+    split = _SPLIT_OF[parts.codes(corpus)]
     pairs, piece = np.unique(np.stack([u.dialogue, split], axis=1), axis=0, return_inverse=True)  # (P, 2), (N,)
     piece = piece.reshape(-1)
-    dialogues, cuts = np.unique(pairs[:, 0], return_counts=True)
-    cut = dict(zip(dialogues.tolist(), (cuts > 1).tolist(), strict=True))
-    old = u.dialogue_names.to_pylist()
-    names = [f"{old[d]}/{SPLITS[s]}" if cut[d] else old[d] for d, s in pairs.tolist()]
+    dialogues, n_pieces = np.unique(pairs[:, 0], return_counts=True)
+    is_cut = dict(zip(dialogues.tolist(), (n_pieces > 1).tolist(), strict=True))
+    old_names = u.dialogue_names.to_pylist()
+    names = [f"{old_names[d]}/{SPLITS[s]}" if is_cut[d] else old_names[d] for d, s in pairs.tolist()]
     order = np.lexsort((u.turn, piece, split))
     changed = replace(
         u,
@@ -47,16 +46,17 @@ def repartitioned(corpus: Corpus, made: Repartition) -> Corpus:
         dialogue_names=pa.array(names, pa.large_string()),
         split=split.astype(np.int64),
     )
-    notes = [*made.notes, *([f"{sum(cut.values())} dialogues were cut into pieces"] if any(cut.values()) else [])]
+    n_cut = sum(is_cut.values())
+    notes = [*parts.notes, *([f"{n_cut} dialogues were cut into pieces"] if n_cut else [])]
     provenance = corpus.provenance.noting(*notes)
     return check(replace(corpus, utterances=changed, provenance=provenance, digest=None).take(order.astype(np.int64)))
 
 
 def only_part(corpus: Corpus, codes: NDArray[np.int64], part: str) -> Corpus:
-    """The same utterances, of which only one part is labelled: what is scored is the part, what is seen is whole dialogues.
+    """Return the corpus with the labels of one part only, so that this part is scored and models see whole dialogues.
 
     Args:
-        corpus: a view on a repartitioned test.
+        corpus: a view of a repartitioned test.
         codes: (N,) int64 of :meth:`lacuna.shift.Repartition.codes`.
         part: one of ``PARTS``.
     """

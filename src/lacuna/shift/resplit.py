@@ -1,9 +1,9 @@
-"""Deal units into an IID test, an OOD test and the rest.
+"""Split units into an IID test, an OOD test and the rest.
 
-**The IID test comes first, at random, and takes no part in what follows.** Were it what the search leaves over, it would be
-shifted too, by as much and the other way: the words that the OOD test associates more than training does, its other half
-associates less. A gap between the two would then count the shift twice. So the OOD test exchanges units with a source that is
-not scored: the training and validation utterances if everything is dealt, a third part of the test split if training must stay
+**The IID test is drawn first, at random, and is not changed afterwards.** If it were what the search leaves over, it would be
+shifted as well, by as much in the opposite direction: where the OOD test has a stronger association of a word than training, the
+other half has a weaker one. The gap between the two would count the shift twice. So the OOD test exchanges units with a source
+that is not scored: training and validation if all utterances are re-split, a third part of the test split if training must stay
 as it is.
 """
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus, keys_of
+from lacuna.corpus.speakers import speakers_are_local
 from lacuna.errors import ConfigError
 from lacuna.shift.anneal import Units
 from lacuna.shift.settings import RepartitionConfig
@@ -23,7 +24,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Dealt:
+class SplitUnits:
     """Units by part.
 
     Attributes:
@@ -39,17 +40,17 @@ class Dealt:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """What is dealt: some utterances of a corpus in units.
+    """The utterances of a corpus that are re-split, grouped into U units.
 
     Attributes:
-        of: (N,) int64 unit of each utterance, -1 = not in the pool.
+        unit_of_row: (N,) int64 unit of each utterance, -1 = not in the pool.
         names: U unit names.
-        order: (U,) int64 the units in an order that depends on the seed and their names alone.
-        size: utterances of the OOD test, and of the IID test.
-        slack: by how many utterances a part may miss it.
+        order: (U,) int64 the units in an order that depends only on the seed and their names.
+        size: number of utterances of the OOD test, and of the IID test.
+        slack: largest difference between the size of a test and ``size``.
     """
 
-    of: Ints
+    unit_of_row: Ints
     names: list[str]
     order: Ints
     size: int
@@ -57,118 +58,126 @@ class Pool:
 
 
 def pool_of(corpus: Corpus, config: RepartitionConfig) -> Pool:
-    """The utterances that are dealt, in units.
+    """Return the utterances that are re-split, grouped into units.
 
     Raises:
-        ConfigError: there is no test split to divide, or too little of it.
+        ConfigError: pool ``test`` lacks a training or a test split, or the pool is too small for two tests.
     """
     u = corpus.utterances
     inside = np.ones(len(corpus), bool) if config.pool == "all" else u.split == 2
-    test = int((u.split == 2).sum())
-    if config.pool == "test" and (not test or not (u.split == 0).any()):
+    n_test = int((u.split == 2).sum())
+    if config.pool == "test" and (not n_test or not (u.split == 0).any()):
         raise ConfigError(f"repartition of '{corpus.name}': pool 'test' needs a training and a test split; use pool 'all'")
-    size = config.size or (test // 3 if config.pool == "test" else test // 2 or len(corpus) // 6)
+    size = config.size or (n_test // 3 if config.pool == "test" else n_test // 2 or len(corpus) // 6)
     if size < 1 or 2 * size >= int(inside.sum()):
         raise ConfigError(
             f"repartition of '{corpus.name}': an IID and an OOD test of {size} utterances each leave nothing of the "
-            f"{int(inside.sum())} that are dealt; set a smaller size"
+            f"{int(inside.sum())} in the pool; set a smaller size"
         )
     if config.unit == "utterance":
         names, code = corpus.ids, np.arange(len(corpus))
     else:
-        every = u.dialogue_names.to_pylist()
-        used, code = np.unique(u.dialogue, return_inverse=True)
-        names = [every[d] for d in used.tolist()]
-    chosen, of = np.unique(code[inside], return_inverse=True)
-    placed = np.full(len(corpus), -1, np.int64)
-    placed[inside] = of
-    own = [names[c] for c in chosen.tolist()]
-    order = np.argsort(keys_of([f"{config.seed}/{name}" for name in own]), kind="stable")
-    slack = 0 if config.unit == "utterance" else max(1, round(int(inside.sum()) / len(own) / 2))
-    return Pool(placed, own, order, size, slack)
+        names, code = u.dialogue_names.to_pylist(), u.dialogue
+    used, unit = np.unique(code[inside], return_inverse=True)
+    unit_of_row = np.full(len(corpus), -1, np.int64)
+    unit_of_row[inside] = unit
+    unit_names = [names[c] for c in used.tolist()]
+    order = np.argsort(keys_of([f"{config.seed}/{name}" for name in unit_names]), kind="stable")
+    slack = 0 if config.unit == "utterance" else max(1, round(int(inside.sum()) / len(unit_names) / 2))
+    return Pool(unit_of_row, unit_names, order, size, slack)
 
 
-def take(order: Ints, sizes: Ints, size: int) -> tuple[Ints, Ints]:
-    """The first units that make up a size, as nearly as whole units can, and the others."""
-    ends = np.cumsum(sizes[order])
-    number = int(np.argmin(np.abs(ends - size))) + 1 if len(order) else 0
-    return order[:number], order[number:]
-
-
-def deal_random(units: Units, pool: Pool, order: Ints | None = None) -> Dealt:
-    """IID and OOD test alike at random: the control, and the start of annealing."""
-    iid, left = take(pool.order if order is None else order, units.size, pool.size)
-    ood, rest = take(left, units.size, pool.size)
-    return Dealt(iid, ood, rest)
-
-
-def deal_labels(units: Units, pool: Pool, toward: NDArray[np.float64]) -> Dealt:
-    """An OOD test whose labels are distributed as asked for, as nearly as the pool allows: the class that lacks most comes next.
+def take_units(order: Ints, sizes: Ints, size: int) -> tuple[Ints, Ints]:
+    """Return the first units that together come nearest to a size, and the other units.
 
     Args:
-        units: what is dealt.
-        pool: sizes and order.
-        toward: (C,) shares.
+        order: (K,) int64 units.
+        sizes: (U,) int64 number of utterances of each unit.
+        size: number of utterances to take.
     """
-    iid, left = take(pool.order, units.size, pool.size)
+    totals = np.cumsum(sizes[order])
+    n_units = int(np.argmin(np.abs(totals - size))) + 1 if len(order) else 0
+    return order[:n_units], order[n_units:]
+
+
+def split_at_random(units: Units, pool: Pool, order: Ints | None = None) -> SplitUnits:
+    """Return IID and OOD test drawn at random: the control, and the start of annealing."""
+    iid, left = take_units(pool.order if order is None else order, units.size, pool.size)
+    ood, rest = take_units(left, units.size, pool.size)
+    return SplitUnits(iid, ood, rest)
+
+
+def split_by_labels(units: Units, pool: Pool, toward: NDArray[np.float64]) -> SplitUnits:
+    """Return a split whose OOD test has the requested label distribution, as nearly as the pool allows.
+
+    Units are added one at a time, each time the one with the largest share of the classes that are lacking.
+
+    Args:
+        units: the units of the pool.
+        pool: sizes and order.
+        toward: (C,) requested shares of the classes, with sum 1.
+    """
+    iid, left = take_units(pool.order, units.size, pool.size)
     lacking = toward * pool.size
     free = np.ones(len(left), bool)
     ood: list[int] = []
     total = 0
     shares = units.labels[left] / np.maximum(units.labels[left].sum(axis=1, keepdims=True), 1)  # (R, C)
     while total < pool.size and free.any():
-        wanted = np.where(free, shares @ np.maximum(lacking, 0) - shares @ np.maximum(-lacking, 0), -np.inf)
-        best = int(np.argmax(wanted))
+        gain = np.where(free, shares @ np.maximum(lacking, 0) - shares @ np.maximum(-lacking, 0), -np.inf)
+        best = int(np.argmax(gain))
+        free[best] = False
         size = int(units.size[left[best]])
         if total + size > pool.size + pool.slack:
-            free[best] = False
             continue
-        free[best] = False
         ood.append(int(left[best]))
         total += size
         lacking = lacking - units.labels[left[best]]
     chosen = np.array(ood, np.int64)
-    return Dealt(iid, chosen, left[~np.isin(left, chosen)])
+    return SplitUnits(iid, chosen, left[~np.isin(left, chosen)])
 
 
-def deal_groups(corpus: Corpus, units: Units, pool: Pool, config: RepartitionConfig) -> Dealt:
-    """An OOD test of whole speakers (or dialogues) that occur nowhere else.
+def split_by_groups(corpus: Corpus, units: Units, pool: Pool, config: RepartitionConfig) -> SplitUnits:
+    """Return a split whose OOD test has whole speakers (or dialogues) that occur nowhere else.
 
-    Where dialogues stay whole, those that share a speaker stay together too.
+    Where dialogues stay whole, dialogues that share a speaker stay together.
 
     Raises:
-        ConfigError: there are too few such groups, or all hang together.
+        ConfigError: speakers are local to their dialogue, no group can be held out, or holding one out leaves nothing.
     """
     u = corpus.utterances
+    if config.group == "speaker" and speakers_are_local(corpus):
+        raise ConfigError(
+            f"repartition of '{corpus.name}': speakers are known inside their dialogue only ('<dialogue>::<code>'), so no"
+            " unseen speaker can be held out; choose group 'dialogue'"
+        )
     code = u.speaker if config.group == "speaker" else u.dialogue
-    blocks = _joined(pool.of, code, len(pool.names))  # (U,) block of each unit
-    outside = np.unique(code[pool.of < 0])
-    seen = np.zeros(len(pool.names), bool)
-    seen[pool.of[(pool.of >= 0) & np.isin(code, outside)]] = True
-    known = np.unique(blocks[seen])  # blocks with somebody who is in training
-    keys = {int(b): i for i, b in reversed(list(enumerate(blocks[pool.order].tolist())))}
-    candidates = np.array(sorted((b for b in keys if b not in set(known.tolist())), key=keys.__getitem__), np.int64)
+    blocks = _connected(pool.unit_of_row, code, len(pool.names))  # (U,) block of each unit
+    in_training = (pool.unit_of_row >= 0) & np.isin(code, np.unique(code[pool.unit_of_row < 0]))  # (N,) its group is
+    excluded = set(blocks[pool.unit_of_row[in_training]].tolist())
+    ordered = dict.fromkeys(blocks[pool.order].tolist())  # blocks in the order of their first unit
+    candidates = np.array([block for block in ordered if block not in excluded], np.int64)
     sizes = np.bincount(blocks, weights=units.size, minlength=int(blocks.max()) + 1).astype(np.int64)
     if not len(candidates) or len(np.unique(blocks)) < 2:
-        told = "every speaker is also in training" if len(known) else "they all hang together"
+        reason = "every speaker is also in training" if excluded else "all are connected by shared dialogues"
         raise ConfigError(
-            f"repartition of '{corpus.name}': there is no {config.group} to hold out ({told}); "
+            f"repartition of '{corpus.name}': there is no {config.group} to hold out ({reason}); "
             "choose unit 'utterance', group 'dialogue', or pool 'all'"
         )
-    chosen, _ = take(candidates, sizes, pool.size)
+    chosen, _ = take_units(candidates, sizes, pool.size)
     held = np.isin(blocks, chosen)
     if held.all():
         raise ConfigError(
             f"repartition of '{corpus.name}': holding out {pool.size} utterances leaves nothing; set a smaller size"
         )
     left = pool.order[~held[pool.order]]
-    iid, rest = take(left, units.size, pool.size)
-    return Dealt(iid, pool.order[held[pool.order]], rest)
+    iid, rest = take_units(left, units.size, pool.size)
+    return SplitUnits(iid, pool.order[held[pool.order]], rest)
 
 
-def _joined(of: Ints, code: Ints, number: int) -> Ints:
-    """Connected units: two are, if a group occurs in both: (U,) int64 labels."""
-    parent = np.arange(number)
+def _connected(unit_of_row: Ints, group_of_row: Ints, n_units: int) -> Ints:
+    """Return (U,) int64 the connected component of each unit; units with a common group are connected."""
+    parent = np.arange(n_units)
 
     def root(x: int) -> int:
         while parent[x] != x:
@@ -177,12 +186,11 @@ def _joined(of: Ints, code: Ints, number: int) -> Ints:
         return x
 
     first: dict[int, int] = {}
-    for unit, group in np.unique(np.stack([of, code], axis=1)[of >= 0], axis=0).tolist():
+    for unit, group in np.unique(np.stack([unit_of_row, group_of_row], axis=1)[unit_of_row >= 0], axis=0).tolist():
         if group in first:
             a, b = root(first[group]), root(unit)
             parent[max(a, b)] = min(a, b)
         else:
             first[group] = unit
-    roots = np.array([root(x) for x in range(number)])
-    joined: Ints = np.unique(roots, return_inverse=True)[1]
-    return joined
+    components: Ints = np.unique([root(unit) for unit in range(n_units)], return_inverse=True)[1]
+    return components

@@ -1,4 +1,4 @@
-"""What a repartition is asked for."""
+"""Settings of a repartition."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ class RepartitionConfig:
     """Settings of :func:`lacuna.shift.repartition`.
 
     Attributes:
-        kind: what shifts between training and the OOD test. ``association``: which words go with which labels. ``labels``: how
-            often each label occurs, towards ``toward``. ``groups``: whole speakers or dialogues that occur nowhere else.
-            ``random``: nothing, the control.
-        unit: what moves together. ``dialogue``: nothing of a dialogue is in two parts. ``utterance``: as the published OOD
-            splits of CLUE and CIDer; speakers and videos are then shared between the parts.
-        pool: what is dealt. ``all``: every utterance, training included. ``test``: the corpus's own test split; training and
-            validation stay as they are, which is the only sound choice where features were fitted on the training split.
-        size: utterances of the OOD test, and as many of the IID test; ``None`` = half of the corpus's own test for ``all`` (so
-            that training keeps its size), a third for ``test`` (a third is left over, see :mod:`lacuna.shift.resplit`).
-        budget: largest total variation between the labels of the OOD test and those of the IID test, and with pool ``all`` of
-            training; for ``association``.
-        steps: swaps that annealing proposes.
-        temperature: of annealing at the start, as a share of the divergence.
-        expected: a word is looked at if a part of this size that is drawn at random would hold it in so many utterances.
-        prior: weight of the Dirichlet prior of the log-odds, see :mod:`lacuna.shift.association`.
-        toward: for ``labels``, the share of each class; classes left out get none.
+        kind: what shifts between training and the OOD test. ``association``: which words go with which labels. ``labels``: the
+            label distribution, towards ``toward``. ``groups``: whole speakers or dialogues occur nowhere else. ``random``:
+            nothing, the control.
+        unit: what moves as a whole. ``dialogue``: no dialogue is in two parts. ``utterance``: as in the published OOD splits of
+            CLUE and CIDer; the parts then share speakers and videos.
+        pool: which utterances are re-split. ``all``: all of them. ``test``: the test split of the corpus; training and
+            validation do not change, which is the only valid choice if features were fitted on the training split.
+        size: number of utterances of the OOD test, and of the IID test. ``None`` = half of the corpus's test split for ``all``
+            (so that training keeps its size), a third of it for ``test`` (one third is left over, see
+            :mod:`lacuna.shift.resplit`).
+        budget: largest total variation, from 0 to 1, between the labels of the OOD test and those of the IID test, and with pool
+            ``all`` those of training; for ``association``.
+        steps: number of swaps that annealing proposes.
+        temperature: of annealing at the start, as a share of the divergence, from 0 to 10.
+        expected: a word is measured if a random part of this size would contain it in at least so many utterances.
+        prior: weight of the Dirichlet prior of the log-odds, above 0, see :mod:`lacuna.shift.association`.
+        toward: for ``labels``, the share of each class; classes that are left out have share 0.
         group: for ``groups``, ``speaker`` or ``dialogue``.
-        random_splits: how many random splits of the same sizes the divergence is compared with.
-        seed: everything random follows from it and from the ids.
+        random_splits: number of random splits of the same sizes that the divergence is compared with, at least 2.
+        seed: all random numbers depend on it and on the ids.
 
     Raises:
         ConfigError: a value is out of bounds.
@@ -73,10 +74,11 @@ class RepartitionConfig:
         _require(self.kind != "labels" or bool(self.toward), "toward", "the share of each class, for kind labels", "nothing")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; ``RepartitionConfig(**values)`` reads them back."""
+        """Return plain values; ``RepartitionConfig(**values)`` reads them back."""
         return asdict(self)
 
 
 def _require(holds: bool, name: str, expected: str, found: object) -> None:
+    """Raise a ``ConfigError`` unless a setting holds what is expected."""
     if not holds:
         raise ConfigError(f"repartition: setting '{name}' must be {expected}; found {found!r}")

@@ -1,9 +1,10 @@
 """Training: one loop for every recogniser, its settings, checkpoints and logs, and what is kept."""
 
-from lacuna.training.config import TrainingConfig
+from lacuna.training.config import TrainingConfig, training_config, training_settings
 from lacuna.training.fit import Fitted, fit
 from lacuna.training.identity import Recipe, run_folder
 from lacuna.training.loader import Loader
+from lacuna.training.many import fit_all
 from lacuna.training.trained import (
     Selection,
     TrainedRecognizer,
@@ -21,9 +22,12 @@ __all__ = [
     "TrainedRecognizer",
     "TrainingConfig",
     "fit",
+    "fit_all",
     "load_recognizer",
     "load_recognizers",
     "run_folder",
     "save_recognizer",
     "save_recognizers",
+    "training_config",
+    "training_settings",
 ]

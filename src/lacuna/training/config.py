@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from lacuna.errors import ConfigError
 from lacuna.missing import Pattern, pattern
+from lacuna.models.base import model_class
+from lacuna.registry import check_settings
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
@@ -87,14 +89,47 @@ class TrainingConfig:
 
     @property
     def pattern_text(self) -> str:
-        """The pattern with its settings, in words."""
+        """The pattern with its settings, as text."""
         return str(self.pattern)
 
     def result_settings(self) -> dict[str, Any]:
-        """The settings that decide what comes out, as JSON values; where and how often it is computed is left out."""
+        """Return the settings that decide the result, as JSON values; device, threads and checkpoints are left out."""
         settings: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _INCIDENTAL}
         settings["pattern"] = self.pattern_text
         return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+
+
+def training_settings(model: str, common: Mapping[str, Any], own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the training settings of a variant: the common ones, then the defaults of its model, then its own.
+
+    Args:
+        model: registered name.
+        common: settings of every model in a run.
+        own: settings of this variant alone.
+
+    Example:
+        >>> training_settings("gcnet", {"epochs": 40, "batch_size": 256}, {"learning_rate": 0.01})
+        {'epochs': 40, 'batch_size': 512, 'learning_rate': 0.01}
+    """
+    return {**common, **model_class(model).training_defaults, **(own or {})}
+
+
+def training_config(settings: Mapping[str, Any]) -> TrainingConfig:
+    """Return the config of plain settings, as YAML holds them.
+
+    Args:
+        settings: fields of :class:`TrainingConfig`; ``pattern`` may be ``{"name": ..., "settings": {...}}``.
+
+    Raises:
+        ConfigError: an unknown setting, or a value out of bounds.
+    """
+    check_settings("train", "training", TrainingConfig, settings)
+    chosen = settings.get("pattern", TrainingConfig.pattern)
+    if isinstance(chosen, Mapping):
+        if not {"name"} <= set(chosen) <= {"name", "settings"}:
+            raise _wrong("pattern", "a name, or {name: ..., settings: {...}}", dict(chosen))
+        chosen = pattern(chosen["name"], **chosen.get("settings", {}))
+    return TrainingConfig(**{**settings, "pattern": chosen})
 
 
 _INCIDENTAL = ("device", "threads", "checkpoint_steps", "checkpoint_seconds", "tensorboard")

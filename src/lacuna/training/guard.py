@@ -1,23 +1,24 @@
-"""What training refuses to start with: test data, leaks, nothing to learn from or to select on."""
+"""Checks before training: test data, leakage between splits, empty or unlabelled splits."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.corpus.corpus import known
+from lacuna.corpus.corpus import has_label
 from lacuna.corpus.schema import SPLITS
 from lacuna.corpus.storage.tensors import blocks, gather
+from lacuna.corpus.validate import one_class
 from lacuna.errors import ConfigError, DataError
 from lacuna.training.identity import Recipe
 
 
 def check_splits(recipe: Recipe) -> None:
-    """Refuse what would make a result worthless: test data, leaks, nothing to learn from or to select on.
+    """Check that the splits contain no test data, do not overlap, and have labels.
 
     Raises:
         ConfigError: an empty or unlabelled split, another target, a negative seed.
-        DataError: a test utterance, or an utterance in both splits.
+        DataError: a test utterance, an utterance in both splits, or a single class in training.
     """
     train, valid, schema, seed = recipe.train, recipe.valid, recipe.schema, recipe.seed
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
@@ -41,10 +42,12 @@ def check_splits(recipe: Recipe) -> None:
                 f"target '{schema.target.name}' of corpus '{split.name}' differs from the one the model is built for"
             )
         labels = split.utterances.labels[schema.target.name]
-        if not any(known(schema.target, values).any() for _, (values,) in blocks([labels])):
+        if not any(has_label(schema.target, values).any() for _, (values,) in blocks([labels])):
             raise ConfigError(
                 f"no {role} utterance of corpus '{split.name}' is labelled for target '{schema.target.name}'; {hint}"
             )
+    if error := one_class(train, schema.target):
+        raise error
     both = _in_both(valid.keys, train.keys)
     if len(both):
         raise DataError(
@@ -57,7 +60,7 @@ def check_splits(recipe: Recipe) -> None:
 
 
 def _in_both(few: NDArray[np.uint64], many: NDArray[np.uint64], block: int = 1 << 16) -> NDArray[np.int64]:
-    """Where keys of one split also occur in another, which is read in blocks to stay small: (K,) int64."""
+    """Return the positions (K,) int64 of keys of one split that also occur in another, which is read in blocks."""
     few = gather([few], np.arange(len(few)))[0]
     order = np.argsort(few)
     found = np.zeros(len(few), bool)

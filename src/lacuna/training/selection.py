@@ -16,14 +16,15 @@ from torch import Tensor
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Target
 from lacuna.errors import TrainingError
+from lacuna.metrics.scores import ccc_of, primary, weighted_f1_of
 from lacuna.missing import Mask
 from lacuna.models import Recognizer, task_loss
 from lacuna.training.loader import Loader
 
 
 def metric_name(target: Target) -> str:
-    """``ccc`` for a regression target, ``weighted_f1`` for classes and soft labels; larger is better."""
-    return "ccc" if target.task == "regression" else "weighted_f1"
+    """Return the metric that selects weights, the primary metric of evaluation; larger is better."""
+    return primary(target)
 
 
 @dataclass(eq=False)
@@ -72,39 +73,9 @@ class Tally:
 
     @property
     def metric(self) -> float:
-        """Weighted F1, or the concordance correlation; 0 where it is undefined."""
-        if self.target.task == "regression":
-            return concordance(self.moments)
-        return weighted_f1(self.confusion)
-
-
-def weighted_f1(confusion: NDArray[np.int64]) -> float:
-    """F1 of each class weighted by how often it is true.
-
-    Args:
-        confusion: (C, C) counts, true class by predicted class.
-    """
-    hits, true, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    f1 = 2 * hits / np.maximum(1, true + predicted)
-    return float((f1 * true).sum() / max(1, true.sum()))
-
-
-def concordance(moments: NDArray[np.float64]) -> float:
-    """Lin's concordance correlation of truth and prediction, exactly as it is reported later.
-
-    A spread below 1e-5 of the size counts as none, and then nothing is correlated: a constant gets 0, not its rounding error.
-
-    Args:
-        moments: (6,) n, sums of y, p, y*y, p*p, y*p.
-    """
-    n, y, p, yy, pp, yp = (float(m) for m in moments)
-    if not n:
-        return 0.0
-    y, p, yy, pp, yp = y / n, p / n, yy / n, pp / n, yp / n
-    var_y, var_p = yy - y * y, pp - p * p
-    if var_y <= 1e-10 * yy or var_p <= 1e-10 * pp:
-        return 0.0
-    return 2 * (yp - y * p) / (var_y + var_p + (y - p) ** 2)
+        """Weighted F1, or the concordance correlation, by the functions of evaluation; 0 where it is undefined."""
+        value = ccc_of(self.moments) if self.target.task == "regression" else weighted_f1_of(self.confusion)
+        return float(np.nan_to_num(value))
 
 
 def observed(loader: Loader, masks: Sequence[Mask]) -> Iterator[tuple[Batch, int]]:

@@ -1,13 +1,13 @@
-"""Studies: which settings of a model are best on validation, found by workers that may be killed at any moment.
+"""Studies: search settings of a model that are better on validation, with workers that may be killed at any moment.
 
-:func:`run_study` starts them, :func:`trials_table` and :func:`importances` read what came out.
+:func:`run_study` runs a study, :func:`trials_table` and :func:`importances` read its results.
 """
 
-from lacuna.tuning.place import Place
-from lacuna.tuning.results import StudyFacts, best_of, importances, states, study_facts, trials_table
+from lacuna.tuning.results import StudyFacts, best_of, importances, states, study_facts, summaries, trials_table
+from lacuna.tuning.run import run_study
 from lacuna.tuning.space import TRAINING, Searched, dimension, search
+from lacuna.tuning.storage import Place
 from lacuna.tuning.study import StudyConfig
-from lacuna.tuning.supervisor import run_study
 
 __all__ = [
     "TRAINING",
@@ -22,5 +22,6 @@ __all__ = [
     "search",
     "states",
     "study_facts",
+    "summaries",
     "trials_table",
 ]

@@ -1,4 +1,4 @@
-"""What a study searches: the model's own space, that of training, and what a person narrows, widens or fixes of both."""
+"""The search space of a study: that of the model, that of training, and what a user narrows, widens or fixes of both."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Change = Dimension | Value | None
 
 @dataclass(frozen=True)
 class Searched:
-    """A search space that was checked.
+    """A checked search space.
 
     Attributes:
         settings: of the model, those that are not searched.
-        training: likewise, of training.
-        space: by parameter: a setting of the model, or one of training behind ``training.``.
-        start: the variant's own values, from which the study starts.
+        training: training settings that are not searched.
+        space: by parameter; the name of a training setting begins with ``training.``.
+        start: the variant's own values, with which the study starts.
     """
 
     settings: dict[str, Any]
@@ -46,15 +46,14 @@ def search(
     changed: Mapping[str, Change],
     changed_training: Mapping[str, Change],
 ) -> Searched:
-    """Put a search space together, and try all its ends.
+    """Build a search space, and check that the model accepts both ends of every dimension.
 
     Args:
         model: a registered model.
         settings: of the variant, where they differ from the defaults.
-        training: training settings of the variant, a pattern by name or as ``{name, settings}``.
-        changed: by setting of the model, what is searched instead: a span or choice; a value = fixed at it; ``None`` = not
-            searched, it stays what the variant says.
-        changed_training: likewise, of training.
+        training: training settings of the variant; its pattern is a name or ``{name, settings}``.
+        changed: by setting of the model: a span or choice to search, a value to fix, or ``None`` = keep the variant's value.
+        changed_training: the same for training settings.
 
     Raises:
         ConfigError: an unknown setting, an end that the model refuses, a start outside of its span, or nothing to search.
@@ -62,86 +61,78 @@ def search(
     config = model_class(model).Config
     check_settings("the space of model", model, config, changed)
     check_settings("the space of", "training", TrainingConfig, changed_training)
-    learns = model_class(model).learns
-    own, fixed = _split({**config.space, **changed})
-    common, fixed_training = _split({**(TRAINING if learns else {}), **changed_training})
-    settings, training = {**settings, **fixed}, {**training, **fixed_training}
-    usual = {**asdict(configure(model, **settings))}
-    usual_training = training_config(training)
-    space = {**own, **{PREFIX + name: dim for name, dim in common.items()}}
-    start = {name: usual[name] for name in own} | {PREFIX + name: getattr(usual_training, name) for name in common}
+    model_space = {**config.space, **changed}
+    training_space = {**(TRAINING if model_class(model).learns else {}), **changed_training}
+    settings, training = {**settings, **_fixed(model_space)}, {**training, **_fixed(training_space)}
+    start_values = asdict(configure(model, **settings))
+    start_values |= {PREFIX + name: value for name, value in vars(training_config(training)).items()}
+    changes = model_space | {PREFIX + name: change for name, change in training_space.items()}
+    space = {name: change for name, change in changes.items() if isinstance(change, Dimension)}
     if not space:
         raise ConfigError(f"model '{model}' has nothing to search: name a span or choice under tune.space")
     for name, dim in space.items():
         for end in dim.ends:
-            _try(model, settings, training, name, end)
-        if not dim.holds(start[name]):
+            _check_end(model, settings, training, name, end)
+        if not dim.holds(start := start_values[name]):
             raise ConfigError(
-                f"the study of '{model}' cannot start from the variant's own {name} = {start[name]!r}: it is searched in {dim}\n"
-                f"  do: widen it or fix it in {_where(name)}, e.g. {name.removeprefix(PREFIX)}: {start[name]!r}"
+                f"the study of '{model}' cannot start from the variant's own {name} = {start!r}: it is searched in {dim}\n"
+                f"  do: widen it or fix it in {_where(name)}, e.g. {name.removeprefix(PREFIX)}: {start!r}"
             )
-    for name in {*settings} & {*own}:
-        del settings[name]
-    for name in {*training} & {*common}:
-        del training[name]
-    return Searched(settings, training, space, start)
+    return Searched(
+        {name: value for name, value in settings.items() if name not in space},
+        {name: value for name, value in training.items() if PREFIX + name not in space},
+        space,
+        {name: start_values[name] for name in space},
+    )
 
 
 def split_parameters(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Parameters of a trial as settings of the model and of training."""
+    """Return parameters of a trial as settings of the model and settings of training."""
     settings = {name: value for name, value in parameters.items() if not name.startswith(PREFIX)}
     training = {name.removeprefix(PREFIX): value for name, value in parameters.items() if name.startswith(PREFIX)}
     return settings, training
 
 
 def training_config(options: Mapping[str, Any]) -> TrainingConfig:
-    """Training settings from plain values; a pattern is a name or ``{name, settings}``.
+    """Build training settings from plain values; a pattern is a name or ``{name, settings}``.
 
     Raises:
         ConfigError: an unknown setting, or a value out of bounds.
     """
     check_settings("train", "training", TrainingConfig, options)
     config = TrainingConfig(**{name: value for name, value in options.items() if name != "pattern"})
-    given = options.get("pattern", config.pattern)
-    if isinstance(given, Mapping):
-        given = pattern(given["name"], **given.get("settings", {}))
-    return replace(config, pattern=given)
+    chosen = options.get("pattern", config.pattern)
+    if isinstance(chosen, Mapping):
+        chosen = pattern(chosen["name"], **chosen.get("settings", {}))
+    return replace(config, pattern=chosen)
 
 
-def dimension(given: Any) -> Change:
-    """A span, a choice or a value as YAML says it: ``{low, high, log, step}``, ``{values: [...]}``, or a plain value.
+def dimension(value: Any) -> Change:
+    """Read a dimension of YAML: ``{low, high, log, step}``, ``{values: [...]}``, a plain value, or ``None``.
 
     Raises:
         ConfigError: it is none of them.
     """
-    if not isinstance(given, Mapping):
-        if given is None or isinstance(given, Value):
-            return given
-        raise ConfigError(f"a dimension is {{low: ..., high: ...}}, {{values: [...]}}, one value or null; found {given!r}")
-    cls = Choice if "values" in given else Span
-    check_settings("dimension", cls.__name__.lower(), cls, given)
-    if cls is Choice and isinstance(given["values"], list | tuple):
-        return Choice(tuple(given["values"]))
-    if cls is Span and {"low", "high"} <= set(given):
-        return Span(**given)
-    raise ConfigError(f"a dimension is {{low: ..., high: ..., log: ..., step: ...}} or {{values: [...]}}; found {dict(given)!r}")
+    if value is None or isinstance(value, Value):
+        return value
+    if isinstance(value, Mapping):
+        cls = Choice if "values" in value else Span
+        check_settings("dimension", cls.__name__.lower(), cls, value)
+        if cls is Choice and isinstance(value["values"], list | tuple):
+            return Choice(tuple(value["values"]))
+        if cls is Span and {"low", "high"} <= set(value):
+            return Span(**value)
+    raise ConfigError(
+        f"a dimension is {{low: ..., high: ..., log: ..., step: ...}}, {{values: [...]}}, one value or null; found {value!r}"
+    )
 
 
-def as_json(dim: Dimension) -> dict[str, Any]:
-    """Inverse of :func:`dimension`."""
-    if isinstance(dim, Choice):
-        return {"values": list(dim.values)}
-    return asdict(dim)
+def _fixed(changes: Mapping[str, Change]) -> dict[str, Value]:
+    return {name: change for name, change in changes.items() if isinstance(change, Value)}
 
 
-def _split(changes: Mapping[str, Change]) -> tuple[dict[str, Dimension], dict[str, Value]]:
-    """What is searched, and what is fixed; what is neither is left as it was."""
-    searched = {name: change for name, change in changes.items() if isinstance(change, Dimension)}
-    return searched, {name: change for name, change in changes.items() if isinstance(change, Value)}
-
-
-def _try(model: str, settings: Mapping[str, Any], training: Mapping[str, Any], name: str, value: Value) -> None:
-    """Refuse an end that no trial could be run with."""
+def _check_end(model: str, settings: Mapping[str, Any], training: Mapping[str, Any], name: str, value: Value) -> None:
+    """Refuse an end of a dimension with which no trial could run."""
     own, common = split_parameters({name: value})
     try:
         configure(model, **{**settings, **own})

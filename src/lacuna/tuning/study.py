@@ -1,25 +1,26 @@
-"""A study: what is searched, how it is judged, and the promise that all its trials were judged alike."""
+"""What a study searches, how it scores trials, and the check that all of its trials are scored in the same way."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
 
 import optuna
+from optuna.trial import TrialState
 
 from lacuna.errors import ConfigError
 from lacuna.missing import Pattern, derive_seed, pattern
 from lacuna.models import Dimension
 from lacuna.models.space import Span, Value
 from lacuna.training.identity import Identity, differences
-from lacuna.tuning.owners import claiming
-from lacuna.tuning.place import Place
-from lacuna.tuning.space import as_json, dimension, training_config
+from lacuna.tuning.space import training_config
+from lacuna.tuning.storage import Place
 
-MADE_FOR = "lacuna"  # the study's attribute that holds its identity
-WARM = "warm"  # the trial of the defaults
+IDENTITY = "lacuna"  # attribute of the study: what makes its trials comparable
+WARM, REASON, WORKER = "warm", "reason", "worker"  # of a trial: the variant's own settings; its error; the process that runs it
 
 
 @dataclass(frozen=True)
@@ -27,25 +28,25 @@ class StudyConfig:
     """What a study does.
 
     Attributes:
-        variant: what is tuned, as tables call it.
-        model: which registered model that is.
+        variant: what is tuned, as tables name it.
+        model: the registered model of the variant.
         settings: of the model, those that are not searched.
         training: training settings that are not searched, as plain values.
         space: by parameter, see :class:`lacuna.tuning.space.Searched`.
-        start: the variant's own values; the first trial, never pruned.
+        start: the variant's own values; they are the first trial, which is never pruned.
         target: of the corpus; ``None`` = its first.
-        trials: so many are brought to an end, pruned ones included.
+        trials: number of trials to finish; pruned trials count.
         workers: processes of this command.
         seed: of the sampler.
-        seeds: of training; the value is their mean.
-        pattern: under which a trial is judged, a name or ``{name, settings}``; ``None`` = the pattern of training.
-        rates: over which the area is taken.
-        mask_seeds: a mask each for every rate.
+        seeds: of training; the value of a trial is the mean over them.
+        pattern: of missingness, under which trials are scored: a name or ``{name, settings}``; ``None`` = that of training.
+        rates: missing rates of the area under the curve, in [0, 1].
+        mask_seeds: one mask each for every rate.
         pruner: ``median``, or ``none``.
         warmup: epochs in which nothing is pruned.
-        startup: trials that are completed before any is pruned.
-        failures: give up after so many trials that raised an error in one call of the command.
-        restarts: of workers that died.
+        startup: number of completed trials before any is pruned.
+        failures: number of trials that raised an error after which one command stops.
+        restarts: number of dead workers that one command replaces.
 
     Raises:
         ConfigError: a value is out of bounds.
@@ -72,21 +73,16 @@ class StudyConfig:
     restarts: int = 20
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "rates", "mask_seeds"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name, least in (("trials", 1), ("workers", 1), ("failures", 1), ("restarts", 0), ("warmup", 0), ("startup", 0)):
-            if isinstance(value := getattr(self, name), bool) or not isinstance(value, int) or value < least:
-                raise ConfigError(f"study: {name} must be a whole number of at least {least}; found {value!r}")
+        if min(self.trials, self.workers, self.failures) < 1 or min(self.restarts, self.warmup, self.startup) < 0:
+            raise ConfigError("study: trials, workers and failures must be at least 1; restarts, warmup and startup at least 0")
         if len(self.rates) < 2 or list(self.rates) != sorted(set(self.rates)) or self.rates[0] < 0 or self.rates[-1] > 1:
-            raise ConfigError(f"study: rates must rise strictly from at least 0 to at most 1, two or more; found {self.rates}")
+            raise ConfigError(f"study: rates must be two or more rising numbers in [0, 1]; found {self.rates}")
         if not self.seeds or not self.mask_seeds:
             raise ConfigError("study: seeds and mask_seeds need at least one number each")
-        if self.pruner not in ("median", "none"):
-            raise ConfigError(f"study: pruner must be median or none; found {self.pruner!r}")
         self.judged_under()
 
     def judged_under(self) -> Pattern:
-        """The pattern of the objective."""
+        """Return the pattern of missingness under which trials are scored."""
         if self.pattern is None:
             chosen = training_config(self.training).pattern
             assert isinstance(chosen, Pattern)
@@ -94,85 +90,83 @@ class StudyConfig:
         name, settings = (self.pattern, {}) if isinstance(self.pattern, str) else (self.pattern["name"], self.pattern["settings"])
         return pattern(name, **settings)
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it as JSON values."""
-        given = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {**given, "space": {name: as_json(dim) for name, dim in self.space.items()}}
-
-    @classmethod
-    def from_json(cls, given: Mapping[str, Any]) -> StudyConfig:
-        """Inverse of :meth:`to_json`."""
-        return cls(**{**given, "space": {name: dimension(dim) for name, dim in given["space"].items()}})
-
     def identity(self, data: Mapping[str, str]) -> Identity:
-        """What makes two trials comparable, by dotted names: all but how many there are and how they are come by."""
-        found: Identity = {"model": self.model, "target": self.target, "pattern": str(self.judged_under())}
-        found |= {name: list(getattr(self, name)) for name in ("seeds", "rates", "mask_seeds")}
-        settings = training_config(self.training).result_settings()
-        found |= {f"settings.{name}": v for name, v in self.settings.items()}
-        found |= {f"training.{name}": v for name, v in settings.items() if f"training.{name}" not in self.space}
-        found |= {f"space.{name}": str(dim) for name, dim in self.space.items()}
-        plain: Identity = json.loads(json.dumps(found | {f"data.{name}": v for name, v in data.items()}, default=asdict))
+        """Return what must be equal for two trials to be comparable, by dotted names. How many trials there are is left out."""
+        identity: Identity = {"model": self.model, "target": self.target, "pattern": str(self.judged_under())}
+        identity |= {name: list(getattr(self, name)) for name in ("seeds", "rates", "mask_seeds")}
+        training = training_config(self.training).result_settings()
+        identity |= {f"settings.{name}": value for name, value in self.settings.items()}
+        identity |= {f"training.{name}": value for name, value in training.items() if f"training.{name}" not in self.space}
+        identity |= {f"space.{name}": str(dim) for name, dim in self.space.items()}
+        identity |= {f"data.{name}": digest for name, digest in data.items()}
+        plain: Identity = json.loads(json.dumps(identity, default=asdict))
         return plain
 
 
+class Count(NamedTuple):
+    """How many trials are finished (completed or pruned), run (dead workers count until noticed), and raised an error."""
+
+    finished: int
+    running: int
+    raised: int
+
+    @classmethod
+    def of(cls, study: optuna.Study) -> Count:
+        """Count the trials of a study."""
+        trials = study.get_trials(deepcopy=False)
+        states = Counter(trial.state for trial in trials)
+        raised = sum(trial.state == TrialState.FAIL and REASON in trial.user_attrs for trial in trials)
+        return cls(states[TrialState.COMPLETE] + states[TrialState.PRUNED], states[TrialState.RUNNING], raised)
+
+    def over(self, config: StudyConfig) -> bool:
+        """Return whether no more trials shall begin, however those that run will end."""
+        return self.finished >= config.trials or self.raised >= config.failures
+
+
 def open_study(config: StudyConfig, place: Place, data: Mapping[str, str]) -> optuna.Study:
-    """Open a study, or begin it with the trial of the defaults.
+    """Open a study, or create it; its first trial has the variant's own settings.
 
     Args:
-        config: what it does.
-        place: where it lives.
-        data: hashes of what it reads.
+        config: what the study does.
+        place: where it is stored.
+        data: hashes of the splits that it reads.
 
     Raises:
-        ConfigError: what is there was judged otherwise, or the storage cannot be used.
-        DataError: the journal is damaged.
+        ConfigError: the study scores its trials in another way, or the database cannot be used.
     """
-    storage = place.open()
-    here = config.identity(data)
-    with claiming(place.folder):
-        study = optuna.create_study(
-            storage=storage, study_name=place.name, direction="maximize", load_if_exists=True, pruner=pruner(config)
-        )
-        there = study.user_attrs.get(MADE_FOR)
-        if there is None and not study.get_trials(deepcopy=False):
-            study.set_user_attr(MADE_FOR, here)
-        elif there is None or (lines := differences(there, here)):
-            told = ["it was not begun by Lacuna"] if there is None else lines[:8]
-            raise ConfigError(
-                f"study '{place.name}' in {place} judges its trials otherwise\n  " + "\n  ".join(told) + "\n  do: set these back"
-                " to go on with it, or begin another one: tune.name=..."
-            )
-        if not any(WARM in trial.user_attrs for trial in study.get_trials(deepcopy=False)):
-            study.enqueue_trial(dict(config.start), user_attrs={WARM: True})
+    study = optuna.create_study(storage=place.open(), study_name=place.name, direction="maximize", load_if_exists=True)
+    expected, stored = config.identity(data), study.user_attrs.get(IDENTITY)
+    if stored is None and not study.get_trials(deepcopy=False):
+        study.set_user_attr(IDENTITY, expected)
+    elif lines := ["it was not created by Lacuna"] if stored is None else differences(stored, expected)[:8]:
+        raise ConfigError(
+            f"study '{place.name}' in {place} scores its trials in another way\n  " + "\n  ".join(lines)
+            + "\n  do: set these back to continue it, or start another study: tune.name=..."
+        )  # fmt: skip
+    if all(WARM not in t.user_attrs or t.state == TrialState.FAIL for t in study.get_trials(deepcopy=False)):
+        study.enqueue_trial(dict(config.start), user_attrs={WARM: True})
     return study
 
 
 def pruner(config: StudyConfig) -> optuna.pruners.BasePruner:
-    """What stops trials that fall behind the others."""
+    """Return what stops trials that are worse than the others."""
     if config.pruner == "none":
         return optuna.pruners.NopPruner()
     return optuna.pruners.MedianPruner(n_startup_trials=config.startup, n_warmup_steps=config.warmup)
 
 
 def sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSampler:
-    """What draws the parameters of a trial: a function of the study's seed, the trial's number and the trials before it.
-
-    So one worker draws the same again after a restart, and no two workers draw alike.
-    """
-    return optuna.samplers.TPESampler(
-        seed=derive_seed(config.seed, "trial", number) % 2**32,
-        multivariate=True,
-        constant_liar=True,  # of trials that still run, the worst is assumed, so that workers keep apart
-    )
+    """Return what draws the parameters of a trial; it depends on the study's seed, the trial's number and earlier trials only."""
+    seed = derive_seed(config.seed, "trial", number) % 2**32
+    return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)  # running trials count as bad ones
 
 
 def draw(trial: optuna.Trial, name: str, dim: Dimension) -> Value:
     """Draw one parameter of a trial."""
     if not isinstance(dim, Span):
-        drawn = trial.suggest_categorical(name, dim.values)
-        assert drawn is not None
-        return drawn
+        value = trial.suggest_categorical(name, dim.values)
+        assert value is not None
+        return value
     if dim.whole:
         return trial.suggest_int(name, int(dim.low), int(dim.ends[1]), log=dim.log, step=int(dim.step or 1))
     return trial.suggest_float(name, float(dim.low), float(dim.ends[1]), log=dim.log, step=dim.step)

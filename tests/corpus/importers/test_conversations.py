@@ -8,6 +8,7 @@ import pytest
 
 from lacuna.corpus import validate
 from lacuna.corpus.importers import import_corpus, recognise
+from lacuna.corpus.speakers import speakers_are_local
 from lacuna.errors import ConfigError, DataError, LacunaError, UnsafePickleError
 
 LENGTHS = {"Ses01F_impro01": 4, "Ses01M_script02": 6, "Ses05F_impro03": 5}
@@ -61,7 +62,7 @@ def test_iemocap_of_nine(tmp_path):
     assert [(m.name, m.dim) for m in corpus.modalities] == list(WIDTHS.items())
     assert corpus.target().classes == ("happy", "sad", "neutral", "angry", "excited", "frustrated")
     assert corpus.ids[0] == "Ses01F_impro01_M000"
-    assert corpus.utterances.speaker_names.to_pylist() == ["M", "F"]
+    assert corpus.utterances.speaker_names.to_pylist() == ["Ses01_M", "Ses01_F", "Ses05_M", "Ses05_F"]
     assert [len(corpus.only(s)) for s in ("train", "valid", "test")] == [10, 0, 5]
     assert corpus.transcripts[1] == "this is turn 1"
     frames = iemocap()[4]["Ses05F_impro03"][2]
@@ -81,7 +82,10 @@ def test_meld(tmp_path, vision):
     assert corpus.target("sentiment").classes == ("neutral", "positive", "negative")
     assert corpus.ids[:2] == ["0_0", "0_2"]
     assert corpus.utterances.turn[:3].tolist() == [0, 2, 4]
-    assert set(corpus.utterances.speaker_names.to_pylist()) == {"speaker_0", "speaker_1", "speaker_2", "unknown"}
+    speakers = corpus.utterances.speaker_names.to_pylist()
+    assert {s.partition("::")[0] for s in speakers} == {"0", "1", "2", "3", "unknown"}
+    assert speakers_are_local(corpus)
+    assert any("valid inside their dialogue only" in note for note in corpus.provenance.notes)
     assert [len(corpus.only(s)) for s in ("train", "test")] == [20, 2]
 
 
@@ -160,9 +164,9 @@ def test_zeros_mean_absence_only_when_told(tmp_path):
     corpus = import_corpus(path, name="c")
     assert corpus.absences()["audio"]["train"] == 0
     assert any("all zero" in str(f.error) for f in validate(corpus))
-    corpus = import_corpus(path, name="c", absent="zeros")
+    corpus = import_corpus(path, name="c", zeros="absent")
     assert corpus.absences()["audio"]["train"] == corpus.absences()["vision"]["train"] == 1
-    assert any("audio: absent from 1 utterances, 1 of them because" in n for n in corpus.provenance.notes)
+    assert any("audio: absent from 1 utterances, 1 of them with an all-zero vector" in n for n in corpus.provenance.notes)
 
 
 def test_nonfinite_policy(tmp_path):
@@ -199,8 +203,8 @@ def spoil(change):
         (lambda c: c.append({"a"} | set(LENGTHS)), "entry 0 lacks"),
         (lambda c: c.append({"elsewhere": [1]}), "lacks 3 dialogue"),
         (lambda c: (c.__delitem__(slice(7, None)), c.append({"elsewhere": [1]})), "no utterance is in every entry"),
-        (lambda c: c.append(3.5), "entry 9 is nothing that is known"),
-        (lambda c: c.append([0.5]), "entry 9 is nothing that is known"),
+        (lambda c: c.append(3.5), "entry 9 is of an unknown kind"),
+        (lambda c: c.append([0.5]), "entry 9 is of an unknown kind"),
         (lambda c: c.append(dict.fromkeys(LENGTHS, 7)), "int in dialogue 'Ses01F_impro01'"),
         (lambda c: c[2]["Ses01F_impro01"].__setitem__(1, "sad"), "numbers and strings"),
         (lambda c: c[2]["Ses01F_impro01"].__setitem__(1, None), "nothing and numbers"),
@@ -208,12 +212,12 @@ def spoil(change):
         (lambda c: c[2]["Ses01F_impro01"].__setitem__(1, float("nan")), "not whole"),
         (lambda c: c[2]["Ses01F_impro01"].__setitem__(1, -3), "out of bounds"),
         (lambda c: c.append({d: [5] * n for d, n in LENGTHS.items()}), "three classes"),
-        (lambda c: c.insert(3, {d: [[0, 1]] * n for d, n in LENGTHS.items()}), "cannot tell the speakers"),
-        (lambda c: c.pop(2), "cannot tell the labels"),
+        (lambda c: c.insert(3, {d: [[0, 1]] * n for d, n in LENGTHS.items()}), "the speakers are ambiguous"),
+        (lambda c: c.pop(2), "there are no labels"),
         (lambda c: [c.pop(3) for _ in range(3)], "no feature vectors"),
         (lambda c: c[3]["Ses01F_impro01"].__setitem__(1, np.zeros(3)), "width"),
         (lambda c: c[3]["Ses01F_impro01"].__setitem__(1, [[1], [1, 2]]), "entry 3 holds"),
-        (lambda c: c.__setitem__(slice(None), [[1, 2], [3]]), "not a row of dictionaries"),
+        (lambda c: c.__setitem__(slice(None), [[1, 2], [3]]), "not a sequence of dictionaries"),
     ],
 )
 def test_malformed(tmp_path, change, told):
@@ -221,14 +225,14 @@ def test_malformed(tmp_path, change, told):
     error = refuse(tmp_path, content)
     assert told in str(error)
     assert error.found is not None or error.hint is not None
-    if told in ("no feature vectors", "not a row of dictionaries", "cannot tell the labels"):
+    if told in ("no feature vectors", "not a sequence of dictionaries", "there are no labels"):
         assert "conversations" not in recognise(write(tmp_path, content))
 
 
 def test_entries_can_be_ignored(tmp_path):
     content = [*iemocap(), 3.5, None]
     corpus = import_corpus(write(tmp_path, content), importer="conversations", ignore=[9])
-    assert any("entry 9 was ignored" in n for n in corpus.provenance.notes)
+    assert any("entry 9 was left out" in n for n in corpus.provenance.notes)
     assert any("entry 10 is empty" in n for n in corpus.provenance.notes)
 
 

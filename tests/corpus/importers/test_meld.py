@@ -125,7 +125,7 @@ def test_a_matrix_with_other_rows_says_by_how_many(folder, rows, skip, off):
     store(folder, "text.pkl", np.zeros((rows, 3), np.float32))
     with pytest.raises(DataError) as caught:
         import_corpus(folder, name="c", splits=["dev"], features={"text": "text.pkl"}, skip=skip)
-    assert f"off by {off} rows" in str(caught.value)
+    assert f"has {off} rows" in str(caught.value)
     assert caught.value.found == rows
     assert caught.value.modality == "text"
 
@@ -150,7 +150,7 @@ def test_malformed_features(folder, content, told):
 
 
 def test_options_that_fit_nothing(folder):
-    with pytest.raises(DataError, match="not there"):
+    with pytest.raises(DataError, match="does not exist"):
         import_corpus(folder, splits=["dev"], features={"text": "nothing.pkl"})
     with pytest.raises(ConfigError, match="no utterance"):
         import_corpus(folder, splits=["dev"], skip=["77_7"])
@@ -180,7 +180,7 @@ def test_malformed_tables(folder):
     refuse("row 2 of dev_sent_emo.csv: unknown emotion", [good[0], [*good[1][:3], "bored", *good[1][4:]]])
     refuse("row 1 of dev_sent_emo.csv: unknown sentiment", [[*good[0][:4], "so-so", *good[0][5:]]])
     refuse("row 1 of dev_sent_emo.csv: Utterance_ID is not a number", [[*good[0][:6], "x", 1]])
-    refuse("row 1 of dev_sent_emo.csv is cut short", [good[0][:4]])
+    refuse("row 1 of dev_sent_emo.csv has too few fields", [good[0][:4]])
     assert refuse("unique", [good[0], good[0]]).utterance == "dev_0_0"
 
 

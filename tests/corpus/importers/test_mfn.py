@@ -52,7 +52,7 @@ def test_several_sets_must_be_chosen_from(tmp_path):
     np.savez(tmp_path / "two.npz", **content)
     with pytest.raises(ConfigError, match="several sets; give `set` as one of: ads, films"):
         import_corpus(tmp_path / "two.npz")
-    with pytest.raises(ConfigError, match="set 'tv' is not in the file"):
+    with pytest.raises(ConfigError, match="set 'tv' does not exist"):
         import_corpus(tmp_path / "two.npz", set="tv")
     corpus = import_corpus(tmp_path / "two.npz", set="ads")
     assert corpus.name == "two-ads"
@@ -86,3 +86,45 @@ def test_real(shared_data, name, absences, target):
     assert corpus.target().name == target
     sizes = [len(corpus.only(s)) for s in ("train", "valid", "test")]
     assert sizes == ([220, 40, 80] if name == "mmmo" else [173, 36, 60])
+
+
+def test_signed_scores_are_cut_at_zero(tmp_path):
+    content = arrays()
+    content |= {k: np.linspace(-3, 3, len(v)) for k, v in content.items() if "_y_" in k}
+    np.savez(tmp_path / "mosi.npz", **content)
+    corpus = import_corpus(tmp_path / "mosi.npz")
+    assert corpus.utterances.labels["polarity"].tolist() == [0, 0, 1, 1, 0, 1, 0, 1, 1]
+    assert (corpus.target("score").low, corpus.target("score").high) == (-3, 3)
+    content["films_y_train"] *= 3
+    np.savez(tmp_path / "mosi.npz", **content)
+    with pytest.raises(DataError, match=r"out of bounds(.|\n)*scale=-9,9"):
+        import_corpus(tmp_path / "mosi.npz")
+    assert import_corpus(tmp_path / "mosi.npz", scale="-9,9").target("score").high == 9
+
+
+def test_a_folder_of_one_array_a_file(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    content = {k.removeprefix("films_"): v for k, v in arrays().items()}
+    np.savez(tmp_path / "films.npz", **content)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for number, (key, value) in enumerate(content.items()):
+        with h5py.File(folder / f"{key}.h5", "w") as file:
+            file[f"group/d{number}"] = value
+    one, two = import_corpus(tmp_path / "films.npz"), import_corpus(folder)
+    assert one.ids == two.ids
+    assert np.array_equal(one.frames["vision"].values, two.frames["vision"].values)
+    assert len(two.provenance.files) == len(content)
+    with h5py.File(folder / "audio_train.h5", "a") as file:
+        file["more"] = np.ones(3)
+    with pytest.raises(DataError, match=r"audio_train\.h5 does not hold one array"):
+        import_corpus(folder, importer="mfn")
+
+
+def test_two_columns_are_one_hot(tmp_path):
+    content = arrays()
+    content |= {k: np.eye(2)[np.arange(len(v)) % 2] for k, v in content.items() if "_y_" in k}
+    np.savez(tmp_path / "films.npz", **content)
+    corpus = import_corpus(tmp_path / "films.npz", classes="calm,angry")
+    assert corpus.target().classes == ("calm", "angry")
+    assert corpus.utterances.labels["sentiment"][:4].tolist() == [0, 1, 0, 1]

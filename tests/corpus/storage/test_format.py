@@ -14,7 +14,7 @@ from lacuna.errors import DataError
 
 
 def same(a, b):
-    """Everything a corpus says is equal."""
+    """Check that two corpora are equal in everything."""
     assert (a.name, a.modalities, a.targets, a.provenance) == (b.name, b.modalities, b.targets, b.provenance)
     assert a.ids == b.ids
     assert a.transcripts == b.transcripts
@@ -39,12 +39,12 @@ def same(a, b):
 
 
 def ordered(corpus):
-    """The corpus as it is stored: train, valid, test, none, each in its own order."""
+    """Return the corpus in the order on disk: train, valid, test, none, each in its own order."""
     return corpus.take(np.argsort(corpus.utterances.split % 4, kind="stable"))  # -1 % 4 is 3
 
 
 def drawn(sizes, seed, tokens, observed, task):
-    """A corpus with dialogues of the given sizes; everything else follows from the seed."""
+    """Return a corpus with dialogues of these sizes; everything else depends on the seed."""
     r = np.random.default_rng(seed)
     n = sum(sizes)
     dialogues = [f"d{k}" for k, size in enumerate(sizes) for _ in range(size)]
@@ -114,8 +114,8 @@ def test_flags_of_one_piece_only(make, tmp_path):
             for piece in order:
                 writer.append(piece)
         read = open_corpus(tmp_path / str(number), verify=True).frames["text"].observed
-        shown = [(p.only(split).frames["text"], p is holes) for split in SPLITS for p in order]
-        rows = [(flags if here else flags | True)[frame_rows(f.start, f.count)] for f, here in shown]
+        views = [(p.only(split).frames["text"], p is holes) for split in SPLITS for p in order]
+        rows = [(flags if has_flags else flags | True)[frame_rows(f.start, f.count)] for f, has_flags in views]
         expected = np.concatenate(rows)
         np.testing.assert_array_equal(read, expected)
 
@@ -188,7 +188,7 @@ def write(folder, *pieces):
 
 
 def test_pieces_must_agree(make, corpus, tmp_path):
-    with pytest.raises(DataError, match="a dialogue comes in two pieces"):
+    with pytest.raises(DataError, match="a dialogue is in two pieces"):
         write(tmp_path, corpus, corpus)
     with pytest.raises(DataError, match="pieces of one corpus must agree"):
         write(tmp_path, corpus, make.corpus(name="other"))

@@ -1,4 +1,4 @@
-"""The index of a corpus on disk: opened without reading it, viewed without copying it, and in agreement with the table."""
+"""The index of a corpus on disk: opening reads none of it, views copy none of it, and it equals the table."""
 
 import json
 from dataclasses import replace
@@ -88,12 +88,12 @@ def test_rows_of_a_large_index_are_read(opened, rows, monkeypatch):
     rows = np.array(rows, np.int64)
     monkeypatch.setattr(tensors, "SMALL", 0)
     for view in (opened, opened.take(np.arange(1, 8))):
-        here = rows[rows < len(view)]
+        inside = rows[rows < len(view)]
         columns = [a for name, a in arrays(view).items() if not name.startswith("values")]
-        for got, column in zip(tensors.gather(columns, here), columns, strict=True):
-            np.testing.assert_array_equal(got, column[here])
-            assert got.flags.writeable
-            assert got.dtype == column.dtype
+        for gathered, column in zip(tensors.gather(columns, inside), columns, strict=True):
+            np.testing.assert_array_equal(gathered, column[inside])
+            assert gathered.flags.writeable
+            assert gathered.dtype == column.dtype
     pieces = [turn for _, (turn,) in tensors.blocks([opened.utterances.turn], 3)]
     np.testing.assert_array_equal(np.concatenate(pieces), opened.utterances.turn)
     with pytest.raises(IndexError):
@@ -132,7 +132,7 @@ COLUMNS = ["id", "dialogue", "turn", "speaker", "split", "target.mood", "target.
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_a_table_that_says_something_else_is_found(corpus, tmp_path, column):
+def test_a_table_that_differs_from_the_index_is_refused(corpus, tmp_path, column):
     save_corpus(corpus, tmp_path)
     table = pq.read_table(next(tmp_path.glob("utterances-*")))
     place = table.column_names.index(column)
@@ -145,7 +145,7 @@ def test_a_table_that_says_something_else_is_found(corpus, tmp_path, column):
         open_corpus(tmp_path, verify=True)
 
 
-def test_a_table_of_another_length_is_found_at_once(corpus, tmp_path):
+def test_a_table_of_another_length_is_refused_when_opened(corpus, tmp_path):
     save_corpus(corpus, tmp_path)
     table = pq.read_table(next(tmp_path.glob("utterances-*")))
     swap(tmp_path, "utterances", "parquet", lambda path: pq.write_table(table.slice(1), path))
@@ -156,15 +156,15 @@ def test_a_table_of_another_length_is_found_at_once(corpus, tmp_path):
 @pytest.mark.parametrize("tensor", ["index", "dialogues"])
 def test_a_folder_without_an_index_is_an_error_that_says_what_to_do(corpus, tmp_path, tensor):
     save_corpus(corpus, tmp_path)
-    found = tensors.map_tensors(next(tmp_path.glob("features-*")))
+    mapped = tensors.map_tensors(next(tmp_path.glob("features-*")))
 
     def write(path):
         with path.open("wb") as handle:
-            kept = [(n, a.dtype, a.shape, iter([a.tobytes()])) for n, a in found.items() if n != tensor]
+            kept = [(n, a.dtype, a.shape, iter([a.tobytes()])) for n, a in mapped.items() if n != tensor]
             tensors.write_tensors(handle, kept)
 
     swap(tmp_path, "features", "safetensors", write)
-    with pytest.raises(DataError, match=rf"features lack a tensor(.|\n)*expected: {tensor}(.|\n)*make it again"):
+    with pytest.raises(DataError, match=rf"features lack a tensor(.|\n)*expected: {tensor}(.|\n)*create it again"):
         open_corpus(tmp_path)
 
 

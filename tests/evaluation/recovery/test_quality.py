@@ -22,6 +22,7 @@ from lacuna.metrics.recovery.mmd import Sample, discrepancy
 from lacuna.metrics.recovery.moments import Moments
 from lacuna.missing import Layout, MaskPlan, pattern
 from lacuna.models import Prediction, Recognizer, build
+from lacuna.models.info import ModelInfo
 from lacuna.models.wrappers.window import Windowed
 from lacuna.synthetic.duet import Oracle, preset
 from lacuna.synthetic.duet import generate as duet
@@ -29,7 +30,7 @@ from lacuna.training.trained import Selection, TrainedRecognizer
 from standin import StandIn, generate
 
 Frames = dict[str, Tensor]
-QUICK = RecoveryConfig(replicates=100, permutations=100)
+QUICK = RecoveryConfig(replicates=100, permutations=100, samples=19, coverage=(0.5, 0.8, 0.9))
 WHOLE, HOLES = MaskPlan("rmm", 0.4), MaskPlan("rmfm", 0.5)
 
 
@@ -37,6 +38,7 @@ class Knowing(Recognizer):
     """A model of tests that has seen everything, and answers by a function of the observed batch and the true frames."""
 
     name = "knowing"
+    info = ModelInfo("knowing", "A model of tests", "baseline")
     recovers = True
 
     def __init__(self, corpus: Corpus, answer: Callable[[Batch, Frames], Frames], samples: bool = False) -> None:
@@ -109,7 +111,7 @@ def generated() -> Corpus:
 @pytest.mark.parametrize("plan", [WHOLE, HOLES])
 def test_a_perfect_recovery_has_no_error(corpus: Corpus, plan: MaskPlan) -> None:
     table = judged(corpus, perfect, plan)
-    assert list(table.columns) == [*COLUMNS, "value", "low", "high", "n"]
+    assert list(table.columns) == [*COLUMNS, "value", "low", "high", "n", "dialogues"]
     assert set(table["unit"]) == ({"utterance"} if plan is WHOLE else {"utterance", "frame"})
     for measure in ("mse", "mean_error", "std_error", "covariance_error", "mmd"):
         np.testing.assert_allclose(of(table, measure), 0, atol=1e-9)
@@ -301,6 +303,18 @@ def test_samplers_are_judged_by_their_draws(corpus: Corpus) -> None:
     assert of(table, "coverage@0.9").max() < 0.5
 
 
+def test_bounds_on_utterances_hold_and_subsets_are_not_drawn(corpus: Corpus) -> None:
+    model, subset = shuffling(corpus, samples=True), MaskPlan(pattern("fixed", available=("text",)), 1.0)
+    bounded = replace(QUICK, utterances=20, draw_utterances=10)
+    table = score_recovery([trained(corpus, model)], corpus.only("test"), [WHOLE, subset], bounded)
+    is_draw = table["measure"].str.startswith("sample_")
+    assert table.loc[~is_draw & ~table["measure"].str.contains("@|crps|sharp"), "n"].max() <= 20
+    assert table.loc[is_draw, "n"].max() <= 10
+    assert set(table.loc[is_draw, "pattern"]) == {"rmm"}
+    full = score_recovery([trained(corpus, model)], corpus.only("test"), [WHOLE], replace(QUICK, utterances=10_000))
+    assert full["n"].max() > 20
+
+
 def test_a_window_passes_draws_on(corpus: Corpus) -> None:
     inner = shuffling(corpus, samples=True)
     inner.answer = lambda b, t: {m: torch.zeros_like(x) for m, x in b.features.items()}
@@ -315,7 +329,7 @@ def test_a_window_passes_draws_on(corpus: Corpus) -> None:
 def test_nothing_missing_or_nobody_to_judge_gives_an_empty_table(corpus: Corpus) -> None:
     for table in (judged(corpus, perfect, MaskPlan("rmm", 0.0)), score_recovery([], corpus.only("test"), [WHOLE])):
         assert table.empty
-        assert list(table.columns) == [*COLUMNS, "value", "low", "high", "n"]
+        assert list(table.columns) == [*COLUMNS, "value", "low", "high", "n", "dialogues"]
 
 
 def test_one_utterance_and_one_modality() -> None:
@@ -353,12 +367,12 @@ def test_mistakes_are_named(corpus: Corpus) -> None:
     with pytest.raises(ConfigError, match="'mlp' recovers nothing"):
         score_recovery([trained(corpus, build("mlp", corpus.schema()))], test, [WHOLE])
     good = trained(corpus, Knowing(corpus, perfect))
-    with pytest.raises(ConfigError, match="is there twice"):
+    with pytest.raises(ConfigError, match="is given twice"):
         score_recovery([good, good], test, [WHOLE])
     shifted = replace(good.statistics, mean={m: x + 1 for m, x in good.statistics.mean.items()})
-    with pytest.raises(ConfigError, match="score them apart"):
+    with pytest.raises(ConfigError, match="score them separately"):
         score_recovery([good, replace(good, seed=1, statistics=shifted)], test, [WHOLE])
-    with pytest.raises(DataError, match="recovery is not finite"):
+    with pytest.raises(DataError, match="recovered value is not finite"):
         judged(corpus, lambda b, t: {m: x * torch.nan for m, x in t.items()}, WHOLE)
     for wrong in ({"samples": 1}, {"level": 1.0}, {"coverage": (0.0,)}, {"vectors": 2.5}):
         with pytest.raises(ConfigError, match="recovery:"):

@@ -20,7 +20,7 @@ WIDTH = 1.959964  # of a normal 95% interval
 
 def measured(values: list[float], half: float = 0.1, measure: str = "cosine") -> pd.DataFrame:
     key = {"corpus": "c", "model": "m", "pattern": "rmm", "setting": "", "rate": 0.5, "mask_seed": 0, "measured_rate": 0.4}
-    key |= {"modality": "text", "unit": "utterance", "measure": measure, "n": 10}
+    key |= {"modality": "text", "unit": "utterance", "measure": measure, "n": 10, "dialogues": 10}
     rows = [key | {"seed": i, "value": v, "low": v - half, "high": v + half} for i, v in enumerate(values)]
     return pd.DataFrame(rows)
 
@@ -77,12 +77,12 @@ def test_principal_axes_are_where_vectors_vary_most() -> None:
 def test_points_are_few_the_same_for_all_and_of_the_first_seed() -> None:
     corpus = generate(preset("tiny", dialogues=40))
     statistics, selection = fit_statistics(corpus), Selection("weighted_f1", 0, 0, 1, "rmm", 0, 0)
-    models = [build("linear", corpus.schema()), build("ridge", corpus.schema())]
+    models = [build("knn", corpus.schema()), build("ridge", corpus.schema())]
     able = [TrainedRecognizer(m.name, seed, corpus.name, m.eval(), statistics, selection) for m in models for seed in (3, 1)]
     test, plan = corpus.only("test"), MaskPlan("rmm", 0.5)
     table = recovered_points(able, test, plan, most=15)
     assert list(table.columns) == POINT_COLUMNS
-    assert set(table["model"]) == {"linear", "ridge", "oracle"}
+    assert set(table["model"]) == {"knn", "ridge", "oracle"}
     assert set(table.loc[table["model"] != "oracle", "seed"]) == {1}
     assert table.groupby(["model", "modality"]).size().max() == 15
     true = [own[["true_x", "true_y"]].to_numpy() for _, own in table.groupby("model")]

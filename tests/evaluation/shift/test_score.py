@@ -13,9 +13,9 @@ from lacuna.corpus import Corpus, Target
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation import sweep
-from lacuna.evaluation.bootstrap import Bootstrap, ModelDraws, Setting
+from lacuna.evaluation.replicates import Bootstrap, ModelDraws, Setting
 from lacuna.evaluation.shift.gaps import gaps
-from lacuna.evaluation.shift.resample import dialogue_rows, drawn_together
+from lacuna.evaluation.shift.resample import dialogue_rows, joint_weights
 from lacuna.evaluation.shift.score import ShiftConfig, ShiftTables, ShiftTest, answers, score_shifts
 from lacuna.metrics.detection import auroc, outlyingness, wins
 from lacuna.metrics.scores import metric as named
@@ -30,7 +30,7 @@ QUICK = ShiftConfig(replicates=200, least_group=5)
 
 @pytest.fixture(scope="module")
 def dealt() -> tuple[Corpus, np.ndarray]:
-    corpus = generate(StandIn(dialogues=40, turns=6, classes=("calm", "happy"), signal=(1.5, 1.0, 0.5)))
+    corpus = generate(StandIn(dialogues=60, turns=6, classes=("calm", "happy"), signal=(1.5, 1.0, 0.5)))
     made = repartition(corpus, RepartitionConfig(kind="random", unit="utterance", pool="test", size=16, random_splits=2))
     after = repartitioned(corpus, made)
     return after, made.codes(after.only("test"))
@@ -53,7 +53,7 @@ def scored(dealt: tuple[Corpus, np.ndarray], recognizers: list[TrainedRecognizer
         ShiftTest("ood", only_part(test, codes, "ood")),
         ShiftTest("same", iid, corruption("noise", severity=0)),
         ShiftTest("noise", iid, corruption("noise", severity=50.0)),
-        ShiftTest("elsewhere", generate(StandIn(dialogues=9, turns=4, classes=("calm", "happy"), seed=5), name="elsewhere")),
+        ShiftTest("elsewhere", generate(StandIn(dialogues=12, turns=4, classes=("calm", "happy"), seed=5), name="elsewhere")),
     ]
     return score_shifts(recognizers, tests, PLANS, training_labels=labels, config=QUICK)
 
@@ -77,7 +77,7 @@ def test_a_part_scores_as_the_sweep_does(dealt, recognizers, scored) -> None:
         assert found["n"] == 16 == (codes == PARTS.index(part)).sum()
 
 
-def test_every_test_has_the_constant_answer_and_calibration(scored) -> None:
+def test_every_test_has_the_baseline_and_calibration(scored) -> None:
     assert set(scored.summary["metric"]) >= {"weighted_f1", "ece", "brier", "log_loss"}
     for _, rows in scored.summary[scored.summary["model"] == "prior"].groupby(["test", "metric"]):
         np.testing.assert_allclose(rows["mean"], rows["constant"], atol=1e-6)  # that is what the prior answers
@@ -162,19 +162,18 @@ def test_the_worst_group_is_the_least_of_those_large_enough(dealt, recognizers, 
     recall = scored.groups.query("test == 'elsewhere' and model == 'mlp' and by == 'class' and rate == 0.0").iloc[0]
     assert recall["groups"] == 2
     assert recall["accuracy"] <= recall["overall"]
-    assert recall["n"] >= 5
-    assert not len(scored.groups.query("test == 'iid' and by == 'dialogue'"))  # two or three utterances each
-    assert set(scored.groups.query("test == 'iid'")["by"]) == {"class", "speaker"}
+    assert scored.groups["n"].min() >= 5
+    assert set(scored.groups.query("test == 'iid'")["by"]) >= {"class", "speaker"}
 
 
 def test_shared_dialogues_are_drawn_together_and_sizes_stay() -> None:
     rows = {"a": ["x", "y", "z"], "b": ["z", "y", "x", "only"], "c": ["far", "away", "too"]}
-    drawn = drawn_together(rows, 50, 0)
+    drawn = joint_weights(rows, 50, 0)
     np.testing.assert_array_equal(drawn["a"], drawn["b"][:, [2, 1, 0]])
     assert {tuple(w.sum(axis=1)) for w in (drawn["a"], drawn["c"])} == {(3.0,) * 50}
     assert (drawn["b"].sum(axis=1) == 4).all()
     assert not np.array_equal(drawn["a"], drawn["c"])
-    again = drawn_together(rows, 50, 0)
+    again = joint_weights(rows, 50, 0)
     assert all(np.array_equal(again[t], drawn[t]) for t in rows)
 
 
@@ -207,9 +206,9 @@ def test_what_cannot_be_scored_is_refused(dealt, recognizers) -> None:
         score(replace(iid, name="ood"))
     with pytest.raises(ConfigError, match="every test needs its own name"):
         score(iid, replace(iid, name="x"), replace(iid, name="x"))
-    with pytest.raises(DataError, match="was trained on what it is to be scored on"):
+    with pytest.raises(DataError, match="was trained on dialogues that it is to be scored on"):
         score(iid, ShiftTest("seen", corpus.only("train")))
-    with pytest.raises(DataError, match="means something else here than in training"):
+    with pytest.raises(DataError, match="differs from that of training"):
         score(iid, ShiftTest("other", generate(StandIn(dialogues=5), name="other")))
     with pytest.raises(ConfigError, match="a vector has no time"):
         score(iid, replace(iid, name="late", corruption=corruption("time_shift", severity=0.5)))

@@ -1,4 +1,4 @@
-"""Importers: one file a source format; every module beside this one is discovered by itself.
+"""Importers: one module for each source format; modules of this folder are discovered automatically.
 
 Use :func:`import_corpus` to read a foreign file or folder, :func:`list_importers` to see what can be read.
 """

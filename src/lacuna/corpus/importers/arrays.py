@@ -1,4 +1,4 @@
-"""Reading one file of features of importer ``table``: ``.npy``, ``.npz`` or ``.safetensors``, rows or ids as in the table."""
+"""Read one feature file of importer ``table``: ``.npy``, ``.npz`` or ``.safetensors``, by row or by utterance id."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from lacuna.errors import DataError
 
 
 def read_channel(modality: str, file: Path, ids: list[str], zeros: Zeros) -> Channel:
-    """Read one modality.
+    """Return the frames of one modality, one entry an utterance.
 
     Args:
         modality: its name.
-        file: an ``.npy``, ``.npz`` or ``.safetensors``.
-        ids: of the utterances, in the order of the table.
-        zeros: what a recording of nothing but zeros is.
+        file: path of an ``.npy``, ``.npz`` or ``.safetensors``.
+        ids: N utterance ids, in the order of the table.
+        zeros: meaning of an all-zero recording.
 
     Returns:
-        Its frames, an utterance each.
+        The channel.
 
     Raises:
         DataError: the file is damaged, or does not match the table.
@@ -38,7 +38,7 @@ def read_channel(modality: str, file: Path, ids: list[str], zeros: Zeros) -> Cha
         else:
             if foreign := sorted(set(arrays) - set(ids)):
                 raise DataError(
-                    f"{file.name}: {many(len(foreign), 'key')} {'is' if len(foreign) == 1 else 'are'} no utterance of the table",
+                    f"{file.name}: {many(len(foreign), 'key')} of no utterance of the table",
                     modality=modality,
                     expected="utterance ids as keys, or 'frames' and 'lengths'",
                     found=f"'{foreign[0]}'",
@@ -48,11 +48,11 @@ def read_channel(modality: str, file: Path, ids: list[str], zeros: Zeros) -> Cha
     if zeros == "absent":
         frames = [None if f is None or not np.any(f) else f for f in frames]
         observed = None if observed is None else [None if f is None else o for f, o in zip(frames, observed, strict=True)]
-    return Channel(frames, f"{file.name} of the owner", observed=observed)
+    return Channel(frames, f"{file.name} of the user", observed=observed)
 
 
 def _dense(file: Path, modality: str, total: int) -> tuple[list[Any], list[Any] | None]:
-    """(N, d) or (N, T, d), NaN rows being absent: the frames and which of them were observed."""
+    """Return frames and observed flags of an (N, d) or (N, T, d) array; rows of NaN are absent."""
     array = read_npy(file)
     if array.ndim not in (2, 3) or len(array) != total or array.dtype.kind not in "fiub":
         raise DataError(
@@ -65,11 +65,11 @@ def _dense(file: Path, modality: str, total: int) -> tuple[list[Any], list[Any] 
     observed: list[Any] = []
     for sample in array:
         sequence = np.atleast_2d(sample)
-        there = ~np.isnan(sequence).all(axis=1) if array.dtype.kind == "f" else np.ones(len(sequence), bool)
-        end = len(there) - int(there[::-1].argmax()) if there.any() else 0
-        seen = there[:end]
-        frames.append(np.where(seen[:, None], sequence[:end], 0) if end else None)
-        observed.append(seen if end else None)
+        is_observed = ~np.isnan(sequence).all(axis=1) if array.dtype.kind == "f" else np.ones(len(sequence), bool)
+        end = len(is_observed) - int(is_observed[::-1].argmax()) if is_observed.any() else 0
+        kept_flags = is_observed[:end]
+        frames.append(np.where(kept_flags[:, None], sequence[:end], 0) if end else None)
+        observed.append(kept_flags if end else None)
     return frames, observed
 
 

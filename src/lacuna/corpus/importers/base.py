@@ -1,6 +1,6 @@
-"""The contract that every importer keeps, and the registry that knows them all.
+"""The importer contract and the registry of importers.
 
-An importer is one module beside this one with one class::
+An importer is one module in this folder with one class::
 
     @dataclass(frozen=True)
     class MineOptions(Options):
@@ -25,9 +25,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.identity import identify
+from lacuna.corpus.importers.sources import folder_files
 from lacuna.corpus.schema import check_name
 from lacuna.corpus.storage.format import MANIFEST, open_corpus
-from lacuna.errors import ConfigError, DataError, LacunaError
+from lacuna.errors import ConfigError, DataError, LacunaError, UnsafePickleError
 from lacuna.registry import Registry, check_settings
 
 
@@ -38,11 +40,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Recognition:
-    """What an importer saw in a file or folder.
+    """What an importer recognised in a file or folder.
 
     Attributes:
-        what: in words, e.g. "MMSA pickle, unaligned, splits train, valid, test".
-        options: options that the load needs beside the path, each with a value that works.
+        what: description, e.g. "MMSA pickle, unaligned, splits train, valid, test".
+        options: options that loading needs besides the path, each with a valid value.
     """
 
     what: str
@@ -61,18 +63,21 @@ class Importer(ABC, Generic[O]):
 
     @abstractmethod
     def recognise(self, path: Path) -> Recognition | None:
-        """Look at the content, cheaply: what is it in words, or ``None`` if this importer does not read it.
+        """Return what the path holds, or ``None`` if this importer cannot read it.
 
-        A file of another format is never an error here.
+        Inspects as little content as possible. A file of another format is not an error.
         """
 
     def resembles(self, path: Path) -> bool:
-        """It is meant for this importer, also where it cannot be read as it is: then this importer's error is the one to show."""
+        """Return whether the path was probably made for this importer.
+
+        Used when no importer recognises the path: the error of this importer then explains why.
+        """
         return False
 
     @abstractmethod
     def load(self, path: Path, *, name: str, options: O) -> Corpus:
-        """Read it into a corpus through :func:`lacuna.corpus.assemble.assemble`.
+        """Read the path into a corpus with :func:`lacuna.corpus.assemble.assemble`.
 
         Raises:
             DataError: the content is malformed; the message says where and how.
@@ -86,11 +91,11 @@ importer_class = _REGISTRY.get
 
 
 def register(name: str, *, reads: str) -> Callable[[I], I]:
-    """Class decorator that makes an importer available.
+    """Return a class decorator that registers an importer.
 
     Args:
         name: e.g. ``mosi-csv``.
-        reads: one line that says what it reads.
+        reads: one line that describes what it reads.
 
     Raises:
         ConfigError: the name is taken, or an option cannot be one (no default, or a name that ``import_corpus`` uses).
@@ -107,50 +112,58 @@ def register(name: str, *, reads: str) -> Callable[[I], I]:
 
 
 def list_importers() -> dict[str, str]:
-    """Every importer's name, sorted, with the line that says what it reads."""
+    """Return the description of every importer by name, sorted by name."""
     return {name: importer_class(name).reads for name in _REGISTRY.names()}
 
 
 def recognise(path: Path) -> dict[str, Recognition]:
-    """Every importer that reads ``path``, by name, with what it saw; empty if none does."""
-    seen: dict[str, Recognition] = {}
+    """Return what each importer recognises in ``path``, by importer name; empty if none recognises it."""
+    recognitions: dict[str, Recognition] = {}
     for name in _REGISTRY.names():
         try:
-            found = importer_class(name)().recognise(Path(path))
-        except Exception:  # a look at a foreign file is never an error, whatever the file does to the parser
-            found = None
-        if found is not None:
-            seen[name] = found
-    return seen
+            recognition = importer_class(name)().recognise(Path(path))
+        except Exception:  # inspecting a foreign file must never fail
+            recognition = None
+        if recognition is not None:
+            recognitions[name] = recognition
+    return recognitions
 
 
 def meant(path: Path) -> str | None:
-    """The importer that a path is meant for although none reads it as it is; ``None`` if nothing tells."""
-    return next((name for name in _REGISTRY.names() if importer_class(name)().resembles(path)), None)
+    """Return the importer that comes nearest to a path that no importer recognises; ``None`` if there is none."""
+    for name in _REGISTRY.names():
+        try:
+            if importer_class(name)().resembles(path):
+                return name
+        except Exception:  # inspecting a foreign file must never fail
+            continue
+    return None
 
 
 def elsewhere(path: Path) -> str | None:
-    """What beside or inside an unreadable path can be read, as advice in words; ``None`` if nothing can.
+    """Return advice on what next to or inside an unreadable path can be read; ``None`` if nothing can.
 
     Args:
-        path: a file of a corpus that is a folder, or a folder around files that are corpora.
+        path: a file inside a corpus folder, or a folder that contains corpora.
     """
     if not path.is_dir():
         folder = path.absolute().parent
-        return f"name the folder: {path.parent if path.parent.name else folder}" if _readable(folder) or meant(folder) else None
+        return f"give the folder: {path.parent if path.parent.name else folder}" if _readable(folder) or meant(folder) else None
     try:
         inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     except OSError:
         return None
-    if len(inside) > _LOOKS:
+    if len(inside) > _MAX_ENTRIES:
         return None
-    found = [entry.name for entry in inside if _readable(entry) or meant(entry)]
-    if len(found) == 1:
-        return f"read {found[0]}? Then name it: {path / found[0]}"
-    return f"name one of the {len(found)} inside that can be read: {', '.join(found)}" if found else None
+    readable = [entry.name for entry in inside if _readable(entry) or meant(entry)]
+    if len(readable) == 1:
+        return f"to read {readable[0]}, give its path: {path / readable[0]}"
+    return f"give the path of one of the {len(readable)} readable entries: {', '.join(readable)}" if readable else None
 
 
-_LOOKS = 20  # entries of a folder that are looked at one by one
+_DATA_FILES = (".pkl", ".pickle", ".p", ".pk", ".npy", ".npz", ".csv", ".parquet", ".h5", ".hdf5", ".safetensors")
+_MAX_FILES = 1000  # inspect at most this many files of a folder for what they are
+_MAX_ENTRIES = 20  # inspect the entries of a folder one by one only up to this number
 
 
 def _readable(path: Path) -> bool:
@@ -161,16 +174,16 @@ def import_corpus(path: str | Path, /, *, importer: str | None = None, name: str
     """Read a foreign file or folder into a corpus.
 
     Args:
-        path: what to read; one of our own corpora is opened, and its files compared with their hashes.
-        importer: name of the importer; ``None`` = recognise it by content.
-        name: name of the corpus; ``None`` = made from the file's name.
+        path: what to read; a stored Lacuna corpus is opened and its files are verified against their hashes.
+        importer: name of the importer; ``None`` = recognise by content.
+        name: name of the corpus; ``None`` = derived from the file name.
         options: fields of the importer's options that differ from their defaults.
 
     Returns:
         The checked corpus.
 
     Raises:
-        DataError: nothing there, no importer recognises it, or its content is malformed.
+        DataError: the path does not exist, no importer recognises it, or its content is malformed.
         ConfigError: several importers recognise it, or an importer or option is unknown.
     """
     path = Path(path)
@@ -183,24 +196,26 @@ def import_corpus(path: str | Path, /, *, importer: str | None = None, name: str
     settings = make_options(chosen.name, chosen.Options, options)
     try:
         return chosen.load(path, name=name or slug(path.stem if path.is_file() else path.resolve().name), options=settings)
+    except (DataError, UnsafePickleError) as error:
+        raise _no_data(path) or error from None
     except LacunaError:
         raise
     except MemoryError:
         raise DataError("the data does not fit into memory", corpus=path.name) from None
-    except Exception as error:  # a malformed foreign file may break a parser anywhere; the cause stays in the traceback
-        raise DataError(
-            f"importer '{chosen.name}' cannot read this",
+    except Exception as error:  # a malformed file may break a parser anywhere; the cause stays in the traceback
+        raise _no_data(path) or DataError(
+            f"importer '{chosen.name}' cannot read this path",
             corpus=path.name,
             expected=chosen.reads,
             found=f"{type(error).__name__}: {error}",
-            hint="see `python -m lacuna doctor` on it",
+            hint="run `python -m lacuna doctor` on the path",
         ) from error
 
 
 def missing(path: Path) -> DataError:
-    """The error for a path with nothing there."""
+    """Return the error for a path that does not exist."""
     return DataError(
-        "nothing to import",
+        "there is nothing to import",
         expected="a file or a folder",
         found=f"no such path: {path.absolute()}",
         hint="check the path, or set LACUNA_SHARED_DATA / ingest.path",
@@ -208,7 +223,7 @@ def missing(path: Path) -> DataError:
 
 
 def make_options(importer: str, cls: type[O], given: Mapping[str, Any]) -> O:
-    """Typed options from plain values, as they come from YAML or a command line.
+    """Return typed options from plain values of YAML or a command line.
 
     Args:
         importer: for the message.
@@ -235,26 +250,41 @@ def make_options(importer: str, cls: type[O], given: Mapping[str, Any]) -> O:
 
 
 def slug(text: str) -> str:
-    """A corpus, modality or class name made of what a name may hold; ``corpus`` if nothing is left."""
+    """Return a valid corpus, modality or target name made from ``text``; ``corpus`` if nothing is left."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-_") or "corpus"
 
 
+def _no_data(path: Path) -> DataError | None:
+    """Return an error that names a file which is no data (a Git LFS pointer, a web page, a cut-off download), if there is one."""
+    inside = [file for file in folder_files(path).values() if file.suffix.lower() in _DATA_FILES]
+    for file in [path] if path.is_file() else inside[:_MAX_FILES]:
+        try:
+            identity = identify(file)
+        except OSError:
+            continue
+        if identity.action:
+            return DataError(f"{file.name} is {identity.kind}", corpus=path.name, hint=identity.action)
+    return None
+
+
 def _the_one(path: Path) -> str:
-    seen = recognise(path)
-    if len(seen) == 1:
-        return next(iter(seen))
-    if seen:
-        told = "; ".join(f"'{name}' sees {r.what}" for name, r in seen.items())
-        raise ConfigError(f"several importers recognise {path.name}: {told}. Say which one with `importer`")
+    recognitions = recognise(path)
+    if len(recognitions) == 1:
+        return next(iter(recognitions))
+    if recognitions:
+        listing = "; ".join(f"'{name}' recognises {r.what}" for name, r in recognitions.items())
+        raise ConfigError(f"several importers recognise {path.name}: {listing}. Choose one with `importer`")
+    if error := _no_data(path):
+        raise error
     if name := meant(path):
         return name
     if advice := elsewhere(path):
         raise DataError(f"no importer recognises {path.name}", hint=advice)
-    told = "".join(f"\n    {name}: {reads}" for name, reads in list_importers().items())
+    listing = "".join(f"\n    {name}: {reads}" for name, reads in list_importers().items())
     raise DataError(
-        "no importer recognises this",
+        "no importer recognises this path",
         corpus=path.name,
-        expected=f"one of{told}",
-        hint="name the importer to see what it misses, or arrange your own data as importer 'table' describes",
+        expected=f"one of{listing}",
+        hint="choose an `importer` to see what it misses, or arrange your data as importer 'table' describes",
     )

@@ -1,13 +1,14 @@
-"""conv-emotion, MMGCN and COSMIC pickles: a row of dictionaries by dialogue with labels, speakers and feature vectors.
+"""conv-emotion, MMGCN and COSMIC pickles: dictionaries by dialogue with labels, speakers and feature vectors.
 
-Known rows, all read by what the entries hold and not by how many there are:
+Known layouts, recognised by the content of the entries and not by their number:
 
 * IEMOCAP, 9 or 12: ids, speakers 'M'/'F', labels, text (four layers in the row of 12), audio, visual, sentences, train, test;
 * MELD, 9: ids, one-hot speakers, emotions, text, audio, sentences, train, test, sentiments; MMGCN's 10 have visual as well;
 * COSMIC, 10 or 11: speakers, emotions, (sentiments,) four layers of text, sentences, train, test, valid.
 
-Where content cannot decide, place does, as it is the same in all of them: text before audio before visual, emotions before
-sentiments, and the sets of dialogues as train, test, valid. What was recognised where is kept in the provenance.
+Where content is ambiguous, position decides, because it is the same in all layouts: text before audio before visual, emotions
+before sentiments, and the sets of dialogues as train, test, valid. The provenance records what was recognised where. Speaker
+codes are qualified, see :mod:`lacuna.corpus.speakers`.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from lacuna.corpus.assemble import Channel, assemble
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.importers.base import Importer, Options, Recognition, register
 from lacuna.corpus.importers.entries import Entries, Entry, choose_pickle, look, looks_like_entries, read_entries
-from lacuna.corpus.importers.sources import folder_files, provenance
+from lacuna.corpus.importers.outlines import outline
+from lacuna.corpus.importers.sources import Zeros, folder_files, provenance
 from lacuna.corpus.repair import Policy
 from lacuna.corpus.schema import Target
+from lacuna.corpus.speakers import UNKNOWN, qualify
 from lacuna.errors import ConfigError, DataError
 
 IEMOCAP = ("happy", "sad", "neutral", "angry", "excited", "frustrated")
@@ -36,16 +39,16 @@ _SKIPPED = "-"
 
 @dataclass(frozen=True)
 class ConversationOptions(Options):
-    """How to read the pickle.
+    """Options of ``conversations``.
 
     Attributes:
-        pickle: file name, if the path is a folder with several.
-        classes: names of the emotions in the order of their codes; IEMOCAP's six and MELD's seven are recognised.
-        modalities: name of each entry of feature vectors, in order; entries of the same name are laid side by side, ``-``
-            leaves one out. Needed where their number is not that of a known layout.
-        splits: what the sets of dialogues are, in order.
+        pickle: file name, if the path is a folder with several pickles.
+        classes: emotion names in the order of their codes; the six of IEMOCAP and the seven of MELD are recognised.
+        modalities: name of each entry of feature vectors, in order; entries with equal names are concatenated, ``-`` leaves
+            one out. Required if their number is not that of a known layout.
+        splits: names of the sets of dialogues, in order.
         ignore: positions of entries to leave out.
-        absent: ``zeros`` = an utterance whose vector is all zero lacks the modality; ``never`` = it is data.
+        zeros: meaning of an all-zero vector: ``keep`` it as data, or the modality is ``absent``.
         nonfinite: what to do with NaN and inf, see :func:`lacuna.corpus.repair.repair`.
     """
 
@@ -54,30 +57,36 @@ class ConversationOptions(Options):
     modalities: tuple[str, ...] = ()
     splits: tuple[Literal["train", "valid", "test"], ...] = ("train", "test", "valid")
     ignore: tuple[int, ...] = ()
-    absent: Literal["zeros", "never"] = "never"
+    zeros: Zeros = "keep"
     nonfinite: Policy = "refuse"
 
 
 @register("conversations", reads="a conv-emotion, MMGCN or COSMIC pickle of IEMOCAP, MELD or alike (dictionaries by dialogue)")
 class Conversations(Importer[ConversationOptions]):
-    """Reads the pickles of conversational emotion recognition."""
+    """Reads pickles of emotion recognition in conversations."""
 
     Options = ConversationOptions
 
     def recognise(self, path: Path) -> Recognition | None:
-        """See the base class; a folder is recognised by the one such pickle in it."""
+        """See the base class; a folder is recognised by the only such pickle in it."""
         files = [f for f in folder_files(path).values() if looks_like_entries(f)] if path.is_dir() else [path]
         content = look(files[0]) if len(files) == 1 else None
         features = content.of("vectors") if content else []
         if content is None or not features or not content.of("numbers"):
             return None
         widths = [e.width for e in features]
-        told = f"conversation pickle: {int(content.starts.sum())} dialogues, {len(content.turns)} utterances, vectors of {widths}"
+        summary = f"conversation pickle: {int(content.starts.sum())} dialogues, {len(content.turns)} utterances"
+        summary += f", vectors of {widths}"
         try:
             _modalities(path.name, features, ())
         except DataError:
-            return Recognition(told, {"modalities": [f"features{e.position}" for e in features]})
-        return Recognition(told)
+            return Recognition(summary, {"modalities": [f"features{e.position}" for e in features]})
+        return Recognition(summary)
+
+    def resembles(self, path: Path) -> bool:
+        """Return whether a pickle is a list or tuple."""
+        layout = outline(path, 100) if path.is_file() else None
+        return layout is not None and (looks_like_entries(path) or layout.first in ("EMPTY_LIST", "LIST"))
 
     def load(self, path: Path, *, name: str, options: ConversationOptions) -> Corpus:
         """See the base class."""
@@ -86,27 +95,29 @@ class Conversations(Importer[ConversationOptions]):
         features = content.of("vectors")
         if not features:
             raise DataError(
-                "the pickle holds no feature vectors", corpus=name, hint="if they lie in folders beside it, use importer 'gcnet'"
+                "the pickle has no feature vectors", corpus=name, hint="if they lie in folders next to it, use importer 'gcnet'"
             )
         ids, emotion, sentiment = _numbers(name, content)
-        named = _strings(name, content)
+        named = string_roles(name, content)
         if ids is not None and "ids" in named:
             raise _ambiguous(name, "utterance ids", [ids, named["ids"]])
         ids, speakers, sentences = named.get("ids", ids), named.get("speakers"), named.get("sentences")
         modalities = _modalities(name, features, options.modalities)
         turns = content.turns if ids is None or ids.kind == "strings" else np.asarray(ids.codes())
-        targets, labels, told = _targets(emotion, sentiment, speakers, options.classes)
-        channels, absences = _channels(name, modalities, options.absent == "zeros", content)
+        targets, labels, class_note = _targets(emotion, sentiment, speakers, options.classes)
+        channels, absences = _channels(name, modalities, options.zeros == "absent", content)
         splits = content.splits(name, options.splits) if len(content.groups) > 1 else None
         roles = [(ids, "ids"), (speakers, "speakers"), (emotion, "emotion"), (sentiment, "sentiment"), (sentences, "sentences")]
-        found = {e.position: role for e, role in roles if e is not None}
-        found |= {e.position: f"{m} ({e.width})" for m, parts in modalities.items() for e in parts}
-        found |= dict(zip(content.groups, options.splits, strict=False)) if splits else {}
+        recognised = {e.position: role for e, role in roles if e is not None}
+        recognised |= {e.position: f"{m} ({e.width})" for m, parts in modalities.items() for e in parts}
+        recognised |= dict(zip(content.groups, options.splits, strict=False)) if splits else {}
+        speaker_names, speaker_note = _speakers(speakers, content.dialogues)
         outside = len({d for d, s in zip(content.dialogues, splits or (), strict=False) if s is None})
         notes = [
-            "recognised: " + ", ".join(f"entry {p} {found[p]}" for p in sorted(found)),
+            "recognised: " + ", ".join(f"entry {p} {recognised[p]}" for p in sorted(recognised)),
             *content.notes,
-            *([told] if told else []),
+            *([class_note] if class_note else []),
+            *([speaker_note] if speaker_note else []),
             *absences,
             *([f"{outside} dialogue(s) are in no split"] if outside else []),
             *([] if splits else ["fewer than two sets of dialogues: no splits"]),
@@ -120,7 +131,7 @@ class Conversations(Importer[ConversationOptions]):
             targets=targets,
             labels=labels,
             splits=splits,
-            speakers=_speakers(speakers),
+            speakers=speaker_names,
             texts=None if sentences is None else sentences.rows,
             provenance=provenance(self.name, path, [file], notes=notes),
             nonfinite=options.nonfinite,
@@ -129,16 +140,16 @@ class Conversations(Importer[ConversationOptions]):
 
 def _ambiguous(corpus: str, what: str, entries: Sequence[Entry]) -> DataError:
     return DataError(
-        f"cannot tell the {what}",
+        f"the {what} are ambiguous" if entries else f"there are no {what}",
         corpus=corpus,
         expected="one entry",
         found=", ".join(f"entry {e.position} ({e.kind})" for e in entries) or "none",
-        hint="leave the other ones out with `ignore`" if entries else None,
+        hint="leave the others out with option `ignore`" if entries else None,
     )
 
 
 def _numbers(corpus: str, content: Entries) -> tuple[Entry | None, Entry, Entry | None]:
-    """Ids, emotions and sentiments among the entries of numbers."""
+    """Return ids, emotions and sentiments among the entries of numbers."""
     numbers = content.of("numbers")
     for entry in numbers:
         if entry.codes() is None:
@@ -162,8 +173,8 @@ def _numbers(corpus: str, content: Entries) -> tuple[Entry | None, Entry, Entry 
     return ids, emotion, sentiment
 
 
-def _strings(corpus: str, content: Entries) -> dict[str, Entry]:
-    """Ids, speakers and sentences among the entries of strings and one-hot vectors."""
+def string_roles(corpus: str, content: Entries) -> dict[str, Entry]:
+    """Return ids, speakers and sentences among the entries of strings and one-hot vectors."""
     roles: dict[str, list[Entry]] = {"ids": [], "speakers": content.of("onehot"), "sentences": []}
     for entry in content.of("strings"):
         texts = [r or "" for r in entry.rows]
@@ -183,7 +194,7 @@ def _strings(corpus: str, content: Entries) -> dict[str, Entry]:
 
 
 def _modalities(corpus: str, features: list[Entry], names: Sequence[str]) -> dict[str, list[Entry]]:
-    """The entries of feature vectors by modality."""
+    """Return the entries of feature vectors by modality."""
     widths = [e.width for e in features]
     layers = len(features) in (4, 6) and len(set(widths[:4])) == 1
     known = {1: ["text"], 2: ["text", "audio"], 3: ["text", "audio", "vision"]}
@@ -192,7 +203,7 @@ def _modalities(corpus: str, features: list[Entry], names: Sequence[str]) -> dic
     chosen = list(names) or known.get(len(features), [])
     if len(chosen) != len(features):
         raise DataError(
-            "cannot tell which modality the feature vectors are",
+            "the modalities of the feature vectors are unknown",
             corpus=corpus,
             expected=f"{len(names)} entries, as `modalities` names" if names else "text, audio and vision, or layers of text",
             found="widths " + ", ".join(f"{w} (entry {e.position})" for e, w in zip(features, widths, strict=True)),
@@ -208,7 +219,7 @@ def _modalities(corpus: str, features: list[Entry], names: Sequence[str]) -> dic
 def _channels(
     corpus: str, modalities: dict[str, list[Entry]], zeros: bool, content: Entries
 ) -> tuple[dict[str, Channel], list[str]]:
-    """Frames by modality, entries of one modality side by side, and notes on absences."""
+    """Return frames by modality, entries of one modality concatenated, and notes on absences."""
     channels: dict[str, Channel] = {}
     notes: list[str] = []
     for modality, parts in modalities.items():
@@ -226,16 +237,18 @@ def _channels(
             whole = None if None in shapes else np.concatenate(pieces, axis=-1)
             frames.append(None if whole is None or (zeros and not whole.any()) else whole)
         if absent := sum(f is None for f in frames):
-            given = sum(p is None for p in parts[0].rows)
-            notes.append(f"{modality}: absent from {absent} utterances, {absent - given} of them because the vector is all zero")
-        channels[modality] = Channel(frames, "as given in the pickle")
+            without_vector = sum(p is None for p in parts[0].rows)
+            notes.append(
+                f"{modality}: absent from {absent} utterances, {absent - without_vector} of them with an all-zero vector"
+            )
+        channels[modality] = Channel(frames, "features of the pickle")
     return channels, notes
 
 
 def _targets(
     emotion: Entry, sentiment: Entry | None, speakers: Entry | None, classes: tuple[str, ...]
 ) -> tuple[list[Target], dict[str, ArrayLike], str | None]:
-    """Targets, their labels, and a note on class names that nothing tells."""
+    """Return targets, their labels, and a note if class names are unknown."""
     codes = np.asarray(emotion.codes())
     labels: dict[str, ArrayLike] = {"emotion": codes}
     count = int(codes.max()) + 1
@@ -255,13 +268,13 @@ def _targets(
     targets = [Target("emotion", "classification", names)]
     if sentiment is not None:
         targets.append(Target("sentiment", "classification", feelings))
-    return targets, labels, None if classes or known else "nothing tells the names of the classes; option `classes` can"
+    return targets, labels, None if classes or known else "the names of the classes are unknown: set them with option `classes`"
 
 
 def _as_in_meld(emotion: NDArray[np.int64], sentiment: NDArray[np.int64]) -> tuple[str, ...]:
-    """Names of the sentiment codes if they go with the seven emotions as in MELD and in no other corpus, else ``()``.
+    """Return the names of the sentiment codes if they match the seven emotions as in MELD, else ``()``.
 
-    There neutral is always neutral, joy always positive, and sadness, disgust and anger always negative.
+    In MELD neutral is always neutral, joy always positive, and sadness, disgust and anger always negative.
     """
     groups = {"neutral": (0,), "positive": (4,), "negative": (3, 5, 6)}
     codes = {name: set(sentiment[np.isin(emotion, members)].tolist()) for name, members in groups.items()}
@@ -277,9 +290,11 @@ def _ids(ids: Entry | None, content: Entries, turns: NDArray[np.int64]) -> list[
     return [f"{d}_{i}" for d, i in zip(content.dialogues, ids.rows, strict=True)]
 
 
-def _speakers(speakers: Entry | None) -> list[str] | None:
+def _speakers(speakers: Entry | None, dialogues: list[str]) -> tuple[list[str] | None, str | None]:
+    """Return qualified speaker names and a note, see :func:`lacuna.corpus.speakers.qualify`."""
     if speakers is None:
-        return None
-    if speakers.kind == "strings":
-        return [s or "unknown" for s in speakers.rows]
-    return ["unknown" if s is None or not s.any() else f"speaker_{int(s.argmax())}" for s in speakers.rows]
+        return None, None
+    names = speakers.rows
+    if speakers.kind == "onehot":
+        names = [UNKNOWN if s is None or not s.any() else f"speaker_{int(s.argmax())}" for s in speakers.rows]
+    return qualify(names, dialogues)

@@ -1,6 +1,6 @@
-"""Pickles that are a row of dictionaries by dialogue: what each entry is, told from its content and not from its place.
+"""Read pickles that are a sequence of dictionaries by dialogue; the content, not the position, decides what an entry is.
 
-conv-emotion, MMGCN, COSMIC and GCNet all keep a corpus as ``(ids, speakers, labels, ...)``: dictionaries from dialogue to a
+conv-emotion, MMGCN, COSMIC and GCNet store a corpus as ``(ids, speakers, labels, ...)``: dictionaries from dialogue to a
 sequence with one item an utterance, and sets of dialogues. They differ in how many entries there are and in which order.
 """
 
@@ -17,23 +17,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.corpus.importers.outlines import PICKLES
-from lacuna.corpus.importers.sources import folder_files
+from lacuna.corpus.importers.sources import describe, folder_files, natural_key
 from lacuna.corpus.pickles import read_pickle
 from lacuna.errors import DataError, LacunaError
 
 Kind = Literal["strings", "numbers", "onehot", "vectors"]
 _LOOK = 4 << 30  # bytes of the largest pickle that recognition reads
-_STARTS = ("(}", "((d", "](}", "(l(d", "(lp(d", "](d")  # a tuple or a list whose first item is a dictionary
-_CODES = {"MARK": "(", "EMPTY_DICT": "}", "EMPTY_LIST": "]", "DICT": "d", "LIST": "l"}
+_OPEN = ("MARK", "EMPTY_LIST", "LIST")  # opcodes that start a list or a tuple
+_INSIDE = (*_OPEN, "EMPTY_DICT", "DICT", "EMPTY_TUPLE", "NONE", "GLOBAL")  # and what may follow
+_OTHER = "items of another kind"
 _SILENT = ("PROTO", "FRAME", "MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry by dialogue, laid flat.
+    """One dictionary by dialogue, flattened to utterances.
 
     Attributes:
-        position: where it stands in the pickle.
+        position: index in the pickle.
         kind: ``strings``, ``numbers``, ``onehot`` (vectors of 0 with at most one 1) or ``vectors`` ((d,) or (T, d)).
         rows: N items, one an utterance in the order of :class:`Entries`; ``None`` = nothing for this utterance.
     """
@@ -44,30 +45,30 @@ class Entry:
 
     @property
     def width(self) -> int:
-        """Numbers in a vector; 0 for other kinds."""
+        """Return the width of the vectors; 0 for other kinds."""
         return next((int(r.shape[-1]) for r in self.rows if isinstance(r, np.ndarray)), 0)
 
     def codes(self) -> NDArray[np.int64] | None:
-        """(N,) int64 if every number is whole, else ``None``."""
+        """Return (N,) int64 codes if every number is an integer, else ``None``."""
         values = np.asarray(self.rows, np.float64)
         whole = np.isfinite(values).all() and (values == np.floor(values)).all()
         return values.astype(np.int64) if whole else None
 
     def ascends(self, starts: NDArray[np.bool_]) -> bool:
-        """Whether the numbers grow strictly inside every dialogue, as ids do and labels do not."""
+        """Return whether the numbers grow strictly inside every dialogue, as ids do and labels do not."""
         values = np.asarray(self.rows, np.float64)
         return bool((~starts).any() and ((np.diff(values) > 0) | starts[1:]).all())
 
 
 @dataclass(frozen=True)
 class Entries:
-    """What a pickle holds, N utterances laid flat dialogue by dialogue.
+    """Content of a pickle, flattened to N utterances dialogue by dialogue.
 
     Attributes:
-        entries: the dictionaries that hold something.
+        entries: the dictionaries that are not empty.
         groups: by position, the names of the dialogues in each set.
         dialogues: N dialogue names.
-        turns: (N,) int64 place in the dialogue, from 0.
+        turns: (N,) int64 position in the dialogue, from 0.
         notes: what was left out and why.
     """
 
@@ -79,15 +80,15 @@ class Entries:
 
     @property
     def starts(self) -> NDArray[np.bool_]:
-        """(N,) bool: the first utterance of a dialogue."""
+        """Return (N,) bool: whether the utterance is the first of its dialogue."""
         return np.asarray(self.turns == 0)
 
     def of(self, *kinds: Kind) -> list[Entry]:
-        """The entries of these kinds, in order."""
+        """Return the entries of these kinds, in order."""
         return [e for e in self.entries if e.kind in kinds]
 
     def splits(self, corpus: str, names: Sequence[str]) -> list[str | None]:
-        """The split of each utterance, the sets taken in order as ``names``; ``None`` where no set names the dialogue.
+        """Return the split of each utterance: the sets in order are ``names``; ``None`` where no set names the dialogue.
 
         Raises:
             DataError: there are more sets than names, or two of them share a dialogue.
@@ -110,20 +111,20 @@ class Entries:
 
 
 def looks_like_entries(path: Path) -> bool:
-    """Whether a file starts like a tuple or list of dictionaries; reads a few bytes and runs nothing."""
+    """Return whether a file starts like a list or tuple of containers; reads a few bytes and executes nothing."""
     if path.suffix.lower() not in PICKLES or not path.is_file() or path.stat().st_size > _LOOK:
         return False
     try:
         with path.open("rb") as handle:
             names = [code.name for code, _, _ in islice(pickletools.genops(handle), 12)]
-    except Exception:  # whatever breaks the opcode reader is not such a pickle
+    except Exception:  # a file that breaks the opcode reader is not such a pickle
         return False
-    told = "".join(_CODES.get(n, "?") for n in names if n not in _SILENT)
-    return told.startswith(_STARTS)
+    opening = [n for n in names if n not in _SILENT][:2]
+    return len(opening) == 2 and opening[0] in _OPEN and opening[1] in _INSIDE
 
 
 def look(path: Path) -> Entries | None:
-    """:func:`read_entries`, or ``None`` for anything that is not such a pickle."""
+    """Return :func:`read_entries` of a file, or ``None`` if it is not such a pickle."""
     try:
         return read_entries(path) if looks_like_entries(path) else None
     except (LacunaError, OSError):
@@ -131,46 +132,49 @@ def look(path: Path) -> Entries | None:
 
 
 def choose_pickle(path: Path, wanted: str) -> Path:
-    """The pickle to read: ``path`` itself, or the one called ``wanted``, or the only fitting one in the folder ``path``.
+    """Return the pickle to read: ``path`` itself, the one called ``wanted``, or the only matching one in the folder ``path``.
 
     Raises:
-        DataError: none or several fit.
+        DataError: none or several match.
     """
     if path.is_file():
         return path
-    there = folder_files(path)
-    fitting = [f for n, f in there.items() if n == wanted or (not wanted and looks_like_entries(f))]
+    files = folder_files(path)
+    fitting = [f for n, f in files.items() if n == wanted or (not wanted and looks_like_entries(f))]
     if len(fitting) != 1:
         raise DataError(
-            "cannot tell which pickle to read",
+            "it is unclear which pickle to read",
             corpus=path.name,
-            expected=f"'{wanted}'" if wanted else "one pickle of a row of dictionaries by dialogue",
+            expected=f"'{wanted}'" if wanted else "one pickle with a sequence of dictionaries by dialogue",
             found=", ".join(f.name for f in fitting) or "none",
-            hint="name the file with the option `pickle`",
+            hint="give the file name with option `pickle`",
         )
     return fitting[0]
 
 
 def read_entries(path: Path, ignore: Iterable[int] = ()) -> Entries:
-    """Read such a pickle and check that its entries agree with each other.
+    """Return the content of such a pickle after checking that its entries agree with each other.
 
     Args:
         path: the pickle.
         ignore: positions of entries to leave out.
 
     Raises:
-        DataError: another kind of content, an entry that is none of the known kinds, or entries that disagree about a
-            dialogue; the message names the entry and the dialogue.
+        DataError: other content, an entry of unknown kind, or entries that disagree about a dialogue; the message names
+            the entry and the dialogue.
         UnsafePickleError: the pickle asks for more than containers and arrays.
     """
     content = read_pickle(path)
     name = path.name
     if not isinstance(content, list | tuple) or not any(isinstance(e, dict) and e for e in content):
         raise DataError(
-            "not a row of dictionaries by dialogue", corpus=name, expected="a tuple or list", found=type(content).__name__
+            "not a sequence of dictionaries by dialogue",
+            corpus=name,
+            expected="a list or tuple of dictionaries by dialogue",
+            found=describe(content),
         )
     left_out = set(ignore)
-    notes = [f"entry {p} was ignored as the options say" for p in sorted(left_out & set(range(len(content))))]
+    notes = [f"entry {p} was left out by option `ignore`" for p in sorted(left_out & set(range(len(content))))]
     kept = [(p, e) for p, e in enumerate(content) if p not in left_out]
     by_dialogue = {p: e for p, e in kept if isinstance(e, dict) and e}
     sets = {p: _names(name, p, e) for p, e in kept if isinstance(e, list | tuple | set | frozenset | np.ndarray)}
@@ -198,7 +202,7 @@ def _names(corpus: str, position: int, group: Any) -> list[Any]:
 
 def _unknown(corpus: str, position: int, found: str) -> DataError:
     return DataError(
-        f"entry {position} is nothing that is known",
+        f"entry {position} is of an unknown kind",
         corpus=corpus,
         expected="a dictionary from dialogue to one item an utterance, or a set of dialogues",
         found=found,
@@ -207,8 +211,8 @@ def _unknown(corpus: str, position: int, found: str) -> DataError:
 
 
 def _lengths(corpus: str, entries: dict[int, dict[Any, Any]], grouped: set[Any], notes: list[str]) -> dict[Any, int]:
-    """Utterances by dialogue, the same in every entry."""
-    everywhere = {d: 0 for d in next(iter(entries.values())) if all(d in e for e in entries.values())}
+    """Return the number of utterances by dialogue (natural order), which must be the same in every entry."""
+    everywhere = {d: 0 for d in sorted(next(iter(entries.values())), key=natural_key) if all(d in e for e in entries.values())}
     for position, entry in entries.items():
         if lacking := sorted((grouped - set(entry)), key=str):
             raise DataError(
@@ -243,7 +247,7 @@ def _size(corpus: str, position: int, dialogue: Any, value: Any) -> int:
 
 
 def _item(row: Any) -> Any:
-    """One utterance's item as a plain string, a number, an array of numbers, ``None``, or itself."""
+    """Return the item of one utterance as a string, a number, an array of numbers, ``None``, or unchanged."""
     if isinstance(row, np.generic):
         return row.item()
     if isinstance(row, list | tuple) and row and not isinstance(row[0], str):
@@ -251,24 +255,26 @@ def _item(row: Any) -> Any:
             row = np.asarray(row)
         except ValueError:  # ragged
             return row
-    return row.reshape(-1)[0].item() if isinstance(row, np.ndarray) and not row.ndim else row
+    if isinstance(row, np.ndarray) and (not row.size or not row.ndim):  # an empty vector = no features
+        return row.reshape(-1)[0].item() if row.size else None
+    return row
 
 
 def _entry(corpus: str, position: int, rows: list[Any], dialogues: list[str]) -> Entry:
-    found: dict[str, int] = {}
+    first_row: dict[str, int] = {}  # by kind
     for number, row in enumerate(rows):
-        found.setdefault(_kind(row), number)
-    seen = set(found) - {"nothing"}
-    if len(seen) != 1 or "?" in seen or (seen == {"numbers"} and "nothing" in found):
-        number = max(found.values())
+        first_row.setdefault(_kind(row), number)
+    kinds = set(first_row) - {"nothing"}
+    if len(kinds) != 1 or _OTHER in kinds or (kinds == {"numbers"} and "nothing" in first_row):
+        number = max(first_row.values())
         raise DataError(
-            f"entry {position} holds {' and '.join(sorted(found)) or 'nothing'} (first in dialogue '{dialogues[number]}')",
+            f"entry {position} holds {' and '.join(sorted(first_row)) or 'nothing'} (first in dialogue '{dialogues[number]}')",
             corpus=corpus,
-            expected="strings, numbers, or vectors of numbers, the same all along",
-            found=repr(rows[number])[:80],
+            expected="strings, numbers, or vectors of numbers, one kind in the whole entry",
+            found=describe(rows[number]),
             hint=f"leave it out with ignore: [{position}]",
         )
-    kind: Any = seen.pop()
+    kind: Any = kinds.pop()
     return Entry(position, "onehot" if kind == "vectors" and _onehot(rows) else kind, rows)
 
 
@@ -280,14 +286,14 @@ def _kind(row: Any) -> str:
     if isinstance(row, int | float):
         return "numbers"
     numeric = isinstance(row, np.ndarray) and row.dtype.kind in "fiub" and row.ndim in (1, 2) and row.shape[-1] > 0
-    return "vectors" if numeric else "?"
+    return "vectors" if numeric else _OTHER
 
 
 def _onehot(rows: list[Any]) -> bool:
     vectors = [r for r in rows if r is not None]
     if len({v.shape for v in vectors}) != 1 or vectors[0].ndim != 1 or len(vectors[0]) < 2:
         return False
-    if any(((v != 0) & (v != 1)).any() for v in vectors[:100]):  # soon done with real features
+    if any(((v != 0) & (v != 1)).any() for v in vectors[:100]):  # a quick exit for real features
         return False
     table = np.stack(vectors)
     return bool(((table == 0) | (table == 1)).all() and (table.sum(axis=1) <= 1).all() and table.any())

@@ -1,9 +1,9 @@
-"""CMU-MOSI as contextual-LSTM projects keep it: a folder of CSV files, one row an utterance, dialogues = videos.
+"""CMU-MOSI as CSV files of contextual-LSTM projects: one row an utterance, dialogues are videos.
 
 ``transcripts.csv`` (utterance id ``<video>_<turn>``, text, a number, label 0/1), ``{text,audio,video}_{train,test}0.csv``
-(features, last column = label) and ``text_{train,test}.csv`` (column 0 = the row's index into the transcripts). None has
-a header. Rows are in string order of the ids, so turns are sorted as numbers here. If a GCNet pickle lies beside
-them, it gives the continuous score. There is no validation split: carve one by :func:`lacuna.corpus.splits.carve_valid`.
+(features, last column = label) and ``text_{train,test}.csv`` (column 0 = the row's index into the transcripts). No file has
+a header. Rows are in string order of the ids; turns are sorted as numbers. A GCNet pickle in the same folder gives the
+continuous score. There is no validation split: make one with :func:`lacuna.corpus.splits.carve_valid`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class MosiCsv(Importer[MosiOptions]):
     Options = MosiOptions
 
     def recognise(self, path: Path) -> Recognition | None:
-        """All nine CSV files are there and the transcripts begin as they should."""
+        """Return a recognition if all nine CSV files exist and the transcripts have four columns."""
         files = folder_files(path)
         if not set(_NEEDED) <= set(files) or first_line(files["transcripts.csv"]).count(",") < 3:
             return None
@@ -89,8 +89,8 @@ class MosiCsv(Importer[MosiOptions]):
         videos, turns = zip(*(i.rpartition("_")[::2] for i in ids), strict=True)
         targets, labels = [Target("polarity", "classification", ("negative", "non-negative"))], {"polarity": label}
         used = [files[f] for f in _NEEDED]
-        if found := _gcnet(files.values()):
-            file, content = found
+        if scored_pickle := _gcnet(files.values()):
+            file, content = scored_pickle
             targets.append(Target("score", "regression", low=-3, high=3))
             labels["score"] = _scores(name, content, ids, label)
             used.append(file)
@@ -111,7 +111,7 @@ class MosiCsv(Importer[MosiOptions]):
                 licence="CMU-MOSI research terms; feature files MIT",
                 notes=(
                     "the text features were fitted on the training videos: validation carved from them looks easier than test",
-                    *(("label agrees with score >= 0 everywhere",) if found else ()),
+                    *(("label agrees with score >= 0 everywhere",) if scored_pickle else ()),
                 ),
             ),
             nonfinite=options.nonfinite,
@@ -129,14 +129,14 @@ def _transcripts(path: Path) -> list[tuple[str, str, str, str]]:
                     f"line {number} is malformed",
                     corpus=path.name,
                     expected="<video>_<turn>, text, number, label 0 or 1",
-                    found=repr(row)[:120],
+                    found=f"{len(row)} fields" if len(row) != 4 else "an id without turn, or another label",
                 )
             rows.append((row[0], row[1], row[2], row[3]))
     return rows
 
 
 def _features(path: Path, index: NDArray[np.float64], table: list[tuple[str, str, str, str]]) -> NDArray[np.float64]:
-    """Features without the label column, once the label is checked against the transcripts."""
+    """Return features without the label column, after checking the labels against the transcripts."""
     numbers = read_numbers(path)
     wrong = (index != np.floor(index)) | (index < 0) | (index >= len(table))
     if wrong.any() or len(numbers) != len(index):
@@ -146,20 +146,20 @@ def _features(path: Path, index: NDArray[np.float64], table: list[tuple[str, str
             expected=f"{len(index)} rows, indices from 0 to {len(table) - 1}",
             found=f"{len(numbers)} rows" + (f", index {index[wrong][0]:g}" if wrong.any() else ""),
         )
-    told = np.array([float(table[int(i)][3]) for i in index])
-    for row in np.flatnonzero(numbers[:, -1] != told)[:1]:
+    expected_label = np.array([float(table[int(i)][3]) for i in index])
+    for row in np.flatnonzero(numbers[:, -1] != expected_label)[:1]:
         raise DataError(
-            f"{int((numbers[:, -1] != told).sum())} labels (last column) disagree with the transcripts",
+            f"{int((numbers[:, -1] != expected_label).sum())} labels (last column) disagree with the transcripts",
             corpus=path.name,
             utterance=table[int(index[row])][0],
-            expected=told[row],
+            expected=expected_label[row],
             found=numbers[row, -1],
         )
     return numbers[:, :-1]
 
 
 def _gcnet(files: Iterable[Path]) -> tuple[Path, list[Any]] | None:
-    """The GCNet pickle among some files: [ids, scores, speakers, sentences by video, then three sets of videos]."""
+    """Return the GCNet pickle among the files: [ids, scores, speakers, sentences by video, three sets of videos]."""
     for file in files:
         content = peek_pickle(file) if file.suffix in PICKLES else None
         kinds = (dict, dict, dict, dict, set, set, set)

@@ -1,4 +1,4 @@
-"""A look at a pickle that runs nothing of it: what its opcodes say, or its content if it is small and harmless."""
+"""Inspect a pickle without running it: read its opcodes, or its content if it is small and safe."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import IO, Any
 from lacuna.corpus.pickles import read_pickle
 
 PICKLES = (".pkl", ".pickle", ".p", ".pk")
-_SHORT = 80  # characters of a string worth keeping in an outline
+_SHORT = 80  # longest string that an outline keeps
 
 
 @dataclass(frozen=True)
 class Outline:
-    """What a pickle says about itself without being run.
+    """What the opcodes of a pickle tell.
 
     Attributes:
-        strings: short strings (keys, ids) in the order in which they appear, repeated ones once.
-        names: what it would import, as ``module.name``.
+        strings: distinct short strings (keys, ids) in order of appearance.
+        names: what loading would import, as ``module.name``.
         first: the opcode of the outermost value: ``EMPTY_DICT``, ``EMPTY_LIST``, ...
     """
 
@@ -27,9 +27,17 @@ class Outline:
     names: tuple[str, ...]
     first: str
 
+    @property
+    def is_dict(self) -> bool:
+        """Return whether the outermost value is a dictionary, in any protocol and of any standard class."""
+        if self.first in ("EMPTY_DICT", "DICT"):
+            return True
+        first_names = self.names[:1] == ("collections.OrderedDict",) or self.names[:1] == ("collections.defaultdict",)
+        return first_names and self.first in ("GLOBAL", "SHORT_BINUNICODE", "BINUNICODE")
+
 
 class _Skipping:
-    """A file whose large blobs are passed over: a look at a 10 GB pickle reads little of it."""
+    """A file that skips large binary values, so that inspecting a 10 GB pickle reads little of it."""
 
     def __init__(self, handle: IO[bytes], size: int) -> None:
         self._handle, self._size = handle, size
@@ -51,14 +59,14 @@ class _Skipping:
 
 
 def outline(path: Path, operations: int = 200_000) -> Outline | None:
-    """Read a pickle's opcodes, executing nothing.
+    """Return the outline of a pickle from its opcodes; nothing is executed.
 
     Args:
         path: any file.
-        operations: look at no more than this many opcodes.
+        operations: read at most this many opcodes.
 
     Returns:
-        What is there, or ``None`` if it is not a pickle.
+        The outline, or ``None`` if the file is not a pickle.
     """
     strings: dict[str, None] = {}
     names: dict[str, None] = {}
@@ -87,14 +95,14 @@ def outline(path: Path, operations: int = 200_000) -> Outline | None:
                     recent = [recent[1], argument]
                 if number >= operations:
                     break
-    except Exception:  # whatever breaks the opcode reader is not a pickle
+    except Exception:  # a file that breaks the opcode reader is not a pickle
         return None
     return Outline(tuple(strings), tuple(names), first)
 
 
 def peek_pickle(path: Path, limit: int = 64 << 20) -> Any:
-    """The content of a small pickle, or ``None`` if it is large, hostile, broken or no pickle."""
+    """Return the content of a small pickle, or ``None`` if it is large, unsafe, damaged or not a pickle."""
     try:
         return read_pickle(path, limit) if path.is_file() else None
-    except Exception:  # a look is never an error
+    except Exception:  # inspecting a file must never fail
         return None

@@ -1,9 +1,10 @@
-"""Reading the table of utterances of importer ``table``: CSV as people's programs write it, or parquet."""
+"""Read the utterance table of importer ``table``: CSV in common dialects, or parquet."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,41 +15,70 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STANDARD = ("id", "dialogue", "turn", "speaker", "split", "text")  # every other column is a label
+_ID_NAME = re.compile(r".*id|.*name|.*key|.*(file|clip|segment).*", re.IGNORECASE)  # never "Utterance": these are the words
 _SEPARATORS = {",": "','", ";": "';'", "\t": "tabs"}
 _COMMA, _PLAIN = r"[+-]?\d+,\d+", r"[+-]?\d+"  # numbers as a German Excel writes them
 
 
 def header_of(line: str) -> tuple[str, list[str]]:
-    """Separator and cells of the first line: the separator that makes a cell ``id``, or the one that makes most cells."""
+    """Return the separator and the cells of the first line.
+
+    The separator is the one that yields a cell ``id``, otherwise the one that yields most cells.
+    """
     cells = {separator: [c.strip() for c in next(csv.reader([line], delimiter=separator), [])] for separator in _SEPARATORS}
-    best = max(_SEPARATORS, key=lambda s: ("id" in cells[s], len(cells[s])))  # the first one of equals
+    best = max(_SEPARATORS, key=lambda s: ("id" in cells[s], len(cells[s])))  # max returns the first of equals
     return best, cells[best]
 
 
 def ids_of(file: str, table: pd.DataFrame) -> list[str]:
-    """The id of every row."""
+    """Return the id of every row.
+
+    Raises:
+        DataError: no column ``id``, an empty id, or an id that occurs twice.
+    """
     ids, columns = strings(table, "id"), [str(c) for c in table.columns]
     if ids is None:
-        unique = [c for c in columns if table[c].notna().all() and table[c].is_unique]
-        like = next((c for c in columns if c.strip().lower() in ("id", "name", "utterance", "utterance_id")), None)
-        candidate = like or next(iter(unique), None)
         raise DataError(
             f"{file} has no column 'id'",
             expected="a column 'id' with one name an utterance",
             found=", ".join(columns),
-            hint="add one" if candidate is None else f"rename the column that names the utterances to 'id' ('{candidate}'?)",
+            hint=_id_hint(table),
         )
     if None in ids:
         raise DataError(f"{file}: line {ids.index(None) + 2} has no id", expected="an id in every row", found="an empty cell")
     names = [str(i) for i in ids]
     if len(set(names)) != len(names):
         twin = next(i for i in names if names.count(i) > 1)
-        raise DataError(f"{file}: an id comes twice", utterance=twin, found=f"{names.count(twin)} rows")
+        raise DataError(f"{file}: an id occurs twice", utterance=twin, found=f"{names.count(twin)} rows")
     return names
 
 
+def _id_hint(table: pd.DataFrame) -> str:
+    """Return how to get a column ``id``: from a column of unique names without spaces, or from two columns together."""
+
+    def names(columns: list[str]) -> bool:
+        cells = table[columns].astype(str)
+        return bool(table[columns].notna().all(axis=None) and not cells.duplicated().any() and not _has_spaces(cells))
+
+    columns = [str(c) for c in table.columns]
+    if single := [c for c in columns if _ID_NAME.fullmatch(c.strip()) and names([c])]:
+        return f"rename the column that names the utterances to 'id' ('{single[0]}'?)"
+    ids = [c for c in columns if c.strip().lower().endswith("id")]
+    if len(ids) > 1 and names(ids):
+        return f"add a column 'id' made of the columns {' and '.join(ids)}, which name every utterance together"
+    return "add a column 'id' with a unique name for every utterance"
+
+
+def _has_spaces(cells: pd.DataFrame) -> bool:
+    return any(cells[column].str.contains(" ").any() for column in cells)
+
+
 def read_sheet(file: Path) -> tuple[pd.DataFrame, list[str]]:
-    """The table, and what a person should know of how it was read."""
+    """Return the table and notes on how it was read.
+
+    Raises:
+        DataError: not UTF-8, no rows, or lines of different length.
+    """
     import pandas as pd  # here: slow to import
     import pyarrow as pa
 
@@ -65,7 +95,7 @@ def read_sheet(file: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _read_csv(file: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Every cell as text, empty ones as None; label columns as numbers where all of them are. Strict: pandas pads short lines."""
+    """Return cells as text, empty ones as None, and label columns of numbers as numbers; short lines are errors."""
     import pandas as pd
 
     text = file.read_bytes().decode("utf-8-sig")
@@ -77,8 +107,8 @@ def _read_csv(file: Path) -> tuple[pd.DataFrame, list[str]]:
     rows = []
     for row in reader:
         if row and len(row) != len(header):
-            told = f"{file.name}: line {reader.line_num} is malformed"
-            raise DataError(told, expected=f"{many(len(header), 'field')}, as in the header", found=len(row))
+            message = f"{file.name}: line {reader.line_num} is malformed"
+            raise DataError(message, expected=f"{many(len(header), 'field')}, as in the header", found=len(row))
         rows += [row] if row else []
     if len(set(header)) != len(header) or not rows:
         raise ValueError("column names repeat" if rows else "no rows")
@@ -97,7 +127,7 @@ def _read_csv(file: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def strings(table: pd.DataFrame, column: str) -> list[str | None] | None:
-    """A column as text, empty cells as ``None``; ``None`` if there is no such column."""
+    """Return a column as text, empty cells as ``None``; ``None`` if the column does not exist."""
     if column not in table:
         return None
     return [None if missing else str(value) for value, missing in zip(table[column], table[column].isna(), strict=True)]

@@ -1,10 +1,11 @@
-"""What several importers need to look at and read foreign files: arrays, CSV numbers, padding, provenance."""
+"""Helpers of importers: read arrays and CSV numbers, find padding, record provenance."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
+import re
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,21 +19,21 @@ from lacuna.atomic import sha256
 from lacuna.corpus.schema import Provenance
 from lacuna.errors import DataError
 
-Zeros = Literal["keep", "absent"]  # what a recording of nothing but zeros is: silence, or not recorded
-_SHORT = 80  # characters of a field worth showing in an error
+Zeros = Literal["keep", "absent"]  # meaning of an all-zero recording: data (silence), or modality absent
+_SHORT = 80  # longest part of a field that an error shows
 
 
 def provenance(
     importer: str, path: Path, files: Iterable[Path], *, licence: str = "unknown", notes: Iterable[str] = ()
 ) -> Provenance:
-    """Where a corpus came from, without machine paths.
+    """Return where a corpus came from, without machine paths.
 
     Args:
         importer: its name.
         path: what was imported; only its last part is kept.
         files: every file that was read; each is hashed, and named relative to ``path`` if that is a folder.
         licence: terms of the original corpus, as far as known.
-        notes: what was recognised and decided; one sentence each.
+        notes: what was recognised and decided, one sentence each.
     """
     root = path if path.is_dir() else path.parent
     hashes = {(f.relative_to(root).as_posix() if f.is_relative_to(root) else f.name): sha256(f) for f in sorted(set(files))}
@@ -40,7 +41,7 @@ def provenance(
 
 
 def npz_shapes(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-    """Shape and dtype of every array of an ``.npz`` by name, from the headers alone; empty if it is none."""
+    """Return shape and dtype of every array of an ``.npz`` by name, from the headers; empty if it is not one."""
     shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -55,7 +56,7 @@ def npz_shapes(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """Every array of an ``.npz``; objects are refused, since they would have to be unpickled.
+    """Return every array of an ``.npz`` by name; arrays of objects are refused, because they need unpickling.
 
     Raises:
         DataError: truncated, not an archive of arrays, or an array of objects.
@@ -78,7 +79,7 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def read_npy(path: Path) -> NDArray[Any]:
-    """A memory-mapped ``.npy``; objects are refused, since they would have to be unpickled.
+    """Return a memory-mapped ``.npy``; arrays of objects are refused, because they need unpickling.
 
     Raises:
         DataError: truncated, not an array, or an array of objects.
@@ -105,7 +106,7 @@ _AS_NUMBERS = "write it again as numbers: np.asarray(rows, np.float32)"
 
 
 def _declared(handle: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype in the header of an ``.npy``."""
+    """Return shape and dtype from the header of an ``.npy``."""
     read = npy.read_array_header_1_0 if npy.read_magic(handle) == (1, 0) else npy.read_array_header_2_0
     shape, _, kind = read(handle)
     return tuple(shape), kind
@@ -131,22 +132,22 @@ def _outside(path: Path, magic: bytes, kind: str) -> str:
 
 
 def _short(error: Exception) -> str:
-    """An error of a parser in one line, without what it advises: numpy's would have pickles run."""
-    told = (str(error).splitlines() or [""])[0][:200]
-    return type(error).__name__ if not told or "pickle" in told else told
+    """Return a parser error in one line, without advice: numpy advises to unpickle."""
+    message = (str(error).splitlines() or [""])[0][:200]
+    return type(error).__name__ if not message or "pickle" in message else message
 
 
 def many(count: int, noun: str) -> str:
-    """A count and its noun: ``1 dialogue``, ``2 dialogues``, ``3 entries``."""
+    """Return a count with its noun: ``1 dialogue``, ``2 dialogues``, ``3 entries``."""
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{count} {noun if count == 1 else plural}"
 
 
 def read_numbers(path: Path) -> NDArray[np.float64]:
-    """A headerless CSV of numbers: (rows, columns) float64.
+    """Return a CSV of numbers without header: (rows, columns) float64.
 
     Raises:
-        DataError: a line has another number of columns, or a field is not a number; the message says which line.
+        DataError: a line has another number of columns, or a field is not a number; the message names the line.
     """
     import pandas as pd  # here: slow to import
 
@@ -175,8 +176,26 @@ def _check_lines(path: Path) -> None:
                 raise DataError(f"{path.name}: line {number} is malformed", expected=f"{width} numbers", found=found)
 
 
+def natural_key(name: object) -> list[tuple[int, int, str]]:
+    """Return a sort key that orders numbers inside names by value: ``d2`` before ``d10``."""
+    parts = re.split(r"(\d+)", str(name))
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def describe(value: object) -> str:
+    """Return type and size of a value without its content."""
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} of shape {value.shape}"
+    if isinstance(value, dict):
+        return f"a dictionary with {many(len(value), 'key')}"
+    if isinstance(value, list | tuple | set | frozenset):
+        kinds = ", ".join(sorted({type(item).__name__ for item in value}))
+        return f"a {type(value).__name__} of {many(len(value), 'item')}" + (f" ({kinds})" if kinds else "")
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
 def content_bounds(frames: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where the content of padded sequences lies.
+    """Return where the content of zero-padded sequences lies.
 
     Args:
         frames: (N, T, d), padding frames all zero.
@@ -192,7 +211,7 @@ def content_bounds(frames: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 def folder_files(path: Path) -> dict[str, Path]:
-    """Files of a folder by name, hidden ones left out; empty if it is no folder or cannot be listed."""
+    """Return the files of a folder by name, without hidden ones; empty if it is not a folder or cannot be listed."""
     try:
         return {f.name: f for f in sorted(path.iterdir()) if f.is_file() and not f.name.startswith(".")} if path.is_dir() else {}
     except OSError:
@@ -200,7 +219,7 @@ def folder_files(path: Path) -> dict[str, Path]:
 
 
 def first_line(path: Path, limit: int = 1 << 16) -> str:
-    """The first line of a text file, at most ``limit`` bytes; empty if it is binary or cannot be read."""
+    """Return the first line of a text file, at most ``limit`` bytes; empty if it is binary or cannot be read."""
     try:
         with path.open("rb") as handle:
             return io.TextIOWrapper(io.BytesIO(handle.read(limit)), "utf-8-sig").readline().rstrip("\r\n")

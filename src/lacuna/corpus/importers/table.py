@@ -1,4 +1,4 @@
-"""Your own corpus: a folder with one table of utterances and one file of features a modality.
+"""Your own corpus: a folder with one utterance table and one feature file for each modality.
 
 ``utterances.csv`` (with a header, UTF-8, separated by commas, semicolons or tabs) or ``utterances.parquet``::
 
@@ -10,7 +10,7 @@
     text      what was said                                                     (optional)
     ...       any other column is a label: text = classes, numbers = a score, empty = unlabelled
 
-Say it yourself where that guess is wrong: ``targets=("emotion", "score")`` picks columns and their order, and
+Where this guess is wrong, set it: ``targets=("emotion", "score")`` picks columns and their order, and
 ``classes=("stars",)`` reads numbers as classes. ``soft=("anger", "joy")`` reads several columns of shares or vote counts as one
 distribution (target ``votes``); a row of empty cells is unlabelled.
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 _TABLES = ("utterances.csv", "utterances.parquet")
 _FEATURES = (".npy", ".npz", ".safetensors")
-_RATERS = 100  # more votes than that are no votes
+_RATERS = 100  # larger numbers are not counts of votes
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class TableImporter(Importer[TableOptions]):
     Options = TableOptions
 
     def recognise(self, path: Path) -> Recognition | None:
-        """The table and at least one feature file are there."""
+        """Return a recognition if the table and at least one feature file exist."""
         files = folder_files(path)
         features = sorted({f.stem for f in files.values() if f.suffix in _FEATURES})
         table = next((files[t] for t in _TABLES if t in files), None)
@@ -90,7 +90,7 @@ class TableImporter(Importer[TableOptions]):
         return Recognition(f"a table of utterances ({table.name}) with features: {', '.join(features)}")
 
     def resembles(self, path: Path) -> bool:
-        """A table of that name is there."""
+        """Return whether a table of that name exists."""
         return any(name in folder_files(path) for name in _TABLES)
 
     def load(self, path: Path, *, name: str, options: TableOptions) -> Corpus:
@@ -124,13 +124,13 @@ class TableImporter(Importer[TableOptions]):
 
 
 def likely_votes(path: Path) -> list[str]:
-    """Columns of a table that look like votes of raters: small counts, 0 in some rows, not all of them 0 in any row.
+    """Return the columns that look like rater votes: small counts, 0 in some rows, not all 0 in any row.
 
     Args:
         path: a folder that this importer reads.
 
     Returns:
-        Their names; none if there are no two.
+        Their names; empty if there are fewer than two.
     """
     files = folder_files(path)
     table, _ = read_sheet(next(files[t] for t in _TABLES if t in files))
@@ -143,7 +143,7 @@ def likely_votes(path: Path) -> list[str]:
 
 
 def _split(value: str | None) -> str | None:
-    """Usual names of splits; anything else is left for the error that lists the right ones."""
+    """Return the standard name of a split; an unknown name is returned unchanged and refused later."""
     if value is None:
         return None
     plain = value.strip().lower()
@@ -167,9 +167,9 @@ def _features(name: str, files: dict[str, Path], chosen: tuple[str, ...] | None)
         raise DataError(
             "no features",
             corpus=name,
-            expected="at least one .npy, .npz or .safetensors beside the table",
+            expected="at least one .npy, .npz or .safetensors next to the table",
             found=", ".join(files),
-            hint="write one file a modality, named after it: e.g. text.npy of shape (utterances, width), rows as in the table",
+            hint="write one file for each modality, e.g. text.npy of shape (utterances, width), rows as in the table",
         )
     return found
 
@@ -190,17 +190,15 @@ def _targets(file: str, table: pd.DataFrame, options: TableOptions) -> tuple[lis
         votes = table[list(options.soft)].to_numpy(np.float64)
         total = votes.sum(axis=1, keepdims=True)
         if (row := next(iter(np.flatnonzero((votes < 0).any(axis=1) | (total[:, 0] == 0))), None)) is not None:
-            raise DataError(
-                f"{file}: line {row + 2} holds no shares", expected="shares or counts, some above 0", found=votes[row]
-            )
+            raise DataError(f"{file}: line {row + 2} has no shares", expected="shares or counts, some above 0", found=votes[row])
         targets.append(Target("votes", "soft", options.soft))
         labels["votes"] = votes / total
     left = [c for c in free if c not in chosen]
-    told = [f"{t.name}: {t.task}" + (f" of {len(t.classes)} classes" if t.classes else "") for t in targets]
+    descriptions = [f"{t.name}: {t.task}" + (f" of {len(t.classes)} classes" if t.classes else "") for t in targets]
     return (
         targets,
         labels,
-        [f"targets read: {'; '.join(told) or 'none'}", *([f"columns not read: {', '.join(left)}"] if left else [])],
+        [f"targets read: {'; '.join(descriptions) or 'none'}", *([f"columns not read: {', '.join(left)}"] if left else [])],
     )
 
 
@@ -209,16 +207,16 @@ def _target(file: str, values: pd.Series[Any], column: str, classes: bool) -> tu
 
     if not classes and pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         return Target(slug(column), "regression"), values.to_numpy(np.float64, na_value=np.nan)
-    given = values.dropna()
-    names = sorted(set(given), key=lambda v: (isinstance(v, str), v)) if classes else sorted({str(v) for v in given})
+    filled = values.dropna()
+    names = sorted(set(filled), key=lambda v: (isinstance(v, str), v)) if classes else sorted({str(v) for v in filled})
     if not names:
-        raise DataError(f"{file}: column '{column}' is empty", hint="leave it out of `targets`")
+        raise DataError(f"{file}: column '{column}' is empty", hint="choose the label columns with option `targets`")
     if len(names) > 1000:
         raise DataError(
             f"{file}: column '{column}' has {len(names)} different texts",
             expected="class names or numbers",
             found=repr(names[0]),
-            hint="name the label columns by `targets`",
+            hint="choose the label columns with option `targets`",
         )
     code = {str(n): c for c, n in enumerate(names)}
     codes = np.array([-1 if missing else code[str(v)] for v, missing in zip(values, values.isna(), strict=True)], np.int64)

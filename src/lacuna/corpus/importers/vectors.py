@@ -1,8 +1,8 @@
-"""Utterance vectors without ids: dicts of ``language``, ``acoustic``, ``visual`` (N, d) arrays and ``labels``.
+"""Utterance vectors without ids: dictionaries of ``language``, ``acoustic``, ``visual`` (N, d) arrays and ``labels``.
 
 One pickle or ``.npz`` file, or a folder with ``train_data``, ``val_data`` and ``test_data``, any of which may be missing. The
 rows have no names, so ids are ``<split>-<row>`` and every utterance is its own dialogue. A single file is read as the
-split that its name begins with, otherwise as data without splits.
+split of its name, otherwise as data without splits. Labels are class codes or words, one-hot columns, shares, or scores.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lacuna.corpus.assemble import Channel, assemble
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.importers.base import Importer, Options, Recognition, register
+from lacuna.corpus.importers.labels import Labelled, number_targets
 from lacuna.corpus.importers.outlines import PICKLES, outline
 from lacuna.corpus.importers.sources import Zeros, folder_files, npz_shapes, provenance, read_npz
 from lacuna.corpus.pickles import read_pickle
@@ -34,11 +35,13 @@ class VectorsOptions(Options):
 
     Attributes:
         nonfinite: what to do with NaN and inf in the features.
-        zeros: rows of nothing but zeros: ``keep`` them, or read them as ``absent``.
+        zeros: meaning of an all-zero row: ``keep`` it as data, or the modality is ``absent``.
+        columns: names of the classes, or of several scores; empty = numbered.
     """
 
     nonfinite: Policy = "refuse"
     zeros: Zeros = "keep"
+    columns: tuple[str, ...] = ()
 
 
 @register("vectors", reads="utterance vectors: dict pickles or .npz of language, acoustic, visual, labels; one file or a folder")
@@ -48,22 +51,24 @@ class Vectors(Importer[VectorsOptions]):
     Options = VectorsOptions
 
     def recognise(self, path: Path) -> Recognition | None:
-        """Files with the right keys, looked at without reading the arrays."""
+        """Return a recognition if the files have the right keys; the arrays are not read."""
         files = _files(path)
         keys = {split or "unsplit": k for split, file in files.items() if (k := _keys(file))}
         if not keys or len(keys) < len(files):
             return None
-        modalities = sorted({_NAMES[k] for found in keys.values() for k in found if k in _NAMES})
+        modalities = sorted({_NAMES[k] for names in keys.values() for k in names if k in _NAMES})
         return Recognition(f"utterance vectors: {', '.join(modalities)}; {', '.join(keys)}")
 
     def load(self, path: Path, *, name: str, options: VectorsOptions) -> Corpus:
         """Read every file."""
         files = _files(path)
-        parts = {split: _part(name, file) for split, file in files.items()}
+        read = {split: _part(name, file) for split, file in files.items()}
+        parts = {split: part for split, (part, _) in read.items()}
+        unread = sorted({key for _, keys in read.values() for key in keys})
         keys = {frozenset(part) for part in parts.values()}
         if len(keys) != 1:
             raise DataError(
-                "the files do not hold the same" if keys else "no files of vectors",
+                "the files have different keys" if keys else "there are no files of vectors",
                 corpus=name,
                 expected="train_data, val_data, test_data with the same keys",
                 found=" and ".join(", ".join(sorted(k)) for k in keys) or "none",
@@ -75,7 +80,7 @@ class Vectors(Importer[VectorsOptions]):
             for m in next(iter(parts.values()))
             if m != "labels"
         }
-        target, labels = _target(np.concatenate([p["labels"] for p in parts.values()]))
+        targets = _targets(name, np.concatenate([p["labels"] for p in parts.values()]), ids, options.columns)
         sizes = ", ".join(f"{s or 'unsplit'} {n}" for s, n in total.items())
         return assemble(
             name,
@@ -83,21 +88,24 @@ class Vectors(Importer[VectorsOptions]):
             dialogues=ids,
             turns=[0] * len(ids),
             channels=channels,
-            targets=[target],
-            labels={target.name: labels},
+            targets=[target for target, _ in targets],
+            labels={target.name: values for target, values in targets},
             splits=[s for s, n in total.items() for _ in range(n)],
             provenance=provenance(
                 self.name,
                 path,
                 files.values(),
-                notes=(f"read {sizes}; the rows have no ids, so each one is its own dialogue",),
+                notes=[
+                    f"read {sizes}; the rows have no ids, so each one is its own dialogue",
+                    *([f"keys not read: {', '.join(unread)}"] if unread else []),
+                ],
             ),
             nonfinite=options.nonfinite,
         )
 
 
 def _files(path: Path) -> dict[str | None, Path]:
-    """By split (``None`` = no split), the files to read."""
+    """Return the files to read by split (``None`` = no split)."""
     if path.is_file():
         return {_split(path): path}
     found = {_split(f): f for f in folder_files(path).values() if f.suffix in (*PICKLES, ".npz") and _split(f)}
@@ -109,24 +117,22 @@ def _split(file: Path) -> str | None:
 
 
 def _keys(file: Path) -> set[str]:
-    """The keys of a file, if it is one of vectors."""
+    """Return the keys of a file of vectors; empty for any other file."""
     if file.suffix == ".npz":
         shapes = npz_shapes(file)
         keys = set(shapes) if all(len(s) == 2 for k, (s, _) in shapes.items() if k in _NAMES) else set()
     else:
-        seen = outline(file)
-        keys = (
-            set(seen.strings)
-            if seen is not None and seen.first == "EMPTY_DICT" and not {"train", "test"} & set(seen.strings)
-            else set()
-        )
+        layout = outline(file)
+        keys = set(layout.strings) if layout is not None and layout.is_dict else set()
+        keys = set() if {"train", "test"} & keys else keys
     return keys if "labels" in keys and len(keys & set(_NAMES)) >= 2 else set()
 
 
-def _part(name: str, file: Path) -> dict[str, NDArray[Any]]:
+def _part(name: str, file: Path) -> tuple[dict[str, NDArray[Any]], set[str]]:
+    """Return the modalities and labels of a file, and the keys that are not read."""
     content = read_npz(file) if file.suffix == ".npz" else read_pickle(file)
     if not isinstance(content, dict) or "labels" not in content:
-        raise DataError(f"{file.name} holds no labels", corpus=name, expected="a dict of modalities and 'labels'")
+        raise DataError(f"{file.name} holds no labels", corpus=name, expected="a dictionary of modalities and 'labels'")
     part = {_NAMES[k]: np.asarray(v) for k, v in content.items() if k in _NAMES}
     part["labels"] = np.asarray(content["labels"])
     for modality, array in part.items():
@@ -138,22 +144,25 @@ def _part(name: str, file: Path) -> dict[str, NDArray[Any]]:
                 expected=f"({len(part['labels'])}, width) numbers",
                 found=f"{array.dtype} of shape {array.shape}",
             )
-    return part
+    return part, {str(k) for k in content} - set(_NAMES) - {"labels"}
 
 
 def _row(vector: NDArray[Any], zeros: Zeros) -> NDArray[Any] | None:
     return None if zeros == "absent" and not vector.any() else vector
 
 
-def _target(labels: NDArray[Any]) -> tuple[Target, NDArray[Any]]:
-    """Integers, or strings, are classes; (N, C) shares are soft; other numbers are a score."""
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
+def _targets(corpus: str, labels: NDArray[Any], ids: list[str], columns: tuple[str, ...]) -> list[Labelled]:
+    """Return targets: integers and words are classes, rows that sum to 1 are one-hot or shares, other numbers are scores."""
+    labels = labels.reshape(len(labels), *(n for n in labels.shape[1:] if n != 1))  # (N, 1, 1) -> (N,)
     if labels.dtype.kind in "US":
         classes, codes = np.unique(labels.astype(str), return_inverse=True)
-        return Target("label", "classification", tuple(classes.tolist())), codes
-    if labels.ndim == 2:
-        return Target("label", "soft", tuple(f"class-{c}" for c in range(labels.shape[1]))), labels
-    if labels.dtype.kind in "iub":
-        return Target("label", "classification", tuple(f"class-{c}" for c in range(int(labels.max()) + 1))), labels
-    return Target("score", "regression"), labels
+        return [(Target("label", "classification", tuple(classes.tolist())), codes)]
+    if labels.ndim == 1 and labels.dtype.kind in "iub" and labels.min() >= 0:
+        names = columns or tuple(f"class-{c}" for c in range(int(labels.max()) + 1))
+        return [(Target("label", "classification", names), labels)]
+    table = labels.astype(np.float64)
+    if table.ndim == 2 and (table >= 0).all() and np.allclose(table.sum(axis=1), 1) and (table % 1 != 0).any():
+        return [(Target("label", "soft", columns or tuple(f"class-{c}" for c in range(table.shape[1]))), table)]
+    title = "score" if table.ndim == 1 else "label"
+    table = table if table.ndim > 1 else table[:, None]
+    return number_targets(corpus, title, table, columns=columns, scale=None, usual=(-np.inf, np.inf), ids=ids)

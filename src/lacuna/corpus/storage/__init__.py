@@ -1,1 +1,1 @@
-"""The corpus on disk: format, writer, memory maps."""
+"""The format of a corpus on disk: writer, reader, memory maps."""

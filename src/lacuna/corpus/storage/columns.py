@@ -1,4 +1,4 @@
-"""The columns of a corpus on disk: numbers in records of fixed size, names and texts in parquet until asked for."""
+"""The columns of a corpus on disk: numbers in records of fixed size, strings in a parquet file that is read on access."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _NUMBERS = ("dialogue", "turn", "speaker", "split")
 
 
 def record_type(modalities: Sequence[Modality], targets: Sequence[Target]) -> np.dtype[Any]:
-    """What the index holds of an utterance: 8 bytes a number, side by side so that a row is one read."""
+    """Return the record of one utterance in the index: its numbers side by side, 8 bytes each, so that a row is one read."""
     fields: list[tuple[Any, ...]] = [("key", np.uint64), *((name, np.int64) for name in _NUMBERS)]
     for modality in modalities:
         fields += [(f"frames.{modality.name}.start", np.int64), (f"frames.{modality.name}.count", np.int64)]
     kinds: dict[str, tuple[Any, ...]] = {"classification": (np.int64,), "regression": (np.float32,)}
-    for target in sorted(targets, key=lambda t: t.task != "classification"):  # whole numbers first: all lie on 8 bytes
+    for target in sorted(targets, key=lambda t: t.task != "classification"):  # integers first, so that all are aligned to 8 bytes
         fields.append((f"target.{target.name}", *kinds.get(target.task, (np.float32, (len(target.classes),)))))
     return np.dtype(fields, align=True)
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """Strings in a parquet file; answers like the arrow array that it stands for, and reads the rows that it is asked for.
+    """A view of a column of strings in a parquet file, with the interface of an arrow array; only requested rows are read.
 
     Attributes:
         source: the open parquet file.
-        name: of the column.
-        rows: rows of the file that this is a view on: consecutive, or (N,) int64.
-        keys: (N,) uint64 stable keys of the strings, if the index holds them.
+        name: name of the column.
+        rows: rows of the file in this view: a slice with start and stop, or (N,) int64.
+        keys: (N,) uint64 stable keys of the strings, if the index has them.
     """
 
     source: pa.NativeFile
@@ -49,7 +49,7 @@ class Column:
         return self.rows.stop - self.rows.start if isinstance(self.rows, slice) else len(self.rows)
 
     def view(self, rows: Rows) -> Column:
-        """The strings at ``rows``, still unread; a slice has a start and a stop."""
+        """Return the strings at ``rows``, (R,) int64 or a slice with start and stop; they stay unread."""
         keys = None if self.keys is None else self.keys[rows]
         if not isinstance(self.rows, slice):
             return replace(self, rows=self.rows[rows], keys=keys)
@@ -59,16 +59,16 @@ class Column:
         return replace(self, rows=first + rows, keys=keys)
 
     def take(self, rows: Any) -> pa.Array:
-        """The strings at ``rows``, read."""
+        """Read the strings at ``rows``."""
         return self.view(np.asarray(rows, np.int64))()
 
     def slice(self, offset: int, length: int | None = None) -> pa.Array:
-        """Consecutive strings, read."""
+        """Read ``length`` strings from ``offset`` on, by default all that follow."""
         stop = len(self) if length is None else min(len(self), offset + length)
         return self.view(slice(offset, stop))()
 
     def to_pylist(self) -> list[str | None]:
-        """All strings, read."""
+        """Read all strings."""
         texts: list[str | None] = self().to_pylist()
         return texts
 
@@ -78,28 +78,28 @@ class Column:
         return self.take([range(len(self))[item]])[0]
 
     def __call__(self) -> pa.Array:
-        """Read them: a row group of the file at a time."""
+        """Read all strings, one row group of the file at a time."""
         rows = np.arange(self.rows.start, self.rows.stop) if isinstance(self.rows, slice) else self.rows
         file = pq.ParquetFile(self.source)
         ends = np.cumsum([file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)])
         group = np.searchsorted(ends, rows, side="right")
-        pieces, place = [pa.array([], pa.large_string())], np.empty(len(rows), np.int64)
-        done = 0
+        pieces, position = [pa.array([], pa.large_string())], np.empty(len(rows), np.int64)  # position of each row in the pieces
+        n_read = 0
         for g in np.unique(group).tolist():
-            here = np.flatnonzero(group == g)
+            in_group = np.flatnonzero(group == g)
             first = ends[g] - file.metadata.row_group(g).num_rows
             column = file.read_row_group(g, columns=[self.name]).column(0).cast(pa.large_string())
-            pieces.append(pa.concat_arrays(column.chunks).take(pa.array(rows[here] - first)))
-            place[here] = done + np.arange(len(here))
-            done += len(here)
-        return pa.concat_arrays(pieces).take(pa.array(place))
+            pieces.append(pa.concat_arrays(column.chunks).take(pa.array(rows[in_group] - first)))
+            position[in_group] = n_read + np.arange(len(in_group))
+            n_read += len(in_group)
+        return pa.concat_arrays(pieces).take(pa.array(position))
 
 
 class Names:
-    """The different strings of a column in the order in which they appear: an arrow array that is read when asked for.
+    """The different strings of a column by first appearance: an arrow array that is read on access.
 
     Attributes:
-        keys: (D,) uint64 stable keys of the strings, if the corpus keeps them.
+        keys: (D,) uint64 stable keys of the strings, if the corpus stores them.
     """
 
     def __init__(self, load: Callable[[], pa.Array], keys: NDArray[np.uint64] | None = None) -> None:
@@ -117,13 +117,13 @@ class Names:
         return self._array[item]
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # nothing is read for what copies and inspects
+        if name.startswith("_"):  # copying or inspecting the object reads nothing
             raise AttributeError(name)
         return getattr(self._array, name)
 
 
 def coded(source: pa.NativeFile, name: str) -> pa.DictionaryArray:
-    """A column of names as codes by first appearance."""
+    """Read a column of names as a dictionary array; codes are numbered by first appearance."""
     table = pq.ParquetFile(source, read_dictionary=[name]).read(columns=[name]).combine_chunks().unify_dictionaries()
     chunks = table.column(0).chunks
     pieces = [c if isinstance(c, pa.DictionaryArray) else c.dictionary_encode() for c in chunks]

@@ -1,10 +1,10 @@
 """The corpus on disk: a parquet table, a safetensors file of index and frames, and ``corpus.json``, which is written last.
 
-The two data files carry a part of their SHA-256 in their names, and ``corpus.json`` names them. So replacing one small
-file switches from the old corpus to the new one: a reader, or a process killed half-way, sees one or the other.
+The names of the two data files contain a part of their SHA-256, and ``corpus.json`` names the files. So replacing one small
+file switches from the old corpus to the new one: a reader, or a process that was killed, sees one or the other.
 
-The table is for people and holds everything that is not a frame. The index repeats its numbers as records of fixed size
-(:func:`lacuna.corpus.storage.columns.record_type`), with a stable key for each id: opening a corpus reads neither.
+The table is for people and has everything but the frames. The index repeats its numbers as records of fixed size
+(:func:`lacuna.corpus.storage.columns.record_type`) with a stable key of each id. Opening a corpus reads neither.
 """
 
 from __future__ import annotations
@@ -31,14 +31,24 @@ __all__ = ["MANIFEST", "CorpusWriter", "open_corpus", "save_corpus"]
 
 
 def open_corpus(folder: Path, *, verify: bool = False) -> Corpus:
-    """Open a corpus memory-mapped: index and frames stay on disk until they are read, names and texts until asked for.
+    """Open a corpus memory-mapped: numbers, frames and strings stay on disk until they are used.
 
     Args:
         folder: as written by :func:`save_corpus`.
-        verify: also compare the SHA-256 of both data files with the manifest, and the table with the index (reads them).
+        verify: also read both data files and compare their SHA-256 with the manifest, and the table with the index.
+
+    Returns:
+        The corpus, ordered by split.
 
     Raises:
-        DataError: no corpus there, a file missing, truncated or changed since it was written.
+        DataError: the folder has no corpus, or a file is missing, truncated or changed since it was written.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from lacuna.synthetic.duet import generate, preset
+    >>> with TemporaryDirectory() as folder:
+    ...     corpus = open_corpus(save_corpus(generate(preset("tiny")), Path(folder)), verify=True)
+    ...     (corpus.name, corpus.schema().dims, corpus.only("test").ids[:2])
+    ('duet', {'text': 64, 'audio': 32, 'vision': 24}, ['d0000004-00', 'd0000004-01'])
     """
     folder = Path(folder)
     manifest = _manifest(folder)
@@ -57,6 +67,7 @@ def open_corpus(folder: Path, *, verify: bool = False) -> Corpus:
             frames={m.name: _frames(m.name, tensors, records) for m in modalities},
             provenance=Provenance(**manifest["provenance"]),
             digest="-".join(manifest["files"][kind].sha256[:16] for kind in sorted(paths)),
+            place=folder.absolute(),
         )
         if verify and (column := next(_disagreements(corpus, source), None)):
             raise DataError("index and table disagree", corpus=folder.name, found=f"column '{column}'", hint=_HINT)
@@ -67,13 +78,20 @@ def open_corpus(folder: Path, *, verify: bool = False) -> Corpus:
     return corpus
 
 
-_HINT = "make it again from its source"
+_HINT = "create it again from its source"
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
+    """Read and check ``corpus.json``.
+
+    Raises:
+        DataError: it is missing, damaged, or of another format.
+    """
     path = folder / MANIFEST
     if not path.is_file():
-        raise DataError("no corpus here", corpus=folder.name, expected=f"a folder with {MANIFEST}", found="no such file")
+        raise DataError(
+            "no corpus here", corpus=folder.name, expected=f"a folder with {MANIFEST}", found="no such file", hint="import one"
+        )
     try:
         manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
         if manifest["format"] != VERSION:
@@ -87,11 +105,16 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _records(tensors: dict[str, NDArray[np.generic]], kind: np.dtype[Any], source: pa.NativeFile) -> NDArray[Any]:
-    """The index: (N,) records, mapped."""
+    """Return the index as (N,) records, memory-mapped.
+
+    Raises:
+        DataError: a tensor is missing, or index and table differ in length.
+        KeyError: the table lacks a column.
+    """
     table = pq.ParquetFile(source)
-    known = set(table.schema_arrow.names)
+    columns = set(table.schema_arrow.names)
     for name in ("id", "text", *(n.removesuffix(".start") for n in kind.names or () if not n.endswith(".count"))):
-        if name not in known and name != "key":
+        if name not in columns and name != "key":
             modality = name.removeprefix("frames.")
             if modality != name and f"{modality}.frames" not in tensors:
                 raise _lacking(f"{modality}.frames", tensors)
@@ -107,11 +130,12 @@ def _records(tensors: dict[str, NDArray[np.generic]], kind: np.dtype[Any], sourc
 
 
 def _lacking(name: str, tensors: dict[str, NDArray[np.generic]]) -> DataError:
+    """Return the error for a missing tensor."""
     return DataError("the features lack a tensor", expected=name, found=", ".join(tensors), hint=_HINT)
 
 
 def _dialogues(tensors: dict[str, NDArray[np.generic]]) -> NDArray[np.uint64]:
-    """Keys of the dialogues' names by their codes; safetensors readers know int64 better than uint64."""
+    """Return (D,) keys of the names of the dialogues, by their codes. They are stored as int64, which all readers support."""
     if "dialogues" not in tensors:
         raise _lacking("dialogues", tensors)
     return tensors["dialogues"].view(np.uint64)
@@ -120,13 +144,13 @@ def _dialogues(tensors: dict[str, NDArray[np.generic]]) -> NDArray[np.uint64]:
 def _utterances(
     source: pa.NativeFile, records: NDArray[Any], targets: tuple[Target, ...], dialogues: NDArray[np.uint64]
 ) -> Utterances:
-    everything = slice(0, len(records))
+    all_rows = slice(0, len(records))
 
     def names(column: str, keys: NDArray[np.uint64] | None = None) -> Names:
         return Names(lambda: coded(source, column).dictionary.cast(pa.large_string()), keys)
 
     return Utterances(
-        id=Column(source, "id", everything, records["key"]),
+        id=Column(source, "id", all_rows, records["key"]),
         dialogue=records["dialogue"],
         turn=records["turn"],
         speaker=records["speaker"],
@@ -134,7 +158,7 @@ def _utterances(
         labels={t.name: records[f"target.{t.name}"] for t in targets},
         dialogue_names=names("dialogue", dialogues),
         speaker_names=names("speaker"),
-        text=Column(source, "text", everything),
+        text=Column(source, "text", all_rows),
     )
 
 
@@ -151,7 +175,7 @@ def _frames(name: str, tensors: dict[str, NDArray[np.generic]], records: NDArray
 
 
 def _disagreements(corpus: Corpus, source: pa.NativeFile) -> Iterator[str]:
-    """Names of the columns of the table that say something else than the index; one column in memory at a time."""
+    """Yield the names of the columns of the table that differ from the index; one column is in memory at a time."""
     u = corpus.utterances
 
     def column(name: str) -> pa.Array:

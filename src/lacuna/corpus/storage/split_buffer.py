@@ -1,4 +1,4 @@
-"""What a writer has of one split so far, in scratch files."""
+"""The part of a corpus that belongs to one split, in scratch files while it is written."""
 
 from __future__ import annotations
 
@@ -20,18 +20,33 @@ BLOCK = 1 << 22  # bytes
 PARTS = (("frames", np.float32), ("tokens", np.int64), ("observed", np.bool_))
 
 
-class Share:
-    """What came of one split so far, in scratch files: the table, the index with codes of its own, and the frames."""
+class SplitBuffer:
+    """Scratch files of one split: table, index, frames. Dialogue codes and frame rows count from 0 within the split.
+
+    Args:
+        stem: path without extension; each scratch file adds one.
+
+    Attributes:
+        raw: open files by key: ``index``, ``dialogues``, and ``<modality>.<part>`` for each part of ``PARTS``.
+        frames: number of frames by modality.
+        dialogues: number of dialogues.
+        rows: number of utterances.
+    """
 
     def __init__(self, stem: Path) -> None:
         self.stem = stem
         self.table: pq.ParquetWriter = None
         self.raw: dict[str, IO[bytes]] = {}
-        self.frames: Counter[str] = Counter()  # by modality
+        self.frames: Counter[str] = Counter()
         self.dialogues = self.rows = 0
 
     def append(self, piece: Corpus, speakers: NDArray[np.int64]) -> None:
-        """Add the dialogues of a piece; ``speakers`` translates its speaker codes."""
+        """Add the dialogues of a piece.
+
+        Args:
+            piece: utterances of this split.
+            speakers: (S,) int64 code in the whole corpus of each speaker code of the piece.
+        """
         u = piece.utterances
         table = _table(piece)
         if self.table is None:
@@ -39,9 +54,9 @@ class Share:
         self.table.write_table(table, row_group_size=1 << 16)
         records = np.zeros(len(piece), record_type(piece.modalities, piece.targets))
         records["key"], records["turn"], records["split"] = piece.keys, u.turn, u.split
-        codes, first, place = np.unique(u.dialogue, return_index=True, return_inverse=True)
-        order = np.argsort(first)  # codes by first appearance
-        records["dialogue"] = self.dialogues + np.argsort(order)[place]
+        codes, first, inverse = np.unique(u.dialogue, return_index=True, return_inverse=True)
+        order = np.argsort(first)  # new codes are numbered by first appearance
+        records["dialogue"] = self.dialogues + np.argsort(order)[inverse]
         records["speaker"] = speakers[u.speaker]
         for target in piece.targets:
             records[f"target.{target.name}"] = u.labels[target.name]
@@ -56,39 +71,43 @@ class Share:
         self.dialogues += len(codes)
 
     def _file(self, key: str) -> IO[bytes]:
+        """Return a scratch file, created on first use."""
         if key not in self.raw:
-            self.raw[key] = Path(f"{self.stem}.{key}").open("w+b")  # noqa: SIM115 - closed by close
+            self.raw[key] = Path(f"{self.stem}.{key}").open("w+b")  # noqa: SIM115 - closed by `close`
         return self.raw[key]
 
     def _append_frames(self, name: str, frames: Frames) -> None:
-        before, here = self.frames[name], int(frames.count.sum())
+        """Add the frames, tokens and flags of a modality."""
+        n_before, n_new = self.frames[name], int(frames.count.sum())
         for part, _ in PARTS:
             source = frames.values if part == "frames" else getattr(frames, part)
             key = f"{name}.{part}"
             if part == "observed" and (source is None) == (key in self.raw):  # only some pieces have flags
-                _all_observed(self._file(key), here if source is None else before)
+                for block in all_observed(n_new if source is None else n_before):
+                    self._file(key).write(block)
             if source is None:
                 continue
             for low, high in _runs(frames):
                 for start in range(low, high, 1 << 14):
                     self._file(key).write(np.ascontiguousarray(source[start : min(high, start + (1 << 14))]).tobytes())
-        self.frames[name] += here
+        self.frames[name] += n_new
 
     def read(self, key: str, size: int = BLOCK) -> Iterator[bytes]:
-        """What was written, in blocks of ``size`` bytes."""
+        """Yield the content of a scratch file in blocks of ``size`` bytes."""
         if key in self.raw:
             self.raw[key].seek(0)
             while block := self.raw[key].read(size):
                 yield block
 
     def close(self) -> None:
-        """Close the scratch files."""
+        """Close all scratch files."""
         for handle in (*self.raw.values(), self.table):
             if handle is not None:
                 handle.close()
 
 
 def _table(corpus: Corpus) -> pa.Table:
+    """Return the parquet table of a corpus: everything but the frames."""
     u = corpus.utterances
     n = len(corpus)
     columns: dict[str, Any] = {
@@ -112,7 +131,7 @@ def _table(corpus: Corpus) -> pa.Table:
 
 
 def _runs(frames: Frames) -> Iterator[tuple[int, int]]:
-    """Row ranges of the utterances in order, neighbours merged."""
+    """Yield the row ranges of the utterances in order; consecutive ranges are merged."""
     low = high = 0
     for start, count in zip(frames.start.tolist(), frames.count.tolist(), strict=True):
         if not count:
@@ -124,7 +143,7 @@ def _runs(frames: Frames) -> Iterator[tuple[int, int]]:
     yield low, high
 
 
-def _all_observed(handle: IO[bytes], rows: int) -> None:
-    """Flags for frames of pieces that came without any."""
-    for start in range(0, rows, BLOCK):
-        handle.write(b"\x01" * min(BLOCK, rows - start))
+def all_observed(n_frames: int) -> Iterator[bytes]:
+    """Yield ``True`` flags for frames of a modality without flags, in blocks."""
+    for start in range(0, n_frames, BLOCK):
+        yield b"\x01" * min(BLOCK, n_frames - start)

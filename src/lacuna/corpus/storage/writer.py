@@ -1,4 +1,4 @@
-"""Writing a corpus: pieces are sorted by split into scratch files, which the end of the block joins."""
+"""Write a corpus: pieces go to one buffer per split; the end of the ``with`` block joins the buffers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lacuna.atomic import TEMPORARY, store, sweep_stale, write_json
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import SPLITS
 from lacuna.corpus.storage.columns import record_type
-from lacuna.corpus.storage.split_buffer import BLOCK, PARTS, Share
+from lacuna.corpus.storage.split_buffer import BLOCK, PARTS, SplitBuffer, all_observed
 from lacuna.corpus.storage.tensors import write_tensors
 from lacuna.errors import DataError
 
@@ -28,14 +28,20 @@ Tensor = tuple[str, "np.dtype[Any]", tuple[int, ...], Iterator[bytes]]
 
 
 def save_corpus(corpus: Corpus, folder: Path) -> Path:
-    """Write a corpus; the folder holds the old or the new one at every moment, never a half.
+    """Write a corpus atomically: a reader sees the old or the new corpus, never a part.
 
     Args:
-        corpus: what to write; its splits are written one after the other, each in the corpus's order.
-        folder: made if needed; a corpus that is there is replaced.
+        corpus: its splits are written one after the other, each in the corpus's order.
+        folder: created if it does not exist; a corpus in it is replaced.
 
     Returns:
         The folder.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from lacuna.synthetic.duet import generate, preset
+    >>> with TemporaryDirectory() as folder:
+    ...     sorted(path.suffix for path in save_corpus(generate(preset("tiny")), Path(folder)).iterdir())
+    ['.json', '.parquet', '.safetensors']
     """
     with CorpusWriter(folder) as writer:
         writer.append(corpus)
@@ -43,11 +49,14 @@ def save_corpus(corpus: Corpus, folder: Path) -> Path:
 
 
 class CorpusWriter:
-    """Write a corpus piece by piece, so that one of any size can be made without holding it in memory.
+    """Write a corpus piece by piece, so that it need not fit in memory.
 
     Every piece is a :class:`Corpus` of whole dialogues with the same name, modalities and targets. The corpus appears in
-    the folder when the ``with`` block ends without an error; otherwise nothing there has changed. On disk the splits follow
-    each other (train, valid, test, none), so that a view on one of them needs no copies; within a split the order stays.
+    the folder when the ``with`` block ends without an error; otherwise the folder does not change. On disk the splits follow
+    each other (train, valid, test, none), so that a view of a split needs no copies; within a split the order is kept.
+
+    Args:
+        folder: created if it does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,7 +65,7 @@ class CorpusWriter:
 
     def __enter__(self) -> CorpusWriter:
         self._scratch = tempfile.TemporaryDirectory(dir=self.folder, prefix=TEMPORARY, ignore_cleanup_errors=True)
-        self._shares: dict[int, Share] = {}
+        self._buffers: dict[int, SplitBuffer] = {}
         self._like: Corpus | None = None
         self._dialogues: set[str] = set()
         self._speakers: dict[str, int] = {}
@@ -73,111 +82,121 @@ class CorpusWriter:
             self._like = replace(piece, utterances=piece.utterances.take(np.zeros(0, np.int64)), frames={})
         elif (piece.name, piece.modalities, piece.targets) != (first.name, first.modalities, first.targets):
             raise DataError(
-                "pieces of one corpus must agree", corpus=first.name, expected=first.modalities, found=piece.modalities
+                "pieces of one corpus must agree in name, modalities and targets",
+                corpus=first.name,
+                expected=(first.name, first.modalities, first.targets),
+                found=(piece.name, piece.modalities, piece.targets),
             )
         u = piece.utterances
         names = u.dialogue_names.take(pa.array(np.unique(u.dialogue))).to_pylist()
-        if again := self._dialogues.intersection(names):
-            raise DataError("a dialogue comes in two pieces", corpus=piece.name, found=min(again))
+        if repeated := self._dialogues.intersection(names):
+            raise DataError("a dialogue is in two pieces", corpus=piece.name, found=min(repeated), hint="put it into one piece")
         self._dialogues.update(names)
         pairs = np.unique(np.stack([u.dialogue, u.split], axis=1), axis=0)  # (P, 2) distinct (dialogue, split)
         if len(pairs) > len(names):
             code = Counter(pairs[:, 0].tolist()).most_common(1)[0][0]
-            raise DataError("a dialogue lies in two splits", corpus=piece.name, found=u.dialogue_names[code].as_py())
+            raise DataError(
+                "a dialogue lies in two splits",
+                corpus=piece.name,
+                found=u.dialogue_names[code].as_py(),
+                hint="put it into one split, or name its parts as two dialogues",
+            )
         codes = np.array([self._speakers.setdefault(name, len(self._speakers)) for name in u.speaker_names.to_pylist()], np.int64)
         for split in range(-1, len(SPLITS)):
             rows = np.flatnonzero(u.split == split)
-            if len(rows) or split == 0:  # the training split is there even if it is empty: a corpus has all of its columns
-                share = self._shares.setdefault(split, Share(Path(self._scratch.name) / str(split)))
-                share.append(piece.take(rows), codes)
+            if len(rows) or split == 0:  # an empty training split still writes all columns
+                buffer = self._buffers.setdefault(split, SplitBuffer(Path(self._scratch.name) / str(split)))
+                buffer.append(piece.take(rows), codes)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
             if kind is None:
                 self._commit()
         finally:
-            for share in self._shares.values():
-                share.close()
+            for buffer in self._buffers.values():
+                buffer.close()
             self._scratch.cleanup()
 
     def _commit(self) -> None:
+        """Join the buffers into data files and write the manifest."""
         if self._like is None:
             raise DataError("a corpus needs at least one piece", corpus=str(self.folder.name))
-        like = self._like
-        shares = [self._shares[split] for split in (*range(len(SPLITS)), -1) if split in self._shares]
-        for share in shares:
-            share.table.close()
+        first = self._like
+        buffers = [self._buffers[split] for split in (*range(len(SPLITS)), -1) if split in self._buffers]
+        for buffer in buffers:
+            buffer.table.close()
         stored = {
-            "features": store(self.folder, "features", "safetensors", lambda path: _write_features(path, like, shares)),
-            "utterances": store(self.folder, "utterances", "parquet", lambda path: _write_table(path, shares)),
+            "features": store(self.folder, "features", "safetensors", lambda path: _write_features(path, first, buffers)),
+            "utterances": store(self.folder, "utterances", "parquet", lambda path: _write_table(path, buffers)),
         }
         manifest = {
             "format": VERSION,
-            "name": like.name,
-            "modalities": [asdict(m) for m in like.modalities],
-            "targets": [asdict(t) for t in like.targets],
+            "name": first.name,
+            "modalities": [asdict(m) for m in first.modalities],
+            "targets": [asdict(t) for t in first.targets],
             "files": {kind: asdict(file) for kind, file in stored.items()},
-            "provenance": asdict(like.provenance),
+            "provenance": asdict(first.provenance),
         }
         write_json(self.folder / MANIFEST, manifest)
         for kind, file in stored.items():
             sweep_stale(self.folder, kind, [file.name])
 
 
-def _write_features(path: Path, like: Corpus, shares: list[Share]) -> None:
-    kind = record_type(like.modalities, like.targets)
-    shape = sum(s.rows for s in shares), kind.itemsize
+def _write_features(path: Path, first: Corpus, buffers: list[SplitBuffer]) -> None:
+    """Write index, dialogue keys and frames; ``first`` has the modalities and targets of the corpus."""
+    kind = record_type(first.modalities, first.targets)
+    shape = sum(buffer.rows for buffer in buffers), kind.itemsize
     tensors: list[Tensor] = [
-        ("index", np.dtype(np.uint8), shape, _index(kind, like, shares)),
+        ("index", np.dtype(np.uint8), shape, _index(kind, first, buffers)),
         (
             "dialogues",
             np.dtype(np.int64),
-            (sum(s.dialogues for s in shares),),
-            chain.from_iterable(s.read("dialogues") for s in shares),
+            (sum(buffer.dialogues for buffer in buffers),),
+            chain.from_iterable(buffer.read("dialogues") for buffer in buffers),
         ),
     ]
-    for modality in like.modalities:
-        rows = sum(s.frames[modality.name] for s in shares)
+    for modality in first.modalities:
+        rows = sum(buffer.frames[modality.name] for buffer in buffers)
         for part, number in PARTS:
             key = f"{modality.name}.{part}"
-            if part == "frames" or any(key in s.raw for s in shares):
+            if part == "frames" or any(key in buffer.raw for buffer in buffers):
                 size = (rows, modality.dim) if part == "frames" else (rows,)
-                tensors.append((key, np.dtype(number), size, _joined(modality.name, part, shares)))
+                tensors.append((key, np.dtype(number), size, _joined(modality.name, part, buffers)))
     with path.open("wb") as handle:
         write_tensors(handle, tensors)
 
 
-def _index(kind: np.dtype[Any], like: Corpus, shares: list[Share]) -> Iterator[bytes]:
-    """The index of all splits, with codes by first appearance and rows of the joined frames."""
-    dialogues, before = 0, Counter[str]()
-    code: dict[int, int] = {}
-    for share in shares:
-        for block in share.read("index", BLOCK // kind.itemsize * kind.itemsize):
-            records = np.frombuffer(bytearray(block), kind)  # a copy with the bytes between the fields
-            records["dialogue"] += dialogues
-            here, first, inverse = np.unique(records["speaker"], return_index=True, return_inverse=True)
-            for speaker in here[np.argsort(first)].tolist():
-                code.setdefault(speaker, len(code))
-            records["speaker"] = np.array([code[s] for s in here.tolist()], np.int64)[inverse]
-            for modality in like.modalities:
-                records[f"frames.{modality.name}.start"] += before[modality.name]
+def _index(kind: np.dtype[Any], first: Corpus, buffers: list[SplitBuffer]) -> Iterator[bytes]:
+    """Yield the index of all splits, with codes by first appearance and rows of the joined frames."""
+    n_dialogues, n_frames = 0, Counter[str]()  # of the splits before
+    new_code: dict[int, int] = {}  # by speaker code of the writer
+    for buffer in buffers:
+        for block in buffer.read("index", BLOCK // kind.itemsize * kind.itemsize):
+            records = np.frombuffer(bytearray(block), kind)  # a writable copy that keeps the padding between the fields
+            records["dialogue"] += n_dialogues
+            speakers, first_row, inverse = np.unique(records["speaker"], return_index=True, return_inverse=True)
+            for speaker in speakers[np.argsort(first_row)].tolist():
+                new_code.setdefault(speaker, len(new_code))
+            records["speaker"] = np.array([new_code[speaker] for speaker in speakers.tolist()], np.int64)[inverse]
+            for modality in first.modalities:
+                records[f"frames.{modality.name}.start"] += n_frames[modality.name]
             yield records.tobytes()
-        dialogues += share.dialogues
-        before.update(share.frames)
+        n_dialogues += buffer.dialogues
+        n_frames.update(buffer.frames)
 
 
-def _joined(modality: str, part: str, shares: list[Share]) -> Iterator[bytes]:
-    """The frames of all splits, or what lies beside them."""
+def _joined(modality: str, part: str, buffers: list[SplitBuffer]) -> Iterator[bytes]:
+    """Yield one part (frames, tokens or flags) of a modality, all splits end to end."""
     key = f"{modality}.{part}"
-    for share in shares:
-        yield from share.read(key)
-        if part == "observed" and key not in share.raw:
-            for start in range(0, share.frames[modality], BLOCK):
-                yield b"\x01" * min(BLOCK, share.frames[modality] - start)
+    for buffer in buffers:
+        yield from buffer.read(key)
+        if part == "observed" and key not in buffer.raw:
+            yield from all_observed(buffer.frames[modality])
 
 
-def _write_table(path: Path, shares: list[Share]) -> None:
-    files = [pq.ParquetFile(f"{share.stem}.table") for share in shares]
+def _write_table(path: Path, buffers: list[SplitBuffer]) -> None:
+    """Write the tables of all splits as one parquet file."""
+    files = [pq.ParquetFile(f"{buffer.stem}.table") for buffer in buffers]
     try:
         with pq.ParquetWriter(path, files[0].schema_arrow, compression="zstd") as writer:
             for file in files:

@@ -1,4 +1,4 @@
-"""Measures of what was recovered, with their intervals over dialogues, from sums by group of dialogues."""
+"""Measures of recovery quality with intervals over dialogues, from sums by group of dialogues."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from lacuna.evaluation.bootstrap import interval, mirrored
+from lacuna.metrics.bootstrap import MIN_DIALOGUES, basic_interval, interval
 from lacuna.metrics.counts import Array
 from lacuna.metrics.recovery.draws import Ranks
 from lacuna.metrics.recovery.mmd import Sample, discrepancy
 from lacuna.metrics.recovery.moments import UPWARD, Moments
 
-LEAST_LEAD = 0.02  # of the mean fill's error; an oracle that gains less tells of data in which there is nothing to recover
+LEAST_GAIN = 0.02  # share of the error of the mean fill; if the oracle gains less, there is nothing to recover in the data
 Measured = tuple[Any, Any, Any]  # value, low, high
 
 
@@ -23,8 +23,8 @@ class PairSums:
 
     Attributes:
         moments: of all pairs.
-        sample: some pairs, for MMD.
-        ranks: of the truth among draws.
+        sample: some of the pairs, for MMD.
+        ranks: of the true values among draws.
     """
 
     moments: Moments
@@ -34,14 +34,14 @@ class PairSums:
 
 @dataclass(frozen=True, eq=False)
 class Measuring:
-    """How measures are taken of cells.
+    """Compute measures and intervals of sums.
 
     Attributes:
-        weights: (B, G) of the groups in the bootstrap, the same for every plan and model.
+        weights: (B, G) float64 bootstrap weights of the groups, the same for every plan and model.
         level: of the intervals.
         permutations: of the null of MMD.
-        coverage: levels of central intervals of draws.
-        seed: of MMD's permutations.
+        coverage: nominal levels of central intervals of draws.
+        seed: of the permutations of MMD.
     """
 
     weights: Array
@@ -56,43 +56,48 @@ class Measuring:
         return np.ones(self.weights.shape[1])
 
     def measures(self, cell: PairSums) -> dict[str, Measured]:
-        """Value, low and high of each measure."""
+        """Return value, low and high of each measure."""
         one, level = self.one, self.level
-        held = int((cell.moments.per_group > 0).sum())
+        dialogues = _dialogues(cell.moments)
         point, draws = cell.moments.measures(one), cell.moments.measures(self.weights)
-        gap = discrepancy(cell.sample, self.weights, self.permutations, self.seed)
-        found: dict[str, Measured] = {}
+        mmd = discrepancy(cell.sample, self.weights, self.permutations, self.seed)
+        result: dict[str, Measured] = {}
         for name, value in point.items():
-            low, high = interval(draws[name], level, held)
-            found[name] = (value, *(mirrored(low, high, value) if name in UPWARD else (low, high)))
-        found["mmd"] = gap.value, *interval(gap.draws, level, held)
-        found["mmd_null"] = gap.null.mean(), *interval(gap.null, level, held)
-        found["mmd_p"] = gap.p, np.nan, np.nan
+            low, high = interval(draws[name], level, dialogues)
+            result[name] = (value, *(basic_interval(low, high, value) if name in UPWARD else (low, high)))
+        result["mmd"] = mmd.value, *interval(mmd.draws, level, dialogues)
+        result["mmd_null"] = mmd.null.mean(), *interval(mmd.null, level, dialogues)
+        result["mmd_p"] = mmd.p, np.nan, np.nan
         if cell.ranks is not None:
-            found = {f"sample_{name}": numbers for name, numbers in found.items()}
+            result = {f"sample_{name}": numbers for name, numbers in result.items()}
             levels = self.coverage
             point, draws = cell.ranks.measures(one, levels), cell.ranks.measures(self.weights, levels)
-            found |= {name: (value, *interval(draws[name], level, held)) for name, value in point.items()}
-        return found
+            result |= {name: (value, *interval(draws[name], level, dialogues)) for name, value in point.items()}
+        return result
 
-    def gain(self, floor: Moments, own: Moments) -> Measured:
-        """Share of the mean fill's error that is gone, with the same replicates for both."""
-        one, held = self.one, int((own.per_group > 0).sum())
-        point, draws = (1 - _ratio(own.squared(w), floor.squared(w)) for w in (one, self.weights))
-        return point, *interval(draws, self.level, held)
+    def gain(self, mean_fill: Moments, model: Moments) -> Measured:
+        """Return 1 - MSE / MSE of the mean fill, with the same replicates for both."""
+        point, draws = (1 - _ratio(model.squared(w), mean_fill.squared(w)) for w in (self.one, self.weights))
+        return point, *interval(draws, self.level, _dialogues(model))
 
-    def share(self, floor: Moments, own: Moments, ceiling: Moments) -> Measured:
-        """Share of the oracle's recovery, with the same replicates for all three."""
-        one, held = self.one, int((own.per_group > 0).sum())
-        leads = self.weights, one
-        lead, whole = ([floor.squared(w) - x.squared(w) for w in leads] for x in (own, ceiling))
-        certain = interval(whole[0], self.level, held)[0] > 0 if held > 1 else whole[1] > 1e-12
-        if not certain or whole[1] < LEAST_LEAD * floor.squared(one):
+    def share(self, mean_fill: Moments, model: Moments, oracle: Moments) -> Measured:
+        """Return the reduction of MSE as a share of that of the oracle, with the same replicates for all three."""
+        dialogues = _dialogues(model)
+        (gain, gain_draws), (best, best_draws) = (
+            [mean_fill.squared(w) - moments.squared(w) for w in (self.one, self.weights)] for moments in (model, oracle)
+        )
+        is_better = interval(best_draws, self.level, dialogues)[0] > 0 if dialogues >= MIN_DIALOGUES else best > 1e-12
+        if not is_better or best < LEAST_GAIN * mean_fill.squared(self.one):
             return np.nan, np.nan, np.nan
-        return lead[1] / whole[1], *interval(_ratio(lead[0], whole[0]), self.level, held)
+        return gain / best, *interval(_ratio(gain_draws, best_draws), self.level, dialogues)
+
+
+def _dialogues(moments: Moments) -> int:
+    """Return the number of groups of dialogues with at least one pair."""
+    return int(np.count_nonzero(moments.per_group))
 
 
 def _ratio(a: Array, b: Array) -> Array:
-    """``a / b``, NaN where there is nothing to divide by."""
+    """Return ``a / b``, NaN where b is not positive."""
     a, b = np.asarray(a), np.asarray(b)
     return np.asarray(np.divide(a, b, out=np.full(b.shape, np.nan), where=b > 0))

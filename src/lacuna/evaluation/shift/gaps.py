@@ -1,4 +1,4 @@
-"""What a model loses from one test to another, with its interval."""
+"""Generalisation gaps: how much worse a model is on one test than on another, with intervals."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lacuna.errors import ConfigError
-from lacuna.evaluation.bootstrap import BIASED, Bootstrap, Setting, interval, p_value
+from lacuna.evaluation.replicates import BIASED, Bootstrap, Setting
+from lacuna.metrics.bootstrap import interval, p_value
 from lacuna.metrics.counts import Array
 from lacuna.metrics.curves import auilc
 
 GAPS = [
     "test", "model", "pattern", "setting", "metric", "measure", "rate", "gap", "low", "high", "p_value", "constant_gap",
-    "constant_low", "constant_high", "seeds", "n_iid", "n",
+    "constant_low", "constant_high", "seeds", "n_iid", "n", "dialogues",
 ]  # fmt: skip
 
 
 def with_test(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Tables of several tests under each other, with a first column ``test``."""
+    """Return the tables of several tests concatenated, with a first column ``test``."""
     parts = []
     for name, table in tables.items():
         part = table.copy()
@@ -30,22 +31,23 @@ def with_test(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def gaps(drawn: Mapping[str, Bootstrap], reference: str, level: float = 0.95) -> pd.DataFrame:
-    """How much worse every model is on each test than on the reference.
+    """Return how much worse every model is on each test than on the reference test.
 
-    Resampling raises a calibration error, the more so the smaller the test, and where sizes differ this does not cancel. Its
-    replicates are mirrored at the measured gap, so that intervals are basic, as in :func:`lacuna.evaluation.tables.summarise`;
-    a gap may be negative, so nothing is cut off at 0.
+    Resampling raises a calibration error, more so on a smaller test, and this does not cancel between tests of different size.
+    Its replicates are reflected at the measured gap, so that the intervals are basic, as in
+    :func:`lacuna.evaluation.tables.summarise`. A gap may be negative, so intervals are not cut off at 0.
 
     Args:
-        drawn: by test, made with weights of :func:`lacuna.evaluation.shift.resample.drawn_together`, so that dialogues that both
-            share cancel and others are independent; all of the same models, seeds and settings.
-        reference: the test that the others are compared with.
+        drawn: by test, of the same models, seeds and settings, with weights of
+            :func:`lacuna.evaluation.shift.resample.joint_weights`, so that shared dialogues cancel and others are independent.
+        reference: name of the test that the others are compared with.
         level: of the intervals.
 
     Returns:
-        test, model, pattern, setting, metric, measure (``at_rate``, or ``auilc`` with rate NaN), rate, gap (positive = worse
-        than on the reference, whatever the metric's direction), low, high, p_value (two-sided, uncorrected), constant_gap with
-        its interval (what the constant answer loses: the part that label shift alone explains), seeds, n_iid, n.
+        One row for each test, model, setting or curve, and metric: test, model, pattern, setting, metric, measure (``at_rate``,
+        or ``auilc`` with rate NaN), rate, gap (positive = worse than on the reference, whatever the metric's direction), low,
+        high, p_value (two-sided, uncorrected), constant_gap, constant_low, constant_high (gap of the majority-class or mean
+        baseline: the part that label shift alone explains), seeds, n_iid, n, dialogues (of the test with fewer dialogues).
 
     Raises:
         ConfigError: the tests were not scored under the same conditions.
@@ -55,40 +57,40 @@ def gaps(drawn: Mapping[str, Bootstrap], reference: str, level: float = 0.95) ->
     for test, other in drawn.items():
         if test == reference:
             continue
-        keys = [[(s.pattern, s.setting, s.rate) for s in d.settings] for d in (base, other)]
-        if keys[0] != keys[1] or base.metrics != other.metrics or list(base.models) != list(other.models):
-            raise ConfigError(f"'{test}' and '{reference}' were not scored with the same models, metrics and missing rates")
+        conditions = [[(s.pattern, s.setting, s.rate) for s in d.settings] for d in (base, other)]
+        if conditions[0] != conditions[1] or base.metrics != other.metrics or list(base.models) != list(other.models):
+            raise ConfigError(f"tests '{test}' and '{reference}' were not scored with the same models, metrics and missing rates")
         signs = np.array([1.0 if m.higher else -1.0 for m in base.metrics])
         biased = np.array([m.name in BIASED for m in base.metrics])
         fewest = min(base.dialogues, other.dialogues)
-        flat = signs * (base.constant - other.constant)
-        flat_draws = _mirrored(signs * (base.constant_draws - other.constant_draws), flat, biased)  # (B, M)
-        constant = interval(flat_draws, level, fewest)
+        baseline_gap = signs * (base.baseline - other.baseline)
+        baseline_draws = _reflected(signs * (base.baseline_draws - other.baseline_draws), baseline_gap, biased)  # (B, M)
+        baseline_low, baseline_high = interval(baseline_draws, level, fewest)
         for name, model in base.models.items():
-            second = other.models[name]
-            point = signs * (model.points.mean(axis=0) - second.points.mean(axis=0))  # (Q, M)
-            draws = signs * (model.draws - second.draws)  # (B, Q, M)
+            on_other = other.models[name]
+            point = signs * (model.points.mean(axis=0) - on_other.points.mean(axis=0))  # (Q, M)
+            draws = signs * (model.draws - on_other.draws)  # (B, Q, M)
             for pattern, setting, measure, rate, value, replicated in _blocks(base.settings, point, draws):
-                mirrored = _mirrored(replicated, value, biased)
-                low, high = interval(mirrored, level, fewest)
-                p = p_value(mirrored, fewest)
+                reflected = _reflected(replicated, value, biased)
+                low, high = interval(reflected, level, fewest)
+                p = p_value(reflected, fewest)
                 for m, metric in enumerate(base.metrics):
                     row: dict[str, object] = {"test": test, "model": name, "pattern": pattern, "setting": setting}
                     row |= {"metric": metric.name, "measure": measure, "rate": rate}
-                    row |= {"gap": value[m], "low": low[m], "high": high[m], "p_value": p[m], "constant_gap": flat[m]}
-                    row |= {"constant_low": constant[0][m], "constant_high": constant[1][m], "seeds": len(model.seeds)}
-                    row |= {"n_iid": base.utterances, "n": other.utterances}
+                    row |= {"gap": value[m], "low": low[m], "high": high[m], "p_value": p[m], "constant_gap": baseline_gap[m]}
+                    row |= {"constant_low": baseline_low[m], "constant_high": baseline_high[m], "seeds": len(model.seeds)}
+                    row |= {"n_iid": base.utterances, "n": other.utterances, "dialogues": fewest}
                     rows.append(row)
     return pd.DataFrame(rows, columns=GAPS)
 
 
-def _mirrored(draws: Array, point: Array, biased: NDArray[np.bool_]) -> Array:
-    """Replicates (B, M) of which those of biased metrics (M,) are mirrored at the value (M,)."""
+def _reflected(draws: Array, point: Array, biased: NDArray[np.bool_]) -> Array:
+    """Return replicates (B, M) with those of biased metrics (M,) reflected at the measured value (M,)."""
     return np.where(biased, 2 * point - draws, draws)
 
 
 def _blocks(settings: tuple[Setting, ...], point: Array, draws: Array) -> list[tuple[str, str, str, float, Array, Array]]:
-    """Every setting by itself, and the area under every curve: values (M,) and replicates (B, M)."""
+    """Return value (M,) and replicates (B, M) of every setting, and of the area under every curve."""
     blocks = [(s.pattern, s.setting, "at_rate", s.rate, point[q], draws[:, q]) for q, s in enumerate(settings)]
     curves: dict[tuple[str, str], list[int]] = {}
     for q, s in enumerate(settings):

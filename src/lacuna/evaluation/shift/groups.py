@@ -1,4 +1,4 @@
-"""The worst group of a test: which class, speaker or dialogue is recognised least."""
+"""The worst group of a test: the class, speaker or dialogue with the lowest accuracy."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Target
-from lacuna.evaluation.bootstrap import Setting
+from lacuna.corpus.speakers import speakers_are_local
 from lacuna.evaluation.conditions import Condition
+from lacuna.evaluation.replicates import Setting
 from lacuna.metrics.counts import Array, labelled
 
 GROUPS = ["test", "model", "pattern", "setting", "rate", "by", "group", "accuracy", "n", "groups", "overall"]
 
 
 @dataclass(eq=False)
-class Recognised:
-    """How often each utterance of a test was recognised, over training seeds.
+class Hits:
+    """How often each utterance of a test was predicted correctly, summed over training seeds.
 
     Attributes:
-        truth: (N,) int64 true class, -1 = not scored; all -1 for values, which have no accuracy.
-        groups: by what groups are of, the (N,) int64 group of each utterance and the names.
-        hits: (P, N) float64 summed over seeds.
-        seeds: how many were added.
+        truth: (N,) int64 true class, -1 = not scored; all -1 for a regression target, which has no accuracy.
+        groups: by kind of group (class, dialogue, speaker): the (N,) int64 group of each utterance, and the names.
+        hits: (P, N) float64 correct predictions.
+        seeds: number of training seeds added.
     """
 
     truth: NDArray[np.int64]
@@ -35,8 +36,8 @@ class Recognised:
     seeds: int = 0
 
     @classmethod
-    def of(cls, corpus: Corpus, target: Target) -> Recognised:
-        """Nothing yet of a test."""
+    def of(cls, corpus: Corpus, target: Target) -> Hits:
+        """Return the empty sums of a test."""
         u, labels = corpus.utterances, corpus.utterances.labels[target.name]
         known = labelled(target, labels)
         if target.task == "regression":
@@ -44,12 +45,12 @@ class Recognised:
         codes = labels.argmax(axis=1) if target.task == "soft" else labels
         truth = np.where(known, np.asarray(codes, np.int64), -1)
         groups = {"class": (truth, list(target.classes)), "dialogue": (u.dialogue, u.dialogue_names.to_pylist())}
-        if len(np.unique(u.speaker[known])) > 1:
+        if len(np.unique(u.speaker[known])) > 1 and not speakers_are_local(corpus):  # else they are no people
             groups["speaker"] = (u.speaker, u.speaker_names.to_pylist())
         return cls(truth, groups, np.zeros((0, len(corpus))))
 
     def add(self, logits: NDArray[np.float32]) -> None:
-        """Add a recogniser's answers (P, N, C)."""
+        """Add the logits (P, N, C) of one training seed."""
         if not self.groups:
             return
         right = logits.argmax(axis=2) == self.truth
@@ -57,25 +58,25 @@ class Recognised:
         self.seeds += 1
 
 
-def worst_groups(found: Recognised, conditions: Sequence[Condition], settings: Sequence[Setting], least: int) -> pd.DataFrame:
-    """The group with the least accuracy, by setting and by what groups are of.
+def worst_groups(hits: Hits, conditions: Sequence[Condition], settings: Sequence[Setting], least: int) -> pd.DataFrame:
+    """Return the group with the lowest accuracy, for each setting and kind of group.
 
     Args:
-        found: hits of all seeds.
+        hits: of all training seeds.
         conditions: P conditions of the hits.
-        settings: what rows are made of; mask seeds are averaged.
-        least: smaller groups are passed over; where none is left there is no row.
+        settings: settings that become rows; mask seeds are averaged.
+        least: groups with fewer utterances are skipped; a kind without any other group has no row.
 
     Returns:
-        pattern, setting, rate, by, group, accuracy, n (utterances of the group), groups (how many were large enough), overall.
-        The least of several noisy numbers is too low on average, the more so the smaller the groups.
+        Columns pattern, setting, rate, by, group, accuracy, n (utterances of the group), groups (number of groups compared),
+        overall. The minimum of several noisy accuracies is biased downwards, more so with small groups.
     """
     rows: list[dict[str, object]] = []
-    known = found.truth >= 0
-    for at in settings if found.seeds else ():
-        own = [p for p, c in enumerate(conditions) if (c.pattern, c.setting, c.rate) == (at.pattern, at.setting, at.rate)]
-        share = found.hits[own].mean(axis=0)[known] / found.seeds  # (n,)
-        for by, (code, names) in found.groups.items():
+    known = hits.truth >= 0
+    for at in settings if hits.seeds else ():
+        masks = [p for p, c in enumerate(conditions) if (c.pattern, c.setting, c.rate) == (at.pattern, at.setting, at.rate)]
+        share = hits.hits[masks].mean(axis=0)[known] / hits.seeds  # (n,)
+        for by, (code, names) in hits.groups.items():
             size = np.bincount(code[known], minlength=len(names))
             right = np.bincount(code[known], share, len(names))
             large = np.flatnonzero(size >= least)

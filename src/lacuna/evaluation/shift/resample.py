@@ -1,4 +1,4 @@
-"""Replicates of several tests at once: what they share is drawn together, what they do not share apart."""
+"""Bootstrap weights of several tests: shared dialogues get the same weights, other dialogues independent ones."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Target
-from lacuna.evaluation.bootstrap import resampled
 from lacuna.evaluation.sweep import MOST_GROUPS
+from lacuna.metrics.bootstrap import resample_weights
 from lacuna.metrics.counts import Array
 
 
 def dialogue_rows(corpus: Corpus, target: Target, groups: int = MOST_GROUPS) -> list[str]:
-    """What each row of a sweep's counts stands for, in their order.
+    """Return the names of the dialogues, or groups of dialogues, of the rows of a sweep's counts.
 
     Args:
         corpus: that is scored.
@@ -24,42 +24,47 @@ def dialogue_rows(corpus: Corpus, target: Target, groups: int = MOST_GROUPS) -> 
             they have the same dialogues.
 
     Returns:
-        D names, unique, with the corpus in them.
+        D unique names, which contain the name of the corpus.
     """
     codes = np.unique(corpus.utterances.dialogue[corpus.labelled(target.name)])
-    every = corpus.utterances.dialogue_names.to_pylist()
-    names = [f"{corpus.name}/{every[code]}" for code in codes.tolist()]
+    dialogue_names = corpus.utterances.dialogue_names.to_pylist()
+    names = [f"{corpus.name}/{dialogue_names[code]}" for code in codes.tolist()]
     if len(names) <= groups:
         return names
     digest = hashlib.blake2b("\n".join(sorted(names)).encode(), digest_size=8).hexdigest()
     return [f"{digest}/{number}" for number in range(groups)]
 
 
-def drawn_together(rows: Mapping[str, list[str]], replicates: int, seed: int) -> dict[str, Array]:
-    """How often each dialogue of each test is drawn.
+def joint_weights(rows: Mapping[str, list[str]], replicates: int, seed: int) -> dict[str, Array]:
+    """Return how often each dialogue of each test is drawn.
 
-    Dialogues are resampled within strata: those that are in the same tests. So a test keeps its size, two tests on the same
-    dialogues (one of them corrupted, or each with a part of every dialogue) get the same draws and are compared in pairs, and two
-    tests without a common dialogue are independent.
+    Dialogues are resampled within strata; a stratum holds the dialogues that are in the same tests. So a test keeps its size, two
+    tests on the same dialogues (one of them corrupted, or each scoring other utterances of them) have the same weights and are
+    compared pairwise, and two tests without a common dialogue are independent.
 
     Args:
         rows: by test, of :func:`dialogue_rows`.
         replicates: B.
-        seed: everything random follows from it and from the names.
+        seed: determines all random draws together with the names.
 
     Returns:
         By test (B, D) float64.
+
+    Example:
+        >>> weights = joint_weights({"clean": ["x", "y"], "noisy": ["y", "x"]}, replicates=5, seed=0)
+        >>> bool((weights["clean"] == weights["noisy"][:, ::-1]).all())
+        True
     """
     tests = list(rows)
-    among: dict[str, list[int]] = {}
+    tests_of: dict[str, list[int]] = {}
     for number, test in enumerate(tests):
         for name in rows[test]:
-            among.setdefault(name, []).append(number)
+            tests_of.setdefault(name, []).append(number)
     strata: dict[tuple[int, ...], list[str]] = {}
-    for name in sorted(among):
-        strata.setdefault(tuple(among[name]), []).append(name)
-    drawn: dict[str, Array] = {}
+    for name in sorted(tests_of):
+        strata.setdefault(tuple(tests_of[name]), []).append(name)
+    by_name: dict[str, Array] = {}
     for stratum, names in sorted(strata.items()):
-        weights = resampled([seed, 0, *stratum], len(names), replicates)  # (B, names)
-        drawn |= {name: weights[:, i] for i, name in enumerate(names)}
-    return {test: np.stack([drawn[name] for name in rows[test]], axis=1) for test in tests}
+        weights = resample_weights([seed, 0, *stratum], len(names), replicates)  # (B, names)
+        by_name |= {name: weights[:, i] for i, name in enumerate(names)}
+    return {test: np.stack([by_name[name] for name in rows[test]], axis=1) for test in tests}

@@ -1,4 +1,4 @@
-"""A test as recognisers are scored on it, and their answers to it."""
+"""Tests of a shift evaluation, and the predictions of recognisers on them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from lacuna.corpus.corpus import Corpus, Labels
 from lacuna.corpus.schema import Target
 from lacuna.evaluation.conditions import Condition, condition_of
 from lacuna.evaluation.predict import answer, inference, loader_of, observe
-from lacuna.evaluation.shift.resample import dialogue_rows, drawn_together
+from lacuna.evaluation.shift.resample import dialogue_rows, joint_weights
 from lacuna.evaluation.sweep import MOST_GROUPS, Sweep, digest_of, fingerprint_of, groups_of, target_of
-from lacuna.metrics.counts import Array, constant_counts, count, labelled, width
+from lacuna.metrics.counts import Array, baseline_counts, count, labelled, width
 from lacuna.missing import Layout, MaskPlan
 from lacuna.shift import Corruption
 from lacuna.training.trained import TrainedRecognizer
@@ -23,13 +23,13 @@ from lacuna.training.trained import TrainedRecognizer
 
 @dataclass(frozen=True, eq=False)
 class ShiftTest:
-    """A test.
+    """One test of a shift evaluation.
 
     Attributes:
-        name: in tables; exactly one is called ``iid``.
-        corpus: what is seen, whole dialogues; labels of what is not scored are hidden (:func:`lacuna.shift.only_part`).
-        corruption: laid over the complete batches, before anything goes missing.
-        note: what it is, in a sentence.
+        name: in tables; exactly one test is called ``iid``.
+        corpus: whole dialogues; labels of utterances that are not scored are hidden (:func:`lacuna.shift.only_part`).
+        corruption: applied to complete batches, before anything is masked.
+        note: description in one sentence.
     """
 
     name: str
@@ -39,19 +39,19 @@ class ShiftTest:
 
     @property
     def seen(self) -> tuple[str, bytes, int, Corruption | None]:
-        """Tests that agree in this need one set of answers; equal names and ids alone may have other features."""
+        """Identity of the model inputs: tests with equal values share predictions. It includes the features, not only the ids."""
         return self.corpus.name, self.corpus.keys.tobytes(), id(self.corpus.frames), self.corruption
 
 
 @dataclass(frozen=True)
 class ShiftConfig:
-    """How tests are scored.
+    """Settings of a shift evaluation.
 
     Attributes:
-        replicates: of the bootstrap.
-        level: of the intervals.
+        replicates: bootstrap replicates.
+        level: of the intervals, between 0 and 1.
         seed: of the bootstrap and of the corruptions.
-        least_group: a group of fewer utterances is no candidate for the worst one.
+        least_group: fewest utterances of a group that can be the worst group.
         batch_size: utterances in a forward pass.
     """
 
@@ -72,42 +72,55 @@ def answers(
     batch_size: int = 1024,
     device: torch.device | str = "cpu",
 ) -> NDArray[np.float32]:
-    """Logits (P, N, C) or values (P, N, 1) of every utterance under every plan; a batch is read and corrupted once."""
+    """Return the logits or values of every utterance under every plan; a batch is read and corrupted once.
+
+    Args:
+        trained: recogniser.
+        corpus: N utterances, whole dialogues.
+        plans: P masks.
+        corruption: applied before the masks.
+        seed: of the corruption.
+        batch_size: utterances in a forward pass.
+        device: where to compute.
+
+    Returns:
+        (P, N, C) float32 logits, or (P, N, 1) values.
+    """
     layout = Layout.of(corpus)
     masks = [plan.over(layout) for plan in plans]
-    found = np.zeros((len(plans), len(corpus), trained.schema.target.width), np.float32)
+    logits = np.zeros((len(plans), len(corpus), trained.schema.target.width), np.float32)
     loader = loader_of(trained, corpus, batch_size, device)
     with inference(trained.model, device):
         for rows in loader.rows():
             complete = loader.read(rows)
             if corruption is not None:
                 complete = corruption.apply(complete, seed)
-            here = {m: p.cpu().numpy() for m, p in complete.present.items()}
-            answered: dict[bytes, NDArray[np.float32]] = {}
+            originally = {m: p.cpu().numpy() for m, p in complete.present.items()}
+            by_mask: dict[bytes, NDArray[np.float32]] = {}
             for index, mask in enumerate(masks):
-                present = {m: p & here[m] for m, p in mask.present(rows).items() if m in here}
+                present = {m: p & originally[m] for m, p in mask.present(rows).items() if m in originally}
                 key = digest_of(present)
-                if key not in answered:
-                    answered[key] = answer(trained.model, observe(complete, present))
-                found[index, rows] = answered[key]
-    return found
+                if key not in by_mask:
+                    by_mask[key] = answer(trained.model, observe(complete, present))
+                logits[index, rows] = by_mask[key]
+    return logits
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
-    """What is the same for all recognisers on one test.
+class PreparedTest:
+    """A test with everything that is the same for all recognisers.
 
     Attributes:
         test: the test.
         target: what is predicted.
         conditions: P conditions.
-        dialogue: (N,) int64 row of each utterance's dialogue.
+        dialogue: (N,) int64 row of counts of each utterance.
         total: D rows.
-        known: (N,) bool, the utterance is scored.
-        constant: (D, K) counts of the constant answer.
-        fingerprint: of what is scored.
-        weights: (B, D) how often each dialogue is drawn.
-        sizes: (D,) scored utterances of each dialogue.
+        known: (N,) bool, whether the utterance is scored.
+        baseline: (D, K) float64 counts of the majority-class (or mean) baseline.
+        fingerprint: hash of the scored utterances.
+        weights: (B, D) float64, how often each dialogue is drawn.
+        sizes: (D,) float64 scored utterances of each dialogue.
     """
 
     test: ShiftTest
@@ -116,7 +129,7 @@ class Frame:
     dialogue: NDArray[np.int64]
     total: int
     known: NDArray[np.bool_]
-    constant: Array
+    baseline: Array
     fingerprint: str
     weights: Array
     sizes: Array = field(init=False)
@@ -126,34 +139,41 @@ class Frame:
 
     @property
     def labels(self) -> Labels:
-        """(N, ...) labels, hidden where nothing is scored."""
+        """(N, ...) labels; those of utterances that are not scored are hidden."""
         return self.test.corpus.utterances.labels[self.target.name]
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """(n,) dialogues of what is scored."""
+        """(n,) int64 rows of counts of the scored utterances."""
         return self.dialogue[self.known]
 
     def sweep(self, trained: TrainedRecognizer, logits: NDArray[np.float32]) -> Sweep:
-        """A recogniser's answers (P, N, C) as a sweep."""
+        """Return the sweep of a recogniser with these logits (P, N, C)."""
         sums = np.zeros((len(self.conditions), self.total, width(self.target)))
-        for index, one in enumerate(logits):
-            sums[index] = count(self.target, one, self.labels, self.dialogue, self.total).values
+        for index, condition_logits in enumerate(logits):
+            sums[index] = count(self.target, condition_logits, self.labels, self.dialogue, self.total).values
         name = self.test.corpus.name
-        return Sweep(name, trained.variant, trained.seed, self.target, self.conditions, sums, self.constant, self.fingerprint)
+        return Sweep(name, trained.variant, trained.seed, self.target, self.conditions, sums, self.baseline, self.fingerprint)
 
 
-def frames_of(
+def prepare_tests(
     first: TrainedRecognizer,
     tests: Sequence[ShiftTest],
     plans: Sequence[MaskPlan],
     training_labels: Labels,
     config: ShiftConfig,
-) -> list[Frame]:
-    """Prepare tests for a target; ``first`` is one of the recognisers.
+) -> list[PreparedTest]:
+    """Return the tests, prepared for the target of the recognisers.
+
+    Args:
+        first: one of the recognisers.
+        tests: the tests.
+        plans: masks to score under.
+        training_labels: labels of the training split, for the baseline.
+        config: settings of the evaluation.
 
     Raises:
-        ConfigError: a corruption means nothing for its corpus.
+        ConfigError: a corruption does not apply to its corpus.
         DataError: a corpus has another target, or no label.
     """
     target = first.schema.target
@@ -161,14 +181,14 @@ def frames_of(
         target_of(first, test.corpus)
         if test.corruption is not None:
             test.corruption.check(test.corpus)
-    weights = drawn_together({t.name: dialogue_rows(t.corpus, target) for t in tests}, config.replicates, config.seed)
-    frames = []
+    weights = joint_weights({t.name: dialogue_rows(t.corpus, target) for t in tests}, config.replicates, config.seed)
+    prepared = []
     for test in tests:
         layout, labels = Layout.of(test.corpus), test.corpus.utterances.labels[target.name]
         conditions = tuple(condition_of(plan, plan.over(layout).measured()) for plan in plans)
         dialogue, total = groups_of(test.corpus, target, MOST_GROUPS)
-        constant = constant_counts(target, training_labels, labels, dialogue, total).values
+        baseline = baseline_counts(target, training_labels, labels, dialogue, total).values
         known = labelled(target, labels)
-        marked = fingerprint_of(test.corpus, dialogue, labels)
-        frames.append(Frame(test, target, conditions, dialogue, total, known, constant, marked, weights[test.name]))
-    return frames
+        fingerprint = fingerprint_of(test.corpus, dialogue, labels)
+        prepared.append(PreparedTest(test, target, conditions, dialogue, total, known, baseline, fingerprint, weights[test.name]))
+    return prepared

@@ -1,8 +1,8 @@
-r"""Whether draws of what is missing vary as much as the truth does: ranks, coverage of central intervals, sharpness, CRPS.
+r"""Calibration of draws of missing values: ranks of the true value, coverage of central intervals, sharpness, CRPS.
 
-If the truth and S draws come from one distribution, the truth's rank among them is even over 0..S, and it lies between the k-th
-smallest and the k-th largest draw with chance exactly :math:`1 - 2k / (S + 1)`. So coverage is read from the ranks, and has an
-expected value without further assumptions.
+If the true value and S draws come from one distribution, the rank of the true value among the draws is uniform on 0..S, and it
+lies between the k-th smallest and the k-th largest draw with probability :math:`1 - 2k / (S + 1)` exactly. So coverage follows
+from the ranks, and its expected value needs no further assumptions.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from lacuna.metrics.recovery.moments import add_rows
 
 
 class Ranks:
-    """Additive sums over columns of pairs of a true vector and its draws.
+    """Additive sums over the columns of true vectors and their draws.
 
     Args:
         groups: G groups of dialogues.
         number: S draws of each vector, at least 2.
 
     Attributes:
-        sums: (G, 3 + S + 1) float64: columns counted, CRPS, variance of the draws, and ranks.
+        sums: (G, 3 + S + 1) float64: number of columns, CRPS, variance of the draws, and counts of the ranks 0..S.
     """
 
     def __init__(self, groups: int, number: int) -> None:
@@ -32,12 +32,18 @@ class Ranks:
         self.sums = np.zeros((groups, 3 + number + 1))
 
     def add(self, draws: Array, truth: Array, group: NDArray[np.int64]) -> None:
-        """Add R vectors: draws (S, R, d), truth (R, d), group (R,) int64."""
+        """Add R vectors.
+
+        Args:
+            draws: (S, R, d) float64.
+            truth: (R, d) float64.
+            group: (R,) int64 group of each vector.
+        """
         s, (r, d) = self.number, truth.shape
         below, equal = (draws < truth).sum(axis=0), (draws == truth).sum(axis=0)  # (R, d)
         edges = np.zeros((r, s + 2))
         row = np.repeat(np.arange(r), d)
-        share = 1 / (equal + 1)  # a truth that equals draws is as likely on either side of each
+        share = 1 / (equal + 1)  # a true value that equals some draws has each of the tied ranks with the same weight
         np.add.at(edges, (row, below.reshape(-1)), share.reshape(-1))  # (R, d) -> (R * d,), all three
         np.add.at(edges, (row, (below + equal + 1).reshape(-1)), -share.reshape(-1))
         ranks = edges.cumsum(axis=1)[:, :-1]  # (R, S + 1)
@@ -45,12 +51,18 @@ class Ranks:
         add_rows(self.sums, np.concatenate([np.stack(rows, axis=1), ranks], axis=1), group)
 
     def measures(self, weights: Array, levels: Sequence[float]) -> dict[str, Array]:
-        """Every measure of weighted groups: (..., G) -> (...) each.
+        """Return every measure of weighted groups.
 
         ``crps``: continuous ranked probability score, corrected for the finite number of draws. ``sharpness``: root mean variance
-        of the draws. ``coverage@p``: share of true values in the central interval that should hold a share p of them; of the
-        levels asked for, the nearest ones that S draws have. ``rank@k``: share of true values with k draws below, 1 / (S + 1) if
-        calibrated.
+        of the draws. ``coverage@p``: share of true values inside the central interval whose nominal level is p. ``rank@k``: share
+        of true values with k draws below them, 1 / (S + 1) if calibrated.
+
+        Args:
+            weights: (..., G) float64.
+            levels: of the central intervals; each is replaced by the nearest level that S draws have.
+
+        Returns:
+            By name (...) float64; NaN where the weights leave no vector.
         """
         sums = np.asarray(weights @ self.sums)
         n = np.where(sums[..., 0] > 0, sums[..., 0], np.nan)
@@ -64,8 +76,8 @@ class Ranks:
 
 
 def _crps(draws: Array, truth: Array) -> Array:
-    """The fair CRPS of an ensemble (Ferro, QJRMS 2014): draws (S, R, d) and truth (R, d) -> (R, d)."""
+    """Return the fair CRPS of an ensemble (Ferro, QJRMS 2014): draws (S, R, d) and truth (R, d) -> (R, d)."""
     s = len(draws)
-    place = (2 * np.arange(1, s + 1) - s - 1)[:, None, None]
-    between = (place * np.sort(draws, axis=0)).sum(axis=0)  # sum over pairs of their distance
-    return np.asarray(np.abs(draws - truth).mean(axis=0) - between / (s * (s - 1)))
+    coefficient = (2 * np.arange(1, s + 1) - s - 1)[:, None, None]
+    pair_distances = (coefficient * np.sort(draws, axis=0)).sum(axis=0)  # summed over all pairs of draws
+    return np.asarray(np.abs(draws - truth).mean(axis=0) - pair_distances / (s * (s - 1)))

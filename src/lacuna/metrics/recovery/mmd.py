@@ -1,10 +1,10 @@
 r"""Maximum mean discrepancy between recovered and true vectors (Gretton et al., JMLR 2012).
 
-Each recovered vector :math:`g_i` has its own true one :math:`t_i`, so the unbiased estimate for pairs is taken, their eq. 4:
-the mean over :math:`i \ne j` of :math:`h_{ij} = k(g_i, g_j) + k(t_i, t_j) - k(g_i, t_j) - k(g_j, t_i)` with a Gaussian kernel
-whose width is the median distance of true vectors, and so the same for every model. Pairs within a dialogue are left out: they
-depend on each other and would bias it. Under the null a recovered vector can change places with its true one; whole dialogues
-do so at random, which turns :math:`h_{ij}` into :math:`s_i s_j h_{ij}`.
+Every recovered vector :math:`g_i` has one true vector :math:`t_i`, so we use the unbiased estimate for pairs (their equation 4):
+the mean over :math:`i \ne j` of :math:`h_{ij} = k(g_i, g_j) + k(t_i, t_j) - k(g_i, t_j) - k(g_j, t_i)` with a Gaussian kernel.
+The kernel width is the median distance of the true vectors and so the same for every model. Pairs within a dialogue are left out,
+because they depend on each other and would bias the estimate. Under the null hypothesis a recovered vector and its true one are
+exchangeable; whole dialogues are exchanged at random, which turns :math:`h_{ij}` into :math:`s_i s_j h_{ij}`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,17 @@ from lacuna.metrics.counts import Array
 
 
 class Sample:
-    """The pairs with the smallest keys of all that were shown, whatever the order: at most so many are held.
+    """A bounded sample of pairs: those with the smallest keys, whatever the order in which they are added.
 
     Args:
-        most: how many.
-        width: d.
+        most: largest number of pairs that is kept.
+        width: d columns of the modality.
+
+    Attributes:
+        keys: (n,) uint64, ascending.
+        group: (n,) int64 group of each pair.
+        guess: (n, d) float64 recovered vectors.
+        truth: (n, d) float64 true vectors.
     """
 
     def __init__(self, most: int, width: int) -> None:
@@ -31,7 +37,7 @@ class Sample:
         self.guess, self.truth = np.zeros((0, width)), np.zeros((0, width))
 
     def add(self, keys: NDArray[np.uint64], guess: Array, truth: Array, group: NDArray[np.int64]) -> None:
-        """Show R pairs: keys and groups (R,), vectors (R, d)."""
+        """Add R pairs: keys (R,) uint64, vectors (R, d) float64 and groups (R,) int64."""
         keys = np.concatenate([self.keys, keys])
         kept = np.argsort(keys, kind="stable")[: self.most]
         self.keys, self.group = keys[kept], np.concatenate([self.group, group])[kept]
@@ -43,10 +49,10 @@ class Discrepancy:
     """Squared MMD.
 
     Attributes:
-        value: unbiased, so it may be negative; NaN with fewer than two dialogues.
+        value: unbiased estimate, so it may be negative; NaN with fewer than two groups.
         draws: (B,) bootstrap replicates.
-        null: (P,) values when recovered and true vectors change places by dialogue.
-        p: chance of at least ``value`` under the null, never 0.
+        null: (P,) values after exchanging recovered and true vectors by group.
+        p: permutation p-value, at least 1 / (P + 1).
     """
 
     value: float
@@ -56,18 +62,18 @@ class Discrepancy:
 
 
 def discrepancy(sample: Sample, weights: Array, permutations: int, seed: int) -> Discrepancy:
-    """Squared MMD of a sample with its null.
+    """Return the squared MMD of a sample with its permutation null.
 
     Args:
         sample: pairs.
-        weights: (B, G) how often each group of dialogues is drawn in each replicate.
-        permutations: P.
+        weights: (B, G) float64, how often each group of dialogues is drawn in each replicate.
+        permutations: P exchanges.
         seed: of the exchanges.
     """
-    groups, at = np.unique(sample.group, return_inverse=True)
+    groups, position = np.unique(sample.group, return_inverse=True)
     if len(groups) < 2:
         return Discrepancy(np.nan, np.full(len(weights), np.nan), np.full(permutations, np.nan), np.nan)
-    member = np.eye(len(groups))[at]  # (n, G)
+    member = np.eye(len(groups))[position]  # (n, G)
     table, pairs = member.T @ _h(sample.guess, sample.truth) @ member, np.outer(member.sum(axis=0), member.sum(axis=0))
     np.fill_diagonal(table, 0)
     np.fill_diagonal(pairs, 0)
@@ -82,20 +88,20 @@ def discrepancy(sample: Sample, weights: Array, permutations: int, seed: int) ->
 
 
 def _h(guess: Array, truth: Array) -> Array:
-    """(n, n) float64 of the statistic."""
-    apart = _distances(truth, truth)
-    middle = float(np.median(apart[np.triu_indices(len(truth), 1)])) if len(truth) > 1 else 0.0
-    width = 2 * (middle if middle > 0 else 1.0)  # distances are squared: k = exp(-distance / (2 median))
+    """Return h of all pairs: (n, d) and (n, d) -> (n, n) float64."""
+    distances = _distances(truth, truth)
+    median = float(np.median(distances[np.triu_indices(len(truth), 1)])) if len(truth) > 1 else 0.0
+    width = 2 * (median if median > 0 else 1.0)  # distances are squared: k = exp(-distance / (2 median))
     cross = np.exp(-_distances(guess, truth) / width)
-    return np.asarray(np.exp(-_distances(guess, guess) / width) + np.exp(-apart / width) - cross - cross.T)
+    return np.asarray(np.exp(-_distances(guess, guess) / width) + np.exp(-distances / width) - cross - cross.T)
 
 
 def _distances(a: Array, b: Array) -> Array:
-    """Squared distances: (n, d) and (m, d) -> (n, m)."""
+    """Return the squared Euclidean distances: (n, d) and (m, d) -> (n, m)."""
     squared = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T
     return np.asarray(np.maximum(squared, 0))
 
 
 def _quadratic(x: Array, matrix: Array) -> Array:
-    """``x' matrix x`` of each row: (B, G) -> (B,)."""
+    """Return ``x' matrix x`` of each row x: (B, G) -> (B,)."""
     return np.asarray(((x @ matrix) * x).sum(axis=1))

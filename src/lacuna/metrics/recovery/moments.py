@@ -1,4 +1,4 @@
-"""How far recovered vectors lie from the true ones: sums by group of dialogues, from which errors and moments follow."""
+"""Errors and moments of recovered vectors against the true ones, from additive sums by group of dialogues."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from numpy.typing import NDArray
 
 from lacuna.metrics.counts import Array
 
-DIRECTIONS = 16  # of a wider modality so many random directions stand for the covariance
-UPWARD = ("mean_error", "std_error", "covariance_error")  # distances of moments, which every resample makes larger
+DIRECTIONS = 16  # the covariance of a wider modality is compared in this many random directions
+UPWARD = ("mean_error", "std_error", "covariance_error")  # distances of moments, biased upwards by resampling
 
 
 def directions(width: int) -> Array:
-    """Orthonormal directions in which covariances are compared, (d, r) float64: the columns if few, else a fixed draw."""
+    """Return the orthonormal directions in which covariances are compared.
+
+    Args:
+        width: d columns of the modality.
+
+    Returns:
+        (d, r) float64 with r = min(d, 16): the identity up to 16 columns, otherwise a fixed random draw.
+    """
     if width <= DIRECTIONS:
         return np.eye(width)
     drawn = np.random.default_rng([width, 0xD1]).normal(size=(width, DIRECTIONS))
@@ -20,7 +27,7 @@ def directions(width: int) -> Array:
 
 
 def add_rows(sums: Array, rows: Array, group: NDArray[np.int64]) -> None:
-    """Add (R, ...) rows to their groups' rows of (G, ...) sums, in place."""
+    """Add rows (R, ...) to the sums (G, ...) of their groups (R,) int64, in place."""
     order = np.argsort(group, kind="stable")
     first = np.flatnonzero(np.diff(group[order], prepend=-1))
     sums[group[order][first]] += np.add.reduceat(rows[order], first, axis=0) if len(first) else 0
@@ -51,9 +58,9 @@ class Moments:
         """Add R pairs.
 
         Args:
-            guess: (R, d) float64 recovered.
-            truth: (R, d) float64.
-            group: (R,) int64 row of each pair's dialogues.
+            guess: (R, d) float64 recovered vectors.
+            truth: (R, d) float64 true vectors.
+            group: (R,) int64 group of each pair.
         """
         lengths = np.linalg.norm(guess, axis=1) * np.linalg.norm(truth, axis=1)
         cosine = (guess * truth).sum(axis=1) / np.where(lengths > 0, lengths, 1)
@@ -70,21 +77,28 @@ class Moments:
         return self.sums[:, 0]
 
     def squared(self, weights: Array) -> Array:
-        """Mean squared error a column of weighted groups: (..., G) -> (...)."""
+        """Return the mean squared error per column of weighted groups: (..., G) -> (...)."""
         sums = weights @ self.sums[:, :2]
         return _over(sums[..., 1], sums[..., 0])
 
     def measures(self, weights: Array) -> dict[str, Array]:
-        """Every measure of weighted groups: (..., G) -> (...) each.
+        """Return every measure of weighted groups.
 
-        ``mse``: squared error, mean over columns. ``cosine`` between recovered and true, 0 where one of them has no length.
+        ``mse``: squared error, mean over columns. ``cosine`` of recovered and true vector, 0 where one of them is zero.
         ``mean_error`` and ``std_error``: root mean square over columns of the difference of means and of standard deviations.
-        ``variance_ratio``: total variance of what was recovered, as a share of the true one; a conditional mean has less than 1.
-        ``covariance_error``: Frobenius distance of the covariances over the length of the true one, in :func:`directions`.
+        ``variance_ratio``: total variance of the recovered vectors over that of the true ones; below 1 for a conditional mean.
+        ``covariance_error``: Frobenius norm of the difference of the covariances over the norm of the true one, in
+        :func:`directions`.
+
+        Args:
+            weights: (..., G) float64.
+
+        Returns:
+            By name (...) float64; NaN where the weights leave no pair.
         """
         sums = np.asarray(weights @ self.sums)
         n = sums[..., 0]
-        two = np.where(n > 1, n, np.nan)  # one vector has no spread
+        two = np.where(n > 1, n, np.nan)  # one vector has no variance
 
         def mean(name: str, count: Array = n) -> Array:
             return _over(sums[..., self._where[name]], count[..., None])
@@ -104,12 +118,12 @@ class Moments:
 
 
 def _outer(vectors: Array) -> Array:
-    """(..., r) -> (..., r * r)."""
+    """Return the flattened outer product of each vector with itself: (..., r) -> (..., r * r)."""
     product = vectors[..., :, None] * vectors[..., None, :]
     return np.asarray(product.reshape(*product.shape[:-2], -1))  # (..., r, r) -> (..., r * r)
 
 
 def _over(values: Array, count: Array) -> Array:
-    """``values / count``, NaN where there is nothing to divide by."""
+    """Return ``values / count``, NaN where the count is 0."""
     some = np.broadcast_to(count > 1e-12, np.broadcast_shapes(values.shape, count.shape))
     return np.asarray(np.divide(values, count, out=np.full(some.shape, np.nan), where=some))

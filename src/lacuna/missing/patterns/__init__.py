@@ -1,1 +1,4 @@
-"""Missingness patterns: one file for one pattern or for a few that are close."""
+"""Missingness patterns: one file for one pattern, or for a few that share code.
+
+In the drawings ``#`` is a frame that is kept and ``.`` one that is removed.
+"""

@@ -12,10 +12,10 @@ from lacuna.corpus.corpus import key_of
 from lacuna.errors import ConfigError
 from lacuna.missing.hashing import bits, stream_of, uniform
 from lacuna.missing.layout import Layout, Part
-from lacuna.missing.pattern import Draw, Pattern, Unit, WholeDraw
+from lacuna.missing.pattern import Draw, Independence, Pattern, Removes, Unit, WholeDraw
 from lacuna.missing.registry import register
 
-_SHIFT = 49  # of the 63 bits of a score: the leading 14 are counted
+_SHIFT = 49  # a score has 63 bits; slots are counted by the leading 14
 _HIGHEST = 2**64 - 1
 
 
@@ -24,59 +24,70 @@ _HIGHEST = 2**64 - 1
 class Rmm(Pattern):
     """Random missing: whole modalities, at least one kept in every utterance, at an exact rate.
 
-    Every slot (utterance, modality) that is originally there has two hashed scores. The slot of an utterance with the lowest
-    first score is kept. Of the others in the split the ``round(r A)`` with the lowest second scores are removed (ties by
-    utterance and modality key), i.e. a uniform choice without replacement; A counts the slots originally there. No retries,
-    and masks nest. At most ``(A - n) / A`` can be removed, n being the utterances that have anything: 2/3 for three complete
-    modalities, so that "0.7" means one modality everywhere.
+    ::
 
-    Source: the protocol of GCNet and IMDer, ``1 - sum s_i / (n |M|)``, with an exact sampler in place of GCNet's rejection
-    loop and IMDer's one pattern a batch.
-    Rate 1 removes all but one modality of every utterance.
+                utt 1   utt 2   utt 3   utt 4
+        text    . . .   # # #   # # #   # # #    5 of 12 slots = 0.42
+        audio   # # #   # # #   . . .   . . .
+        vision  . . .   # # #   . . .   # # #
+
+    Every slot (utterance, modality) that is originally present has two hashed scores. The slot of an utterance with the lowest
+    first score is kept; the others are spare. Of the spare slots of the split, the ``round(r A)`` with the lowest second
+    scores are removed (ties by utterance key, then modality key), i.e. a uniform choice without replacement; A counts the
+    slots originally present. Masks nest. At most ``(A - n) / A`` can be removed, n being the number of utterances with any
+    slot: 2/3 for three complete modalities. So "0.7" means one modality everywhere, and rate 1 leaves one per utterance.
+
+    Reference: the protocol of GCNet and IMDer, ``1 - sum s_i / (n |M|)``. GCNet samples by rejection and IMDer takes one
+    combination of modalities per batch; this sampler is exact.
     """
 
-    exact: ClassVar[bool] = True
+    source: ClassVar[str] = "GCNet; IMDer"
     unit: ClassVar[Unit] = "slots"
+    removes: ClassVar[Removes] = "modalities"
+    independence: ClassVar[Independence] = "split"
+    reaches_rate_1: ClassVar[bool] = False
+    exact: ClassVar[bool] = True
 
     def bind(self, layout: Layout, rate: float, seed: int) -> Draw:
-        """Draw for a split: find the highest second score that is removed, in two passes of bounded memory."""
-        slots = spare = 0
-        found = np.zeros(1 << (63 - _SHIFT), np.int64)  # spare slots by the leading bits of their second score
+        """Return the draw of a split: find the highest second score that is removed, in two passes of bounded memory."""
+        n_slots = n_spare = 0
+        histogram = np.zeros(1 << (63 - _SHIFT), np.int64)  # spare slots by the leading bits of their second score
         for _, part in layout.parts() if rate else ():
-            score, free = _spare(part, seed)
-            slots += sum(int(there.sum()) for there in part.available.values())
-            spare += int(free.sum())
-            found += np.bincount((score[free] >> np.uint64(_SHIFT)).astype(np.int64), minlength=len(found))
-        number = min(round(rate * slots), spare)
-        share = number / max(slots, 1)
-        if number in (0, spare):
-            return _RmmDraw(layout, share, seed, (_HIGHEST,) * 3 if number else None)
-        total = np.cumsum(found)
-        bucket = int(np.searchsorted(total, number))  # the limit has these leading bits
-        return _RmmDraw(layout, share, seed, _nth(layout, seed, bucket, number - 1 - int(total[bucket] - found[bucket])))
+            score, spare = _spare(part, seed)
+            n_slots += sum(int(available.sum()) for available in part.available.values())
+            n_spare += int(spare.sum())
+            histogram += np.bincount((score[spare] >> np.uint64(_SHIFT)).astype(np.int64), minlength=len(histogram))
+        n_removed = min(round(rate * n_slots), n_spare)
+        share = n_removed / max(n_slots, 1)
+        if n_removed in (0, n_spare):
+            return _RmmDraw(layout, share, seed, (_HIGHEST,) * 3 if n_removed else None)
+        total = np.cumsum(histogram)
+        bucket = int(np.searchsorted(total, n_removed))  # the leading bits of the limit
+        n_before = int(total[bucket] - histogram[bucket])
+        return _RmmDraw(layout, share, seed, _nth(layout, seed, bucket, n_removed - 1 - n_before))
 
 
 def _nth(layout: Layout, seed: int, bucket: int, n: int) -> tuple[int, int, int]:
-    """Score, utterance key and modality key of the n-th spare slot of a bucket, from 0, in this order."""
+    """Return score, utterance key and modality key of the n-th spare slot of a bucket, counted from 0 in this order."""
     modality = np.array([key_of(m) for m in layout.modalities], np.uint64)
     pieces = []
     for _, part in layout.parts():
-        score, free = _spare(part, seed)
-        row, column = np.nonzero(free & (score >> np.uint64(_SHIFT) == bucket))
+        score, spare = _spare(part, seed)
+        row, column = np.nonzero(spare & (score >> np.uint64(_SHIFT) == bucket))
         pieces.append(np.stack([modality[column], part.utterance[row], score[row, column]]))  # (3, K)
-    close = np.concatenate(pieces, axis=1)
-    m, u, s = close[:, np.lexsort(close)[n]].tolist()
-    return s, u, m
+    slots = np.concatenate(pieces, axis=1)
+    modality_key, utterance_key, slot_score = slots[:, np.lexsort(slots)[n]].tolist()
+    return slot_score, utterance_key, modality_key
 
 
 @dataclass(frozen=True, eq=False)
 class _RmmDraw(WholeDraw):
-    """Spare slots up to a limit are removed.
+    """Remove the spare slots up to a limit.
 
     Attributes:
-        share: of the slots that are removed.
+        share: removed share of the slots.
         seed: of the scores.
-        limit: second score, utterance key and modality key of the last slot that is removed; ``None`` = none is.
+        limit: second score, utterance key and modality key of the last slot that is removed; ``None`` = none is removed.
     """
 
     share: float
@@ -84,33 +95,33 @@ class _RmmDraw(WholeDraw):
     limit: tuple[int, int, int] | None
 
     def lost(self, part: Part) -> dict[str, NDArray[np.bool_]]:
-        """By modality (U,) bool: it is removed."""
+        """Return by modality (U,) bool: the modality is removed from the utterance."""
         if self.limit is None:
             return {m: np.zeros(len(part.utterance), np.bool_) for m in part.count}
-        score, free = _spare(part, self.seed)
+        score, spare = _spare(part, self.seed)
         highest, utterance, modality = (np.uint64(x) for x in self.limit)
         result = {}
         for k, m in enumerate(part.count):
-            before = part.utterance <= utterance if key_of(m) <= modality else part.utterance < utterance
-            result[m] = free[:, k] & ((score[:, k] < highest) | ((score[:, k] == highest) & before))
+            tie_removed = part.utterance <= utterance if key_of(m) <= modality else part.utterance < utterance
+            result[m] = spare[:, k] & ((score[:, k] < highest) | ((score[:, k] == highest) & tie_removed))
         return result
 
     def measured(self) -> float:
-        """Share of the slots originally there that are removed; 0 if there were none."""
+        """Return the removed share of the slots originally present; 0 if there were none."""
         return self.share
 
 
 def _spare(part: Part, seed: int) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    """Second scores of the slots, and which ones are not the slot that its utterance keeps: (U, M) and (U, M)."""
-    there = np.stack(list(part.available.values()), axis=1)
-    keep, score = (np.stack([_scores(part, seed, use, m) for m in part.count], axis=1) for use in ("keep", "order"))
-    keep[~there] = _HIGHEST
-    there[np.arange(len(there)), keep.argmin(axis=1)] = False
-    return score, there
+    """Return (U, M) second scores of the slots and (U, M) bool: present, and not the slot that its utterance keeps."""
+    spare = np.stack(list(part.available.values()), axis=1)
+    first, second = (np.stack([_scores(part, seed, use, m) for m in part.count], axis=1) for use in ("keep", "order"))
+    first[~spare] = _HIGHEST
+    spare[np.arange(len(spare)), first.argmin(axis=1)] = False
+    return second, spare
 
 
 def _scores(part: Part, seed: int, use: str, modality: str) -> NDArray[np.uint64]:
-    """(U,) uint64 below 2**63."""
+    """Return (U,) uint64 scores below 2**63 of one modality's slots."""
     return bits(part.utterance, stream_of(seed, f"rmm.{use}", modality)) >> np.uint64(1)
 
 
@@ -119,46 +130,59 @@ def _scores(part: Part, seed: int, use: str, modality: str) -> NDArray[np.uint64
 class Fixed(Pattern):
     """Fixed missing: an utterance keeps the chosen modalities only, with probability r.
 
-    Source: the fixed protocol of GCNet, IMDer and DiCMoR, where r = 1 and each subset has its column; CIDer's SMM.
-    Rate 1 removes every modality outside ``available`` from everyone; who never had one of those has nothing left.
-    The rate is the share, among utterances that have something outside ``available``, of those that lose it.
+    ::
+
+                utt 1   utt 2   utt 3   utt 4
+        text    # # #   # # #   # # #   # # #    available=("text",), rate 0.5
+        audio   . . .   # # #   # # #   . . .
+        vision  . . .   # # #   # # #   . . .
+
+    The measured rate is the share of utterances that lose something, among those that have a modality outside ``available``.
+    At rate 1 every utterance keeps ``available`` only; an utterance that never had one of those has nothing left.
+
+    Reference: the fixed protocol of GCNet, IMDer and DiCMoR, where r = 1 and each subset has its column; CIDer's SMM.
 
     Attributes:
         available: modalities that stay, at least one.
     """
 
     available: tuple[str, ...] = ("text",)
+    source: ClassVar[str] = "GCNet; IMDer; DiCMoR; CIDer, arXiv 2506.10452"
     unit: ClassVar[Unit] = "utterances"
+    removes: ClassVar[Removes] = "modalities"
+    independence: ClassVar[Independence] = "utterances"
+    reaches_rate_1: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        self._names("available")
+        self._sort_names("available")
         if not self.available:
             raise ConfigError("fixed.available must name at least one modality, found none")
 
     def bind(self, layout: Layout, rate: float, seed: int) -> Draw:
-        """Draw for a split."""
-        self._known("available", self.available, layout)
+        """Return the draw of a split."""
+        self._check_known("available", self.available, layout)
         return _FixedDraw(layout, self.available, rate, seed)
 
 
 @dataclass(frozen=True, eq=False)
 class _FixedDraw(WholeDraw):
-    stay: tuple[str, ...]
+    """Remove all modalities outside ``available`` from an utterance iff its uniform number is below the rate."""
+
+    available: tuple[str, ...]
     rate: float
     seed: int
 
     def lost(self, part: Part) -> dict[str, NDArray[np.bool_]]:
-        """By modality (U,) bool: it is removed."""
+        """Return by modality (U,) bool: the modality is removed from the utterance."""
         hit = uniform(part.utterance, stream_of(self.seed, "fixed.hit")) < self.rate
-        return {m: np.zeros(len(hit), np.bool_) if m in self.stay else hit for m in part.count}
+        return {m: np.zeros(len(hit), np.bool_) if m in self.available else hit for m in part.count}
 
     def measured(self) -> float:
-        """Share of the utterances with something to lose that lose it; 0 if there are none."""
-        gone = concerned = 0
-        others = [m for m in self.layout.modalities if m not in self.stay]
-        for _, part in self.layout.parts():
-            there = np.any([part.available[m] for m in others], axis=0) if others else np.zeros(len(part.utterance), np.bool_)
-            hit = self.lost(part)[others[0]] if others else there
-            gone += int((hit & there).sum())
-            concerned += int(there.sum())
-        return gone / max(concerned, 1)
+        """Return the share of utterances that lose a modality, among those that have one to lose; 0 if there are none."""
+        n_hit = n_utterances = 0
+        others = [m for m in self.layout.modalities if m not in self.available]
+        for _, part in self.layout.parts() if others else ():
+            has_others = np.any([part.available[m] for m in others], axis=0)
+            n_hit += int((self.lost(part)[others[0]] & has_others).sum())
+            n_utterances += int(has_others.sum())
+        return n_hit / max(n_utterances, 1)

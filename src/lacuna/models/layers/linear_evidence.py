@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
-from scipy.special import logsumexp
 from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
@@ -132,4 +131,4 @@ def _loss(task: str, output: Array, y: Array) -> float:
     """Summed log loss, or squared error."""
     if task == "regression":
         return float(np.square(output[:, 0] - y).sum())
-    return float((y * (logsumexp(output, axis=1, keepdims=True) - output)).sum())
+    return float(-(y * torch.from_numpy(output).log_softmax(dim=1).numpy()).sum())

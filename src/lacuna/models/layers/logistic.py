@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import logsumexp
 
 Array = NDArray[np.float64]
 
@@ -30,6 +28,9 @@ def fit_logistic(
     Returns:
         For each C the coefficients (d, K) and the intercept (K,).
     """
+    from scipy.optimize import minimize  # here, so that listing models does not wait for it
+    from scipy.special import logsumexp
+
     rows, columns = features.shape
     classes = shares.shape[1]
     row_weight = np.ones(rows) if weights is None else weights

@@ -22,7 +22,7 @@ class Wrapped(Recognizer):
     def __init__(self, inner: Recognizer) -> None:
         super().__init__(inner.schema, inner.config)
         self.inner = inner
-        self.name, self.learns = inner.name, inner.learns
+        self.name, self.info, self.learns = inner.name, inner.info, inner.learns
         self.needs_dialogue, self.recovers, self.samples = inner.needs_dialogue, inner.recovers, inner.samples
 
     @property

@@ -7,17 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lacuna.corpus import Corpus
-from lacuna.evaluation import (
-    brief,
-    has_ceiling,
-    judge_recoveries,
-    learning_table,
-    primary,
-    robustness_table,
-    sweep,
-    sweep_ceilings,
-    tabulate,
-)
+from lacuna.evaluation import brief, judge_recoveries, learning_table, primary, robustness_table, sweep_all, tabulate
 from lacuna.evaluation.report_tables import Tables
 from lacuna.pipelines.checks import check_same_corpus
 from lacuna.pipelines.parameters import Evaluate
@@ -42,14 +32,9 @@ def score_recognizers(corpus: Corpus, development: Corpus, recognizers: list[Tra
     """
     config = evaluate.config()
     check_same_corpus(recognizers, corpus.digest or "", corpus.name)
-    target = recognizers[0].schema.target
-    labels = development.only("train").utterances.labels[target.name]
-    plans = config.plans([m.name for m in corpus.modalities])
-    device = pick_device(evaluate.device)
-    with reproducible(evaluate.threads):
-        sweeps = [sweep(trained, corpus, plans, training_labels=labels, device=device) for trained in recognizers]
-    if has_ceiling(corpus, target.name):
-        sweeps += sweep_ceilings(corpus, plans, training_labels=labels)
+    labels = development.only("train").utterances.labels[recognizers[0].schema.target.name]
+    how: dict[str, Any] = {"device": evaluate.device, "threads": evaluate.threads, "workers": evaluate.workers}
+    sweeps = sweep_all(recognizers, corpus, config, labels, **how)
     return tabulate(sweeps, config)
 
 

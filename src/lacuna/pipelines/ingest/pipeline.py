@@ -2,7 +2,8 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from lacuna.pipelines.ingest.nodes import read_source, tell_facts
+from lacuna.loading import corpus_facts
+from lacuna.pipelines.ingest.nodes import read_source
 
 
 def create_pipeline() -> Pipeline:
@@ -10,7 +11,7 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(read_source, "params:ingest", "corpus@all", name="read_source"),
-            Node(tell_facts, "corpus@all", "corpus_facts", name="tell_facts"),
+            Node(corpus_facts, "corpus@all", "corpus_facts", name="corpus_facts"),
         ],
         namespace="ingest",
         prefix_datasets_with_namespace=False,

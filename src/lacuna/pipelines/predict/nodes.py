@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-
 import pandas as pd
 
-from lacuna.corpus import Corpus, open_corpus
-from lacuna.corpus.importers import import_corpus
-from lacuna.corpus.storage.format import MANIFEST
 from lacuna.errors import ConfigError
-from lacuna.evaluation import predict as answer
+from lacuna.evaluation import predict_frame
+from lacuna.loading import load_corpus
 from lacuna.pipelines.parameters import BEST, Predict
 from lacuna.training import TrainedRecognizer
-from lacuna.training.device import pick_device, reproducible
-
-logger = logging.getLogger(__name__)
+from lacuna.training.device import pick_device
 
 
 def label_corpus(recognizers: list[TrainedRecognizer], predict: Predict) -> pd.DataFrame:
@@ -28,28 +22,11 @@ def label_corpus(recognizers: list[TrainedRecognizer], predict: Predict) -> pd.D
     Returns:
         One row an utterance: id, dialogue, turn, answer, confidence, a probability a class, what was absent, model and seed.
     """
-    corpus = _read(predict)
+    options = predict.options
+    corpus = load_corpus(predict.path, importer=predict.importer, options=options, split="given")
     trained = _choose(recognizers, predict.model)
-    corpus.require(trained.schema)
-    if unknown := [m.name for m in corpus.modalities if m.name not in trained.schema.dims]:
-        logger.warning("%s does not know %s: not looked at", trained.variant, ", ".join(unknown))
-    if absent := [name for name in trained.schema.dims if name not in corpus.frames]:
-        logger.info("absent from the whole corpus: %s", ", ".join(absent))
-    with reproducible(predict.threads):
-        predictions = answer(trained, corpus, batch_size=predict.batch_size, device=pick_device(predict.device))
-    table = predictions.to_frame()
-    dialogues = corpus.utterances.dialogue_names.to_pylist()
-    table.insert(1, "dialogue", [dialogues[d] for d in corpus.utterances.dialogue])
-    table.insert(2, "turn", corpus.utterances.turn)
-    names = predictions.modalities
-    table["absent"] = ["+".join(n for n, there in zip(names, row, strict=True) if not there) for row in predictions.available]
-    return table.drop(columns=[f"has_{n}" for n in names]).assign(model=trained.variant, seed=trained.seed)
-
-
-def _read(predict: Predict) -> Corpus:
-    if (predict.path / MANIFEST).is_file():
-        return open_corpus(predict.path, verify=True)
-    return import_corpus(predict.path, importer=predict.importer, **predict.options)
+    device = pick_device(predict.device)
+    return predict_frame(trained, corpus, batch_size=predict.batch_size, device=device, threads=predict.threads)
 
 
 def _choose(recognizers: list[TrainedRecognizer], variant: str) -> TrainedRecognizer:

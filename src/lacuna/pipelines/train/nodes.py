@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from lacuna.corpus import Corpus
 from lacuna.corpus.statistics import Statistics
 from lacuna.pipelines.checks import check_statistics
-from lacuna.pipelines.parameters import Models, Train, check_variants, training_config
-from lacuna.training import Recipe, TrainedRecognizer, fit, run_folder
+from lacuna.pipelines.parameters import Models, Train, check_variants
+from lacuna.training import Recipe, TrainedRecognizer, fit_all
 
 logger = logging.getLogger(__name__)
 
@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 def train_recognizers(
     corpus: Corpus, statistics: dict[str, NDArray[np.float32]], train: Train, models: Models
 ) -> tuple[list[TrainedRecognizer], pd.DataFrame]:
-    """Train every model with every seed, one after the other; a run that was finished before is not repeated.
+    """Train every model with every seed, in parallel processes; a run that was finished before is not repeated.
 
-    Labels with equal settings are one run: checkpoints lie by registered name and by what decides the result.
+    Variants with equal settings are one run: the folder of a checkpoint depends on the registered name and the recipe alone.
 
     Args:
         corpus: the splits ``train`` and ``valid``, and no other.
@@ -36,15 +36,17 @@ def train_recognizers(
     check_variants(train, models)
     standard = Statistics.from_tensors(statistics)
     check_statistics(standard, corpus)
+    wanted = [(variant, models.of(variant), seed) for variant in train.models for seed in train.seeds]
+    recipes = [
+        Recipe.of(corpus, own.model, train.config(own), own.settings, seed, target=train.target, statistics=standard)
+        for _, own, seed in wanted
+    ]
     trained, histories = [], []
-    for variant in train.models:
-        own = models.of(variant)
-        config = training_config(train.training | own.training)
-        for seed in train.seeds:
-            recipe = Recipe.of(corpus, own.model, config, own.settings, seed, target=train.target, statistics=standard)
-            fitted = fit(recipe, run_folder(train.checkpoints, recipe), variant=variant)
-            chosen = fitted.trained.selection
-            logger.info("%s, seed %d: valid %s %.3f at epoch %d", variant, seed, chosen.metric, chosen.value, chosen.epoch)
-            trained.append(fitted.trained)
-            histories.append(pd.DataFrame(fitted.history).assign(model=variant, seed=seed))
+    for fitted in fit_all(recipes, train.checkpoints, [variant for variant, _, _ in wanted], workers=train.workers):
+        one, chosen = fitted.trained, fitted.trained.selection
+        logger.info(
+            "%s, seed %d: valid %s %.3f at epoch %d", one.variant, one.seed, chosen.metric, chosen.value, chosen.epoch + 1
+        )
+        trained.append(one)
+        histories.append(pd.DataFrame(fitted.history).assign(model=one.variant, seed=one.seed))
     return trained, pd.concat(histories, ignore_index=True)

@@ -1,4 +1,4 @@
-"""Look for better settings on validation, and hand on what was found."""
+"""Search better settings on validation, and write the best ones as an environment."""
 
 from __future__ import annotations
 
@@ -20,19 +20,24 @@ from lacuna.training.selection import metric_name
 def run_trials(
     corpus: Corpus, statistics: dict[str, NDArray[np.float32]], train: Train, models: Models, tune: Tune
 ) -> tuple[StudyPage, pd.DataFrame]:
-    """Bring the study to its end, from wherever it stands.
+    """Run the study to its end, from wherever it stands.
 
     Args:
         corpus: the splits ``train`` and ``valid``, and no other.
         statistics: of the training split.
         train: the training settings of all variants, and the target.
-        models: by variant, which model it is, with settings.
+        models: by variant, its model and its settings.
         tune: which variant is tuned, and how.
 
     Returns:
-        What a page tells of the study, and its trials, one row each.
+        The page of the study, and its trials, one row each.
     """
-    from lacuna.tuning import importances, run_study, study_facts, trials_table  # no other pipeline waits for optuna
+    from lacuna.tuning import (  # optuna is slow to import, and no other pipeline needs it
+        importances,
+        run_study,
+        study_facts,
+        trials_table,
+    )
 
     check_statistics(Statistics.from_tensors(statistics), corpus)
     config, place = study_config(tune, train, models), tune.place()
@@ -44,31 +49,31 @@ def run_trials(
 
 
 def draw_study(page: StudyPage) -> tuple[go.Figure, go.Figure, go.Figure]:
-    """The figures by themselves, for Kedro-Viz: history, importance (empty if there are too few trials) and slices."""
+    """Return the figures for Kedro-Viz: history, importance (empty if there are too few trials) and slices."""
     by_group = {plot.group: plot.figure for plot in study_plots(page)}
     return by_group["history"], by_group.get("importance", go.Figure()), by_group["slices"]
 
 
-def take_up(page: StudyPage, train: Train, models: Models, tune: Tune) -> TunedEnvironment:
-    """The best settings as an environment of Kedro's, in which the variant as it was and as it was found stand side by side."""
-    facts, own = page.facts, models.of(tune.variant)
-    own_value = "not completed" if facts.start is None else f"{facts.start:.4f}"
+def write_environment(page: StudyPage, train: Train, models: Models, tune: Tune) -> TunedEnvironment:
+    """Return the best settings as a Kedro environment that trains the variant with its own and with the best settings."""
+    facts, variant = page.facts, models.of(tune.variant)
+    start_value = "not completed" if facts.start is None else f"{facts.start:.4f}"
     finished = int(page.trials["state"].isin(["complete", "pruned"]).sum())
     return TunedEnvironment(
         variant=f"{tune.variant}_tuned",
         of=tune.variant,
-        model=own.model,
+        model=variant.model,
         settings={**facts.config.settings, **facts.best.settings},
-        training={**own.training, **_fixed(tune), **facts.best.training},
+        training={**variant.training, **_fixed(tune), **facts.best.training},
         compared=tuple(tune.compared),
         seeds=tuple(tune.final_seeds),
         checkpoints=train.checkpoints.as_posix(),
         source=tune.environment,
-        told=f"study {facts.name}, {finished} finished trials, best trial {facts.best.number}: "
-        f"{facts.best.value:.4f} on validation (the variant's own settings: {own_value})",
+        origin=f"study {facts.name}, {finished} finished trials, best trial {facts.best.number}: "
+        f"{facts.best.value:.4f} on validation (the variant's own settings: {start_value})",
     )
 
 
 def _fixed(tune: Tune) -> dict[str, object]:
-    """Training settings that were given one value for the study."""
+    """Return the training settings that the study fixes at one value."""
     return {name: v for name, v in tune.space.training.items() if v is not None and not isinstance(v, dict)}

@@ -1,4 +1,4 @@
-"""What ``conf/*/parameters_tune.yml`` may say."""
+"""The parameters of ``conf/*/parameters_tune.yml``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TuneSpace(Parameters):
-    """What is narrowed, widened or fixed: ``{low, high, log, step}``, ``{values: [...]}``, a value, or null = not searched."""
+    """Changes of the search space: ``{low, high, log, step}``, ``{values: [...]}``, a fixed value, or null = not searched."""
 
     settings: dict[str, Any] = Field(default={})
     training: dict[str, Any] = Field(default={})
@@ -24,8 +24,8 @@ class TuneSpace(Parameters):
         from lacuna.errors import LacunaError
         from lacuna.tuning.space import dimension
 
-        for part, given in (("settings", self.settings), ("training", self.training)):
-            for name, value in given.items():
+        for part, changes in (("settings", self.settings), ("training", self.training)):
+            for name, value in changes.items():
                 try:
                     dimension(value)
                 except LacunaError as error:
@@ -34,7 +34,7 @@ class TuneSpace(Parameters):
 
 
 class Tune(Parameters):
-    """Which variant is tuned, how long, and where the study lives."""
+    """Which variant is tuned, how long, and where the study is stored."""
 
     variant: str
     name: str | None = None
@@ -53,17 +53,18 @@ class Tune(Parameters):
     space: TuneSpace = TuneSpace()
     folder: Path
     storage: str | None = None
+    heartbeat: PositiveInt = 20
     environment: str | None = None
     compared: Annotated[list[str], Listed] = Field(default=["prior"])
     final_seeds: Annotated[list[Seed], Field(min_length=1), Listed] = Field(default=[0, 1, 2, 3, 4])
 
     @property
     def study_name(self) -> str:
-        """How the study is called."""
+        """Return the name of the study."""
         return self.name or self.variant
 
     def place(self) -> Place:
-        """Where it lives.
+        """Return where it is stored.
 
         Raises:
             DataError: a name that is not safe in a path.
@@ -72,17 +73,18 @@ class Tune(Parameters):
         from lacuna.tuning import Place
 
         check_name("study", self.study_name)
-        return Place(self.folder / self.study_name, self.study_name, self.storage or "")
+        return Place(self.folder / self.study_name, self.study_name, self.storage or "", self.heartbeat)
 
 
 def study_config(tune: Tune, train: Train, models: Models) -> StudyConfig:
-    """The study of a variant: what it says itself, what is common, and what is searched.
+    """Build the study of a variant from its own settings, the common ones, and the search space.
 
     Raises:
         ConfigError: an unknown variant, or a search space that does not fit it.
     """
     from lacuna.errors import ConfigError
     from lacuna.models import list_models
+    from lacuna.training import training_settings
     from lacuna.tuning import StudyConfig, search
     from lacuna.tuning.space import dimension
 
@@ -90,17 +92,20 @@ def study_config(tune: Tune, train: Train, models: Models) -> StudyConfig:
         known = ", ".join(dict.fromkeys([*models.variants, *list_models()]))
         raise ConfigError(f"tune.variant: '{tune.variant}' is neither a variant nor a registered model\n  known: {known}")
     tune.place()
-    own = models.of(tune.variant)
+    variant = models.of(tune.variant)
     changed = [{name: dimension(v) for name, v in part.items()} for part in (tune.space.settings, tune.space.training)]
-    found = search(own.model, own.settings, {**train.training, **own.training}, *changed)
-    pattern = tune.pattern.model_dump() if isinstance(tune.pattern, PatternParameters) else tune.pattern
+    common = training_settings(variant.model, train.training, variant.training)
+    searched = search(variant.model, variant.settings, common, *changed)
+    pattern = (
+        tune.pattern.model_dump(include={"name", "settings"}) if isinstance(tune.pattern, PatternParameters) else tune.pattern
+    )
     return StudyConfig(
         variant=tune.variant,
-        model=own.model,
-        settings=found.settings,
-        training=found.training,
-        space=found.space,
-        start=found.start,
+        model=variant.model,
+        settings=searched.settings,
+        training=searched.training,
+        space=searched.space,
+        start=searched.start,
         target=train.target,
         trials=tune.trials,
         workers=tune.workers,

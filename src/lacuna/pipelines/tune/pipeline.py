@@ -1,12 +1,12 @@
-"""``kedro run --pipelines tune``: a study of one variant, a page about it, and an environment that takes its best settings up."""
+"""``kedro run --pipelines tune``: a study of one variant, a page about it, and an environment with its best settings."""
 
 from kedro.pipeline import Node, Pipeline
 
-from lacuna.pipelines.tune.nodes import draw_study, run_trials, take_up
+from lacuna.pipelines.tune.nodes import draw_study, run_trials, write_environment
 
 
 def create_pipeline() -> Pipeline:
-    """Corpus without its test split in; trials, page, figures and environment out."""
+    """Return the pipeline from the corpus without its test split to trials, page, figures and environment."""
     figures = [f"study_{name}_figure" for name in ("history", "importance", "slices")]
     return Pipeline(
         [
@@ -18,7 +18,12 @@ def create_pipeline() -> Pipeline:
                 tags="gpu",
             ),
             Node(draw_study, "study", figures, name="draw_study"),
-            Node(take_up, ["study", "params:train", "params:models", "params:tune"], "tuned_environment", name="take_up"),
+            Node(
+                write_environment,
+                ["study", "params:train", "params:models", "params:tune"],
+                "tuned_environment",
+                name="write_environment",
+            ),
         ],
         namespace="tune",
         prefix_datasets_with_namespace=False,

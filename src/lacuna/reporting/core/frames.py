@@ -1,4 +1,4 @@
-"""Tables as a report reads them: which columns they must have, and how rows are found."""
+"""Columns of the tables that a report reads, their validation, and selection of rows."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ COLUMNS = {
     "history": ("model", "seed", "epoch", "metric", "value"),
     "scores": ("model", "seed", "pattern", "setting", "rate", "metric", "value"),
     "recovery": ("model", "pattern", "setting", "rate", "modality", "unit", "measure", "mean", "low", "high", "seeds"),
+    "calibration": ("model", "pattern", "setting", "rate", "confidence", "accuracy", "count"),
+    "risk_coverage": ("model", "pattern", "setting", "rate", "coverage", "risk"),
+    "examples": ("id", "text", "missing", "truth", "model", "answer", "confidence"),
     "points": ("model", "pattern", "setting", "rate", "modality", "unit", "pair", "true_x", "true_y", "x", "y", "explained"),
 }
 
 
 def checked(name: str, table: pd.DataFrame, corpus: str) -> pd.DataFrame | None:
-    """The table with the columns that the report reads, ``None`` if it has no rows.
+    """Return the table with the columns that the report reads, or ``None`` if it has no rows.
 
     Raises:
-        DataError: a column is missing, or the rows are of several corpora.
+        DataError: a column is missing, or the rows come from several corpora.
     """
     if table.empty and name != "summary":
         return None
@@ -37,20 +40,22 @@ def checked(name: str, table: pd.DataFrame, corpus: str) -> pd.DataFrame | None:
         raise DataError(f"the table '{name}' lacks a column", corpus=corpus, expected=missing[0], found=", ".join(table.columns))
     if "corpus" in table.columns and table["corpus"].nunique() > 1:
         found = ", ".join(sorted(map(str, table["corpus"].unique())))
-        raise DataError(f"the table '{name}' mixes corpora", expected="one corpus a report", found=found, hint="write one each")
+        raise DataError(
+            f"the table '{name}' mixes corpora", expected="one corpus per report", found=found, hint="write one report per corpus"
+        )
     table = table.reset_index(drop=True)
     if "setting" in COLUMNS[name]:
         table["setting"] = table["setting"].fillna("").astype(str) if "setting" in table.columns else ""
     if name == "summary" and "measured_rate" not in table.columns:
         table["measured_rate"] = table["rate"]
-    return overall(table) if name == "comparisons" else table
+    return whole_curves(table) if name == "comparisons" else table
 
 
 def long_history(table: pd.DataFrame) -> pd.DataFrame:
-    """The training log with one row a quantity, from one row an epoch; validation metric and losses first.
+    """Return the training log with one row per quantity, from one row per epoch; validation metric and losses first.
 
     Args:
-        table: model, seed, epoch and a column for each quantity, as :func:`lacuna.training.fit` gives them.
+        table: model, seed, epoch and one column per quantity, as :func:`lacuna.training.fit` returns it.
     """
     keys = [c for c in ("corpus", "model", "seed", "epoch") if c in table.columns]
     first = {"valid_loss": 1, "train_loss": 2, "learning_rate": 4, "seconds": 5}
@@ -59,8 +64,8 @@ def long_history(table: pd.DataFrame) -> pd.DataFrame:
     return table.melt(id_vars=keys, value_vars=order, var_name="metric", value_name="value").dropna(subset=["value"])
 
 
-def overall(table: pd.DataFrame) -> pd.DataFrame:
-    """Comparisons of whole curves; those at single rates only where a pattern and setting, or the subsets, have no others."""
+def whole_curves(table: pd.DataFrame) -> pd.DataFrame:
+    """Return comparisons of whole curves, and comparisons at single rates only where there is no whole curve."""
     single = table["measure"] == "at_rate"
     mean = table["measure"] == "subset_mean"  # has no setting of its own
     covered = set(distinct(table[~single & ~mean], "pattern", "setting"))
@@ -72,12 +77,12 @@ def overall(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def panels(table: pd.DataFrame) -> list[Panel]:
-    """The (pattern, setting) pairs that have a missing rate, in order of appearance; fixed subsets are not among them."""
+    """Return the (pattern, setting) pairs with a missing rate, in order of appearance; fixed subsets are excluded."""
     return [(pattern, setting) for pattern, setting in distinct(table, "pattern", "setting") if pattern != FIXED]
 
 
 def rows_where(table: pd.DataFrame, **equal: Any) -> pd.DataFrame:
-    """The rows where each named column has the given value."""
+    """Return the rows in which each named column has the given value."""
     keep = pd.Series(True, index=table.index)
     for column, value in equal.items():
         keep &= table[column] == value
@@ -85,16 +90,16 @@ def rows_where(table: pd.DataFrame, **equal: Any) -> pd.DataFrame:
 
 
 def records(table: pd.DataFrame) -> list[Any]:
-    """The rows as named tuples."""
+    """Return the rows as named tuples."""
     return list(table.itertuples(index=False))
 
 
 def distinct(table: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
-    """The different combinations of some columns, in order of appearance."""
+    """Return the distinct combinations of some columns, in order of appearance."""
     return list(table[list(columns)].drop_duplicates().itertuples(index=False, name=None))
 
 
 def subset_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of fixed subsets, each at its highest rate: where the other modalities are gone from most utterances."""
-    own = table[table["pattern"] == FIXED]
-    return own[own["rate"] == own.groupby("setting")["rate"].transform("max")]
+    """Return the rows of fixed subsets, each at its highest rate, where the other modalities are absent from most utterances."""
+    fixed = table[table["pattern"] == FIXED]
+    return fixed[fixed["rate"] == fixed.groupby("setting")["rate"].transform("max")]

@@ -1,8 +1,9 @@
-"""One look for all figures: a colour-blind-safe palette, and a light and a dark template."""
+"""The common style of all figures: a colour-blind-safe palette, a style per model, a light and a dark template."""
 
 from __future__ import annotations
 
 import html
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,9 +25,16 @@ PATHS = {  # the symbols as SVG paths around (15, 6), for the page's legend
 }
 STROKES = {"solid": "none", "dot": "2 3", "dash": "5 3", "dashdot": "6 2 2 2", "longdash": "8 3"}
 DASHES = ("solid", "dot", "dashdot", "longdash")
+KNOWN = (  # models with a fixed style; each group of eight uses every colour once
+    *("mlp", "linear", "context_gru", "knn", "ridge", "gsdnet", "cider", "rohydr"),
+    *("gcnet", "sdr_gnn", "ae", "cra", "mmin", "imder", "dicmor", "repaint"),
+    "cider_as_published",
+)
 GREY = "#868c94"
+BASELINE = "baseline"  # legend group of the constant baseline
+SPLIT = "\u2002\u00b7\u2002"  # between the parts of a menu entry; the spaces are wide, so that no name contains it
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
-SCALES = {  # gentle at both ends, so that the numbers in the cells stay easy to read
+SCALES = {  # low contrast, so that the numbers in the cells stay readable
     "light": {
         "sequential": [[0, "#f6f9fb"], [0.5, "#b9d9ec"], [1, "#6fb1da"]],
         "diverging": [[0, "#ee9f66"], [0.25, "#f8d3b8"], [0.5, "#f6f6f4"], [0.75, "#b9d9ec"], [1, "#6fb1da"]],
@@ -40,7 +48,7 @@ SCALES = {  # gentle at both ends, so that the numbers in the cells stay easy to
 
 @dataclass(frozen=True)
 class Style:
-    """How a model is drawn, the same in every figure."""
+    """Colour, symbol and dash of a model, the same in every figure and page."""
 
     color: str
     symbol: str
@@ -48,37 +56,49 @@ class Style:
 
     @property
     def path(self) -> str:
-        """The symbol as an SVG path."""
+        """Return the symbol as an SVG path."""
         return PATHS[self.symbol.removesuffix("-open")]
 
     @property
     def stroke(self) -> str:
-        """The dash as an SVG ``stroke-dasharray``."""
+        """Return the dash as an SVG ``stroke-dasharray``."""
         return STROKES[self.dash]
 
     @property
     def band(self) -> str:
-        """The colour of the interval, see-through."""
+        """Return the transparent fill colour of the interval."""
         red, green, blue = (int(self.color[i : i + 2], 16) for i in (1, 3, 5))
         return f"rgba({red},{green},{blue},0.13)"
 
 
 def styles(models: Iterable[str], references: Sequence[str] = ()) -> dict[str, Style]:
-    """A style by model, decided by its place among the sorted names; references are grey and dotted."""
-    ranked = sorted(set(models) - set(references))
-    found = {
-        name: Style(PALETTE[i % 8], SYMBOLS[(i + i // 8) % 8], DASHES[i // 8 % len(DASHES)]) for i, name in enumerate(ranked)
-    }
-    return found | {name: Style(GREY, SYMBOLS[i % 8] + "-open", "dot") for i, name in enumerate(references)}
+    """Return a style per model; references are grey and dotted.
+
+    A model of :data:`KNOWN` has a fixed style. Any other name starts at a hash of the name and takes the next free style, so a
+    model nearly always looks the same on two pages, whatever other models they show.
+
+    Args:
+        models: names of models; the order does not matter.
+        references: models that are drawn in grey.
+    """
+    names = sorted(set(models) - set(references))
+    slots = {name: KNOWN.index(name) for name in names if name in KNOWN}
+    for name in names:
+        if name not in slots:
+            first = zlib.crc32(name.encode()) % 8
+            candidates = (8 * ring + (first + step) % 8 for ring in range(len(names) // 8 + 4) for step in range(8))
+            slots[name] = next(slot for slot in candidates if slot not in slots.values())
+    ranked = {n: Style(PALETTE[i % 8], SYMBOLS[(i + i // 8) % 8], DASHES[i // 8 % len(DASHES)]) for n, i in slots.items()}
+    return ranked | {name: Style(GREY, SYMBOLS[i % 8] + "-open", "dot") for i, name in enumerate(references)}
 
 
 def plain(text: object) -> str:
-    """Text that Plotly shows as it is: it would read ``<b>`` as markup."""
+    """Return text with HTML escaped, because Plotly reads ``<b>`` as markup."""
     return html.escape(str(text), quote=False)
 
 
 def template(theme: str = "light") -> dict[str, Any]:
-    """The Plotly template of a theme, as plain values."""
+    """Return the Plotly template of a theme as plain values."""
     ink, soft, grid, paper = (
         ("#1d232a", "#5a626c", "#e3e6ea", "#ffffff") if theme == "light" else ("#e6e9ec", "#a3abb5", "#343b44", "#1b2027")
     )
@@ -106,13 +126,13 @@ def template(theme: str = "light") -> dict[str, Any]:
 
 
 def finish(figure: go.Figure, title: str, *, height: int, alt: str, scale: str | None = None) -> go.Figure:
-    """Give a figure the common look.
+    """Apply the common style to a figure and return it.
 
     Args:
         figure: changed in place and returned.
-        title: in words; the page shows its own instead.
+        title: readable title; the page replaces it by its own heading.
         height: in pixels.
-        alt: what the figure shows, for those who cannot see it.
+        alt: text alternative for screen readers.
         scale: ``sequential`` or ``diverging`` for figures with a colour axis.
     """
     figure.update_layout(
@@ -128,11 +148,16 @@ def finish(figure: go.Figure, title: str, *, height: int, alt: str, scale: str |
     return figure
 
 
-def menu(buttons: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """A dropdown above the figure's upper right corner; the page turns it into a native control called ``name``."""
+def menu(buttons: list[dict[str, Any]], *names: str) -> dict[str, Any]:
+    """Return a dropdown above the upper right corner of a figure.
+
+    Args:
+        buttons: entries of :func:`button`. An entry of several menus joins its parts with :data:`SPLIT`.
+        names: the page shows one native control per name.
+    """
     return {
         "buttons": buttons,
-        "name": name,
+        "name": SPLIT.join(names),
         "x": 1,
         "xanchor": "right",
         "y": 1.02,
@@ -144,5 +169,5 @@ def menu(buttons: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def button(label: str, *args: Any) -> dict[str, Any]:
-    """A choice of a dropdown or slider: ``args`` as for ``Plotly.update``."""
+    """Return an entry of a dropdown: ``args`` are the arguments of ``Plotly.update``."""
     return {"label": label, "method": "update", "args": list(args)}

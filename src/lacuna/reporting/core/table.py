@@ -1,4 +1,4 @@
-"""A small table and its three spellings: CSV, Markdown, LaTeX. One set of numbers, so they cannot disagree."""
+"""A small table and its export to CSV, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Value:
         mean: the number; NaN = not measured.
         low: lower end, NaN if there is none.
         high: upper end, NaN if there is none.
-        mark: ``best`` of its column, ``near`` = its interval contains the best, or nothing.
+        mark: ``best`` of its column, ``near`` = its interval contains the best value, or empty.
     """
 
     mean: float
@@ -54,14 +54,14 @@ class Table:
     """Rows of text and numbers with a caption.
 
     Attributes:
-        name: of the file, without extension.
-        title: what tells it apart from its neighbours.
-        caption: what the numbers are, without a full stop.
-        columns: heads.
-        rows: cells, as many as there are columns.
-        note: how to read them; sentences.
+        name: file name without extension.
+        title: short title, unique within a section.
+        caption: description of the numbers, without a full stop.
+        columns: column heads.
+        rows: one cell per column.
+        note: explanation in sentences.
         digits: decimals, except in the CSV.
-        sign: write a plus before positive numbers.
+        sign: write a plus sign before positive numbers.
     """
 
     name: str
@@ -74,57 +74,57 @@ class Table:
     sign: bool = False
 
     def main(self, cell: str | Value) -> str:
-        """The cell without its interval."""
+        """Return the text of a cell without its interval."""
         return cell if isinstance(cell, str) else number(cell.mean, self.digits, sign=self.sign)
 
     def span(self, cell: str | Value) -> str:
-        """The cell's interval in words, or nothing."""
+        """Return the interval of a cell as text, or an empty text."""
         if isinstance(cell, str):
             return ""
         text = interval(cell.low, cell.high, self.digits, sign=self.sign)
-        return text if self.sign or cell.low < 0 else text.replace(" to ", "\u2013")  # no dash beside a minus
+        return text if self.sign or cell.low < 0 else text.replace(" to ", "\u2013")  # a dash beside a minus sign is confusing
 
 
 def marked(values: Sequence[Value], *, higher: bool, ranked: Sequence[bool]) -> list[Value]:
-    """The column with its best value marked, and those whose interval contains the best value.
+    """Return a column with marks on its best value and on values whose interval contains the best.
 
     Args:
         values: a column.
-        higher: more is better.
-        ranked: which rows take part.
+        higher: higher is better.
+        ranked: which rows are compared; the others get no mark.
     """
-    own = [v.mean for v, take in zip(values, ranked, strict=True) if take and math.isfinite(v.mean)]
-    if not own:
+    means = [v.mean for v, compared in zip(values, ranked, strict=True) if compared and math.isfinite(v.mean)]
+    if not means:
         return list(values)
-    best = max(own) if higher else min(own)
+    best = max(means) if higher else min(means)
 
-    def mark(v: Value, take: bool) -> str:
-        if take and v.mean == best:
+    def mark(v: Value, compared: bool) -> str:
+        if compared and v.mean == best:
             return "best"
-        return "near" if take and v.low <= best <= v.high else ""
+        return "near" if compared and v.low <= best <= v.high else ""
 
-    return [replace(v, mark=mark(v, take)) for v, take in zip(values, ranked, strict=True)]
+    return [replace(v, mark=mark(v, compared)) for v, compared in zip(values, ranked, strict=True)]
 
 
 def slug(text: str) -> str:
-    """A file name: letters, digits, ``_`` and ``-``."""
+    """Return a file name made of letters, digits, ``_`` and ``-``."""
     return re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-") or "unnamed"
 
 
 def unique(names: Iterable[str]) -> list[str]:
-    """The names in order; one that was there before gets a number."""
-    seen: list[str] = []
+    """Return the names in order; a repeated name gets a number."""
+    used: list[str] = []
     for name in names:
-        found, count = name, 1
-        while found in seen:
+        candidate, count = name, 1
+        while candidate in used:
             count += 1
-            found = f"{name}-{count}"
-        seen.append(found)
-    return seen
+            candidate = f"{name}-{count}"
+        used.append(candidate)
+    return used
 
 
 def to_csv(table: Table) -> str:
-    """Numbers to ten digits; an interval takes two more columns, ``<head> low`` and ``<head> high``."""
+    """Return CSV with ten digits; an interval adds two columns, ``<head> low`` and ``<head> high``."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     wide = [any(isinstance(row[i], Value) and table.span(row[i]) for row in table.rows) for i in range(len(table.columns))]
@@ -146,13 +146,13 @@ def _exact(value: float) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Text that no Markdown reader takes for markup or for the end of a cell."""
+    """Return text with the special characters of Markdown escaped."""
     text = re.sub(r"([\\`*_\[\]|~$#])", r"\\\1", _one_line(text))
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def to_markdown(table: Table) -> str:
-    """A pipe table: best in bold, those whose interval contains the best in italics."""
+    """Return a pipe table: the best value in bold, values whose interval contains the best in italics."""
     numeric = [any(isinstance(row[i], Value) for row in table.rows) for i in range(len(table.columns))]
     lines = [
         "| " + " | ".join(escape_markdown(c) for c in table.columns) + " |",
@@ -170,7 +170,7 @@ def to_markdown(table: Table) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Text with LaTeX's special characters escaped."""
+    """Return text with the special characters of LaTeX escaped."""
     return "".join(_LATEX.get(c, c) for c in _one_line(text))
 
 
@@ -179,7 +179,7 @@ def _one_line(text: str) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A booktabs table: best in bold, those whose interval contains the best underlined."""
+    """Return a booktabs table: the best value in bold, values whose interval contains the best underlined."""
     numeric = [any(isinstance(row[i], Value) for row in table.rows) for i in range(len(table.columns))]
     body = []
     for row in table.rows:

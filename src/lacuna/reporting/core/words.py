@@ -1,15 +1,33 @@
-"""Plain words for the names in the tables: metrics, patterns, settings, measures; and one way to write a number."""
+"""Readable names of metrics, patterns, settings and measures, and the format of numbers."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
+from lacuna.corpus.schema import Target
 from lacuna.errors import ConfigError
 from lacuna.evaluation.conditions import FIXED
 from lacuna.metrics.scores import METRICS
 from lacuna.missing import pattern_class
 
-CONSTANT = "constant answer"
+MAJORITY, MEAN = "majority-class baseline", "mean baseline"
+_TWO_CLASSES = Target("class", "classification", ("a", "b"))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One statement of a report.
+
+    Attributes:
+        topic: two or three words that serve as its heading.
+        text: plain text, one sentence or several.
+        caution: warns of a conclusion that the data do not support.
+    """
+
+    topic: str
+    text: str
+    caution: bool = False
 
 
 LABELS = {
@@ -38,56 +56,65 @@ LABELS = {
     "acc7": "7-class accuracy",
 }
 MEASURES = {
-    "auilc": ("Mean over rates (AUILC)", "the area under the curve, divided by the span of the rates"),
-    "relative_robustness": ("Relative robustness", "the share of the score on complete data that is left on average"),
-    "effective_robustness": ("Effective robustness", "the share of the lead over the constant answer that is left on average"),
-    "subset_mean": ("Mean over subsets", "the plain mean over the sets of modalities that were kept"),
+    "auilc": ("Mean over missing rates (AUILC)", "the area under the curve, divided by the range of missing rates"),
+    "relative_robustness": ("Relative robustness", "the mean score as a share of the score on complete data"),
+    "effective_robustness": ("Effective robustness", "the mean gain over the baseline as a share of the gain on complete data"),
+    "subset_mean": ("Mean over subsets", "the mean over the subsets of modalities that were kept"),
     "share_of_ceiling": (
         "Share of ceiling",
-        "the lead over the constant answer, as a part of that of the most probable answers under the exact posterior: the "
-        "ceiling of accuracy and log loss, and a reference for F1 and unweighted accuracy, which another decision rule can "
-        "pass by a little",
+        "the gain over the baseline as a share of the oracle's gain; the oracle knows the exact posterior and is an upper limit "
+        "of accuracy and a lower limit of log loss, but only a reference for F1 and unweighted accuracy",
     ),
-    "at_rate": ("At the one measured rate", "there is no area, for there is a single rate"),
+    "at_rate": ("At the single measured rate", "the score itself; an area needs several rates"),
 }
 PATTERNS = {
     "rmm": "whole modalities",
-    "imbalanced": "whole modalities, unequally",
+    "imbalanced": "whole modalities, unequal rates",
     "rmfm": "frames, from few to all",
     "rmfm_iid": "single frames",
-    "tmfm": "moments, in all modalities",
-    "stmfm": "one stretch, in all modalities",
+    "tmfm": "time steps in all modalities",
+    "stmfm": "one time span in all modalities",
     "outage": "outages over several turns",
-    "speaker": "channels of one speaker",
+    "speaker": "modalities of one speaker",
 }
-SHARES = ("relative_robustness", "effective_robustness", "share_of_ceiling")  # more is better, whatever the metric
+SHARES = ("relative_robustness", "effective_robustness", "share_of_ceiling")  # higher is better for every metric
 _LOWER = ("error", "loss", "brier", "mae", "mse", "nll", "ece", "distance", "divergence")
 
 
 def spaced(name: str) -> str:
-    """A code name as words: ``random_frames`` becomes ``random frames``."""
+    """Return a code name as words: ``random_frames`` becomes ``random frames``."""
     return name.replace("_", " ").strip()
 
 
 def capital(text: str) -> str:
-    """``text`` with a capital first letter; the rest as it is."""
+    """Return ``text`` with its first letter in upper case."""
     return text[:1].upper() + text[1:]
 
 
 def metric_label(name: str) -> str:
-    """Words of a metric; ``f1:joy`` is the F1 of one class."""
+    """Return the readable name of a metric; ``f1:joy`` is the F1 of one class."""
     if name.startswith("f1:"):
         return f"F1 of {name.removeprefix('f1:')}"
     return LABELS.get(name, capital(spaced(name)))
 
 
+def baseline_label(metric: str) -> str:
+    """Return the name of the constant baseline that a metric is compared with.
+
+    >>> baseline_label("accuracy"), baseline_label("mae")
+    ('majority-class baseline', 'mean baseline')
+    """
+    known = next((m for m in METRICS if m.name == metric), None)
+    return MEAN if known is not None and not known.applies(_TWO_CLASSES) else MAJORITY
+
+
 def metric_note(name: str) -> str:
-    """What a metric says, in half a sentence; empty if it is not one of ours."""
+    """Return the short definition of a metric, or an empty text if the metric is unknown."""
     return next((m.doc for m in METRICS if m.name == name), "")
 
 
 def higher_is_better(metric: str, measure: str = "auilc") -> bool:
-    """Direction of a metric or of an area measure of it; an unknown metric is judged by the words in its name."""
+    """Return whether higher values are better; an unknown metric is classified by the words in its name."""
     if measure in SHARES:
         return True
     known = next((m.higher for m in METRICS if m.name == metric), None)
@@ -95,22 +122,22 @@ def higher_is_better(metric: str, measure: str = "auilc") -> bool:
 
 
 def measure_label(name: str) -> str:
-    """Words of an area measure."""
+    """Return the readable name of an area measure."""
     return MEASURES[name][0] if name in MEASURES else capital(spaced(name))
 
 
 def measure_note(name: str) -> str:
-    """What an area measure says, in half a sentence."""
+    """Return the short definition of an area measure."""
     return MEASURES.get(name, ("", ""))[1]
 
 
 def subset_label(setting: str) -> str:
-    """``audio+text`` as ``audio + text``."""
+    """Return a subset of modalities with spaces: ``audio+text`` becomes ``audio + text``."""
     return " + ".join(part.strip() for part in setting.split("+"))
 
 
 def panel_label(pattern: str, setting: str = "") -> str:
-    """What goes missing, in words, with the pattern's code and setting."""
+    """Return the readable name of a missingness pattern with its code name and setting."""
     if pattern == FIXED:
         return f"only {subset_label(setting)}" if setting else "available modalities"
     inside = ", ".join(part for part in ((pattern if pattern in PATTERNS else ""), spaced(setting)) if part)
@@ -118,7 +145,7 @@ def panel_label(pattern: str, setting: str = "") -> str:
 
 
 def pattern_note(pattern: str) -> str:
-    """The first sentence that the pattern says about itself, and what its rate is a share of; empty if it is not ours."""
+    """Return the first sentence of a pattern's docstring and the unit of its rate; empty if the pattern is unknown."""
     try:
         cls = pattern_class(pattern)
     except ConfigError:
@@ -128,12 +155,12 @@ def pattern_note(pattern: str) -> str:
 
 
 def percent(rate: float) -> str:
-    """A rate as a percentage without needless digits."""
+    """Return a rate as a percentage with at most three digits."""
     return f"{rate * 100:.3g}\u202f%"
 
 
 def number(value: float, digits: int = 3, *, sign: bool = False) -> str:
-    """A value as text; ``n/a`` if it is not finite."""
+    """Return a value as text; ``n/a`` if it is not finite."""
     if not math.isfinite(value):
         return "n/a"
     text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
@@ -141,14 +168,32 @@ def number(value: float, digits: int = 3, *, sign: bool = False) -> str:
 
 
 def interval(low: float, high: float, digits: int = 3, *, sign: bool = False) -> str:
-    """An interval as text, or nothing if there is none."""
+    """Return an interval as text, or an empty text if an end is not finite."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
     return f"{number(low, digits, sign=sign)} to {number(high, digits, sign=sign)}"
 
 
+def bracketed(low: float, high: float) -> str:
+    """Return an interval in brackets after a space, or an empty text if an end is not finite."""
+    span = interval(low, high)
+    return f" ({span})" if span else ""
+
+
+def condition_text(pattern: str, setting: str) -> str:
+    """Return a condition inside a sentence: ``under rmm`` or ``with only audio + text``."""
+    if pattern == FIXED:
+        return f"with only {subset_label(setting)}" if setting else "over the subsets of modalities"
+    return f"under {pattern}{f' ({setting})' if setting else ''}"
+
+
+def clauses(parts: list[str], most: int = 10) -> str:
+    """Return clauses with semicolons between them; a list longer than ``most`` ends with a count."""
+    return "; ".join(parts if len(parts) <= most else [*parts[: most - 1], f"and {len(parts) - most + 1} more"])
+
+
 def listing(names: list[str], most: int = 6) -> str:
-    """Names as ``a, b and c``; long lists are cut with a count."""
+    """Return names as ``a, b and c``; a list longer than ``most`` ends with a count."""
     if len(names) > most:
         return ", ".join(names[: most - 1]) + f" and {len(names) - most + 1} more"
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

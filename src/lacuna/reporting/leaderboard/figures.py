@@ -1,4 +1,4 @@
-"""Figures of the leaderboard: ranks with bars that join what cannot be told apart, and areas by corpus."""
+"""Figures of the leaderboard: average ranks with groups without significant differences, and areas by corpus."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from lacuna.reporting.core.frames import records
 from lacuna.reporting.core.style import GREY, Style, finish, plain
-from lacuna.reporting.core.words import CONSTANT, measure_label, metric_label
+from lacuna.reporting.core.words import baseline_label, measure_label, metric_label
 from lacuna.reporting.leaderboard.tables import Board, Leaderboard
 from lacuna.reporting.robustness.figures import bracket, dot
 
@@ -17,11 +17,11 @@ _STEP = 0.18  # between two bars, in ranks
 
 
 def ladder(page: Leaderboard, looks: Mapping[str, Style]) -> go.Figure:
-    """Average ranks as dots with intervals, best on top; a bar beside the dots joins models that are not told apart.
+    """Return average ranks as dots with intervals, best on top; a bar joins models without a significant difference.
 
     Args:
         page: with at least two ranked models.
-        looks: a style by model.
+        looks: style by model.
     """
     table, figure = page.ranks, go.Figure()
     order = list(table["model"])
@@ -41,7 +41,7 @@ def ladder(page: Leaderboard, looks: Mapping[str, Style]) -> go.Figure:
                 mode="lines+markers",
                 line={"color": GREY, "width": 5},
                 marker={"size": 7, "color": GREY},
-                hovertemplate=f"not told apart: {plain(', '.join(group))}<extra></extra>",
+                hovertemplate=f"no significant difference: {plain(', '.join(group))}<extra></extra>",
                 showlegend=False,
             )
         )
@@ -52,24 +52,28 @@ def ladder(page: Leaderboard, looks: Mapping[str, Style]) -> go.Figure:
         type="category", categoryorder="array", categoryarray=[plain(m) for m in order], range=[len(order) - 0.4, -0.6]
     )
     figure.update_layout(showlegend=False)
-    alt = "Dots with intervals: the average rank of each model; bars join models that paired tests do not tell apart."
+    alt = (
+        "Dots with intervals: the average rank of each model; bars join models without a significant difference in paired tests."
+    )
     return finish(figure, "Average ranks", height=150 + 34 * len(order), alt=alt)
 
 
 def areas_of(board: Board, looks: Mapping[str, Style]) -> go.Figure:
-    """What every model reached on one corpus, with intervals; the dashed line is the constant answer."""
+    """Return the area of every model on one corpus as dots with intervals; the dashed line is the baseline."""
     one, figure = board.standing, go.Figure()
-    low, high = one.interval(one.draws.mean(axis=2))
+    low, high = board.interval(one.draws.mean(axis=2))
     for model in board.order:
         i, trace = one.models.index(model), dot(model, looks[model])
         mean = float(one.scores[i])
         trace.update(x=[mean], customdata=[[bracket(low[i], high[i])]])
         trace.error_x.update(array=[float(np.nan_to_num(high[i] - mean))], arrayminus=[float(np.nan_to_num(mean - low[i]))])
         figure.add_trace(trace)
-    figure.add_vline(x=one.constant, line={"color": GREY, "dash": "dash", "width": 2})
-    words = f"{metric_label(one.metric)}<br>{measure_label(one.measure)}" + (", mean of patterns" if len(one.panels) > 1 else "")
-    figure.update_xaxes(title_text=words)
+    figure.add_vline(x=one.baseline, line={"color": GREY, "dash": "dash", "width": 2})
+    axis_title = f"{metric_label(one.metric)}<br>{measure_label(one.measure)}" + (
+        ", mean of patterns" if len(one.panels) > 1 else ""
+    )
+    figure.update_xaxes(title_text=axis_title)
     figure.update_yaxes(type="category", autorange="reversed")
     figure.update_layout(showlegend=False)
-    alt = f"Dots with intervals: {metric_label(one.metric)} of each model on {board.name}; a dashed line marks the {CONSTANT}."
+    alt = f"Dots with intervals: {metric_label(one.metric)} of each model on {board.name}; dashed: {baseline_label(one.metric)}."
     return finish(figure, board.name, height=140 + 26 * max(3, len(one.models)), alt=alt)

@@ -1,4 +1,4 @@
-"""One page over several corpora: who holds up where, average ranks, and who can be told apart."""
+"""Tables of the leaderboard over several corpora: scores, average ranks and pairwise tests."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from lacuna.errors import DataError
-from lacuna.evaluation.ranks import Standing, average_ranks, friedman, joined, told_apart
+from lacuna.evaluation.ranks import Standing, average_ranks, friedman, indistinct_runs, paired_tests
+from lacuna.metrics.counts import Array
 from lacuna.reporting.core.frames import records
 from lacuna.reporting.core.table import Table, Value, escape_markdown, marked, slug, to_markdown
-from lacuna.reporting.core.words import CONSTANT, listing, measure_label, metric_label, number, panel_label
+from lacuna.reporting.core.words import baseline_label, listing, measure_label, metric_label, number, panel_label
+from lacuna.reporting.robustness.facts import MIN_DIALOGUES
 from lacuna.reporting.robustness.results import MISUSE
 
 ALPHA = 0.05
@@ -25,12 +27,12 @@ class Board:
     """One corpus on the page.
 
     Attributes:
-        standing: what every model reached.
+        standing: scores of every model.
         seeds: training seeds by model.
-        references: models that are shown and never ranked.
-        utterances: labelled test utterances.
-        data: of which corpus; two boards of the same test utterances are one corpus for the ranks.
-        unfinished: ``label, seed`` of cells that are not done.
+        references: models that are shown but not ranked.
+        utterances: number of labelled test utterances.
+        data: identity of the test utterances; two boards with the same identity count once for the ranks.
+        unfinished: ``variant, seed`` of cells that are not finished.
     """
 
     standing: Standing
@@ -42,12 +44,22 @@ class Board:
 
     @property
     def name(self) -> str:
-        """Of the corpus, or of the contest on it."""
+        """Return the name of the corpus, or of the contest on it."""
         return self.standing.corpus
 
     @property
+    def few_dialogues(self) -> bool:
+        """Return whether there are fewer than :data:`MIN_DIALOGUES` test dialogues, so that no interval is shown."""
+        return self.standing.dialogues < MIN_DIALOGUES
+
+    def interval(self, draws: Array) -> tuple[Array, Array]:
+        """Return the ends of the interval of replicates (B, ...), NaN with few dialogues."""
+        low, high = self.standing.interval(draws)
+        return (low * np.nan, high * np.nan) if self.few_dialogues else (low, high)
+
+    @property
     def order(self) -> list[str]:
-        """Models, best first; references last."""
+        """Return the models, best first; references last."""
         one = self.standing
         sign = -1 if one.higher else 1
         keyed = {m: (m in self.references, sign * float(v), m) for m, v in zip(one.models, one.scores, strict=True)}
@@ -55,22 +67,22 @@ class Board:
 
     @property
     def below(self) -> list[str]:
-        """Models whose mean is not better than the constant answer's."""
+        """Return the models whose mean is not better than the baseline."""
         one = self.standing
-        lead = (one.scores - one.constant) * (1 if one.higher else -1)
-        ahead = dict(zip(one.models, lead.tolist(), strict=True))
-        return [m for m in self.order if m not in self.references and ahead[m] <= 0]
+        gains = (one.scores - one.baseline) * (1 if one.higher else -1)
+        gain_of = dict(zip(one.models, gains.tolist(), strict=True))
+        return [m for m in self.order if m not in self.references and gain_of[m] <= 0]
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Everything that the page says; nothing in it depends on when, where or in which order cells were run.
+    """Content of the leaderboard; it does not depend on when, where or in which order cells were run.
 
     Attributes:
-        name: of the grid.
-        boards: one a corpus.
-        reports: relative address of the full report by board, for links.
-        missing: contests that belong on the page and could not be put there, with the reason.
+        name: name of the grid.
+        boards: one per corpus.
+        reports: relative link to the full report, by board.
+        missing: contests that could not be added, with the reason.
     """
 
     name: str
@@ -84,7 +96,7 @@ class Leaderboard:
 
     @cached_property
     def counted(self) -> tuple[Board, ...]:
-        """The boards that count for the ranks: each corpus once."""
+        """Return the boards that count for the ranks: each corpus once."""
         first: dict[str, Board] = {}
         for board in self.boards:
             first.setdefault(board.data, board)
@@ -92,109 +104,121 @@ class Leaderboard:
 
     @cached_property
     def models(self) -> list[str]:
-        """Models that are on every corpus that counts, in order of the first one, without references."""
+        """Return the models measured on every counted corpus, in the order of the first one, without references."""
         references = {r for b in self.boards for r in b.references}
         common = set.intersection(*(set(b.standing.models) for b in self.counted)) - references
         return [m for m in self.counted[0].standing.models if m in common]
 
     @cached_property
     def left_out(self) -> list[str]:
-        """Models that miss on a corpus that counts, or stand only where the corpus is one that counts already."""
+        """Return the models that were not measured on every counted corpus."""
         every = dict.fromkeys(m for b in self.boards for m in b.standing.models if m not in b.references)
         return [m for m in every if m not in self.models]
 
     @cached_property
     def ranks(self) -> pd.DataFrame:
-        """Of :func:`lacuna.evaluation.ranks.average_ranks`."""
+        """Return the table of :func:`lacuna.evaluation.ranks.average_ranks`."""
         return average_ranks([b.standing for b in self.counted], self.models)
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """Of :func:`lacuna.evaluation.ranks.told_apart`, in the order of the ranks."""
-        return told_apart([b.standing for b in self.counted], list(self.ranks["model"]))
+        """Return the pairwise tests of the ranked models, in the order of the ranks."""
+        return paired_tests([b.standing for b in self.counted], list(self.ranks["model"]))
 
     @cached_property
     def groups(self) -> list[list[str]]:
-        """Neighbours in the ranking that cannot be told apart."""
+        """Return groups of neighbours in the ranking without a significant difference."""
         order = list(self.ranks["model"])
-        return [order[first : last + 1] for first, last in joined(order, self.pairs, ALPHA)]
+        return [order[first : last + 1] for first, last in indistinct_runs(order, self.pairs, ALPHA)]
 
     @cached_property
-    def level_with_leader(self) -> list[str]:
-        """Models whose own paired test does not tell them apart from the first, neighbours or not; in the order of the ranks."""
+    def tied_with_leader(self) -> list[str]:
+        """Return the models that do not differ significantly from the first, in the order of the ranks."""
         order = list(self.ranks["model"])
-        alike = self.pairs[(self.pairs["model_a"] == order[0]) & ~(self.pairs["p_holm"] < ALPHA)]
-        return [m for m in order if m in set(alike["model_b"])]
+        not_different = self.pairs[(self.pairs["model_a"] == order[0]) & ~(self.pairs["p_holm"] < ALPHA)]
+        return [m for m in order if m in set(not_different["model_b"])]
 
     @property
     def sentences(self) -> list[str]:
-        """What the page says first."""
-        said, k = [], len(self.counted)
+        """Return the findings; the first one is the headline."""
+        lines, k = [], len(self.counted)
         if len(self.models) > 1:
             top = records(self.ranks)[0]
             over = f"average rank over {k} corpora" if k > 1 else f"rank on {self.counted[0].name}"
-            said.append(f"{top.model} leads: {over} {_rank(top)} of {len(self.models)} models.")
-            tests, others = f"Paired tests (Holm-corrected, level {ALPHA:.0%})", self.level_with_leader
-            apart = "tell it apart from every other model"
-            said.append(f"{tests} do not tell {listing(others, 40)} apart from it." if others else f"{tests} {apart}.")
+            tied, tests = self.tied_with_leader, f"paired tests, Holm-corrected, level {ALPHA:.0%}"
+            place = f"{top.model} has the best {over}, {_rank(top)} of {len(self.models)} models"
+            if tied:
+                lines.append(
+                    f"No single best model: no significant difference between {listing([top.model, *tied], 40)} ({tests})."
+                )
+                lines.append(f"{place}.")
+            else:
+                lines.append(f"{place}, and differs significantly from every other model ({tests}).")
         if k > 1 and len(self.models) > 1:
             columns = [f"rank:{b.name}" for b in self.counted]
             statistic, p = friedman(self.ranks[columns].to_numpy(dtype=float).T)
-            agree = "agree more than by chance" if p < ALPHA else "do not agree more than chance would make them"
-            said.append(f"Over corpora the ranks {agree}: Friedman's statistic {number(statistic, 2)}, p {_p(p)} by permutation.")
-        if k < FEW:
-            what = "one corpus" if k == 1 else f"{k} corpora"
-            said.append(
-                f"Ranks over {what} carry little: they and the tests speak of {'this corpus' if k == 1 else 'these corpora'}, "
-                "not of others."
+            agree = "agree" if p < ALPHA else "do not agree"
+            lines.append(
+                f"The ranks {agree} over corpora more than expected by chance: Friedman's statistic {number(statistic, 2)}, "
+                f"p {_p(p)} by permutation."
             )
-        return said + self._notes()
+        if k < FEW:
+            corpora, these = ("one corpus", "this corpus") if k == 1 else (f"{k} corpora", "these corpora")
+            lines.append(f"{k} of at least {FEW} corpora: ranks and tests over {corpora} describe {these} only.")
+        return lines + self._notes()
 
     def _notes(self) -> list[str]:
-        said = []
+        lines = []
         for board in self.boards:
             if below := board.below:
-                said.append(f"On {board.name} not above the {CONSTANT}: {listing(below, 40)}.")
+                lines.append(
+                    f"On {board.name} not better than the {baseline_label(board.standing.metric)}: {listing(below, 40)}."
+                )
         for board in self.boards:
             other = next(b for b in self.counted if b.data == board.data)
             if other is not board:
-                said.append(f"{board.name} has the test utterances of {other.name}: it is shown, and counts for no rank.")
+                lines.append(
+                    f"{board.name} has the test utterances of {other.name}: it is shown but does not count for the ranks."
+                )
+            if board.few_dialogues:
+                reason = f"fewer than {MIN_DIALOGUES}: no intervals are shown, and paired tests are not reliable"
+                lines.append(f"{board.name} has {board.standing.dialogues} test dialogues, {reason}.")
             if board.unfinished:
-                said.append(f"{board.name} is not finished: {listing(list(board.unfinished), 8)} are missing from every number.")
-        said += [f"{name} is missing from this page: {reason.splitlines()[0]}." for name, reason in self.missing.items()]
+                lines.append(f"{board.name} is not finished: every number lacks {listing(list(board.unfinished), 8)}.")
+        lines += [f"{name} is missing from this page: {reason.splitlines()[0]}." for name, reason in self.missing.items()]
         if self.left_out:
-            said.append(f"Not ranked, for they were not measured on every corpus: {listing(self.left_out, 40)}.")
-        return said
+            lines.append(f"Not ranked because not measured on every corpus: {listing(self.left_out, 40)}.")
+        return lines
 
     def rank_table(self) -> Table:
-        """Average rank and the rank on every corpus."""
+        """Return the average rank and the rank on every corpus."""
         rows = [(r.model, Value(r.rank, r.low, r.high), *(Value(v) for v in r[4:])) for r in records(self.ranks)]
         heads = ("Model", "Average rank", *(b.name for b in self.counted))
         note = "1 is best. In brackets: intervals over test dialogues and training seeds of these corpora."
         return Table("ranks", "average ranks", "Ranks by the mean area under the curve", heads, _cells(rows), note, digits=2)
 
     def pair_table(self) -> Table:
-        """Every pair of ranked models."""
+        """Return the tests of every pair of ranked models."""
         rows = [
             (r.model_a, r.model_b, f"{r.wins} of {r.corpora}", Value(r.z), _p(r.p_value), _p(r.p_holm))
             for r in records(self.pairs)
         ]
-        heads = ("Model", "compared with", "Ahead on", "z", "p", "p, corrected")
+        heads = ("Model", "compared with", "Better on", "z", "p", "p, corrected")
         note = (
-            "z: the paired difference in standard errors, added up over corpora; positive = the first is better. Corrected: for "
-            "the number of pairs, after Holm."
+            "z: the paired difference in standard errors, combined over corpora (Stouffer); positive = the first is better. "
+            "Corrected: for the number of pairs (Holm)."
         )
-        return Table("pairs", "pairs", "Paired tests over all corpora", heads, _cells(rows), note, digits=2, sign=True)
+        return Table("pairs", "pairwise tests", "Paired tests over all corpora", heads, _cells(rows), note, digits=2, sign=True)
 
     def board_table(self, board: Board) -> Table:
-        """Areas of every model on one corpus, and of the constant answer."""
+        """Return the areas of every model on one corpus, and of the baseline."""
         one, order = board.standing, board.order
         at, ranked = [one.models.index(m) for m in order], [m not in board.references for m in order]
-        low, high = one.interval(one.draws)  # (K, F)
+        low, high = board.interval(one.draws)  # (K, F)
         columns = [[Value(one.points[i, f], low[i, f], high[i, f]) for i in at] for f in range(len(one.panels))]
         heads = [panel_label(*panel) for panel in one.panels]
         if len(one.panels) > 1:
-            low, high = one.interval(one.draws.mean(axis=2))
+            low, high = board.interval(one.draws.mean(axis=2))
             columns.append([Value(one.scores[i], low[i], high[i]) for i in at])
             heads.append("mean of patterns")
         columns = [marked(column, higher=one.higher, ranked=ranked) for column in columns]
@@ -203,7 +227,7 @@ class Leaderboard:
             (name, *cells, str(board.seeds.get(m, "")) if m in board.seeds else "")
             for name, m, cells in zip(names, order, zip(*columns, strict=True), strict=True)
         ]
-        rows.append((CONSTANT, *(Value(one.constant) for _ in columns), ""))
+        rows.append((baseline_label(one.metric), *(Value(one.baseline) for _ in columns), ""))
         measure = measure_label(one.measure)
         caption = f"{metric_label(one.metric)} on {board.name}: {measure}"
         direction = "Higher" if one.higher else "Lower"
@@ -212,28 +236,28 @@ class Leaderboard:
 
 
 def leaderboard_markdown(page: Leaderboard) -> str:
-    """The page as Markdown: the same text for the same cells, byte for byte."""
+    """Return the leaderboard as Markdown, byte-identical for the same cells."""
     lines = [f"# Leaderboard: {escape_markdown(page.name)}", ""]
     lines += [f"- {escape_markdown(s)}" for s in page.sentences] + [""]
     if len(page.models) > 1:
         lines += ["## Average ranks", "", page.rank_table().note, "", to_markdown(page.rank_table())]
-        lines += [f"- Not told apart: {escape_markdown(', '.join(group))}" for group in page.groups]
+        lines += [f"- No significant difference: {escape_markdown(', '.join(group))}" for group in page.groups]
         lines += [""] if page.groups else []
     lines += ["## By corpus", "", "Bold: best mean of the column. Italics: the interval contains the best mean.", ""]
     for board in page.boards:
         table = page.board_table(board)
         lines += [f"**{escape_markdown(table.caption)}.** {table.note}", "", to_markdown(table)]
     if len(page.models) > 1:
-        lines += ["## Pairs", "", page.pair_table().note, "", to_markdown(page.pair_table())]
+        lines += ["## Pairwise tests", "", page.pair_table().note, "", to_markdown(page.pair_table())]
     lines += ["## Limits", "", *(f"- {line}" for line in LIMITS), "", MISUSE, ""]
     return "\n".join(lines)
 
 
 LIMITS = (
     "Every number was measured on a test split; weights and settings were selected on validation.",
-    "The missing data are simulated; corpora in which something is really missing miss it in every condition.",
-    "A rank throws away by how much: read it beside the areas and their intervals.",
-    "Models are as published only where their pages say so; another setting may change a rank.",
+    "The missing data are simulated. Data that a corpus lacks by itself are missing in every condition.",
+    "A rank does not show the size of a difference: compare the areas and their intervals.",
+    "Models follow their publications only where their documentation says so; other settings may change a rank.",
 )
 
 

@@ -1,4 +1,4 @@
-"""Figures of what was recovered: its share by model and modality, and recovered vectors among the true ones."""
+"""Figures of recovery quality: error reduction by model and modality, and recovered beside true vectors."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from lacuna.reporting.recovery.tables import Place, place_label, places
 from lacuna.reporting.robustness.figures import bracket, dot
 
 PANELS = 6
-WORDS = {"share_of_oracle": "Share of the oracle's recovery", "gain": "Share of the mean fill's error that is gone"}
+WORDS = {"share_of_oracle": "Share of the oracle's recovery", "gain": "Reduction of the mean fill's error"}
 
 
 def share_measure(recovery: pd.DataFrame) -> str:
-    """The share of the oracle's recovery where it is known of anything, else the gain over the mean fill."""
+    """Return the measure to draw: the share of the oracle's recovery if known, else the gain over the mean fill."""
     known = recovery.loc[recovery["measure"] == "share_of_oracle", "mean"].notna().any()
     return "share_of_oracle" if known else "gain"
 
@@ -29,13 +29,13 @@ def share_measure(recovery: pd.DataFrame) -> str:
 def shares(
     recovery: pd.DataFrame, modality: str, *, models: Sequence[str] | None = None, looks: Mapping[str, Style] | None = None
 ) -> go.Figure:
-    """How much of a modality is recovered, as dots with intervals; the dropdown chooses what was lost.
+    """Return the recovery of one modality as dots with intervals; the dropdown selects the condition.
 
     Args:
         recovery: see :data:`lacuna.reporting.core.frames.COLUMNS`.
-        modality: whose recovery.
-        models: rows, from the top; default as they come. References, and models that recover nothing, are left out.
-        looks: a style by model.
+        modality: name of the modality.
+        models: rows from the top; default: order of appearance. References are left out.
+        looks: style by model.
     """
     measure = share_measure(recovery)
     own = rows_where(recovery, measure=measure)
@@ -44,8 +44,8 @@ def shares(
     looks = looks or styles(names)
     buttons = []
     for place in places(own):
-        here = _at(own, place)
-        rows = here[here["modality"] == modality].set_index("model").reindex(names)
+        in_place = _at(own, place)
+        rows = in_place[in_place["modality"] == modality].set_index("model").reindex(names)
         up, down = (rows["high"] - rows["mean"]).fillna(0), (rows["mean"] - rows["low"]).fillna(0)
         update = {
             "x": [[v] for v in rows["mean"]],
@@ -62,7 +62,7 @@ def shares(
         figure.add_vline(x=at, line={"color": GREY, "dash": "dash", "width": 1.5}, layer="below")
     figure.update_xaxes(title_text=WORDS[measure], zeroline=False)
     figure.update_yaxes(type="category", autorange="reversed")
-    figure.update_layout(updatemenus=[menu(buttons, "What was lost")], showlegend=False)
+    figure.update_layout(updatemenus=[menu(buttons, "Missing data")], showlegend=False)
     alt = f"Dots with intervals: {WORDS[measure].lower()} for each model, modality {modality}."
     return finish(figure, plain(modality), height=120 + 28 * max(3, len(names)), alt=alt)
 
@@ -72,15 +72,15 @@ def _at(table: pd.DataFrame, place: Place) -> pd.DataFrame:
 
 
 def clouds(points: pd.DataFrame, *, models: Sequence[str] | None = None, looks: Mapping[str, Style] | None = None) -> go.Figure:
-    """Recovered vectors among the true ones, a panel a model; the dropdown chooses the modality.
+    """Return recovered beside true vectors, one panel per model; the dropdown selects the modality.
 
     Args:
         points: see :data:`lacuna.reporting.core.frames.COLUMNS`.
-        models: panels, at most six are shown; default as they come.
-        looks: a style by model.
+        models: panels, at most six are shown; default: order of appearance.
+        looks: style by model.
     """
-    there = dict.fromkeys(points["model"])
-    names = [m for m in (models or there) if m in there][:PANELS]
+    measured = dict.fromkeys(points["model"])
+    names = [m for m in (models or measured) if m in measured][:PANELS]
     looks = looks or styles(names)
     across = len(names) if len(names) <= 4 else 3
     down = -(-len(names) // across)
@@ -90,9 +90,9 @@ def clouds(points: pd.DataFrame, *, models: Sequence[str] | None = None, looks: 
         look, place = looks.get(name, Style(GREY, "circle-open", "dot")), {"row": i // across + 1, "col": i % across + 1}
         common = {"name": plain(name), "legendgroup": name, "mode": "markers", "showlegend": False}
         true = {"symbol": "circle", "size": 4, "color": GREY, "opacity": 0.3}
-        found = {"symbol": look.symbol, "size": 5, "color": look.color, "opacity": 0.8}
+        recovered = {"symbol": look.symbol, "size": 5, "color": look.color, "opacity": 0.8}
         figure.add_trace(go.Scatter(common, marker=true, hoverinfo="skip"), **place)
-        figure.add_trace(go.Scatter(common, marker=found, hovertemplate="<b>%{fullData.name}</b><extra></extra>"), **place)
+        figure.add_trace(go.Scatter(common, marker=recovered, hovertemplate="<b>%{fullData.name}</b><extra></extra>"), **place)
         corner = {"x": 0.02, "y": 0.98, "xref": "x domain", "yref": "y domain", "xanchor": "left", "yanchor": "top"}
         figure.add_annotation(corner, text=f"<b>{plain(name)}</b>", showarrow=False, **place)
     buttons = []
@@ -108,22 +108,22 @@ def clouds(points: pd.DataFrame, *, models: Sequence[str] | None = None, looks: 
     figure.update_xaxes(showticklabels=False, zeroline=False)
     figure.update_yaxes(showticklabels=False, zeroline=False)
     figure.update_layout(updatemenus=[menu(buttons, "Modality")], hovermode="closest")
-    alt = "Scatter plots, one a model: recovered vectors among the true ones, along two principal axes of the true ones."
-    return finish(figure, "Recovered among true vectors", height=60 + 240 * down, alt=alt)
+    alt = "Scatter plots, one per model: recovered and true vectors along two principal axes of the true vectors."
+    return finish(figure, "Recovered and true vectors", height=60 + 240 * down, alt=alt)
 
 
 def _short(values: pd.Series[float]) -> list[float]:
-    """Three decimals are enough to draw, and a third of the size."""
-    return [round(float(v), 3) for v in values]
+    """Return values with two decimals, which keeps the page small."""
+    return [round(float(v), 2) for v in values]
 
 
 def cloud_note(points: pd.DataFrame) -> str:
-    """What is shown in :func:`clouds`."""
+    """Return the explanation of :func:`clouds`."""
     first = points.drop_duplicates("modality")
     parts = [f"{r.modality} ({r.explained:.0%}, {place_label((r.pattern, r.setting, r.rate, r.unit))})" for r in records(first)]
     most = int(points.groupby(["model", "modality"]).size().max())
     return (
-        "Grey: true vectors, the same in every panel; in colour: what was recovered in their places, by the first training seed. "
-        f"At most {most} pairs. The axes are the two principal axes of the true vectors; their share of the variance, and what "
-        f"was lost: {'; '.join(parts)}."
+        "Grey: true vectors, the same in every panel. Colour: the recovered vectors of the first training seed. "
+        f"At most {most} pairs. Axes: the two principal axes of the true vectors; explained variance and condition: "
+        f"{'; '.join(parts)}."
     )

@@ -1,4 +1,4 @@
-"""The tables of what was recovered: models by modality, one for each measure, pattern, rate and unit."""
+"""Tables of recovery quality: models by modality, one table per measure, pattern, rate and unit."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from lacuna.evaluation.recovery.quality import MEAN_FILL
 from lacuna.evaluation.tables import CEILING
 from lacuna.reporting.core.frames import distinct, panels, records, rows_where
 from lacuna.reporting.core.table import Table, Value, marked, slug, unique
-from lacuna.reporting.core.words import capital, number, panel_label, percent
-from lacuna.reporting.recovery.words import KINDS, UNIT_NOTES, UNITS, Kind
-from lacuna.reporting.robustness.facts import Report
+from lacuna.reporting.core.words import capital, listing, number, panel_label, percent
+from lacuna.reporting.recovery.kinds import KINDS, UNIT_NOTES, UNITS, Kind
+from lacuna.reporting.robustness.facts import MIN_DIALOGUES, Report
 from lacuna.reporting.robustness.tables import MARKS
 
 Place = tuple[str, str, float, str]  # pattern, setting, rate and unit
@@ -21,36 +21,45 @@ DRAW = " (one draw)"
 
 
 def places(recovery: pd.DataFrame) -> list[Place]:
-    """What was judged but fixed subsets: pattern, setting, rate and unit."""
+    """Return the scored conditions without fixed subsets: pattern, setting, rate and unit."""
     shown = panels(recovery)
     return [p for p in distinct(recovery, "pattern", "setting", "rate", "unit") if p[:2] in shown]
 
 
 def place_label(place: Place) -> str:
-    """A condition and unit in words."""
+    """Return the readable name of a condition and unit."""
     return f"{panel_label(*place[:2])} at {percent(place[2])}, {UNITS.get(place[3], place[3])}"
 
 
 def unit_notes(report: Report) -> list[str]:
-    """What the units of the recovery are, those that there are."""
-    there = set() if report.recovery is None else set(report.recovery["unit"])
-    return [f"{capital(note)}." for unit, note in UNIT_NOTES.items() if unit in there]
+    """Return explanations of the units that occur, and of undefined shares."""
+    if report.recovery is None:
+        return []
+    units = set(report.recovery["unit"])
+    shares = report.recovery[report.recovery["measure"] == "share_of_oracle"]
+    undefined = [str(name) for name, rows in shares.groupby("modality", sort=False) if rows["mean"].isna().all()]
+    notes = [note for unit, note in UNIT_NOTES.items() if unit in units]
+    if undefined:
+        notes.append(
+            f"no share of the oracle's recovery for {listing(undefined)}: the oracle gains too little over the mean fill"
+        )
+    return [f"{capital(note)}." for note in notes]
 
 
 def recovery_order(report: Report, models: Sequence[str]) -> list[str]:
-    """Some models of the recovery: as ranked, a draw after its model, then references, the mean fill last."""
+    """Return models as ranked, a draw after its model, then references, the mean fill last."""
     ranked = {name: i for i, name in enumerate(report.ranked)}
-    late = {**dict.fromkeys(report.references, 1), CEILING: 1, MEAN_FILL: 2}
+    order = {**dict.fromkeys(report.references, 1), CEILING: 1, MEAN_FILL: 2}
 
     def key(name: str) -> tuple[int, int, str]:
         model = name.removesuffix(DRAW)
-        return late.get(model, 0), ranked.get(model, len(ranked)), name
+        return order.get(model, 0), ranked.get(model, len(ranked)), name
 
     return sorted(set(models), key=key)
 
 
 def recovery_tables(report: Report) -> list[Table]:
-    """Every table of what was recovered; none if nothing was."""
+    """Return every table of recovery quality; empty if nothing was recovered."""
     if report.recovery is None:
         return []
     every = _with_draws(report.recovery)
@@ -60,7 +69,7 @@ def recovery_tables(report: Report) -> list[Table]:
     levels = {m: m.partition("@")[2] for m in measured if m.startswith("coverage@")}
     for kind in (replace(k, measures=k.measures or levels) for k in KINDS):
         if kind.name == "gain" and known:
-            continue  # the share of the oracle says more
+            continue  # the share of the oracle's recovery replaces it
         for place in places(every):
             own = rows_where(every, pattern=place[0], setting=place[1], rate=place[2], unit=place[3])
             own = own[own["measure"].isin(kind.measures)]
@@ -70,7 +79,7 @@ def recovery_tables(report: Report) -> list[Table]:
 
 
 def _with_draws(recovery: pd.DataFrame) -> pd.DataFrame:
-    """Measures of one draw as rows of their own: model ``x (one draw)``."""
+    """Return the measures of one draw as separate rows: model ``x (one draw)``."""
     drawn = recovery["measure"].str.startswith("sample_")
     names = recovery["model"].where(~drawn, recovery["model"] + DRAW)
     return recovery.assign(model=names, measure=recovery["measure"].str.removeprefix("sample_"))
@@ -84,12 +93,12 @@ def _table(report: Report, kind: Kind, place: Place, own: pd.DataFrame) -> Table
     columns: list[Sequence[str | Value]] = []
     for modality in dict.fromkeys(own["modality"]):
         for measure, word in kind.measures.items():
-            found = [by_cell.get((m, modality, measure)) for m in models]
+            cell_rows = [by_cell.get((m, modality, measure)) for m in models]
             heads.append(f"{modality}: {word}" if word else modality)
             if measure == "mmd_p":
-                columns.append(["n/a" if r is None else number(r.mean) for r in found])
+                columns.append(["n/a" if r is None else number(r.mean) for r in cell_rows])
                 continue
-            values = [Value(float("nan")) if r is None else Value(r.mean, r.low, r.high) for r in found]
+            values = [Value(float("nan")) if r is None else Value(r.mean, r.low, r.high) for r in cell_rows]
             if kind.higher is not None and measure != "mmd_null":
                 values = marked(values, higher=kind.higher, ranked=[m not in references for m in models])
             columns.append(values)
@@ -102,13 +111,15 @@ def _table(report: Report, kind: Kind, place: Place, own: pd.DataFrame) -> Table
 
 
 def _note(report: Report, kind: Kind, own: pd.DataFrame) -> str:
-    """How to read it, and exactly what its intervals are."""
+    """Return the note of a table, with the definition of its intervals."""
     direction = {None: "", True: f"Higher is better. {MARKS}", False: f"Lower is better. {MARKS}"}[kind.higher]
     return f"{kind.note} {spans(report, own)} {direction}".strip()
 
 
 def spans(report: Report, own: pd.DataFrame) -> str:
-    """What the intervals of some rows are."""
+    """Return the definition of the intervals of some rows."""
+    if report.few_dialogues:
+        return f"No intervals: fewer than {MIN_DIALOGUES} test dialogues."
     counts, level = (
         sorted(set(own.loc[~own["model"].isin([*report.references, CEILING, MEAN_FILL]), "seeds"])),
         report.facts.level,

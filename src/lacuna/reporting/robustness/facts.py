@@ -1,4 +1,4 @@
-"""What a report is made of: tables with known columns, facts about the run, facts about the models."""
+"""Content of a report: tables with known columns, facts about the run, facts about the models."""
 
 from __future__ import annotations
 
@@ -12,36 +12,41 @@ from lacuna.errors import DataError
 from lacuna.models import model_class
 from lacuna.reporting.core.frames import COLUMNS, checked
 from lacuna.reporting.core.settings import changed
-from lacuna.reporting.core.words import higher_is_better
+from lacuna.reporting.core.words import baseline_label, higher_is_better
 from lacuna.training.trained import TrainedRecognizer
+
+MIN_DIALOGUES = 10  # with fewer test dialogues, no interval is shown
+INTERVALS = ("low", "high", "gain_low", "gain_high", "p_value")
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What was run, on what, by which code.
+    """Facts about a run: corpus, command, code and machine.
 
     Attributes:
         corpus: name of the corpus.
-        command: what a reader types to get the same tables.
-        created: when, ISO 8601; the report itself never reads the clock.
-        target: what is predicted.
+        command: command that reproduces the tables.
+        created: time of the run, ISO 8601; the report itself never reads the clock.
+        target: predicted target.
         classes: class names in the order of their codes.
         git: commit of the code, or ``None`` outside a repository.
-        dirty: the working tree had changes that the commit does not hold.
-        versions: by package, ``python`` and ``lacuna`` among them.
+        dirty: the working tree had uncommitted changes.
+        versions: version by package, including ``python`` and ``lacuna``.
         cores: processor cores of the machine.
         threads: threads that torch used.
         device: e.g. ``cpu`` or the name of the GPU.
         seeds: training seeds.
         config_digest: hash of all settings.
         level: confidence level of the intervals.
-        resamples: bootstrap resamples behind the intervals, or ``None`` if unknown.
-        splits: utterances by split.
-        absences: utterances that lack the modality altogether, by modality and split.
-        source: what the corpus was read from, without machine paths.
-        files: SHA-256 by file name of the corpus's sources.
-        notes: what the importer recognised, decided or repaired.
-        licence: terms of the corpus.
+        resamples: number of bootstrap resamples, or ``None`` if unknown.
+        splits: number of utterances by split.
+        dialogues: number of dialogues by split.
+        class_counts: number of utterances by split and class, in the order of ``classes``.
+        absences: number of utterances without a modality, by modality and split.
+        source: source of the corpus, without machine paths.
+        files: SHA-256 of the source files by file name.
+        notes: notes of the importer.
+        licence: licence of the corpus.
     """
 
     corpus: str
@@ -60,6 +65,8 @@ class RunFacts:
     level: float = 0.95
     resamples: int | None = None
     splits: Mapping[str, int] = field(default_factory=dict)
+    dialogues: Mapping[str, int] = field(default_factory=dict)
+    class_counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     absences: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     source: str = "unknown"
     files: Mapping[str, str] = field(default_factory=dict)
@@ -68,36 +75,36 @@ class RunFacts:
 
     @property
     def machine(self) -> str:
-        """Cores, threads and device in words."""
+        """Return cores, threads and device as text."""
         cores = "unknown number of cores" if self.cores is None else f"{self.cores} core{'s' if self.cores != 1 else ''}"
         threads = "" if self.threads is None else f", {self.threads} thread{'s' if self.threads != 1 else ''}"
         return f"{cores}{threads}, {self.device}"
 
     @property
     def commit(self) -> str:
-        """The commit in words, with a warning if it does not tell everything."""
+        """Return the commit as text, with a note on uncommitted changes."""
         return (self.git or "unknown") + (" with uncommitted changes" if self.dirty else "")
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a model card says beside the numbers.
+    """Facts about a model beside its scores.
 
     Attributes:
-        name: its label, by which tables and figures call it.
-        model: the registered name of the model; empty = the label.
+        name: name of the variant in tables and figures.
+        model: registered name of the model; empty = same as ``name``.
         description: one sentence.
         parameters: number of trainable parameters.
         pattern: missingness pattern of training.
-        selection: validation metric that chose the weights.
-        chosen: by seed, the epoch whose weights were kept, from 0.
-        epochs: by seed, how many epochs ran.
-        valid: by seed, the validation value of the kept weights.
-        seconds: by seed, wall-clock time of training.
-        config: the model's settings.
-        changed: those that differ from the defaults, see :func:`lacuna.reporting.core.settings.changed`.
-        training: the training settings that decide what comes out.
-        flags: what it needs and does, in words.
+        selection: validation metric that selected the weights.
+        chosen: selected epoch by seed, from 0.
+        epochs: number of epochs by seed.
+        valid: validation value of the selected weights by seed.
+        seconds: wall-clock time of training by seed, in s.
+        config: settings of the model.
+        changed: settings that differ from the defaults, see :func:`lacuna.reporting.core.settings.changed`.
+        training: training settings.
+        flags: properties of the model as text.
     """
 
     name: str
@@ -117,20 +124,20 @@ class ModelFacts:
 
     @classmethod
     def of(cls, trained: Sequence[TrainedRecognizer]) -> ModelFacts:
-        """Facts of one model from its recognisers, one a seed.
+        """Return the facts of one variant from its recognisers, one per seed.
 
         Raises:
-            DataError: there is none, or they are of several models or labels.
+            DataError: there is no recogniser, or there are several variants.
         """
         names = sorted({(t.variant, t.name) for t in trained})
         if len(names) != 1:
-            found = ", ".join(label if label == name else f"{label} ({name})" for label, name in names)
-            raise DataError("a model card is about one model", expected="one model and label", found=found or "none")
+            found = ", ".join(variant if variant == name else f"{variant} ({name})" for variant, name in names)
+            raise DataError("a model card describes one variant", expected="one variant", found=found or "none")
         first = trained[0]
         model, selection = first.model, first.selection
         flags = (
             "reads whole dialogues" if model.needs_dialogue else "reads one utterance at a time",
-            "recovers what is missing" if model.recovers else "does not recover what is missing",
+            "recovers missing features" if model.recovers else "does not recover missing features",
             "trained by gradient descent" if model.learns else "fitted in closed form",
         )
         return cls(
@@ -153,21 +160,27 @@ class ModelFacts:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Everything a report shows. Only ``summary`` and ``facts`` are needed; what is ``None`` is left out.
+    """Content of a report. Only ``facts``, ``summary`` and ``primary`` are required; sections without content are not shown.
+
+    With fewer than :data:`MIN_DIALOGUES` test dialogues all intervals and p-values are removed, because a bootstrap over so few
+    dialogues gives intervals that are too narrow.
 
     Attributes:
-        facts: about the run and the corpus.
-        summary: one row a model, pattern, setting, rate and metric, with interval and constant baseline.
-        primary: the metric that headlines and ranks.
-        areas: one row a model, pattern, setting, metric and measure.
-        comparisons: paired differences ``model_a - model_b``; those at single rates are left out where there are areas.
-        confusion: counts; seeds are added up.
-        history: one row an epoch (as training logs them) or one row a quantity.
-        scores: one row a single measurement; kept beside the tables.
-        recovery: one row a model, condition, modality, unit and measure of what was filled in.
-        points: some recovered vectors beside the true ones, in two dimensions.
-        models: facts by label.
-        references: models shown in grey and never ranked, such as a known ceiling.
+        facts: facts about the run and the corpus.
+        summary: one row per model, pattern, setting, rate and metric, with interval and constant baseline.
+        primary: main metric, which ranks the models.
+        areas: one row per model, pattern, setting, metric and measure.
+        comparisons: paired differences ``model_a - model_b``; those at single rates are dropped where there are areas.
+        confusion: counts, summed over seeds.
+        history: one row per epoch (the training log) or one row per quantity.
+        scores: one row per measurement; written to the tables only.
+        recovery: one row per model, condition, modality, unit and measure of recovery quality.
+        points: a sample of recovered and true vectors in two dimensions.
+        calibration: mean confidence, accuracy and number of utterances by confidence bin.
+        risk_coverage: error rate of the most confident share of utterances.
+        examples: one row per utterance and model: text, missing modalities, true and predicted class, confidence.
+        models: facts by variant.
+        references: models that are shown in grey and not ranked, such as a known ceiling.
     """
 
     facts: RunFacts
@@ -180,6 +193,9 @@ class Report:
     scores: pd.DataFrame | None = None
     recovery: pd.DataFrame | None = None
     points: pd.DataFrame | None = None
+    calibration: pd.DataFrame | None = None
+    risk_coverage: pd.DataFrame | None = None
+    examples: pd.DataFrame | None = None
     models: Mapping[str, ModelFacts] = field(default_factory=dict)
     references: tuple[str, ...] = ()
 
@@ -187,25 +203,46 @@ class Report:
         for name in COLUMNS:
             table = getattr(self, name)
             if table is not None:
-                object.__setattr__(self, name, checked(name, table, self.facts.corpus))
+                object.__setattr__(self, name, self._with_intervals(checked(name, table, self.facts.corpus)))
         if self.primary not in self.metrics:
             raise DataError(
-                "the primary metric was not measured",
+                "the main metric was not measured",
                 corpus=self.facts.corpus,
                 expected=self.primary,
                 found=", ".join(self.metrics) or "an empty summary",
-                hint="name one of the metrics of the summary",
+                hint="choose one of the metrics of the summary",
             )
+
+    def _with_intervals(self, table: pd.DataFrame | None) -> pd.DataFrame | None:
+        """Return the table, without intervals and p-values if there are too few test dialogues."""
+        if table is None or not self.few_dialogues:
+            return table
+        return table.assign(**dict.fromkeys([c for c in INTERVALS if c in table.columns], float("nan")))
+
+    @property
+    def few_dialogues(self) -> bool:
+        """Return whether the test split is known to have fewer than :data:`MIN_DIALOGUES` dialogues."""
+        return 0 < self.facts.dialogues.get("test", 0) < MIN_DIALOGUES
+
+    @property
+    def baseline(self) -> str:
+        """Return the name of the constant baseline of the main metric."""
+        return baseline_label(self.primary)
+
+    @property
+    def utterances(self) -> int | None:
+        """Return the number of labelled test utterances, or ``None`` if unknown."""
+        return int(self.summary["n"].max()) if "n" in self.summary.columns else None
 
     @property
     def metrics(self) -> list[str]:
-        """Metrics of the summary, the primary one first."""
+        """Return the metrics of the summary, the main one first."""
         names: list[str] = list(dict.fromkeys(self.summary["metric"]))
         return sorted(names, key=lambda name: name != self.primary)
 
     @property
     def ranked(self) -> list[str]:
-        """Models, best first by the mean of the primary metric over everything measured; references last."""
+        """Return the models, best first by the mean of the main metric over all conditions; references last."""
         own = self.summary[self.summary["metric"] == self.primary]
         sign = -1 if higher_is_better(self.primary) else 1
         means = own.groupby("model")["mean"].mean().fillna(-sign * float("inf")) * sign
@@ -213,7 +250,7 @@ class Report:
 
     @property
     def trainings(self) -> dict[str, int]:
-        """How many training runs are behind the means of each model but references; empty if the summary does not say."""
+        """Return the number of training seeds of each ranked model; empty if the summary does not contain it."""
         if "seeds" not in self.summary.columns:
             return {}
         own = self.summary[~self.summary["model"].isin(self.references)].dropna(subset=["seeds"])
@@ -221,7 +258,7 @@ class Report:
 
     @property
     def seeds(self) -> str:
-        """Their number in words, such as ``3 training seeds``; empty if the summary does not say."""
+        """Return the number of training seeds as text: ``3 training seeds``; empty if unknown."""
         counts = sorted(set(self.trainings.values()))
         if not counts:
             return ""

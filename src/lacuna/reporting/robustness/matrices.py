@@ -1,4 +1,4 @@
-"""Figures with cells: available subsets, confusion with a rate slider, paired comparisons."""
+"""Heatmaps: available subsets, confusion matrices, paired comparisons."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 
 from lacuna.evaluation.conditions import FIXED
 from lacuna.reporting.core.frames import distinct, records, rows_where, subset_rows
-from lacuna.reporting.core.style import button, finish, menu, plain
+from lacuna.reporting.core.style import SPLIT, button, finish, menu, plain
 from lacuna.reporting.core.words import (
-    CONSTANT,
+    baseline_label,
     higher_is_better,
     measure_label,
     metric_label,
@@ -21,35 +21,37 @@ from lacuna.reporting.core.words import (
     percent,
     subset_label,
 )
-from lacuna.reporting.robustness.figures import choice
 
 
 def subset_order(summary: pd.DataFrame) -> list[str]:
-    """The measured subsets of modalities, small ones first."""
+    """Return the measured subsets of modalities, small ones first."""
     names = subset_rows(summary)["setting"].unique()
     return sorted(names, key=lambda name: (name.count("+"), name))
 
 
 def subsets(summary: pd.DataFrame, *, models: Sequence[str] | None = None, metrics: Sequence[str] | None = None) -> go.Figure:
-    """Models against the modalities that they may see; the constant baseline is the last row.
+    """Return scores by model and available modalities; the baseline is the last row.
 
     Args:
         summary: rows of the pattern ``fixed``, one setting a subset such as ``audio+text``.
-        models: rows, from the top; default as they come.
-        metrics: what the dropdown offers, the first is shown; default all.
+        models: rows from the top; default: order of appearance.
+        metrics: entries of the dropdown, the first is shown; default: all.
     """
     own = subset_rows(summary)
     columns = subset_order(summary)
     names = [m for m in models or dict.fromkeys(own["model"]) if m in set(own["model"])]
-    rows = [plain(m) for m in names] + [CONSTANT]
+    rows = [plain(m) for m in names] + [baseline_label(next(iter(metrics or own["metric"])))]
     buttons = []
     for metric in metrics or dict.fromkeys(own["metric"]):
-        here = own[own["metric"] == metric]
-        tables = {c: here.pivot_table(index="model", columns="setting", values=c, dropna=False) for c in ("mean", "low", "high")}
+        rows_of_metric = own[own["metric"] == metric]
+        tables = {
+            c: rows_of_metric.pivot_table(index="model", columns="setting", values=c, dropna=False)
+            for c in ("mean", "low", "high")
+        }
         mean, low, high = (t.reindex(index=names, columns=columns).to_numpy(dtype=float) for t in tables.values())
-        constant = here.groupby("setting")["constant"].mean().reindex(columns).to_numpy(dtype=float)
+        baseline = rows_of_metric.groupby("setting")["constant"].mean().reindex(columns).to_numpy(dtype=float)
         span = [[_span(a, b) for a, b in zip(r, s, strict=True)] for r, s in zip(low, high, strict=True)]
-        update = {"z": [cells(np.vstack([mean, constant]))], "customdata": [[*span, [""] * len(columns)]]}
+        update = {"z": [cells(np.vstack([mean, baseline]))], "customdata": [[*span, [""] * len(columns)]]}
         buttons.append(button(metric_label(metric), update, {"coloraxis.reversescale": not higher_is_better(metric)}))
     first = buttons[0]["args"][0] if buttons else {"z": [[]], "customdata": [[]]}
     figure = go.Figure(
@@ -62,10 +64,10 @@ def subsets(summary: pd.DataFrame, *, models: Sequence[str] | None = None, metri
             texttemplate="%{z:.3f}" if len(columns) <= 8 else "%{z:.2f}",
             xgap=2,
             ygap=2,
-            hovertemplate="<b>%{y}</b><br>sees %{x}<br>%{z:.3f}%{customdata}<extra></extra>",
+            hovertemplate="<b>%{y}</b><br>available: %{x}<br>%{z:.3f}%{customdata}<extra></extra>",
         )
     )
-    figure.update_xaxes(type="category", title_text="Modalities that were available", showgrid=False, tickangle=0)
+    figure.update_xaxes(type="category", title_text="Available modalities", showgrid=False, tickangle=0)
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
     figure.update_layout(updatemenus=[menu(buttons, "Metric")])
     if buttons:
@@ -75,7 +77,7 @@ def subsets(summary: pd.DataFrame, *, models: Sequence[str] | None = None, metri
         "By available modalities",
         height=120 + 34 * len(rows),
         scale="sequential",
-        alt="Table with coloured cells: a metric for each model and each subset of modalities that was available.",
+        alt="Heatmap: a metric for each model and each subset of available modalities.",
     )
 
 
@@ -84,58 +86,48 @@ def _span(low: float, high: float) -> str:
 
 
 def cells(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[list[float | None]]:
-    """A matrix as nested lists, with ``None`` where nothing was measured."""
-    return [[None if np.isnan(v) else float(v) for v in row] for row in values]
+    """Return a matrix as nested lists with four decimals, and ``None`` where nothing was measured."""
+    return [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in values]
 
 
 def confusion(table: pd.DataFrame, classes: Sequence[str], *, models: Sequence[str] | None = None) -> go.Figure:
-    """What each class is taken for: a dropdown for model and pattern, a slider for the missing rate.
+    """Return a confusion matrix; the menus select the model, what was missing and the missing rate.
 
     Args:
         table: counts, all seeds together; see :data:`lacuna.reporting.core.frames.COLUMNS`.
         classes: class names in the order of their codes.
-        models: order of the dropdown; default as they come.
+        models: order of the menu; default: order of appearance.
     """
     table = pd.concat([table[table["pattern"] != FIXED], subset_rows(table)])
     order = {name: i for i, name in enumerate(models or dict.fromkeys(table["model"]))}
-    found = [g for g in distinct(table, "pattern", "setting", "model") if g[2] in order]
-    groups = sorted(found, key=lambda g: (g[0] == FIXED, order[g[2]]))
-    rates = sorted(table.loc[table["pattern"] != FIXED, "rate"].unique()) or [0.0]
-    counts = {key: _counts(rows, classes) for key, rows in table.groupby(["pattern", "setting", "model", "rate"], sort=False)}
-    fixed = {key[:3]: value for key, value in counts.items() if key[0] == FIXED}  # the slider does not change these
+    groups = [g for g in distinct(table, "model", "pattern", "setting", "rate") if g[0] in order]
+    counts = {key: _counts(rows, classes) for key, rows in table.groupby(["model", "pattern", "setting", "rate"], sort=False)}
+    buttons = []
+    for model, pattern, setting, rate in sorted(groups, key=lambda g: (order[g[0]], g[1] == FIXED)):
+        matrix = counts[model, pattern, setting, rate]
+        update = {"z": [cells(_shares(matrix).round(3))], "customdata": [matrix.astype(int).tolist()]}
+        buttons.append(button(SPLIT.join([model, panel_label(pattern, setting), percent(rate)]), update, {}))
     names = [plain(c) for c in classes]
-    figure, nothing = go.Figure(), np.full((len(classes), len(classes)), np.nan)
-    at: dict[float, dict[str, list[Any]]] = {}
-    for rate in rates:
-        shown = [fixed.get(g, counts.get((*g, rate), nothing)) for g in groups]
-        at[rate] = {"z": [cells(_shares(c)) for c in shown], "customdata": [cells(c) for c in shown]}
-    for i in range(len(groups)):
-        figure.add_trace(
-            go.Heatmap(
-                x=names,
-                y=names,
-                z=at[rates[0]]["z"][i],
-                customdata=at[rates[0]]["customdata"][i],
-                visible=i == 0,
-                coloraxis="coloraxis",
-                texttemplate="%{z:.0%}",
-                xgap=1,
-                ygap=1,
-                hovertemplate="true <b>%{y}</b>, taken for <b>%{x}</b><br>%{z:.1%} of the class (%{customdata})<extra></extra>",
-            )
+    first = buttons[0]["args"][0] if buttons else {"z": [[]], "customdata": [[]]}
+    figure = go.Figure(
+        go.Heatmap(
+            x=names,
+            y=names,
+            z=first["z"][0],
+            customdata=first["customdata"][0],
+            coloraxis="coloraxis",
+            texttemplate="%{z:.0%}",
+            xgap=1,
+            ygap=1,
+            hovertemplate="true <b>%{y}</b>, predicted <b>%{x}</b><br>%{z:.1%} of the class (%{customdata})<extra></extra>",
         )
-    buttons = [
-        button(choice(model, pattern, setting), {"visible": [j == i for j in range(len(groups))]}, {})
-        for i, (pattern, setting, model) in enumerate(groups)
-    ]
-    steps = [button(percent(rate), at[rate], {}) for rate in rates]
-    slider = {"steps": steps, "name": "Missing rate", "currentvalue": {"prefix": "Missing rate: "}, "pad": {"t": 56}}
+    )
     figure.update_xaxes(type="category", title_text="Predicted", showgrid=False, side="bottom")
     figure.update_yaxes(type="category", title_text="True", autorange="reversed", showgrid=False)
-    figure.update_layout(updatemenus=[menu(buttons, "Model and pattern")], sliders=[slider] if len(steps) > 1 else [])
+    figure.update_layout(updatemenus=[menu(buttons, "Model", "Missing data", "Missing rate")])
     finish(
         figure,
-        "What each class is taken for",
+        "Confusion matrix",
         height=440 + 22 * max(0, len(classes) - 8),
         scale="sequential",
         alt="Confusion matrix: for each true class, the share of utterances that each class was predicted for.",
@@ -145,7 +137,7 @@ def confusion(table: pd.DataFrame, classes: Sequence[str], *, models: Sequence[s
 
 
 def _counts(rows: pd.DataFrame, classes: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(C, C) counts, true by predicted; classes may be given by code or by name."""
+    """Return counts (C, C), true by predicted; classes are given by name."""
     place = {str(c): i for i, c in enumerate(classes)}
     counts = np.zeros((len(classes), len(classes)))
     true, predicted = (rows[c].astype(str).map(place).to_numpy(dtype=np.int64) for c in ("true", "predicted"))
@@ -154,17 +146,17 @@ def _counts(rows: pd.DataFrame, classes: Sequence[str]) -> np.ndarray[Any, np.dt
 
 
 def _shares(counts: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Each row as shares; a class that does not occur has none."""
+    """Return each row as shares; NaN for a class that does not occur."""
     total = counts.sum(axis=1, keepdims=True)
     return np.where(total > 0, counts / np.where(total > 0, total, 1), np.nan)
 
 
 def comparisons(table: pd.DataFrame, *, models: Sequence[str] | None = None) -> go.Figure:
-    """Paired differences, row minus column; blue where the row is better, bold where the interval excludes 0.
+    """Return paired differences, row minus column; blue: the row is better, bold: the interval excludes 0.
 
     Args:
-        table: see :data:`lacuna.reporting.core.frames.COLUMNS`; a pair may be given in either order.
-        models: rows and columns, from the top left; others are left out; default all, as they come.
+        table: see :data:`lacuna.reporting.core.frames.COLUMNS`; a pair may have either order.
+        models: rows and columns from the top left; default: all, in order of appearance.
     """
     every = dict.fromkeys([*table["model_a"], *table["model_b"]])
     names = list(every) if models is None else [m for m in models if m in every]
@@ -182,9 +174,9 @@ def comparisons(table: pd.DataFrame, *, models: Sequence[str] | None = None) -> 
             for i, j, d, low, high in ((a, b, row.difference, row.low, row.high), (b, a, -row.difference, -row.high, -row.low)):
                 z[i, j] = sign * d
                 text[i][j] = f"<b>{d:+.3f}</b>" if low > 0 or high < 0 else f"{d:+.3f}"
-                hover[i][j] = f"{d:+.4f}{_span(low, high)}, p = {row.p_value:.3g}"
+                hover[i][j] = f"{d:+.4f}{_span(low, high)}" + ("" if np.isnan(row.p_value) else f", p = {row.p_value:.3g}")
         several = [metric_label(metric)] if table["metric"].nunique() > 1 else []
-        label = " · ".join([panel_label(pattern, setting), measure_label(measure), *several])
+        label = SPLIT.join([panel_label(pattern, setting), measure_label(measure), *several])
         limit = float(np.nanmax(np.abs(z), initial=1e-6)) if np.isfinite(z).any() else 1.0
         axis = {"coloraxis.cmin": -limit, "coloraxis.cmax": limit}
         buttons.append(button(label, {"z": [cells(z)], "text": [text], "customdata": [hover]}, axis))
@@ -206,7 +198,9 @@ def comparisons(table: pd.DataFrame, *, models: Sequence[str] | None = None) -> 
     )
     figure.update_xaxes(type="category", side="top", showgrid=False)
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
-    figure.update_layout(updatemenus=[menu(buttons, "Compared by")])
+    figure.update_layout(
+        updatemenus=[menu(buttons, "Missing data", "Measure", *(["Metric"] if table["metric"].nunique() > 1 else []))]
+    )
     limits = buttons[0]["args"][1]
     height = 80 + (34 if len(names) <= 10 else 24) * len(names)
     finish(

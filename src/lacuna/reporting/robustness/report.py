@@ -1,27 +1,76 @@
-"""Write a report: one HTML page, the tables in three formats, a results page, and a card for each model."""
+"""Build a report from the tables of a run and write it: HTML page, results page, tables in three formats, one card per model."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from lacuna.atomic import write_text
-from lacuna.reporting.core.html import render_html
+from lacuna.evaluation import CEILINGS, Tables, primary, summarise_recovery
 from lacuna.reporting.core.table import slug, to_csv, to_latex, to_markdown, unique
 from lacuna.reporting.recovery.tables import recovery_tables
 from lacuna.reporting.robustness.cards import model_card
-from lacuna.reporting.robustness.facts import Report
+from lacuna.reporting.robustness.facts import ModelFacts, Report, RunFacts
+from lacuna.reporting.robustness.page import render_html
 from lacuna.reporting.robustness.results import results_page
 from lacuna.reporting.robustness.tables import all_tables
+from lacuna.training.trained import TrainedRecognizer
 
 LONG = ("summary", "areas", "comparisons", "scores", "recovery")
 
 
-def write_report(folder: Path, report: Report) -> Path:
-    """Write everything, each file whole or not at all, and sweep the tables and cards of earlier runs; the page comes last.
+def composed(
+    facts: RunFacts,
+    tables: Tables,
+    recognizers: Sequence[TrainedRecognizer],
+    *,
+    history: pd.DataFrame,
+    recovery: pd.DataFrame,
+    points: pd.DataFrame,
+) -> Report:
+    """Return the report of one run.
 
     Args:
-        folder: made if needed; gets ``report.html``, ``results.md``, ``tables/`` and ``cards/``.
-        report: what to write.
+        facts: facts about the run.
+        tables: tables of the evaluation; fields that :class:`Report` does not have are ignored.
+        recognizers: trained recognisers of all models and seeds, in the order of the run.
+        history: training log, one row per epoch.
+        recovery: table of :func:`lacuna.evaluation.score_recovery`.
+        points: table of :func:`lacuna.evaluation.recovered_points`.
+    """
+    by_variant: dict[str, list[TrainedRecognizer]] = {}
+    for trained in recognizers:
+        by_variant.setdefault(trained.variant, []).append(trained)
+    known = {f.name for f in fields(Report)}
+    evaluated: Mapping[str, Any] = {name: table for name, table in tables._asdict().items() if name in known}
+    return Report(
+        facts=facts,
+        **evaluated,
+        primary=primary(recognizers[0].schema.target),
+        history=history,
+        recovery=summarise_recovery(recovery, facts.level),
+        points=points,
+        models={variant: ModelFacts.of(own) for variant, own in by_variant.items()},
+        references=references_of(by_variant, tables.summary),
+    )
+
+
+def references_of(by_variant: Mapping[str, Sequence[TrainedRecognizer]], summary: pd.DataFrame) -> tuple[str, ...]:
+    """Return the models that are shown in grey and not ranked: the baseline as a model, and known ceilings."""
+    priors = [variant for variant, own in by_variant.items() if own[0].name == "prior"]
+    return tuple(name for name in (*priors, *CEILINGS) if (summary["model"] == name).any())
+
+
+def write_report(folder: Path, report: Report) -> Path:
+    """Write all files atomically, delete tables and cards of earlier runs, and write the HTML page last.
+
+    Args:
+        folder: created if needed; gets ``report.html``, ``results.md``, ``tables/`` and ``cards/``.
+        report: content.
 
     Returns:
         Path of ``report.html``.
@@ -44,15 +93,15 @@ def write_report(folder: Path, report: Report) -> Path:
     for model, name in zip(report.ranked, unique(map(slug, report.ranked)), strict=True):
         write(folder / "cards" / f"{name}.md", model_card(report, model))
     write(folder / "results.md", results_page(report))
-    _sweep(folder / "tables", (".csv", ".md", ".tex"), written)
-    _sweep(folder / "cards", (".md",), written)
+    _delete_others(folder / "tables", (".csv", ".md", ".tex"), written)
+    _delete_others(folder / "cards", (".md",), written)
     page = folder / "report.html"
     write(page, render_html(report))
     return page
 
 
-def _sweep(folder: Path, suffixes: tuple[str, ...], written: set[Path]) -> None:
-    """Delete what an earlier run left in a folder of ours; other kinds of files and folders inside stay."""
+def _delete_others(folder: Path, suffixes: tuple[str, ...], written: set[Path]) -> None:
+    """Delete files of an earlier run with these suffixes; other files and subfolders stay."""
     kept = {path.name.casefold() for path in written if path.parent == folder}
     for path in folder.glob("*"):
         if path.suffix in suffixes and path.name.casefold() not in kept and path.is_file():

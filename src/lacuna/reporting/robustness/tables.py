@@ -1,4 +1,4 @@
-"""The tables of a report: by missing rate, by available subset, areas, paired comparisons."""
+"""Tables of the robustness report: by missing rate, by available subset, areas, paired comparisons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from lacuna.evaluation.conditions import FIXED
 from lacuna.reporting.core.frames import Panel, distinct, panels, records, rows_where, subset_rows
 from lacuna.reporting.core.table import Table, Value, marked, slug, unique
 from lacuna.reporting.core.words import (
-    CONSTANT,
     capital,
     higher_is_better,
     listing,
@@ -23,7 +22,7 @@ from lacuna.reporting.core.words import (
     percent,
     subset_label,
 )
-from lacuna.reporting.robustness.facts import Report
+from lacuna.reporting.robustness.facts import MIN_DIALOGUES, Report
 from lacuna.reporting.robustness.matrices import subset_order
 
 Labels = tuple[str, str, str]  # name, title and caption of a table
@@ -31,7 +30,7 @@ MARKS = "Bold: best mean of the column. Italics (underlined in LaTeX): the inter
 
 
 def rates_table(report: Report, metric: str, panel: Panel) -> Table:
-    """Models by missing rate, for one metric and pattern."""
+    """Return scores by missing rate, for one metric and pattern."""
     own = rows_where(report.summary, pattern=panel[0], setting=panel[1], metric=metric)
     rates = sorted(own["rate"].unique())
     caption = f"{metric_label(metric)} on the test split by missing rate, pattern: {panel_label(*panel)}"
@@ -42,23 +41,23 @@ def rates_table(report: Report, metric: str, panel: Panel) -> Table:
 
 
 def reached_rates(report: Report, panel: Panel) -> str:
-    """Where the rate that a pattern reached is not the one asked for."""
+    """Return a sentence on requested rates that a pattern did not reach, or an empty text."""
     own = rows_where(report.summary, pattern=panel[0], setting=panel[1]).drop_duplicates("rate")
     off = own[(own["rate"] - own["measured_rate"]).abs() > 0.02].sort_values("rate")
     parts = []
     for reached, rows in off.groupby(off["measured_rate"].round(3), sort=False):
         low, high = percent(rows["rate"].min()), percent(rows["rate"].max())
-        parts.append(f"asked for {low}{f' to {high}' if low != high else ''}, it removed {percent(float(str(reached)))}")
+        parts.append(f"requested {low}{f' to {high}' if low != high else ''}, removed {percent(float(str(reached)))}")
     return f"{capital('; '.join(parts))}." if parts else ""
 
 
 def subsets_table(report: Report, metric: str) -> Table:
-    """Models by the modalities that they may see, for one metric."""
+    """Return scores by available modalities, for one metric."""
     own = rows_where(subset_rows(report.summary), metric=metric)
     columns = subset_order(report.summary)
     caption = f"{metric_label(metric)} on the test split by available modalities"
-    if report.areas is not None:  # one more column: the mean over subsets
-        mean = rows_where(_given(report.areas), pattern=FIXED, metric=metric, measure="subset_mean")
+    if report.areas is not None:  # the last column is the mean over subsets
+        mean = rows_where(_required(report.areas), pattern=FIXED, metric=metric, measure="subset_mean")
         own = pd.concat([own, mean.assign(setting="subset_mean")])
         columns = [*columns, *(["subset_mean"] if len(mean) else [])]
     heads = {c: measure_label(c) if c == "subset_mean" else subset_label(c) for c in columns}
@@ -67,19 +66,19 @@ def subsets_table(report: Report, metric: str) -> Table:
 
 
 def areas_table(report: Report, metric: str, panel: Panel) -> Table:
-    """Models by area measure, for one metric and pattern."""
-    own = rows_where(_given(report.areas), pattern=panel[0], setting=panel[1], metric=metric)
+    """Return area measures, for one metric and pattern."""
+    own = rows_where(_required(report.areas), pattern=panel[0], setting=panel[1], metric=metric)
     heads = {m: measure_label(m) for m in dict.fromkeys(own["measure"])}
     caption = f"Area measures of {metric_label(metric)}, pattern: {panel_label(*panel)}"
     labels = (_name("areas", *panel, metric), panel_label(*panel), caption)
     table = _wide(report, own, key="measure", heads=heads, metric=metric, labels=labels)
     up = [label for m, label in heads.items() if higher_is_better(metric, m) and not higher_is_better(metric)]
-    return replace(table, note=how(report, metric, up)) if up else table
+    return replace(table, note=table_note(report, metric, up)) if up else table
 
 
 def comparisons_table(report: Report, metric: str, measure: str, panel: Panel) -> Table:
-    """Paired differences with interval and p-value, best-ranked models first."""
-    own = rows_where(_given(report.comparisons), pattern=panel[0], setting=panel[1], metric=metric, measure=measure)
+    """Return paired differences with interval and p-value, best-ranked models first."""
+    own = rows_where(_required(report.comparisons), pattern=panel[0], setting=panel[1], metric=metric, measure=measure)
     place = {name: i for i, name in enumerate(report.ranked)}
     rows = []
     for row in records(own):
@@ -98,12 +97,12 @@ def comparisons_table(report: Report, metric: str, measure: str, panel: Panel) -
 
 
 def all_tables(report: Report, *, metrics: Sequence[str] | None = None) -> list[Table]:
-    """Every table that the report's inputs allow, for some metrics; default all."""
+    """Return every table that the report's inputs allow, for some metrics; default: all metrics."""
     tables = []
     for metric in metrics or report.metrics:
-        here = rows_where(report.summary, metric=metric)
-        tables += [rates_table(report, metric, panel) for panel in panels(here)]
-        if (here["pattern"] == FIXED).any():
+        rows = rows_where(report.summary, metric=metric)
+        tables += [rates_table(report, metric, panel) for panel in panels(rows)]
+        if (rows["pattern"] == FIXED).any():
             tables.append(subsets_table(report, metric))
         if report.areas is not None:
             tables += [areas_table(report, metric, p) for p in panels(rows_where(report.areas, metric=metric))]
@@ -114,30 +113,30 @@ def all_tables(report: Report, *, metrics: Sequence[str] | None = None) -> list[
     return [replace(table, name=name) for table, name in zip(tables, unique(t.name for t in tables), strict=True)]
 
 
-def _given(table: pd.DataFrame | None) -> pd.DataFrame:
+def _required(table: pd.DataFrame | None) -> pd.DataFrame:
     if table is None:
         raise DataError("the report has no such table", expected="areas or comparisons", hint="pass them to Report")
     return table
 
 
 def _wide(report: Report, own: pd.DataFrame, *, key: str, heads: Mapping[Any, str], metric: str, labels: Labels) -> Table:
-    """Models down, the values of ``key`` across, the constant baseline last."""
+    """Return a table with one row per model and one column per value of ``key``; the baseline is the last row."""
     measured = set(own["model"])
     models = [m for m in report.ranked if m in measured]
     ranked = [m not in report.references for m in models]
     by_cell = {(r.model, getattr(r, key)): r for r in records(own)}
     columns = []
     for k in heads:
-        found = [by_cell.get((m, k)) for m in models]
-        values = [Value(float("nan")) if r is None else Value(r.mean, r.low, r.high) for r in found]
-        constant = own.loc[own[key] == k, "constant"].mean()
+        cells = [by_cell.get((m, k)) for m in models]
+        values = [Value(float("nan")) if r is None else Value(r.mean, r.low, r.high) for r in cells]
+        baseline = own.loc[own[key] == k, "constant"].mean()
         higher = higher_is_better(metric, k if key == "measure" else "auilc")
-        own_rank = [*ranked, k != "relative_robustness"]  # a constant loses nothing: there it would always win
-        columns.append(marked([*values, Value(float(constant))], higher=higher, ranked=own_rank))
-    names = [f"{m} (reference)" if m in report.references else m for m in models] + [CONSTANT]
+        compared = [*ranked, k != "relative_robustness"]  # the baseline does not change with the rate and would always be best
+        columns.append(marked([*values, Value(float(baseline))], higher=higher, ranked=compared))
+    names = [f"{m} (reference)" if m in report.references else m for m in models] + [report.baseline]
     rows: list[tuple[str | Value, ...]] = [(label, *(column[i] for column in columns)) for i, label in enumerate(names)]
     name, title, caption = labels
-    return Table(name, title, caption, ("Model", *heads.values()), tuple(rows), how(report, metric))
+    return Table(name, title, caption, ("Model", *heads.values()), tuple(rows), table_note(report, metric))
 
 
 def _name(*parts: str) -> str:
@@ -145,6 +144,8 @@ def _name(*parts: str) -> str:
 
 
 def _level(report: Report) -> str:
+    if report.few_dialogues:
+        return f"No intervals: fewer than {MIN_DIALOGUES} test dialogues."
     return f"In brackets: {report.facts.level:.0%} intervals."
 
 
@@ -152,13 +153,13 @@ def _direction(metric: str, measure: str = "auilc") -> str:
     return "Higher is better." if higher_is_better(metric, measure) else "Lower is better."
 
 
-def how(report: Report, metric: str, but: Sequence[str] = ()) -> str:
-    """How to read a table of a metric.
+def table_note(report: Report, metric: str, but: Sequence[str] = ()) -> str:
+    """Return the note of a table: seeds, intervals, direction and marks.
 
     Args:
-        report: what was measured.
-        metric: of the table.
-        but: columns in which more is better although less is better in the metric.
+        report: measured results.
+        metric: metric of the table.
+        but: columns in which higher is better although lower is better in the metric.
     """
     seeds = f"Mean over {report.seeds}. " if max(report.trainings.values(), default=1) > 1 else ""
     direction = f"Lower is better, but higher in {listing(list(but))}." if but else _direction(metric)

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lacuna.reporting.core.frames import Panel, rows_where
-from lacuna.reporting.core.style import GREY, PALETTE, SYMBOLS, Style, finish, plain
-from lacuna.reporting.core.words import CONSTANT, metric_label, panel_label
+from lacuna.reporting.core.style import BASELINE, GREY, PALETTE, SYMBOLS, Style, finish, plain
+from lacuna.reporting.core.words import baseline_label, metric_label, panel_label
 from lacuna.reporting.robustness.figures import RATE_AXIS, bracket
 from lacuna.reporting.shift.facts import IID, OOD, OodReport
 
@@ -19,7 +19,7 @@ COLUMNS = 3
 
 
 def looks_of(report: OodReport) -> dict[str, Style]:
-    """A style by test: the IID test solid, the others in other colours and dashes."""
+    """Return a style per test: IID and OOD solid, further tests dashed."""
     dashes = ("solid", "solid", "dash", "dashdot", "longdash")
     return {
         name: Style(PALETTE[i % 8], SYMBOLS[i % 8], dashes[min(i, 4)] if i < 2 else dashes[2 + (i - 2) % 3])
@@ -28,7 +28,7 @@ def looks_of(report: OodReport) -> dict[str, Style]:
 
 
 def curves(report: OodReport, panel: Panel, looks: Mapping[str, Style]) -> go.Figure:
-    """A panel a model: the primary metric on every test against the missing rate; the bands are those of IID and OOD."""
+    """Return the main metric on every test by missing rate, one panel per model; bands for IID and OOD."""
     models = report.ranked
     rows = -(-len(models) // COLUMNS)
     figure = make_subplots(
@@ -39,12 +39,12 @@ def curves(report: OodReport, panel: Panel, looks: Mapping[str, Style]) -> go.Fi
     for index, model in enumerate(models):
         at = {"row": index // COLUMNS + 1, "col": index % COLUMNS + 1}
         for test in report.names:
-            here = rows_where(own, model=model, test=test).sort_values("rate")
+            rows_of_test = rows_where(own, model=model, test=test).sort_values("rate")
             look = looks[test]
             common = {"name": plain(test), "legendgroup": test}
-            sure = here.dropna(subset=["low", "high"])
-            if test in (IID, OOD) and len(sure):
-                band = {"x": [*sure["rate"], *sure["rate"][::-1]], "y": [*sure["high"], *sure["low"][::-1]]}
+            banded = rows_of_test.dropna(subset=["low", "high"])
+            if test in (IID, OOD) and len(banded):
+                band = {"x": [*banded["rate"], *banded["rate"][::-1]], "y": [*banded["high"], *banded["low"][::-1]]}
                 figure.add_trace(
                     go.Scatter(
                         common,
@@ -61,9 +61,11 @@ def curves(report: OodReport, panel: Panel, looks: Mapping[str, Style]) -> go.Fi
             figure.add_trace(
                 go.Scatter(
                     common,
-                    x=list(here["rate"]),
-                    y=list(here["mean"]),
-                    customdata=[[bracket(low, high)] for low, high in zip(here["low"], here["high"], strict=True)],
+                    x=list(rows_of_test["rate"]),
+                    y=list(rows_of_test["mean"]),
+                    customdata=[
+                        [bracket(low, high)] for low, high in zip(rows_of_test["low"], rows_of_test["high"], strict=True)
+                    ],
                     mode="lines+markers",
                     line={"color": look.color, "dash": look.dash, "width": 2},
                     marker={"symbol": look.symbol, "size": 7, "color": look.color},
@@ -72,14 +74,14 @@ def curves(report: OodReport, panel: Panel, looks: Mapping[str, Style]) -> go.Fi
                 ),
                 **at,
             )
-        flat = rows_where(own, model=model, test=OOD).sort_values("rate")
+        baseline = rows_where(own, model=model, test=OOD).sort_values("rate")
         grey = {"color": GREY, "dash": "dash", "width": 2}
         figure.add_trace(
             go.Scatter(
-                x=list(flat["rate"]),
-                y=list(flat["constant"]),
-                name=CONSTANT,
-                legendgroup=CONSTANT,
+                x=list(baseline["rate"]),
+                y=list(baseline["constant"]),
+                name=baseline_label(report.primary),
+                legendgroup=BASELINE,
                 mode="lines",
                 line=grey,
                 showlegend=index == 0,
@@ -92,27 +94,25 @@ def curves(report: OodReport, panel: Panel, looks: Mapping[str, Style]) -> go.Fi
         figure.update_xaxes(title_text=RATE_AXIS, row=index // COLUMNS + 1, col=index % COLUMNS + 1)
     for row in range(1, rows + 1):
         figure.update_yaxes(title_text=metric_label(report.primary), row=row, col=1)
-    room = 1 - 0.06 / rows  # for the titles of the first row, which the page would cut off
+    room = 1 - 0.06 / rows  # space for the titles of the first row
     for axis in figure.select_yaxes():
         axis.domain = [room * edge for edge in axis.domain]
     for title in figure.layout.annotations:
         title.y = room * title.y
-    alt = (
-        f"Line charts, one a model: {metric_label(report.primary)} on every test against the missing rate, {panel_label(*panel)}."
-    )
-    return finish(figure, "Each model on every test", height=60 + 230 * rows, alt=alt)
+    alt = f"Line charts, one per model: {metric_label(report.primary)} on every test by missing rate, {panel_label(*panel)}."
+    return finish(figure, "Scores by test and missing rate", height=60 + 230 * rows, alt=alt)
 
 
 def gaps(report: OodReport, panel: Panel, looks: Mapping[str, Style]) -> go.Figure:
-    """Dots with intervals: what each model loses on each test, as mean over rates; the line at 0 is no loss."""
+    """Return the gap of each model on each test as dots with intervals, mean over rates; the line at 0 is no gap."""
     own = rows_where(report.gaps, pattern=panel[0], setting=panel[1], metric=report.primary, measure="auilc")
     return _dots(
-        report, own.assign(value=own["gap"]), looks, zero=0.0, title=f"Lost in {metric_label(report.primary)}, mean over rates"
+        report, own.assign(value=own["gap"]), looks, zero=0.0, title=f"Gap in {metric_label(report.primary)}, mean over rates"
     )
 
 
 def detection(report: OodReport, panel: Panel, score: str, looks: Mapping[str, Style]) -> go.Figure:
-    """Dots with intervals: AUROC of telling each test from the IID test, nothing missing; the line at 0.5 is chance."""
+    """Return the AUROC of separating each test from the IID test on complete data; the line at 0.5 is chance."""
     own = rows_where(report.detection, pattern=panel[0], setting=panel[1], score=score)
     own = own[own["rate"] == own["rate"].min()]
     return _dots(report, own.assign(value=own["auroc"]), looks, zero=0.5, title=f"AUROC of {score.replace('_', ' ')}")
@@ -123,26 +123,27 @@ def _dots(report: OodReport, own: pd.DataFrame, looks: Mapping[str, Style], *, z
     tests = [t for t in report.names if t in set(own["test"])]
     step = 0.7 / max(1, len(tests))
     for index, test in enumerate(tests):
-        here = rows_where(own, test=test).set_index("model").reindex(models)
-        place = np.arange(len(models)) + (index - (len(tests) - 1) / 2) * step
+        rows_of_test = rows_where(own, test=test).set_index("model").reindex(models)
+        y = np.arange(len(models)) + (index - (len(tests) - 1) / 2) * step
         figure.add_trace(
             go.Scatter(
-                x=list(here["value"]),
-                y=list(place),
+                x=list(rows_of_test["value"]),
+                y=list(y),
                 name=plain(test),
                 legendgroup=test,
                 mode="markers",
                 marker={"size": 8, "color": looks[test].color, "symbol": looks[test].symbol},
                 error_x={
                     "type": "data",
-                    "array": list((here["high"] - here["value"]).fillna(0)),
-                    "arrayminus": list((here["value"] - here["low"]).fillna(0)),
+                    "array": list((rows_of_test["high"] - rows_of_test["value"]).fillna(0)),
+                    "arrayminus": list((rows_of_test["value"] - rows_of_test["low"]).fillna(0)),
                     "color": looks[test].color,
                     "thickness": 1.5,
                     "width": 0,
                 },
                 customdata=[
-                    [plain(m), bracket(low, high)] for m, low, high in zip(models, here["low"], here["high"], strict=True)
+                    [plain(m), bracket(low, high)]
+                    for m, low, high in zip(models, rows_of_test["low"], rows_of_test["high"], strict=True)
                 ],
                 hovertemplate="<b>%{customdata[0]}</b>, %{fullData.name}<br>%{x:.3f}%{customdata[1]}<extra></extra>",
             )

@@ -2,50 +2,46 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
-
 from lacuna.atomic import write_text
-from lacuna.reporting.core.html import Plot, environment, read_part, script_json
-from lacuna.reporting.core.style import GREY, SCALES, template
+from lacuna.reporting.core.html import Plot, environment, page_parts
+from lacuna.reporting.core.settings import variants_text
+from lacuna.reporting.core.style import GREY
 from lacuna.reporting.core.table import Table, escape_markdown, to_csv, to_latex, to_markdown
-from lacuna.reporting.core.variants import variants_text
-from lacuna.reporting.core.words import CONSTANT, capital, metric_label, metric_note, panel_label
+from lacuna.reporting.core.words import baseline_label, capital, metric_label, metric_note, panel_label
 from lacuna.reporting.robustness.results import LIMITS, MISUSE
 from lacuna.reporting.shift.facts import IID, OodReport, about_tests
 from lacuna.reporting.shift.figures import curves, detection, gaps, looks_of
 from lacuna.reporting.shift.findings import findings
 from lacuna.reporting.shift.tables import tables_of
 
-PAGE = "shift/page.html"
+PAGE = "ood.html"
 SECTIONS = {
-    "shift": ("How far the test is shifted", ""),
-    "main": ("IID and OOD", ""),
-    "gaps": ("Every test against the IID test", ""),
-    "calibration": ("Calibration under shift", ""),
-    "detection": ("Is the shift noticed", ""),
-    "groups": ("Worst groups", ""),
-    "rates": ("By missing rate", ""),
+    "shift": "Size of the shift",
+    "main": "IID and OOD scores",
+    "gaps": "Gaps to the IID test",
+    "calibration": "Calibration under shift",
+    "detection": "Detection of the shift",
+    "groups": "Worst groups",
+    "rates": "Scores by missing rate",
 }
 ANY_LIMITS = (
-    "The OOD test is made by a search over one property of one corpus. It is harder in that property only, and no model of how "
-    "the world changes.",
-    "The divergence counts a word that moves either way. A test can be far from training and yet no harder, where words move "
-    "that no model relies on, or move towards what models expect.",
+    "The OOD test is the result of a search over one property of one corpus. It differs in that property only and does not "
+    "represent shifts in real use.",
+    "The divergence counts changes of a word in either direction. A test with a large divergence need not be harder: models may "
+    "not rely on the changed words, or they may change towards what models expect.",
 )
-TEST_LIMIT = "IID and OOD test are small parts of one test split; intervals are wide, and are read before means."
+TEST_LIMIT = "IID and OOD tests are small parts of one test split, so intervals are wide; read the intervals before the means."
 LONG = ("divergences", "tests", "summary", "areas", "gaps", "groups", "detection", "comparisons")
 
 
 def write_ood_report(folder: Path, report: OodReport) -> Path:
-    """Write ``results.md``, ``tables/`` and the page, which comes last; tables of earlier runs are swept.
+    """Write ``results.md``, ``tables/`` and the page, which is written last; tables of earlier runs are deleted.
 
     Args:
-        folder: made if needed.
-        report: what to write.
+        folder: created if needed.
+        report: content.
 
     Returns:
         Path of the page.
@@ -72,16 +68,16 @@ def write_ood_report(folder: Path, report: OodReport) -> Path:
 
 
 def ood_results(report: OodReport) -> str:
-    """The results page in Markdown."""
+    """Return the results page in Markdown."""
     facts, tables = report.facts, tables_of(report)
     lines = [f"# Out of distribution: {escape_markdown(facts.corpus)}", ""]
     lines += [f"- {'⚠ ' if f.caution else ''}**{escape_markdown(f.topic)}.** {escape_markdown(f.text)}" for f in findings(report)]
-    lines += ["", "## What was run", "", "```", facts.command.replace("```", "'''"), "```", ""]
+    lines += ["", "## Run", "", "```", facts.command.replace("```", "'''"), "```", ""]
     lines += [f"- {name}: {escape_markdown(value)}" for name, value in run_lines(report) if name != "Command"]
     lines += ["- Selection: on the validation split; both tests were read after training only", ""]
-    lines += ["## The tests", "", *(f"- {escape_markdown(line)}" for line in about_tests(report)), ""]
-    lines += ["## How to read the numbers", "", *(f"- {line}" for line in reading(report)), ""]
-    for section, (title, _) in SECTIONS.items():
+    lines += ["## Tests", "", *(f"- {escape_markdown(line)}" for line in about_tests(report)), ""]
+    lines += ["## Metrics", "", *(f"- {line}" for line in reading(report)), ""]
+    for section, title in SECTIONS.items():
         if tables[section]:
             lines += [f"## {title}", ""]
             for table in tables[section]:
@@ -100,22 +96,23 @@ def ood_results(report: OodReport) -> str:
 
 
 def reading(report: OodReport) -> list[str]:
-    """How to read the numbers, a line each."""
+    """Return explanations of the numbers, one line each."""
     metrics = [m for m in (report.primary, "ece", "brier", "log_loss") if (report.summary["metric"] == m).any()]
     return [
         *(f"{metric_label(m)}: {metric_note(m)}." for m in dict.fromkeys(metrics)),
-        "For the interval of a gap, dialogues that two tests share are drawn together, others apart, and so are training seeds.",
-        "The gap of the constant answer is what a shift of labels alone explains.",
+        "For the interval of a gap, dialogues that two tests share are resampled together; other dialogues and training "
+        "seeds are resampled independently.",
+        f"The gap of the {baseline_label(report.primary)} is the part that label shift alone explains.",
     ]
 
 
 def limits_of(report: OodReport) -> tuple[str, ...]:
-    """What the numbers do not tell; of small tests only where both come from the corpus's own one."""
+    """Return the limits of the numbers; the limit of small tests only if both parts come from the test split."""
     return (*ANY_LIMITS, *([TEST_LIMIT] if report.parts.config.pool == "test" else []), *LIMITS)
 
 
 def run_lines(report: OodReport) -> list[tuple[str, str]]:
-    """The run's facts as (name, value)."""
+    """Return the facts of the run as (name, value)."""
     facts, config = report.facts, report.parts.config
     lines = [
         ("Corpus", facts.corpus),
@@ -128,9 +125,9 @@ def run_lines(report: OodReport) -> list[tuple[str, str]]:
         ),
         ("Licence of the corpus", facts.licence),
         ("Command", facts.command),
-        ("Made", facts.created),
+        ("Created", facts.created),
         ("Machine", facts.machine),
-        ("Models with settings of their own", variants_text(report.models)),
+        ("Variants", variants_text(report.models)),
         ("Training seeds", ", ".join(map(str, facts.seeds))),
         ("Intervals", f"{facts.level:.0%}, {facts.resamples} bootstrap resamples"),
         ("Commit", facts.commit),
@@ -141,38 +138,24 @@ def run_lines(report: OodReport) -> list[tuple[str, str]]:
 
 
 def ood_html(report: OodReport) -> str:
-    """The page: figures, every table, and where the numbers come from."""
+    """Return the HTML page with figures, all tables and provenance."""
     looks = looks_of(report)
     plots = _plots(report)
-    data = {
-        "figures": [json.loads(p.figure.to_json()) for p in plots],
-        "groups": [p.group for p in plots],
-        "templates": {theme: template(theme) for theme in ("light", "dark")},
-        "scales": SCALES,
-        "hidden": [name for name in report.names[4:] if name != IID],
-        "file": f"{report.facts.corpus}-ood",
-    }
-    for figure in data["figures"]:
-        figure["layout"].pop("template", None)
     tables: dict[str, list[Table]] = tables_of(report)
     return environment().get_template("shift/page.html").render(
+        **page_parts(plots, file=f"{report.facts.corpus}-ood", shown=[IID, *(n for n in report.names[:4] if n != IID)]),
         title=f"{report.facts.corpus}: {report.facts.target} out of distribution",
         facts=report.facts,
         findings=findings(report),
         tests=about_tests(report),
         reading=reading(report),
-        plots=list(enumerate(plots)),
-        sections=[(key, title) for key, (title, _) in SECTIONS.items() if tables[key]],
+        sections=[(key, title) for key, title in SECTIONS.items() if tables[key]],
         tables=tables,
         legend=list(looks.items()),
-        constant=(CONSTANT, GREY),
+        baseline=(baseline_label(report.primary), GREY),
         run=run_lines(report),
         limits=limits_of(report),
         misuse=MISUSE,
-        css=Markup(read_part("core/page.css")),
-        js=Markup(read_part("core/page.js")),
-        plotly=Markup(get_plotlyjs()),
-        data=Markup(script_json(data)),
     )  # fmt: skip
 
 
@@ -185,7 +168,7 @@ def _plots(report: OodReport) -> list[Plot]:
                 "main",
                 words,
                 curves(report, panel, looks),
-                "Bands: intervals of the IID and the OOD test. Dashed grey: the constant answer on the OOD test.",
+                "Bands: intervals of the IID and the OOD test. Dashed grey: the baseline on the OOD test.",
                 wide=True,
             )
         )

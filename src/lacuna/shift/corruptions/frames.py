@@ -15,25 +15,25 @@ from lacuna.shift.corrupt import Corruption, Values, register
 @register("time_shift")
 @dataclass(frozen=True)
 class TimeShift(Corruption):
-    """The observed frames of a modality come too early or too late, and modalities no longer go together.
+    """The observed frames of a modality come too early or too late, so modalities are no longer aligned.
 
-    By ``severity`` times their number. What is pushed out at one end comes in at the other, so nothing is lost and nothing absent
-    is filled.
+    They rotate by ``severity`` times their number, from 0 to 0.5: frames that leave at one end enter at the other, so no frame is
+    lost and no absent frame is filled.
     """
 
     most = 0.5
 
     def order(self, frames: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """A rotation, either way with equal chance."""
-        by = round(self.severity * frames) * (1 if rng.random() < 0.5 else -1)
-        return np.asarray(np.roll(np.arange(frames), by))
+        """Return a rotation, in either direction with equal probability."""
+        shift = round(self.severity * frames) * (1 if rng.random() < 0.5 else -1)
+        return np.asarray(np.roll(np.arange(frames), shift))
 
     def alter(self, values: Values, rng: np.random.Generator) -> Values:
-        """As they are."""
+        """Return the values unchanged."""
         return values
 
     def check(self, corpus: Corpus) -> None:
-        """Also refuse single vectors, which have no time.
+        """Check as the base class does, and refuse single vectors, which have no time.
 
         Raises:
             ConfigError: no utterance of the modalities has two frames.

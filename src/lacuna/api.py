@@ -1,0 +1,362 @@
+"""The front door: load a corpus, create, train and compare recognisers, predict. ``import lacuna`` offers these names.
+
+Example:
+    >>> import lacuna
+    >>> corpus = lacuna.load_corpus("duet", preset="tiny")
+    >>> model = lacuna.create_model("linear").fit(corpus, epochs=2, seed=0)
+    >>> model.score(corpus, pattern="rmm", rate=0.3).metric
+    'weighted_f1'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lacuna.corpus import Corpus
+from lacuna.errors import ConfigError
+from lacuna.evaluation import EvaluationConfig, PatternSpec, judge_recoveries, predict_frame, sweep_all, tabulate
+from lacuna.evaluation.recovery.completed import completed
+from lacuna.loading import load_corpus
+from lacuna.missing import MaskPlan, Pattern
+from lacuna.models import configure, model_card, model_table
+from lacuna.results import Evaluation, Score
+from lacuna.training import Recipe, TrainedRecognizer, fit, load_recognizer, load_recognizers, run_folder
+from lacuna.training import save_recognizer as _save
+from lacuna.training.config import training_config, training_settings
+from lacuna.training.device import pick_device, reproducible
+from lacuna.training.trained import INDEX
+from lacuna.training.variant import check_variant
+
+PATTERNS = ("rmm", "outage")
+RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+
+
+class Model:
+    """A recogniser with its settings; after :meth:`fit` also with its weights. Made by :func:`create_model`.
+
+    Attributes:
+        name: the registered name.
+        settings: those that differ from the defaults.
+        variant: what tables call it.
+    """
+
+    def __init__(self, name: str, settings: dict[str, Any] | None = None, variant: str = "") -> None:
+        self.name, self.settings = name, dict(settings or {})
+        self.variant = check_variant(variant, name)
+        self._trained: TrainedRecognizer | None = None
+        self._history = pd.DataFrame()
+        configure(name, **self.settings)  # a wrong setting is refused here, not in training
+
+    @property
+    def trained(self) -> TrainedRecognizer:
+        """The trained recogniser.
+
+        Raises:
+            ConfigError: the model was not fitted.
+        """
+        if self._trained is None:
+            raise ConfigError(f"model '{self.variant}' is not trained yet: call .fit(corpus) first")
+        return self._trained
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch of training: losses, the validation metric, seconds; empty for a loaded model."""
+        return self._history
+
+    def fit(
+        self,
+        corpus: Corpus,
+        *,
+        pattern: str | Pattern = "rmm",
+        epochs: int | None = None,
+        seed: int = 0,
+        target: str | None = None,
+        folder: str | Path | None = None,
+        **training: Any,
+    ) -> Model:
+        """Train on the training split and keep the weights that are best on validation. The test split is never read.
+
+        Args:
+            corpus: with the splits ``train`` and ``valid``.
+            pattern: missing pattern of training and of selection.
+            epochs: most passes over the training split.
+            seed: of initial weights, batch order, masks and dropout.
+            target: what to predict; by default the corpus's first target.
+            folder: keeps checkpoints and logs in it; the same call resumes there, and a finished run returns at once.
+            training: further fields of :class:`lacuna.training.TrainingConfig`, e.g. ``learning_rate``.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            ConfigError: a setting is unknown or out of bounds, or a split is missing.
+            TrainingError: training broke off; the message says where.
+        """
+        if epochs is not None:
+            training["epochs"] = epochs
+        recipe = _recipe(self, corpus, {"pattern": pattern, **training}, seed, target)
+        place = None if folder is None else run_folder(Path(folder), recipe)
+        self._trained, history = fit(recipe, place, variant=self.variant)
+        self._history = pd.DataFrame(history).assign(model=self.variant, seed=seed)
+        return self
+
+    def score(
+        self, corpus: Corpus, *, pattern: str | Pattern = "rmm", rate: float = 0.0, mask_seeds: Sequence[int] = (0, 1, 2)
+    ) -> Score:
+        """Return the score on the test split under one missing pattern and rate.
+
+        Args:
+            corpus: with a test split that the model has not seen.
+            pattern: what is removed.
+            rate: how much of it, in [0, 1].
+            mask_seeds: a mask each; scores are averaged.
+        """
+        how: dict[str, Any] = {"rates": (rate,), "mask_seeds": mask_seeds, "recovery_rates": ()}
+        evaluation = evaluate_recognizers([self.trained], corpus, [pattern], **how)
+        rows = evaluation.summary[evaluation.summary["model"] == self.trained.variant]
+        numbers: dict[str, dict[str, Any]] = rows.set_index("metric").to_dict("index")  # type: ignore[assignment]
+        chosen = numbers[evaluation.metric]
+        return Score(
+            metric=evaluation.metric,
+            value=chosen["mean"],
+            low=chosen["low"],
+            high=chosen["high"],
+            baseline=chosen["constant"],
+            n=chosen["n"],
+            level=evaluation.config.level,
+            metrics={name: row["mean"] for name, row in numbers.items()},
+        )
+
+    def predict(self, source: Corpus | str | Path, **options: Any) -> pd.DataFrame:
+        """Return the answers to every utterance, whatever of it is missing.
+
+        Args:
+            source: a corpus, or a path as for :func:`load_corpus`; labels are not needed.
+            options: of :func:`load_corpus`, if ``source`` is a path.
+
+        Returns:
+            One row an utterance: ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence`` and a probability
+            ``p_<class>``, for values ``value``; ``absent``, the modalities that had no observed frame, joined by ``+``.
+
+        Raises:
+            DataError: the corpus shares no modality with the model, or a modality has another width.
+        """
+        corpus = source if isinstance(source, Corpus) else load_corpus(source, **{"split": "given", **options})
+        return predict_frame(self.trained, corpus)
+
+    def recover(
+        self, corpus: Corpus, *, pattern: str | Pattern = "rmm", rate: float = 0.5, seed: int = 0, split: str = "test"
+    ) -> Corpus:
+        """Remove frames of a split, fill them in again, and return the completed split.
+
+        Args:
+            corpus: the truth.
+            pattern: what is removed.
+            rate: how much of it, in [0, 1]; at 0 only what the corpus itself lacks is filled in.
+            seed: of the mask.
+            split: ``train``, ``valid`` or ``test``.
+
+        Returns:
+            A corpus with the same utterances; see :func:`lacuna.evaluation.recovery.completed.completed`.
+
+        Raises:
+            ConfigError: the model does not recover; ``list_models(recovers=True)`` names those that do.
+        """
+        return completed(self.trained, corpus.only(split), MaskPlan(pattern, rate, seed) if rate else None)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write weights, statistics and settings (safetensors and JSON, no pickle) into a folder, which is returned."""
+        return _save(self.trained, Path(folder))
+
+    def __repr__(self) -> str:
+        """The name, the settings that differ from the defaults, and how it was selected."""
+        settings = "".join(f", {name}={value!r}" for name, value in self.settings.items())
+        if self._trained is None:
+            return f"Model('{self.name}'{settings}), not trained"
+        chosen = self._trained.selection
+        return (
+            f"Model('{self.name}'{settings}), trained on {self._trained.corpus} with seed {self._trained.seed}: "
+            f"validation {chosen.metric} {chosen.value:.3f} at epoch {chosen.epoch + 1} of {chosen.epochs}, "
+            f"{chosen.parameters:,} parameters"
+        )
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<p>{escape(repr(self))}</p>{model_card(self.name)._repr_html_()}"
+
+
+def list_models(*, task: str | None = None, recovers: bool | None = None, needs_dialogue: bool | None = None) -> list[str]:
+    """Return the names of all models, or of those that fit.
+
+    Args:
+        task: e.g. ``baseline`` or ``recovery``; ``lacuna.models.model_table()`` shows the task of each model.
+        recovers: only models that do (or do not) fill in missing values.
+        needs_dialogue: only models that read (or do not read) the other turns of a dialogue.
+
+    Example:
+        >>> "context_gru" in list_models(needs_dialogue=True)
+        True
+    """
+    table = model_table()
+    for column, wanted in {"task": task, "recovers": recovers, "needs dialogue": needs_dialogue}.items():
+        if wanted is not None:
+            table = table[table[column] == wanted]
+    return table["name"].tolist()
+
+
+def create_model(name: str, *, variant: str = "", **settings: Any) -> Model:
+    """Return an untrained recogniser.
+
+    Args:
+        name: as :func:`list_models` gives it.
+        variant: what tables call it, if several settings of one model are compared.
+        settings: fields of the model's configuration that differ from their defaults; ``model_card(name)`` lists them.
+
+    Raises:
+        ConfigError: unknown model or setting, or a value out of bounds; the message names the nearest known one.
+
+    Example:
+        >>> create_model("mlp", hidden=32)
+        Model('mlp', hidden=32), not trained
+    """
+    return Model(name, settings, variant)
+
+
+def load_model(folder: str | Path, *, variant: str | None = None) -> Model:
+    """Return a trained model from a folder that :meth:`Model.save`, ``lacuna train`` or ``kedro run`` wrote.
+
+    Args:
+        folder: of one recogniser, or of all recognisers of a run; of several, the best on validation is returned.
+        variant: of a run, only this one.
+
+    Raises:
+        DataError: there is no recogniser, or its files are not what was written.
+        ConfigError: the run has no such variant.
+    """
+    folder = Path(folder)
+    for place in (folder, folder / "recognizers"):
+        if (place / INDEX).is_file():
+            everything = load_recognizers(place)
+            candidates = [one for one in everything if variant in (None, one.variant)]
+            if not candidates:
+                known = ", ".join(dict.fromkeys(one.variant for one in everything))
+                raise ConfigError(f"there is no variant '{variant}' in {folder}; there are: {known}")
+            return _model_of(max(candidates, key=lambda one: one.selection.value))
+    return _model_of(load_recognizer(folder))
+
+
+def evaluate(
+    models: Model | str | Iterable[Model | str],
+    corpus: Corpus,
+    patterns: Sequence[str | Pattern] = PATTERNS,
+    *,
+    rates: Sequence[float] = RATES,
+    seeds: Sequence[int] = (0,),
+    mask_seeds: Sequence[int] = (0, 1, 2),
+    target: str | None = None,
+    recovery_rates: Sequence[float] = (0.5,),
+    folder: str | Path | None = None,
+    replicates: int = 500,
+    **training: Any,
+) -> Evaluation:
+    """Compare recognisers on the test split under the same missing data.
+
+    Args:
+        models: names or models. A model that is not trained yet is trained first, once a seed, as :meth:`Model.fit` does. The
+            majority-class (or mean) baseline stands in every table and needs no name.
+        corpus: with the splits ``train``, ``valid`` and ``test``.
+        patterns: what goes missing.
+        rates: missing rates, increasing, in [0, 1]; by default 0, 0.1, ... 0.7.
+        seeds: training seeds of the models that are trained here. One seed says nothing about the spread between trainings.
+        mask_seeds: a mask each; scores are averaged.
+        target: what to predict; by default the corpus's first target.
+        recovery_rates: those of the rates at which recovered values are compared with the true ones; empty = never.
+        folder: keeps checkpoints, so that the same call goes on where it was interrupted.
+        replicates: of the bootstrap over dialogues and seeds.
+        training: settings of training, e.g. ``epochs=20`` or ``pattern="outage"``.
+
+    Raises:
+        ConfigError: an unknown name or setting, or a split that is missing.
+
+    Example:
+        >>> corpus = load_corpus("duet", preset="tiny")
+        >>> table = evaluate(["linear", "prior"], corpus, patterns=["rmm"], rates=[0.0, 0.5], epochs=2)
+        >>> sorted(table.scores["model"].unique())
+        ['linear', 'oracle', 'oracle (one turn)', 'prior']
+    """
+    wanted = [models] if isinstance(models, Model | str) else list(models)
+    fitted: list[Model] = []
+    for one in wanted:
+        model = create_model(one) if isinstance(one, str) else one
+        if model._trained is not None:
+            fitted.append(model)
+            continue
+        for seed in seeds:
+            copy = Model(model.name, model.settings, model.variant)
+            fitted.append(copy.fit(corpus, seed=seed, target=target, folder=folder, **training))
+    if not fitted:
+        raise ConfigError("name at least one model; lacuna.list_models() lists them")
+    history = [m.history for m in fitted if len(m.history)]
+    return evaluate_recognizers(
+        [m.trained for m in fitted],
+        corpus,
+        patterns,
+        rates=rates,
+        mask_seeds=mask_seeds,
+        recovery_rates=recovery_rates,
+        replicates=replicates,
+        history=history,
+    )
+
+
+def evaluate_recognizers(
+    recognizers: list[TrainedRecognizer],
+    corpus: Corpus,
+    patterns: Sequence[str | Pattern],
+    *,
+    rates: Sequence[float] = RATES,
+    mask_seeds: Sequence[int] = (0, 1, 2),
+    recovery_rates: Sequence[float] = (0.5,),
+    replicates: int = 500,
+    history: Sequence[pd.DataFrame] = (),
+) -> Evaluation:
+    """Compare trained recognisers on the test split; :func:`evaluate` explains the arguments."""
+    specs = tuple(_spec(pattern) for pattern in patterns)
+    config = EvaluationConfig(patterns=specs, rates=tuple(rates), mask_seeds=tuple(mask_seeds), replicates=replicates)
+    target, test = recognizers[0].schema.target, corpus.only("test")
+    if not len(test):
+        raise ConfigError(f"corpus '{corpus.name}' has no test split; load it with split='fold', or give it one")
+    labels = corpus.only("train").utterances.labels[target.name]
+    sweeps = sweep_all(recognizers, test, config, labels)
+    with reproducible(1):
+        able = recognizers if len(recovery_rates) else []
+        recovery, points = judge_recoveries(able, test, config, recovery_rates, device=pick_device("auto"))
+    rows = pd.concat(history, ignore_index=True) if history else pd.DataFrame()
+    return Evaluation(corpus, tuple(recognizers), config, tabulate(sweeps, config), rows, recovery, points)
+
+
+def _recipe(model: Model, corpus: Corpus, training: dict[str, Any], seed: int, target: str | None) -> Recipe:
+    config = training_config(training_settings(model.name, {"threads": 1}, training))
+    return Recipe.of(corpus, model.name, config, model.settings, seed, target=target)
+
+
+def _spec(pattern: str | Pattern) -> PatternSpec:
+    return PatternSpec(pattern.name, pattern.settings()) if isinstance(pattern, Pattern) else PatternSpec(pattern)
+
+
+def _model_of(trained: TrainedRecognizer) -> Model:
+    config, defaults = trained.model.config, configure(trained.name)
+    settings = {f.name: getattr(config, f.name) for f in fields(config)}
+    changed = {name: value for name, value in settings.items() if value != getattr(defaults, name)}
+    model = Model(trained.name, changed, trained.variant)
+    model._trained = trained
+    return model
+
+
+__all__ = ["Evaluation", "Model", "Score", "create_model", "evaluate", "list_models", "load_corpus", "load_model", "model_card"]

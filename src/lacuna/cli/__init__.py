@@ -1,0 +1,50 @@
+"""The ``lacuna`` command. What is heavy is imported inside the commands, so that ``--help`` is immediate."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from lacuna.cli import corpus_commands, grid_commands, run_commands
+from lacuna.errors import LacunaError, naming_extras
+
+
+class _Commands(click.Group):
+    """Shows errors of Lacuna as one message, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            with naming_extras("this command"):
+                return super().invoke(ctx)
+        except LacunaError as error:
+            raise click.ClickException(str(error)) from None
+        except KeyboardInterrupt:
+            click.echo("\ninterrupted; what is finished is kept, and the same command goes on from there", err=True)
+            sys.exit(130)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lacuna")
+def main() -> None:
+    """Train, compare and use emotion recognisers on data with missing modalities.
+
+    Most commands work on a path and need no project: doctor, train, evaluate, report, predict, runs.
+    """
+
+
+cli = click.Group()  # Kedro adds the commands of `<package>.cli.cli` to its own; ours are no commands of Kedro
+
+for _command in (
+    corpus_commands.doctor,
+    corpus_commands.duet,
+    run_commands.train,
+    run_commands.evaluate,
+    run_commands.report,
+    run_commands.predict,
+    run_commands.runs,
+    grid_commands.bench,
+    grid_commands.study,
+):
+    main.add_command(_command)

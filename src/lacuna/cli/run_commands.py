@@ -1,0 +1,200 @@
+"""Commands that work on paths, without a Kedro project: ``train``, ``evaluate``, ``report``, ``predict``, ``runs``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lacuna.cli.options import Items, parse_options
+
+if TYPE_CHECKING:
+    from lacuna.corpus import Corpus
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("source", metavar="CORPUS")
+@click.option("--models", type=Items(), default="linear+context_gru", show_default=True, help="What to train.")
+@click.option("--seeds", type=Items(), default="0", show_default=True, help="Training seeds; a model is trained once a seed.")
+@click.option("--pattern", default="rmm", show_default=True, help="Missing pattern of training and selection.")
+@click.option("--epochs", type=click.IntRange(1), help="Most passes over the training split.")
+@click.option("--target", help="What to predict. [default: the first target of the corpus]")
+@click.option("--set", "training", multiple=True, metavar="KEY=VALUE", help="A training setting; may be repeated.")
+@click.option("--preset", default="demo", show_default=True, help="Size of the generated corpus, if CORPUS is duet.")
+@click.option("--importer", help="Read CORPUS with this importer instead of recognising it.")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the importer; may be repeated.")
+@click.option("--split", default="auto", show_default=True, type=click.Choice(["auto", "given", "carve", "fold"]))
+@click.option("--runs", "parent", type=_PATH, default=Path("runs"), show_default=True, help="Folder of all runs.")
+@click.option("--name", help="Of the run. [default: the corpus and a number]")
+def train(source: str, models: list[str], seeds: list[str], parent: Path, name: str | None, **settings: Any) -> None:
+    """Train models on a corpus.
+
+    CORPUS is a path that `lacuna doctor` recognises, or duet, the generated corpus.
+
+    The run gets a folder of its own under runs/. An interrupted run that has a --name goes on with the same command.
+    """
+    import pandas as pd
+
+    from lacuna.api import create_model
+    from lacuna.runs import RECOGNIZERS, RunRecord, new_run_folder, now, save_run
+    from lacuna.training import save_recognizers
+
+    numbers = [_whole(seed, "--seeds") for seed in seeds]
+    created = [create_model(model) for model in models]
+    corpus = _load(source, settings)
+    folder = new_run_folder(parent, name, corpus.name)
+    corpus, place = _kept(corpus, source, folder)
+    training = {"pattern": settings["pattern"], "epochs": settings["epochs"], **parse_options(settings["training"])}
+    trained, histories = [], []
+    for model in created:
+        for seed in numbers:
+            model.fit(corpus, seed=seed, target=settings["target"], folder=folder / "checkpoints", **training)
+            trained.append(model.trained)
+            histories.append(model.history)
+            click.echo(repr(model))
+    save_recognizers(trained, folder / RECOGNIZERS)
+    names = tuple(dict.fromkeys(one.variant for one in trained))
+    run = RunRecord(folder.name, corpus.name, source, place, names, tuple(numbers), now(), _typed())
+    save_run(folder, run, pd.concat(histories, ignore_index=True))
+    click.echo(f"run: {folder}\nnext: lacuna evaluate {folder}")
+
+
+@click.command()
+@click.argument("run", type=_PATH)
+@click.option("--patterns", type=Items(), default="rmm+outage", show_default=True, help="What goes missing.")
+@click.option("--rates", type=Items(), default="0+0.1+0.2+0.3+0.4+0.5+0.6+0.7", show_default=True, help="Missing rates.")
+@click.option("--mask-seeds", type=Items(), default="0+1+2", show_default=True, help="A mask each; scores are averaged.")
+def evaluate(run: Path, patterns: list[str], rates: list[str], mask_seeds: list[str]) -> None:
+    """Score the models of a run, and write its report.
+
+    RUN is the folder of a run. Its models are scored on the test split under missing data.
+    """
+    import pandas as pd
+
+    from lacuna.api import evaluate_recognizers
+    from lacuna.runs import HISTORY, corpus_of, load_run, recognizers_of, save_evaluation
+
+    facts = load_run(run)
+    numbers = [_number(rate, "--rates") for rate in rates]
+    masks = [_whole(seed, "--mask-seeds") for seed in mask_seeds]
+    history = pd.read_parquet(run / HISTORY)
+    evaluation = evaluate_recognizers(
+        recognizers_of(run), corpus_of(run, facts), patterns, rates=numbers, mask_seeds=masks, history=[history]
+    )
+    save_evaluation(run, facts, evaluation)
+    click.echo(repr(evaluation))
+    click.echo(f"report: {evaluation.report(run / 'report')}")
+
+
+@click.command()
+@click.argument("run", type=_PATH)
+@click.option("--out", type=_PATH, help="Folder, or a file that ends in .html. [default: RUN/report]")
+def report(run: Path, out: Path | None) -> None:
+    """Write the report of a run again.
+
+    RUN is the folder of a run; the tables are those of `lacuna evaluate`.
+    """
+    from lacuna.runs import load_evaluation
+
+    click.echo(f"report: {load_evaluation(run).report(out or run / 'report')}")
+
+
+@click.command()
+@click.argument("model", type=_PATH)
+@click.argument("source", metavar="CORPUS")
+@click.option("--variant", help="Of a run with several models. [default: the best on validation]")
+@click.option("--out", type=_PATH, default=Path("predictions.csv"), show_default=True, help="CSV file to write.")
+@click.option("--overwrite", is_flag=True, help="Replace the file.")
+@click.option("--importer", help="Read CORPUS with this importer instead of recognising it.")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the importer; may be repeated.")
+def predict(model: Path, source: str, variant: str | None, out: Path, *, overwrite: bool, **settings: Any) -> None:
+    """Label every utterance of a corpus.
+
+    MODEL is a saved model or the folder of a run, CORPUS a path that `lacuna doctor` recognises. Labels are not needed.
+    """
+    from lacuna.api import load_model
+    from lacuna.atomic import atomic_path
+
+    if out.exists() and not overwrite:
+        raise click.ClickException(f"{out} exists already: name another file with --out, or say --overwrite")
+    loaded = load_model(model, variant=variant)
+    table = loaded.predict(_load(source, {**settings, "preset": "demo", "split": "given"}))
+    with atomic_path(out) as path:
+        table.to_csv(path, index=False)
+    everything_absent = int((table["predicted"] == "").sum()) if "predicted" in table else 0
+    click.echo(f"{loaded!r}\n{len(table)} utterances -> {out}")
+    if everything_absent:
+        click.echo(f"{everything_absent} of them have no modality at all and get no class")
+
+
+@click.group(invoke_without_command=True)
+@click.option("--runs", "parent", type=_PATH, default=Path("runs"), show_default=True, help="Folder of all runs.")
+@click.pass_context
+def runs(context: click.Context, parent: Path) -> None:
+    """List the runs: when, what, headline."""
+    context.obj = parent
+    if context.invoked_subcommand is None:
+        from lacuna.runs import list_runs
+
+        found = list_runs(parent)
+        for run in found:
+            models = "+".join(run.models)
+            click.echo(f"{run.name:<20} {run.created[:16]:<17} {run.corpus:<12} {models:<30} {run.headline or 'not evaluated'}")
+        if not found:
+            click.echo(f"no runs in {parent}; make one with: lacuna train CORPUS")
+
+
+@runs.command()
+@click.argument("first")
+@click.argument("second")
+@click.pass_obj
+def compare(parent: Path, first: str, second: str) -> None:
+    """Compare the scores of two runs."""
+    from lacuna.runs import compare_runs
+
+    folders = [path if (path := Path(name)).is_dir() else parent / name for name in (first, second)]
+    table = compare_runs(*folders)
+    click.echo(table.round(3).to_string(index=False))
+    click.echo("difference = second - first; intervals are of each run by itself")
+
+
+def _load(source: str, settings: dict[str, Any]) -> Corpus:
+    from lacuna.loading import load_corpus
+
+    options = parse_options(settings["options"])
+    how = {name: settings[name] for name in ("preset", "importer", "split")}
+    return load_corpus(source, options=options, **how)
+
+
+def _kept(corpus: Corpus, source: str, folder: Path) -> tuple[Corpus, str]:
+    """The corpus on disk, and where it lies: as it was, if it was read from a corpus folder, and else inside the run."""
+    from lacuna.corpus import open_corpus, save_corpus
+
+    if corpus.digest is not None:
+        return corpus, str(Path(source).resolve())
+    save_corpus(corpus, folder / "corpus")
+    return open_corpus(folder / "corpus"), "corpus"
+
+
+def _whole(text: str, option: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no whole number", param_hint=option) from None
+
+
+def _number(text: str, option: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no number", param_hint=option) from None
+
+
+def _typed() -> str:
+    import shlex
+    import sys
+
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

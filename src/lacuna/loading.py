@@ -1,0 +1,131 @@
+"""Open any corpus: a generated one by its name, a folder in Lacuna's format, or anything that an importer reads."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from lacuna.corpus import SPLITS, Corpus, open_corpus
+from lacuna.corpus.importers import import_corpus
+from lacuna.corpus.splits import carve_valid, fold
+from lacuna.corpus.storage.format import MANIFEST
+from lacuna.errors import DataError
+from lacuna.synthetic.duet import generate, preset
+
+SplitRule = Literal["auto", "given", "carve", "fold"]
+GENERATED = "duet"
+_log = logging.getLogger(__name__)
+
+
+def load_corpus(
+    source: str | Path,
+    *,
+    preset: str = "demo",
+    importer: str | None = None,
+    name: str | None = None,
+    options: dict[str, Any] | None = None,
+    split: SplitRule = "auto",
+    valid_share: float = 0.15,
+    folds: int = 5,
+    test_fold: int = 0,
+    seed: int = 0,
+) -> Corpus:
+    """Return the corpus that a name or a path stands for.
+
+    Args:
+        source: ``duet`` for the generated corpus; or a path to a corpus folder of Lacuna, or to anything that
+            ``lacuna doctor PATH`` recognises. A path that is called ``duet`` is written as ``./duet``.
+        preset: size of the generated corpus: ``tiny``, ``demo`` (300 dialogues) or ``bench`` (10,000).
+        importer: read the path with this importer instead of the one that recognises it.
+        name: of the corpus in tables; by default the importer chooses one.
+        options: of the importer, or settings of the generated corpus that differ from the preset.
+        split: ``given`` keeps the splits of the source. ``carve`` moves whole dialogues from training to a new validation
+            split. ``fold`` cuts all dialogues into folds, one of them the test. ``auto`` keeps what there is, carves
+            a validation split if only that is missing, and makes folds if there is no test split.
+        valid_share: share of the training utterances that ``carve`` moves, in (0, 1).
+        folds: number of folds, at least 3.
+        test_fold: the fold that becomes the test split, from 0.
+        seed: decides which dialogues are moved; it changes nothing else.
+
+    Returns:
+        The corpus, with its splits. What was decided on the way is in ``corpus.provenance.notes``.
+
+    Raises:
+        DataError: nothing is at the path, it cannot be read, or it breaks a rule of a corpus.
+        ConfigError: an unknown preset, importer or option, or splits that cannot be made.
+
+    Example:
+        >>> corpus = load_corpus("duet", preset="tiny")
+        >>> len(corpus.only("train")) > 0
+        True
+    """
+    corpus = _read(source, preset, importer, name, options or {})
+    if split == "auto":
+        split = _split_rule(corpus)
+        if split != "given":
+            _log.info("%s: no %s split; split=%r made it", corpus.name, "test" if split == "fold" else "validation", split)
+    if split == "carve":
+        return carve_valid(corpus, valid_share, seed)
+    if split == "fold":
+        return fold(corpus, folds, test_fold, seed)
+    return corpus
+
+
+def _read(source: str | Path, preset_name: str, importer: str | None, name: str | None, options: dict[str, Any]) -> Corpus:
+    if source == GENERATED:
+        return generate(preset(preset_name, **options))
+    path = Path(source)
+    if not path.exists():
+        raise DataError(
+            f"there is no file or folder {path}",
+            expected=f"a path, or the name of the generated corpus, '{GENERATED}'",
+            hint="check the spelling; a relative path starts at the current folder",
+        )
+    if (path / MANIFEST).is_file():
+        return open_corpus(path, verify=True)
+    return import_corpus(path, importer=importer, name=name, **options)
+
+
+def _split_rule(corpus: Corpus) -> SplitRule:
+    """The rule that completes the splits of a corpus."""
+    has = {name: bool((corpus.utterances.split == code).any()) for code, name in enumerate(SPLITS)}
+    if not has["test"] or not has["train"]:
+        return "fold"
+    return "given" if has["valid"] else "carve"
+
+
+def corpus_facts(corpus: Corpus) -> dict[str, Any]:
+    """Return what a reader of a report should know of a corpus, as JSON values.
+
+    Returns:
+        ``name``, ``digest``; by split ``utterances`` and ``dialogues``; ``modalities``, ``targets``, ``class_counts``,
+        ``absences``; and where it comes from: ``source``, ``importer``, ``licence``, ``files``, ``notes``.
+    """
+    utterances = corpus.utterances
+    splits = {name: code for code, name in enumerate(SPLITS) if (utterances.split == code).any()}
+
+    def counts(target: str, n_classes: int) -> dict[str, list[int]]:
+        codes, labelled = utterances.labels[target], corpus.labelled(target)
+        return {
+            name: np.bincount(codes[(utterances.split == code) & labelled], minlength=n_classes).tolist()
+            for name, code in splits.items()
+        }
+
+    return {
+        "name": corpus.name,
+        "digest": corpus.digest or "",
+        "utterances": {name: int((utterances.split == code).sum()) for name, code in splits.items()},
+        "dialogues": {name: len(np.unique(utterances.dialogue[utterances.split == code])) for name, code in splits.items()},
+        "modalities": {m.name: {"dim": m.dim, "extractor": m.extractor} for m in corpus.modalities},
+        "targets": {t.name: {"task": t.task, "classes": list(t.classes)} for t in corpus.targets},
+        "class_counts": {t.name: counts(t.name, len(t.classes)) for t in corpus.targets if t.task == "classification"},
+        "absences": {name: dict(by_split) for name, by_split in corpus.absences().items()},
+        "source": corpus.provenance.source,
+        "importer": corpus.provenance.importer,
+        "licence": corpus.provenance.licence,
+        "files": corpus.provenance.files,
+        "notes": list(corpus.provenance.notes),
+    }

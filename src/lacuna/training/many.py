@@ -1,0 +1,71 @@
+"""Train several recognisers, in as many processes as the machine has cores."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lacuna.corpus.storage.format import open_corpus
+from lacuna.parallel import n_workers, run_parallel
+from lacuna.training.checkpoint import RESULT
+from lacuna.training.config import TrainingConfig
+from lacuna.training.device import pick_device
+from lacuna.training.fit import Fitted, fit
+from lacuna.training.identity import Recipe, run_folder
+
+_log = logging.getLogger(__name__)
+
+
+class _Job(NamedTuple):
+    """A recipe as another process can read it: the corpus by its folder."""
+
+    corpus: Path
+    model: str
+    config: TrainingConfig
+    settings: dict[str, Any]
+    seed: int
+    target: str
+    folder: Path
+    variant: str
+
+
+def fit_all(
+    recipes: Sequence[Recipe], checkpoints: Path, variants: Sequence[str] = (), *, workers: int | None = None
+) -> list[Fitted]:
+    """Train every recipe and return the results in their order; the bits are those of training one after the other.
+
+    Processes read the corpus from its folder, so a corpus in memory is trained on in this process, one model after the other.
+
+    Args:
+        recipes: all of one corpus.
+        checkpoints: folder of all runs. Each recipe has a folder of its own in it, and finished runs are not repeated.
+        variants: what each recogniser is called; by default the name of its model.
+        workers: at most so many processes; ``None`` = one for each core, one on a GPU.
+
+    Raises:
+        LacunaError: as :func:`lacuna.training.fit`. Runs that were finished before are kept.
+        concurrent.futures.process.BrokenProcessPool: a process was killed, for instance because memory was exhausted.
+    """
+    names = list(variants) or [recipe.model for recipe in recipes]
+    folders = [run_folder(checkpoints, recipe) for recipe in recipes]
+    jobs: dict[Path, _Job] = {}
+    for recipe, folder, name in zip(recipes, folders, names, strict=True):
+        corpus, target = recipe.train.folder, recipe.schema.target.name
+        if corpus is not None and not (folder / RESULT).is_file():
+            jobs[folder] = _Job(corpus, recipe.model, recipe.config, dict(recipe.settings), recipe.seed, target, folder, name)
+    on_gpu = any(pick_device(recipe.config.device).type == "cuda" for recipe in recipes)
+    count = n_workers(workers, len(jobs), on_gpu=on_gpu)
+    if count > 1:
+        for done, line in enumerate(run_parallel(_train, jobs.values(), count, ordered=False), 1):
+            _log.info("trained %d of %d: %s", done, len(jobs), line)
+    return [fit(recipe, folder, variant=name) for recipe, folder, name in zip(recipes, folders, names, strict=True)]
+
+
+def _train(job: _Job) -> str:
+    """Train in a process of its own; the result is in the run's folder."""
+    corpus = open_corpus(job.corpus)
+    recipe = Recipe.of(corpus, job.model, job.config, job.settings, job.seed, target=job.target)
+    chosen = fit(recipe, job.folder, variant=job.variant).trained.selection
+    return f"{job.variant}, seed {job.seed}: validation {chosen.metric} {chosen.value:.3f} at epoch {chosen.epoch + 1}"

@@ -1,0 +1,122 @@
+"""Experiments: one flat file a study, run by one command that writes its page when all of it is finished."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from lacuna.bench import run_job
+from lacuna.errors import ConfigError
+from lacuna.pipelines import bench_command
+from lacuna.pipelines.bench_command import run
+from lacuna.pipelines.experiments import CONFIG, cells_of, environments_of, finished, read_study
+
+ROOT = Path(__file__).parents[2]
+STUDIES = sorted((ROOT / "experiments").glob(f"*/{CONFIG}"))
+
+
+def write(project: Path, content: dict[str, Any], name: str = "wide") -> Path:
+    folder = project / "experiments" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG).write_text(yaml.safe_dump(content, sort_keys=False))
+    return folder
+
+
+@pytest.mark.parametrize("config", STUDIES, ids=lambda path: path.parent.name)
+def test_every_committed_experiment_is_valid(config: Path) -> None:
+    study = read_study(config)
+    for environment in environments_of(study, ROOT).values():
+        cells = cells_of(environment)
+        assert len(cells) == len(environment.train.models) * len(environment.train.seeds)
+        assert {cell.variant for cell in cells} >= set(study.experiment.models or ())
+
+
+def test_an_experiment_says_only_what_differs_from_its_environment(project: Path) -> None:
+    models = {"prior": None, "wide": {"model": "mlp", "settings": {"hidden": 7}, "training": {"epochs": 2}}}
+    path = write(project, {"corpus": "tiny", "models": models, "training": {"batch_size": 9}, "rates": [0.0, 0.4]})
+    (environment,) = environments_of(read_study(path), project).values()
+    assert (environment.train.models, environment.train.seeds) == (["prior", "wide"], [0, 1])
+    assert environment.evaluate.rates == [0.0, 0.4]
+    assert environment.evaluate.patterns == ["rmm"]
+    prior, *_, wide = cells_of(environment)
+    assert (prior.training.epochs, prior.training.batch_size) == (3, 9)
+    assert (wide.training.epochs, wide.settings) == (2, {"hidden": 7})
+    assert environment.corpus == project / "data/02_intermediate/tiny/corpus"  # shared by all studies of a corpus
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"corpus": "tiny", "model": ["mlp"]}, "model: Extra inputs are not permitted"),
+        ({"models": ["mlp"]}, "corpus: Field required"),
+        ({"corpus": "tiny", "models": ["mlp", "mlp"]}, "'mlp' is named twice"),
+        ({"corpus": ["tiny", "duet"], "pipeline": "ood"}, "pipeline 'ood' runs on one corpus; found tiny, duet"),
+        ({"corpus": "mars"}, "there is no environment 'mars' in conf/"),
+        ({"corpus": "tiny", "models": {"wide": {"model": "mlp", "settings": {"hiden": 3}}}}, "hiden"),
+    ],
+)
+def test_a_wrong_experiment_says_what_is_wrong(project: Path, content: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        environments_of(read_study(write(project, content)), project)
+
+
+def test_the_page_is_written_when_the_whole_study_is_finished(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(bench_command, "local", lambda workers: lambda jobs: map(run_job, jobs))
+    page = write(project, {"corpus": "tiny", "models": ["prior", "linear"], "seeds": [0]}) / "results.md"
+    lines: list[str] = []
+    assert run(("experiments/wide",), lines.append, models="prior")
+    assert not page.exists()  # only a part of the study
+    assert run(("experiments/wide",), lines.append)
+    text = page.read_text("utf-8")
+    assert "lacuna bench experiments/wide\n" in text
+    assert "| linear |" in text
+    gathered, corpus = finished(Path("experiments/wide"), project)
+    assert [r.variant for r in gathered.recognizers] == ["prior", "linear"]
+    assert (corpus / "corpus.json").is_file()
+
+
+def test_a_study_of_several_corpora_has_a_leaderboard_as_its_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(bench_command, "local", lambda workers: lambda jobs: map(run_job, jobs))
+    other = yaml.safe_load((project / "conf/tiny/parameters.yml").read_text())
+    other["ingest"]["duet"]["changes"] = {"seed": 5}
+    (project / "conf/other").mkdir()
+    (project / "conf/other/parameters.yml").write_text(yaml.safe_dump(other))
+    folder = write(project, {"corpus": ["tiny", "other"], "models": ["prior", "linear"], "seeds": [0]}, "both")
+    assert run(("experiments/both",), lambda _: None)
+    assert (folder / "results.md").read_text("utf-8").startswith("# Leaderboard: both")
+    assert (project / "data/09_bench/reports/both/other/report.html").is_file()
+
+
+def test_a_study_on_validation_alone_never_scores_on_test(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    (project / "src").mkdir()
+    (project / ".telemetry").write_text("consent: false\n")
+    models = {"mlp": None, "wide": {"model": "mlp", "settings": {"hidden": 7}}}
+    folder = write(project, {"corpus": "tiny", "pipeline": "train", "models": models, "seeds": [0]})
+    assert run(("experiments/wide",), lambda _: None)
+    text = (folder / "results.md").read_text("utf-8")
+    assert "| wide (mlp) | hidden 7 | 1 |" in text
+    assert (project / "data/06_models/wide/recognizers").is_dir()
+    assert not (project / "data/07_model_output/wide/all.parquet").exists()
+
+
+def test_a_study_of_shifted_tests_writes_their_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    (project / "src").mkdir()
+    (project / ".telemetry").write_text("consent: false\n")
+    shares = {"unit": "utterance", "size": 12, "budget": 0.3, "steps": 300, "expected": 1.0, "random_splits": 2}
+    ood = {"repartition": shares, "corruptions": [], "generated": False, "least_group": 3}
+    content = {"corpus": "tiny", "pipeline": "ood", "models": ["prior", "linear"], "seeds": [0], "rates": [0.0, 0.5], "ood": ood}
+    folder = write(project, content, "shifted")
+    assert run(("experiments/shifted",), lambda _: None)
+    assert (folder / "results.md").read_text("utf-8").startswith("# Out of distribution")
+    scores = pd.read_parquet(project / "data/07_model_output/shifted/ood_summary.parquet")
+    assert set(scores["rate"]) == {0.0, 0.5}
+    assert set(scores["test"]) == {"iid", "ood"}

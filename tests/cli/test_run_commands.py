@@ -1,0 +1,98 @@
+"""``lacuna train | evaluate | report | predict | runs`` on paths, without a Kedro project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from lacuna.cli import main
+
+TRAIN = ["train", "duet", "--preset", "tiny", "--epochs", "1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where two runs were trained, and the first was evaluated."""
+    path = tmp_path_factory.mktemp("work")
+    for models in ("linear+ridge", "[linear]"):
+        assert run(path, *TRAIN, "--models", models).exit_code == 0
+    for name in ("duet-1", "duet-2"):
+        result = run(path, "evaluate", f"runs/{name}", "--patterns", "rmm", "--rates", "0,0.5", "--mask-seeds", "0")
+        assert result.exit_code == 0, result.output
+    return path
+
+
+def run(path: Path, *arguments: str) -> Result:
+    runner = CliRunner()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        return runner.invoke(main, arguments)
+
+
+def test_runs_never_replace_each_other(folder: Path) -> None:
+    assert sorted(p.name for p in (folder / "runs").iterdir()) == ["duet-1", "duet-2"]
+    refused = run(folder, *TRAIN, "--models", "linear", "--name", "duet-1")
+    assert refused.exit_code == 1
+    assert "there is a run 'duet-1'" in refused.output
+
+
+def test_a_run_says_what_it_is(folder: Path) -> None:
+    lines = run(folder, "runs").output.splitlines()
+    assert [line.split()[0] for line in lines] == ["duet-1", "duet-2"]
+    assert "linear+ridge" in lines[0]
+    assert "weighted_f1" in lines[0]
+    assert (folder / "runs/duet-1/report/report.html").is_file()
+
+
+def test_two_runs_are_compared(folder: Path) -> None:
+    result = run(folder, "runs", "compare", "duet-1", "duet-2")
+    assert result.exit_code == 0, result.output
+    assert "linear" in result.output
+    assert "difference" in result.output
+
+
+def test_predictions_go_where_they_are_told_and_replace_nothing(folder: Path) -> None:
+    arguments = ["predict", "runs/duet-1", "runs/duet-1/corpus", "--out", "answers.csv", "--variant", "linear"]
+    assert run(folder, *arguments).exit_code == 0
+    table = pd.read_csv(folder / "answers.csv")
+    assert set(table["model"]) == {"linear"}
+    again = run(folder, *arguments)
+    assert again.exit_code == 1
+    assert "exists already" in again.output
+
+
+def test_the_report_can_be_written_again(folder: Path) -> None:
+    assert run(folder, "report", "runs/duet-1", "--out", "page.html").exit_code == 0
+    assert (folder / "page.html").read_text("utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "nowhere"], "there is no file or folder nowhere"),
+        (["train", "duet", "--models", "lineer"], "unknown model 'lineer'"),
+        (["train", "duet", "--preset", "tiny", "--set", "epoch=3"], "epoch"),
+        (["train", "duet", "--seeds", "one"], "'one' is no whole number"),
+        (["evaluate", "runs/nothing"], "no finished run"),
+        (["evaluate", "runs/duet-1", "--patterns", "rmmm"], "rmmm"),
+        (["predict", "runs/nothing", "duet"], "no trained recogniser"),
+        (["predict", "runs/duet-1", "duet", "--variant", "mlp"], "no variant 'mlp'"),
+        (["runs", "compare", "duet-1", "duet-9"], "no finished run"),
+    ],
+)
+def test_mistakes_are_told_in_one_message(folder: Path, arguments: list[str], message: str) -> None:
+    result = run(folder, *arguments)
+    assert result.exit_code != 0
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_damaged_run_is_listed_with_its_error(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "broken").mkdir(parents=True)
+    (tmp_path / "runs" / "broken" / "run.json").write_text("{")
+    result = run(tmp_path, "runs")
+    assert result.exit_code == 0
+    assert "the run cannot be read" in result.output

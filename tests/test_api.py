@@ -1,0 +1,135 @@
+"""The front door: what ``import lacuna`` offers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lacuna
+from lacuna.corpus import Corpus, save_corpus
+from lacuna.errors import ConfigError, DataError
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return lacuna.load_corpus("duet", preset="tiny", options={"dialogues": 16})
+
+
+@pytest.fixture(scope="module")
+def ridge(corpus: Corpus) -> lacuna.Model:
+    return lacuna.create_model("ridge").fit(corpus, epochs=2)
+
+
+def test_importing_lacuna_loads_nothing_heavy() -> None:
+    heavy = "{'torch', 'numpy', 'pandas', 'plotly', 'optuna', 'kedro', 'diffusers', 'torch_geometric'}"
+    code = f"import lacuna, sys; sys.exit(bool({heavy} & {{*sys.modules}}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_api_needs_neither_kedro_nor_optuna() -> None:
+    code = "import lacuna.api, sys; sys.exit(bool({'kedro', 'optuna', 'diffusers', 'torch_geometric'} & {*sys.modules}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_name_is_there() -> None:
+    assert {name for name in lacuna.__all__ if not hasattr(lacuna, name)} == set()
+    assert set(lacuna.__all__) <= set(dir(lacuna))
+    with pytest.raises(AttributeError, match="fitt"):
+        lacuna.fitt  # noqa: B018
+
+
+def test_a_whole_comparison_reads_like_the_example(corpus: Corpus, ridge: lacuna.Model, tmp_path: Path) -> None:
+    table = lacuna.evaluate([ridge, "linear"], corpus, patterns=["rmm", "outage"], rates=[0.0, 0.4], epochs=1)
+    assert {"ridge", "linear"} <= set(table.scores["model"])
+    assert list(table.table().columns) == [0.0, 0.4]
+    assert "baseline" in repr(table)
+    assert "<table" in table._repr_html_()
+    page = table.report(tmp_path / "report.html")
+    assert page.read_text("utf-8").startswith("<!doctype html>")
+    assert table.report(tmp_path / "folder") == tmp_path / "folder" / "report.html"
+    assert (tmp_path / "folder" / "results.md").is_file()
+    assert len(table.plot().data) > 0
+
+
+def test_a_score_is_a_number_with_its_interval_and_baseline(corpus: Corpus, ridge: lacuna.Model) -> None:
+    score = ridge.score(corpus, pattern="outage", rate=0.3)
+    assert float(score) == score.value == score.metrics["weighted_f1"]
+    assert 0 <= score.value <= 1
+    assert f"n = {score.n}" in str(score)
+    assert "baseline" in str(score)
+
+
+def test_the_test_split_never_reaches_training(corpus: Corpus) -> None:
+    """Other test labels, same weights."""
+    codes = corpus.utterances.labels["emotion"].copy()
+    codes[corpus.utterances.split == 2] = 0
+    from dataclasses import replace
+
+    other = replace(corpus, utterances=replace(corpus.utterances, labels={**corpus.utterances.labels, "emotion": codes}))
+    first, second = (lacuna.create_model("linear").fit(one, epochs=1).trained for one in (corpus, other))
+    for name, value in first.model.state_dict().items():
+        assert (value == second.model.state_dict()[name]).all()
+
+
+def test_recovered_values_keep_what_was_observed(corpus: Corpus, ridge: lacuna.Model) -> None:
+    test = corpus.only("test")
+    done = ridge.recover(corpus, pattern="rmm", rate=0.5)
+    assert done.ids == test.ids
+    assert "ridge" in done.provenance.notes[-1]
+    for name, frames in done.frames.items():
+        assert (frames.count == test.frames[name].count).all()
+        same = [np.allclose(frames.of(row), test.frames[name].of(row), atol=1e-4) for row in range(len(test))]
+        assert any(same)  # observed
+        assert name == "text" or not all(same)  # removed and filled in
+    with pytest.raises(ConfigError, match="does not recover"):
+        lacuna.create_model("mlp").fit(corpus, epochs=1).recover(corpus)
+
+
+def test_a_saved_model_predicts_the_same(corpus: Corpus, ridge: lacuna.Model, tmp_path: Path) -> None:
+    again = lacuna.load_model(ridge.save(tmp_path / "model"))
+    expected, found = ridge.predict(corpus), again.predict(corpus)
+    assert expected.equals(found)
+    assert set(expected.columns) >= {"id", "predicted", "confidence", "absent"}
+    folder = save_corpus(corpus, tmp_path / "corpus")
+    assert again.predict(folder)["id"].tolist() != []
+
+
+def test_what_has_no_modality_gets_no_class(corpus: Corpus, ridge: lacuna.Model) -> None:
+    from dataclasses import replace
+
+    empty = {name: replace(frames, count=np.zeros_like(frames.count)) for name, frames in corpus.frames.items()}
+    table = ridge.predict(replace(corpus, frames=empty, digest=None))
+    assert set(table["predicted"]) == {""}
+    assert set(table["absent"]) == {"+".join(m.name for m in corpus.modalities)}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda c: lacuna.create_model("lineer"), "unknown model 'lineer'"),
+        (lambda c: lacuna.create_model("mlp", hiden=3), "hiden"),
+        (lambda c: lacuna.create_model("linear").fit(c, epoch=3), "epoch"),
+        (lambda c: lacuna.create_model("linear").fit(c, pattern="rmmm"), "rmmm"),
+        (lambda c: lacuna.create_model("linear").score(c), "not trained"),
+        (lambda c: lacuna.load_corpus("nowhere"), "nowhere"),
+        (lambda c: lacuna.load_corpus("duet", preset="huge"), "huge"),
+        (lambda c: lacuna.evaluate([], c), "at least one model"),
+    ],
+)
+def test_mistakes_are_refused_with_a_message(corpus: Corpus, call, message: str) -> None:
+    with pytest.raises((ConfigError, DataError), match=message):
+        call(corpus)
+
+
+def test_a_corpus_without_splits_gets_some(corpus: Corpus, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    none = replace(corpus, utterances=replace(corpus.utterances, split=np.full(len(corpus), -1)), digest=None)
+    folder = save_corpus(none, tmp_path / "unsplit")
+    loaded = lacuna.load_corpus(folder)
+    assert {len(loaded.only(split)) > 0 for split in ("train", "valid", "test")} == {True}
+    assert "splits made" in loaded.provenance.notes[-1]
