@@ -145,7 +145,7 @@ def test_a_damaged_result_is_made_again(train_toy: Train, tmp_path: Path, caplog
     first = train_toy(folder=tmp_path)
     next(tmp_path.glob("best-*")).write_bytes(b"x")
     assert same(first, train_toy(folder=tmp_path))
-    assert "is made again" in caplog.text
+    assert "so the run is repeated" in caplog.text
 
 
 def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint(train_toy: Train, tmp_path: Path) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from lacuna.corpus import Corpus
 from lacuna.errors import ConfigError, TrainingError
@@ -29,6 +29,16 @@ from lacuna.tuning.worker import run_trials
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
+def _has_study(place: Place) -> bool:
+    """Whether the other process has created database and study; opening it through Optuna would create the tables."""
+    path = place.folder.with_name(f"{place.name}.db")
+    if not path.is_file():
+        return False
+    with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):
+        return bool(connection.execute("select count(*) from trials").fetchone()[0])
+    return False
+
+
 def test_workers_are_killed_three_times(corpus: Corpus, make: Any, place: Place) -> None:
     """One of two real workers is killed in the middle of a trial, three times, first with the variant's own settings."""
     n_trials, epochs = 4, 60
@@ -38,11 +48,9 @@ def test_workers_are_killed_three_times(corpus: Corpus, make: Any, place: Place)
     def kill() -> None:
         while not multiprocessing.active_children() and not over.is_set():
             time.sleep(0.05)
-        study = None
-        while study is None and not over.wait(0.05):
-            with suppress(KeyError, SQLAlchemyError):  # the study is being created
-                study = optuna.load_study(study_name=place.name, storage=place.open())
-        assert study is not None
+        while not _has_study(place) and not over.wait(0.05):
+            pass
+        study = optuna.load_study(study_name=place.name, storage=place.open())
         while len(killed) < 3 and not over.wait(0.05):
             trials = study.get_trials(deepcopy=False)
             victim = next((t for t in trials if t.state == TrialState.RUNNING and 3 <= len(t.intermediate_values) < 40), None)

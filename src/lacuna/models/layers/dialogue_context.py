@@ -1,0 +1,75 @@
+"""Evidence from the other turns of a dialogue, read by a GRU in both directions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lacuna.models.layers.pooling import full_precision
+
+
+class DialogueContext(nn.Module):
+    """A GRU from each side reads the turns before and after a turn, and not the turn itself.
+
+    The input of a step is the neighbouring turn, and whether its speaker is the speaker of this turn. Shapes depend on no values:
+    dialogues are padded, and reversed by their lengths.
+
+    Args:
+        width: of what is known of a turn.
+        hidden: width of each direction.
+        out: width of the result.
+        dropout: share of units dropped before and after the GRU in training.
+    """
+
+    def __init__(self, width: int, hidden: int, out: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.project = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout))
+        self.before = nn.GRU(hidden + 1, hidden, batch_first=True)
+        self.after = nn.GRU(hidden + 1, hidden, batch_first=True)
+        self.drop = nn.Dropout(dropout)
+        self.head = zero_linear(2 * hidden, out)
+
+    def forward(self, turns: Tensor, speaker: Tensor, inside: Tensor) -> Tensor:
+        """Read padded dialogues.
+
+        Args:
+            turns: (D, L, width).
+            speaker: (D, L) int64 codes.
+            inside: (D, L) bool, False after the end of a dialogue.
+
+        Returns:
+            (D, L, out); zero from a side on which there is no turn before the output layer is applied.
+        """
+        content = self.project(turns)  # (D, L, H)
+        length = inside.sum(dim=1, keepdim=True)  # (D, 1)
+        position = torch.arange(inside.shape[1], device=inside.device).expand_as(inside)
+        backwards = torch.where(inside, length - 1 - position, position)  # (D, L), its own inverse
+        with full_precision(content):
+            ahead = _read(self.before, content.float(), speaker)
+            back = _read(self.after, _reordered(content.float(), backwards), speaker.gather(1, backwards))
+        read = torch.cat([ahead, _reordered(back, backwards)], dim=2)  # (D, L, 2 H)
+        result: Tensor = self.head(self.drop(read))
+        return result
+
+
+def zero_linear(width: int, out: int) -> nn.Linear:
+    """A linear layer that starts from zero evidence."""
+    layer = nn.Linear(width, out)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _read(network: nn.GRU, content: Tensor, speaker: Tensor) -> Tensor:
+    """State of the network after the turns before each turn: (D, L, H), 0 at the first."""
+    same = (speaker[:, 1:] == speaker[:, :-1]).unsqueeze(-1).to(content.dtype)  # (D, L - 1, 1)
+    shifted = torch.cat([content[:, :-1], same], dim=2)  # (D, L - 1, H + 1)
+    first = content.new_zeros(len(content), 1, network.hidden_size)
+    if not shifted.shape[1]:
+        return first
+    return torch.cat([first, network(shifted)[0]], dim=1)
+
+
+def _reordered(x: Tensor, order: Tensor) -> Tensor:
+    """(D, L, H) with the turns in another order (D, L)."""
+    return x.gather(1, order.unsqueeze(-1).expand_as(x))
