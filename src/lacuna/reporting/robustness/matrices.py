@@ -40,7 +40,7 @@ def subsets(summary: pd.DataFrame, *, models: Sequence[str] | None = None, metri
     own = subset_rows(summary)
     columns = subset_order(summary)
     names = [m for m in models or dict.fromkeys(own["model"]) if m in set(own["model"])]
-    rows = [plain(m) for m in names] + [baseline_label(next(iter(metrics or own["metric"])))]
+    rows = [plain(m) for m in names] + [baseline_label(next(iter(metrics or own["metric"]), ""))]
     buttons = []
     for metric in metrics or dict.fromkeys(own["metric"]):
         rows_of_metric = own[own["metric"] == metric]
