@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -17,6 +18,9 @@ from kedro.framework.session import KedroSession
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation import CEILINGS
 from lacuna.pipelines import evaluate, ingest, predict, preprocess, report, train, tune
+from lacuna.pipelines.validation import OF_RUN, check_parameters
+from lacuna.runs import list_project_runs
+from lacuna.settings import CONFIG_LOADER_ARGS, ConfigLoader, environments
 from lacuna.synthetic.duet import Duet
 
 ROOT = Path(__file__).parents[1]
@@ -28,9 +32,10 @@ SMALL: dict[str, Any] = {
 CHECKPOINTS = "data/06_models/duet/checkpoints"
 
 
-def run(project: Path, names: list[str], **changes: dict[str, Any]) -> None:
-    parameters = {key: SMALL.get(key, {}) | changes.get(key, {}) for key in {*SMALL, *changes}}
+def run(project: Path, names: list[str], **changes: Any) -> None:
+    parameters = {key: SMALL.get(key, {}) | changes.get(key, {}) for key in {*SMALL, *changes} - {*OF_RUN}}
     parameters["train"].setdefault("checkpoints", str(project / CHECKPOINTS))  # as it is, it is relative to where one stands
+    parameters |= {name: value for name, value in changes.items() if name in OF_RUN}
     with KedroSession.create(project, env="base", runtime_params=parameters) as session:
         session.run(pipeline_names=names)
 
@@ -141,6 +146,10 @@ def test_training_cannot_reach_test_labels(project: Path) -> None:
         ({"train": {"training": {"pattern": "rmn"}}}, "rmn"),
         ({"evaluate": {"patterns": ["outagee"]}}, "outagee"),
         ({"evaluate": {"rates": [0.5, 0.1]}}, "rise strictly"),
+        ({"ingest": {"importer": "mosi"}}, r"unknown importer 'mosi' \(did you mean 'mosi-csv'\?\)"),
+        ({"ingest": {"duet": {"preset": "tyny"}}}, "no preset 'tyny'"),
+        ({"trian": {"seeds": [0]}}, r"no parameter 'trian' \(did you mean 'train'\?\)"),
+        ({"train": {"models": ["lineer"]}}, r"'lineer' (.|\n)*did you mean 'linear'"),
     ],
 )
 def test_a_wrong_setting_stops_the_run_before_its_first_node(project: Path, wrong: dict[str, Any], told: str) -> None:
@@ -149,27 +158,104 @@ def test_a_wrong_setting_stops_the_run_before_its_first_node(project: Path, wron
     assert not (project / "data").exists()
 
 
+def test_all_mistakes_are_told_at_once_in_plain_words(project: Path) -> None:
+    wrong = {"train": {"seeds": ["one"], "modles": []}, "evaluate": {"replicates": 3}, "trian": {}}
+    with pytest.raises(ConfigError) as error:
+        run(project, ["__default__"], **wrong)
+    lines = str(error.value).splitlines()
+    assert "evaluate.replicates: expected at least 100, found 3" in lines
+    assert "train.seeds.0: expected a whole number, found 'one'" in lines
+    assert any(line.startswith("there is no setting 'train.modles' (did you mean 'models'?); train has: ") for line in lines)
+    assert "pydantic" not in str(error.value)
+
+
+def test_conf_as_it_is_has_no_mistake(project: Path) -> None:
+    for name in environments(project / "conf"):
+        check_parameters(ConfigLoader(project / "conf", name, {"quick": True}, **CONFIG_LOADER_ARGS)["parameters"])
+
+
+def test_an_unknown_environment_is_refused_with_a_suggestion(project: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no environment 'mosii' in conf/ \(did you mean 'mosi'\?\); there are: duet, "):
+        ConfigLoader(project / "conf", "mosii", **CONFIG_LOADER_ARGS)
+
+
+def test_a_quick_run_has_a_name_of_its_own_and_what_is_typed_counts(project: Path) -> None:
+    loader = ConfigLoader(project / "conf", "mosi", {"quick": True, "train": {"seeds": [5]}}, **CONFIG_LOADER_ARGS)
+    assert loader["globals"]["run"] == "mosi_quick"
+    assert loader["parameters"]["train"]["models"] == ["prior", "linear", "context_gru"]
+    assert loader["parameters"]["train"]["seeds"] == [5]
+    assert loader["catalog"]["report"]["filepath"] == "data/08_reporting/mosi_quick"
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_no_run_replaces_the_results_of_other_settings(project: Path) -> None:
+    steps = ["ingest", "preprocess", "train"]
+    first = {"train": {"models": ["prior"], "seeds": [0]}}
+    run(project, steps, **first)
+    before = files_of(project / "data")
+    other_corpus = {"ingest": {"duet": {"preset": "tiny", "changes": {"seed": 1}}}}
+    for changes in (
+        {"train": {"models": ["linear"], "seeds": [0]}},
+        {"train": {"models": ["prior"], "seeds": [1]}},
+        first | other_corpus,
+        first | {"ingest": {"path": "elsewhere"}},
+        {"train": {"models": ["prior"], "seeds": [0], "training": {"epochs": 3}}},
+    ):
+        with pytest.raises(ConfigError, match=r"run 'duet' has results of other settings(.|\n)*--params run=duet-2"):
+            run(project, steps, **changes)
+        assert files_of(project / "data") == before
+    run(project, steps, train={**first["train"], "workers": 1})  # no other result
+    run(project, steps, **first, **other_corpus, run="duet-2")
+    assert {name: content for name, content in files_of(project / "data").items() if "duet-2" not in name} == before
+    run(project, steps, train={"models": ["linear"], "seeds": [0]}, replace=True)
+    assert [r.models for r in list_project_runs(project)] == [("prior",), ("linear",)]
+
+
+def test_what_failed_does_not_hold_the_name(project: Path) -> None:
+    with pytest.raises(DataError, match="no file or folder"):
+        run(project, ["ingest"], ingest={"path": "nowhere"})
+    run(project, ["ingest"])
+
+
+def test_predictions_of_another_input_are_not_replaced(project: Path) -> None:
+    small = {"train": {"models": ["prior", "linear"], "seeds": [0], "training": {"epochs": 1}}}
+    run(project, ["ingest", "preprocess", "train"], **small)
+    own, copied = project / "data/02_intermediate/duet/corpus", project / "copied"
+    shutil.copytree(own, copied)
+    run(project, ["predict"], predict={"path": str(own)})
+    file = project / "data/07_model_output/duet/predictions.csv"
+    before = file.read_bytes()
+    with pytest.raises(ConfigError, match=r"has the predictions of another input or model(.|\n)*predict.out=FILE.csv"):
+        run(project, ["predict"], predict={"path": str(copied)})
+    run(project, ["predict"], predict={"path": str(own)})
+    run(project, ["predict"], predict={"path": str(copied), "out": "own/answers.csv"})
+    assert (project / "own/answers.csv").read_bytes() == before == file.read_bytes()
+
+
 def test_nothing_is_scored_on_what_it_was_trained_on(project: Path) -> None:
     """New splits without new training would put training dialogues into the test."""
     run(project, ["ingest", "preprocess", "train"], ingest={"split": "fold", "test_fold": 0})
-    run(project, ["ingest"], ingest={"split": "fold", "test_fold": 2})
+    run(project, ["ingest"], ingest={"split": "fold", "test_fold": 2}, replace=True)
     with pytest.raises(DataError, match="were trained on another state of the corpus"):
-        run(project, ["evaluate"])
+        run(project, ["evaluate"], replace=True)
     with pytest.raises(DataError, match="statistics are not those of the training split"):
-        run(project, ["train"])
+        run(project, ["train"], replace=True)
 
 
 def test_a_report_speaks_of_one_corpus_and_one_set_of_recognisers(project: Path) -> None:
     run(project, ["__default__"])
-    run(project, ["train"], train={"models": ["prior"], "seeds": [5]})
+    run(project, ["train"], train={"models": ["prior"], "seeds": [5]}, replace=True)
     with pytest.raises(DataError, match="scores are not of these recognisers"):
-        run(project, ["report"])
-    run(project, ["train", "evaluate", "report"])
+        run(project, ["report"], replace=True)
+    run(project, ["train", "evaluate", "report"], replace=True)
     path = project / "data/07_model_output/duet/recovery.parquet"
     pd.read_parquet(path).replace({"model": {"ridge": "linear"}}).to_parquet(path)
     with pytest.raises(DataError, match="what was recovered is not of these recognisers"):
         run(project, ["report"])
-    run(project, ["ingest"], ingest={"duet": {"preset": "tiny", "changes": {"seed": 1}}})
+    run(project, ["ingest"], ingest={"duet": {"preset": "tiny", "changes": {"seed": 1}}}, replace=True)
     with pytest.raises(DataError, match="another state of the corpus"):
         run(project, ["report"])
 

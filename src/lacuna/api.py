@@ -132,17 +132,19 @@ class Model:
             metrics={name: row["mean"] for name, row in numbers.items()},
         )
 
-    def predict(self, source: Corpus | str | Path, **options: Any) -> pd.DataFrame:
-        """Return the answers to every utterance, whatever of it is missing.
+    def predict(self, source: Corpus | str | Path, *, anyway: bool = False, **options: Any) -> pd.DataFrame:
+        """Return the prediction for every utterance, whichever of its modalities are missing.
 
         Args:
             source: a corpus, or a path as for :func:`load_corpus`; labels are not needed. Recordings get the features that
                 the model was trained on.
+            anyway: whether an utterance of which nothing was observed gets a prediction too.
             options: of :func:`load_corpus`, if ``source`` is a path.
 
         Returns:
-            One row an utterance: ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence`` and a probability
-            ``p_<class>``, for values ``value``; ``absent``, the modalities that had no observed frame, joined by ``+``.
+            One row for each utterance: ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence``, ``calibrated``
+            and a probability ``p_<class>``, for values ``value``; ``absent``, ``recovered``, ``nothing_observed``. See
+            :func:`lacuna.evaluation.predict_frame`.
 
         Raises:
             DataError: the corpus shares no modality with the model, or a modality has another width.
@@ -154,7 +156,7 @@ class Model:
                 encode = encoders_of_modalities(self.trained.schema.modalities)
                 options["options"] = {"encode": encode, **options.get("options", {})}
             source = load_corpus(source, **{"split": "given", **options})
-        return predict_frame(self.trained, source)
+        return predict_frame(self.trained, source, anyway=anyway)
 
     def recover(
         self, corpus: Corpus, *, pattern: str | Pattern = "rmm", rate: float = 0.5, seed: int = 0, split: str = "test"
@@ -345,7 +347,7 @@ def evaluate_recognizers(
         able = recognizers if len(recovery_rates) else []
         recovery, points = judge_recoveries(able, test, config, recovery_rates, device=pick_device("auto"))
     rows = pd.concat(history, ignore_index=True) if history else pd.DataFrame()
-    return Evaluation(corpus, tuple(recognizers), config, tabulate(sweeps, config), rows, recovery, points)
+    return Evaluation(corpus, tuple(recognizers), config, tabulate(sweeps, config), rows, recovery, points, tuple(sweeps))
 
 
 def _recipe(model: Model, corpus: Corpus, training: dict[str, Any], seed: int, target: str | None) -> Recipe:

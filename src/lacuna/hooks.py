@@ -1,4 +1,4 @@
-"""What every run does beside its nodes: tell how long each one took and where the results are, and keep errors short."""
+"""What every run does besides its nodes: check settings, protect earlier results, log times and results, shorten errors."""
 
 from __future__ import annotations
 
@@ -6,38 +6,47 @@ import logging
 import os
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
+
+if TYPE_CHECKING:
+    from lacuna.pipelines.record import Record
 
 logger = logging.getLogger(__name__)
 RESULTS = ("report", "predictions", "study", "tuned_environment", "ood.report")
 
 
 class RunHooks:
-    """Log nodes and results; show an error that was made for people without the frames that led to it."""
+    """Refuse wrong settings and the loss of earlier results before the first node; log nodes and results."""
 
     def __init__(self) -> None:
         self._started: dict[str, float] = {}
+        self._record: Record | None = None
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
-        """From here on errors are short; ``LACUNA_TRACEBACK=1`` shows everything."""
-        if not os.environ.get("LACUNA_TRACEBACK"):
-            sys.excepthook = _short
+        """Check every parameter, whether a node reads it or not."""
+        from lacuna.pipelines.record import Record
+        from lacuna.pipelines.validation import check_parameters
+
+        loader = context.config_loader
+        parameters = loader["parameters"]
+        check_parameters(parameters)
+        names = loader["globals"]
+        self._record = Record(Path(context.project_path), names["run"], loader.env or "", replace=bool(parameters.get("replace")))
 
     @hook_impl
     def before_pipeline_run(self, run_params: Any, pipeline: Any, catalog: Any) -> None:
-        """Check what Kedro cannot: each parameter is valid by itself by now, but labels are used by one and made by another."""
-        if {"params:train", "params:models"} <= pipeline.inputs():
-            from lacuna.pipelines.parameters import check_variants
-
-            check_variants(catalog.load("params:train"), catalog.load("params:models"))
+        """Refuse to replace results of other settings, and check the settings of a study."""
         if "params:tune" in pipeline.inputs():
             from lacuna.pipelines.tune.parameters import study_config
 
             study_config(*(catalog.load(f"params:{name}") for name in ("tune", "train", "models")))
+        if self._record is not None:
+            self._record.check(pipeline, catalog)
 
     @hook_impl
     def before_node_run(self, node: Any) -> None:
@@ -45,17 +54,27 @@ class RunHooks:
         self._started[node.name] = time.perf_counter()
 
     @hook_impl
-    def after_node_run(self, node: Any) -> None:
-        """Log a node's time."""
+    def after_node_run(self, node: Any, catalog: Any, outputs: dict[str, Any]) -> None:
+        """Log the time of a node, and record the settings of its results."""
         logger.info("%s took %.1f s", node.name, time.perf_counter() - self._started.pop(node.name, time.perf_counter()))
+        if self._record is not None:
+            self._record.note([node], catalog, outputs)
 
     @hook_impl
     def after_pipeline_run(self, run_params: Any, run_result: Any, pipeline: Any, catalog: Any) -> None:
-        """Tell where the results are."""
+        """Log where the results are."""
+        if self._record is not None:
+            self._record.note(pipeline.nodes, catalog, {})  # a parallel runner calls no hooks of nodes
         for name in RESULTS:
             if name in pipeline.all_outputs():
                 dataset = catalog.get(name)
                 logger.info("%s: %s", name, getattr(dataset, "entry", None) or dataset._describe()["filepath"])
+
+
+def show_errors_short() -> None:
+    """Show errors of this project and wrong settings by their message alone; ``LACUNA_TRACEBACK=1`` shows everything."""
+    if not os.environ.get("LACUNA_TRACEBACK"):
+        sys.excepthook = _short
 
 
 def _short(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -69,10 +88,18 @@ def _short(kind: type[BaseException], error: BaseException, trace: TracebackType
     while (cause := seen.__cause__ or seen.__context__) is not None:
         chain.append(cause)
         seen = cause
-    ours: BaseException | None = next((e for e in chain if isinstance(e, LacunaError)), None)
-    if ours is None and isinstance(error, DatasetError | ParameterValidationError):
-        ours = error
-    if ours is None:
+    short: BaseException | None = next((e for e in chain if isinstance(e, LacunaError)), None)
+    if short is None and (isinstance(error, DatasetError | ParameterValidationError) or _refused_by_kedro(error, trace)):
+        short = error
+    if short is None:
         sys.__excepthook__(kind, error, trace)
         return
-    sys.stderr.write(f"\nerror: {ours}\n\n(LACUNA_TRACEBACK=1 shows where in the code)\n")
+    sys.stderr.write(f"\nerror: {short}\n\n(LACUNA_TRACEBACK=1 shows where in the code)\n")
+
+
+def _refused_by_kedro(error: BaseException, trace: TracebackType | None) -> bool:
+    """Return whether Kedro itself raised the error because of what was typed, e.g. an unknown node."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
+    return isinstance(error, ValueError) and where.startswith("kedro.")

@@ -13,6 +13,7 @@ from lacuna.atomic import write_text
 from lacuna.corpus import Corpus
 from lacuna.errors import ConfigError
 from lacuna.evaluation import EvaluationConfig, Tables
+from lacuna.evaluation.sweep import Sweep
 from lacuna.loading import corpus_facts
 from lacuna.metrics.scores import primary
 from lacuna.training import TrainedRecognizer
@@ -70,6 +71,7 @@ class Evaluation:
         history: one row an epoch of those models that were trained for this.
         recovery: recovery quality, one row a model, condition, modality and measure.
         points: recovered vectors beside the true ones.
+        sweeps: counts by model, seed, condition and dialogue, from which the tables follow.
     """
 
     corpus: Corpus = field(repr=False)
@@ -79,6 +81,7 @@ class Evaluation:
     history: pd.DataFrame = field(repr=False)
     recovery: pd.DataFrame = field(repr=False)
     points: pd.DataFrame = field(repr=False)
+    sweeps: tuple[Sweep, ...] = field(default=(), repr=False)
 
     @property
     def metric(self) -> str:

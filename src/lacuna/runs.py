@@ -1,14 +1,14 @@
-"""RunRecord folders of the command line: every run has a name, and no run replaces another.
+"""Folders of the runs of the command line: every run has a name, and no run replaces another.
 
 A run folder holds ``run.json`` (what was trained, on what, when), ``corpus/`` (with its splits, unless it was read from a corpus
 folder), ``checkpoints/``, ``recognizers/`` and ``history.parquet``; after ``lacuna evaluate`` also ``evaluation/``, the
-tables, and ``report/``.
+tables, and ``report/``. Runs of ``kedro run`` lie in ``data/`` of the project; they are listed and compared here too.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,16 +16,24 @@ from typing import Any
 
 import pandas as pd
 
-from lacuna.atomic import atomic_path, write_json
+from lacuna.atomic import atomic_path, write_bytes, write_json
 from lacuna.corpus import Corpus, open_corpus
 from lacuna.corpus.schema import check_name
 from lacuna.errors import ConfigError, DataError
-from lacuna.evaluation import EvaluationConfig, PatternSpec, Tables
+from lacuna.evaluation import CEILINGS, EvaluationConfig, PatternSpec, Tables
+from lacuna.evaluation.conditions import Condition
+from lacuna.evaluation.replicates import bootstrap
+from lacuna.evaluation.stored_sweeps import sweeps_from_bytes, sweeps_to_bytes
+from lacuna.evaluation.sweep import Sweep
+from lacuna.evaluation.tables import areas, compare
+from lacuna.metrics.scores import METRICS, primary
 from lacuna.results import Evaluation
 from lacuna.training import TrainedRecognizer, load_recognizers
 
 RUN, RECOGNIZERS, HISTORY, EVALUATION = "run.json", "recognizers", "history.parquet", "evaluation"
 FOLDER = Path("runs")
+PROJECT_RUNS = Path("data/02_intermediate")  # of a Kedro project: <run>/run.json
+SWEEPS = "sweeps.safetensors"
 _LONG = ("history", "recovery", "points")
 
 
@@ -141,6 +149,7 @@ def recognizers_of(folder: Path) -> list[TrainedRecognizer]:
 def save_evaluation(folder: Path, run: RunRecord, evaluation: Evaluation) -> None:
     """Keep all tables of an evaluation in the run's folder, and its headline in ``run.json``."""
     place = folder / EVALUATION
+    write_bytes(place / SWEEPS, sweeps_to_bytes(evaluation.sweeps))
     tables = {**evaluation.tables._asdict(), **{name: getattr(evaluation, name) for name in _LONG}}
     for name, table in tables.items():
         with atomic_path(place / f"{name}.parquet") as path:
@@ -168,36 +177,139 @@ def load_evaluation(folder: Path) -> Evaluation:
         EvaluationConfig(patterns=patterns, **content),
         Tables(*(tables[name] for name in Tables._fields)),
         **{name: tables[name] for name in _LONG},
+        sweeps=sweeps_of_run(folder),
     )
 
 
 def headline(evaluation: Evaluation) -> str:
     """Return the highest mean of the ranking metric over all conditions, in one line."""
-    rows = evaluation.summary
-    own = [one.variant for one in evaluation.recognizers]
-    rows = rows[(rows["metric"] == evaluation.metric) & rows["model"].isin(own)]
-    means = rows.groupby("model")["mean"].mean().sort_values(ascending=False)
-    return f"{evaluation.metric} {means.iloc[0]:.3f} ({means.index[0]}, mean over all conditions)"
+    return headline_of(evaluation.summary, [one.variant for one in evaluation.recognizers], evaluation.metric)
 
 
-def compare_runs(first: Path, second: Path) -> pd.DataFrame:
-    """Return the scores of two runs side by side.
+def headline_of(summary: pd.DataFrame, models: Collection[str], metric: str) -> str:
+    """Return the highest mean of a metric over all conditions, in one line.
+
+    Args:
+        summary: means of every condition.
+        models: that were trained; ceilings are not among them.
+        metric: that ranks.
+
+    >>> table = pd.DataFrame({"model": ["mlp", "mlp", "prior"], "metric": "accuracy", "mean": [0.5, 0.7, 0.4]})
+    >>> headline_of(table, ["mlp", "prior"], "accuracy")
+    'accuracy 0.600 (mlp, mean over all conditions)'
+    """
+    rows = summary[(summary["metric"] == metric) & summary["model"].isin([m for m in models if m not in CEILINGS])]
+    lower_is_better = any(m.name == metric and not m.higher for m in METRICS)
+    means = rows.groupby("model")["mean"].mean().sort_values(ascending=lower_is_better)
+    return f"{metric} {means.iloc[0]:.3f} ({means.index[0]}, mean over all conditions)" if len(means) else ""
+
+
+def project_of(folder: Path) -> Path | None:
+    """Return the Kedro project that a folder lies in, or ``None``."""
+    return next((p for p in (folder, *folder.parents) if (p / "conf/base").is_dir() and (p / "pyproject.toml").is_file()), None)
+
+
+def list_project_runs(project: Path) -> list[RunRecord]:
+    """Return the runs of ``kedro run``, oldest first; a damaged one shows its error as headline."""
+    runs = []
+    for path in sorted((project / PROJECT_RUNS).glob(f"*/{RUN}")):
+        name = path.parent.name
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            settings = content.get("settings", {})
+            ingest, train = settings.get("ingest", {}), settings.get("train", {})
+            run = RunRecord(
+                name=name,
+                corpus=ingest.get("name", ""),
+                source=ingest.get("path") or ingest.get("name", ""),
+                corpus_folder=str(path.with_name("corpus")),
+                models=tuple(train.get("models", ())),
+                seeds=tuple(train.get("seeds", ())),
+                created=content["created"],
+                command=content["command"],
+                headline=content.get("headline", ""),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            run = RunRecord(name, "", "", "", (), (), "", "", f"the run cannot be read: {type(error).__name__}: {error}")
+        runs.append(run)
+    return sorted(runs, key=lambda run: run.created)
+
+
+def sweeps_of_run(folder: Path) -> tuple[Sweep, ...]:
+    """Return the counts of an evaluated run.
+
+    Args:
+        folder: of a run of the command line; or ``data/02_intermediate/<run>`` of a project.
+
+    Raises:
+        DataError: the run was not evaluated, or its counts are damaged.
+    """
+    of_project = folder.parents[1] / "07_model_output" / folder.name / SWEEPS
+    for path in (folder / EVALUATION / SWEEPS, of_project):
+        if path.is_file():
+            return sweeps_from_bytes(path.read_bytes(), folder.name)
+    raise DataError("no finished run with scores here", corpus=folder.name, hint="lacuna runs lists all runs; evaluate it first")
+
+
+def compare_runs(first: Path, second: Path, replicates: int = 500) -> pd.DataFrame:
+    """Return the scores of two runs side by side, for every model and pattern that both have.
+
+    If both runs scored the same utterances under some equal masks, the difference over those conditions has an interval of its
+    own, from the same bootstrap samples of dialogues for both. Otherwise only each run by itself has intervals, over all of
+    its conditions; a difference inside both of them may be chance.
+
+    Args:
+        first: folder of a run.
+        second: folder of another one.
+        replicates: of the bootstrap.
 
     Returns:
-        One row a model and pattern that both runs have: area under the curve of the ranking metric in both with its interval,
-        and the difference (second minus first). Intervals are of each run by itself; a difference inside both of them may
-        be chance.
+        One row a model and pattern: model, pattern, setting; mean, low and high of the area under the curve of the ranking metric
+        in both runs; difference (second minus first); for paired runs difference_low, difference_high and p_value.
 
     Raises:
         DataError: a run was not evaluated, or the two have nothing in common.
     """
+    sweeps = sweeps_of_run(first), sweeps_of_run(second)
+    metric = primary(sweeps[0][0].target)
+    conditions = _equal_conditions(*sweeps)
+    if conditions:
+        sweeps = tuple([_only(one, conditions) for one in run] for run in sweeps)  # type: ignore[assignment]
     tables = []
-    for folder in (first, second):
-        evaluation = load_evaluation(folder)
-        areas = evaluation.tables.areas
-        chosen = areas[(areas["metric"] == evaluation.metric) & areas["measure"].isin(["auilc", "subset_mean"])]
+    for run in sweeps:
+        table = areas(bootstrap(run, replicates))
+        chosen = table[(table["metric"] == metric) & table["measure"].isin(_AREAS)]
         tables.append(chosen[["model", "pattern", "setting", "mean", "low", "high"]])
-    both = tables[0].merge(tables[1], on=["model", "pattern", "setting"], suffixes=("_first", "_second"))
+    both = tables[0].merge(tables[1], on=_KEYS, suffixes=("_first", "_second"))
     if both.empty:
         raise DataError("the runs share no model and pattern", expected="one at least", found=f"{first.name}, {second.name}")
-    return both.assign(difference=both["mean_second"] - both["mean_first"])
+    both = both.assign(difference=both["mean_second"] - both["mean_first"])
+    return both.merge(_paired(sweeps, metric, replicates), on=_KEYS) if conditions else both
+
+
+_KEYS, _AREAS = ["model", "pattern", "setting"], ["auilc", "subset_mean"]
+
+
+def _equal_conditions(first: Sequence[Sweep], second: Sequence[Sweep]) -> list[Condition]:
+    """Return the conditions under which both runs scored the same utterances; empty if the utterances differ."""
+    a, b = first[0], second[0]
+    same = (a.corpus, a.target, a.fingerprint) == (b.corpus, b.target, b.fingerprint)
+    return [condition for condition in a.conditions if condition in b.conditions] if same else []
+
+
+def _only(one: Sweep, conditions: list[Condition]) -> Sweep:
+    rows = [one.conditions.index(condition) for condition in conditions]
+    return replace(one, conditions=tuple(conditions), counts=one.counts[rows])
+
+
+def _paired(sweeps: Sequence[Sequence[Sweep]], metric: str, replicates: int) -> pd.DataFrame:
+    """Return the paired differences of the models that both runs have."""
+    names = [dict.fromkeys(one.model for one in run) for run in sweeps]
+    shared = [name for name in names[0] if name in names[1]]
+    together = [replace(one, model=f"{one.model}\n{i}") for i, run in enumerate(sweeps) for one in run if one.model in shared]
+    table = compare(bootstrap(together, replicates), pairs=[(f"{name}\n1", f"{name}\n0") for name in shared])
+    rows = table[(table["metric"] == metric) & table["measure"].isin(_AREAS)]
+    rows = rows.assign(model=rows["model_a"].str.removesuffix("\n1"))
+    return rows.rename(columns={"low": "difference_low", "high": "difference_high"})[
+        [*_KEYS, "difference_low", "difference_high", "p_value"]
+    ]

@@ -12,9 +12,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from lacuna.atomic import TEMPORARY, Stored, store, sweep_stale, write_json
-from lacuna.corpus.schema import Target
 from lacuna.errors import DataError
-from lacuna.evaluation.conditions import Condition
+from lacuna.evaluation.stored_sweeps import arrays_of, heading_of, sweeps_of
 from lacuna.evaluation.sweep import Sweep
 from lacuna.evaluation.tables import CEILING
 from lacuna.training.trained import TrainedRecognizer, load_recognizer, save_recognizer
@@ -69,8 +68,7 @@ def save_result(place: Path, result: CellResult, identity: dict[str, Any]) -> No
         result: of the cell.
         identity: everything that decided it.
     """
-    arrays = {f"counts.{i}": s.counts for i, s in enumerate(result.sweeps)}
-    arrays |= {f"constant.{i}": s.baseline for i, s in enumerate(result.sweeps)}
+    arrays = arrays_of(result.sweeps)
     files = {"sweeps": store(place, "sweeps", "safetensors", lambda path: save_file(arrays, path))}
     for name in TABLES:
         table: pd.DataFrame = getattr(result, name)
@@ -82,7 +80,7 @@ def save_result(place: Path, result: CellResult, identity: dict[str, Any]) -> No
         "identity": identity,
         "seconds": round(result.seconds, 3),
         "trained": result.trained is not None,
-        "sweeps": [_heading(s) for s in result.sweeps],
+        "sweeps": [heading_of(s) for s in result.sweeps],
         "files": {name: asdict(stored) for name, stored in files.items()},
     }
     write_json(place / DONE, json.loads(json.dumps(content, default=list)))
@@ -105,19 +103,7 @@ def load_result(place: Path) -> CellResult:
             raise DataError("the cell has another format", corpus=place.name, expected=VERSION, found=content["format"])
         files = {name: Stored(**entry).check(place) for name, entry in content["files"].items()}
         arrays = load_file(files["sweeps"])
-        sweeps = tuple(
-            Sweep(
-                corpus=head["corpus"],
-                model=head["model"],
-                seed=head["seed"],
-                target=Target(**head["target"]),
-                conditions=tuple(Condition(*condition) for condition in head["conditions"]),
-                counts=arrays[f"counts.{i}"],
-                baseline=arrays[f"constant.{i}"],
-                fingerprint=head["fingerprint"],
-            )
-            for i, head in enumerate(content["sweeps"])
-        )
+        sweeps = sweeps_of(content["sweeps"], arrays)
         frames = {name: pd.read_parquet(files[name]) for name in TABLES}
         trained = load_recognizer(place / RECOGNIZER) if content["trained"] else None
         return CellResult(sweeps, trained, **frames, seconds=content["seconds"])
@@ -136,14 +122,3 @@ def tidy(place: Path) -> None:
     for path in place.glob(f"{TEMPORARY}*"):
         if path.is_file():
             path.unlink(missing_ok=True)
-
-
-def _heading(one: Sweep) -> dict[str, Any]:
-    return {
-        "corpus": one.corpus,
-        "model": one.model,
-        "seed": one.seed,
-        "target": asdict(one.target),
-        "conditions": [[c.pattern, c.setting, c.rate, c.mask_seed, c.measured] for c in one.conditions],
-        "fingerprint": one.fingerprint,
-    }

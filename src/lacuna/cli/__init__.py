@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lacuna.cli import corpus_commands, features_command, grid_commands, run_commands
+from lacuna.cli.kedro_run import ProjectCommands
 from lacuna.errors import LacunaError, naming_extras
 
 
@@ -34,7 +35,7 @@ def main() -> None:
     """
 
 
-cli = click.Group()  # Kedro adds the commands of `<package>.cli.cli` to its own; ours are no commands of Kedro
+cli = ProjectCommands()  # Kedro adds the commands of `<package>.cli.cli` to its own
 
 for _command in (
     corpus_commands.doctor,

@@ -108,9 +108,10 @@ def report(run: Path, out: Path | None) -> None:
 @click.option("--variant", help="Of a run with several models. [default: the best on validation]")
 @click.option("--out", type=_PATH, default=Path("predictions.csv"), show_default=True, help="CSV file to write.")
 @click.option("--overwrite", is_flag=True, help="Replace the file.")
+@click.option("--anyway", is_flag=True, help="Predict utterances of which nothing was observed, too.")
 @click.option("--importer", help="Read CORPUS with this importer instead of recognising it.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the importer; may be repeated.")
-def predict(model: Path, source: str, variant: str | None, out: Path, *, overwrite: bool, **settings: Any) -> None:
+def predict(model: Path, source: str, variant: str | None, out: Path, *, overwrite: bool, anyway: bool, **settings: Any) -> None:
     """Label every utterance of a corpus.
 
     MODEL is a saved model or the folder of a run, CORPUS a path that `lacuna doctor` recognises, a recording or a folder of
@@ -118,33 +119,36 @@ def predict(model: Path, source: str, variant: str | None, out: Path, *, overwri
     """
     from lacuna.api import load_model
     from lacuna.atomic import atomic_path
+    from lacuna.evaluation.prediction_table import prediction_notes
 
     if out.exists() and not overwrite:
         raise click.ClickException(f"{out} exists already: name another file with --out, or say --overwrite")
     loaded = load_model(model, variant=variant)
-    table = loaded.predict(source, importer=settings["importer"], options=parse_options(settings["options"]))
+    options = parse_options(settings["options"])
+    table = loaded.predict(source, anyway=anyway, importer=settings["importer"], options=options)
     with atomic_path(out) as path:
         table.to_csv(path, index=False)
-    everything_absent = int((table["predicted"] == "").sum()) if "predicted" in table else 0
-    click.echo(f"{loaded!r}\n{len(table)} utterances -> {out}")
-    if everything_absent:
-        click.echo(f"{everything_absent} of them have no modality at all and get no class")
+    click.echo("\n".join([repr(loaded), f"{len(table)} utterances -> {out}", *prediction_notes(table)]))
 
 
 @click.group(invoke_without_command=True)
 @click.option("--runs", "parent", type=_PATH, default=Path("runs"), show_default=True, help="Folder of all runs.")
 @click.pass_context
 def runs(context: click.Context, parent: Path) -> None:
-    """List the runs: when, what, headline."""
+    """List the runs: when, what, headline.
+
+    Inside a project, those of `kedro run` are listed too.
+    """
     context.obj = parent
     if context.invoked_subcommand is None:
-        from lacuna.runs import list_runs
+        from lacuna.runs import list_project_runs, list_runs, project_of
 
-        found = list_runs(parent)
-        for run in found:
+        project = project_of(Path.cwd())
+        listed = list_runs(parent) + (list_project_runs(project) if project else [])
+        for run in listed:
             models = "+".join(run.models)
             click.echo(f"{run.name:<20} {run.created[:16]:<17} {run.corpus:<12} {models:<30} {run.headline or 'not evaluated'}")
-        if not found:
+        if not listed:
             click.echo(f"no runs in {parent}; make one with: lacuna train CORPUS")
 
 
@@ -153,13 +157,36 @@ def runs(context: click.Context, parent: Path) -> None:
 @click.argument("second")
 @click.pass_obj
 def compare(parent: Path, first: str, second: str) -> None:
-    """Compare the scores of two runs."""
+    """Compare the scores of two runs.
+
+    FIRST and SECOND are names that `lacuna runs` lists, or folders. If both runs scored the same utterances under the same masks,
+    the differences have intervals of their own.
+    """
     from lacuna.runs import compare_runs
 
-    folders = [path if (path := Path(name)).is_dir() else parent / name for name in (first, second)]
-    table = compare_runs(*folders)
+    table = compare_runs(_run_folder(parent, first), _run_folder(parent, second))
     click.echo(table.round(3).to_string(index=False))
-    click.echo("difference = second - first; intervals are of each run by itself")
+    if "difference_low" in table:
+        click.echo(
+            "difference = second - first, with its paired interval: both runs scored the same utterances under the same masks"
+        )
+    else:
+        click.echo("difference = second - first, without an interval: the runs have no utterances and masks in common")
+        click.echo("the other intervals are of each run by itself")
+
+
+def _run_folder(parent: Path, name: str) -> Path:
+    """Return the folder of a run that is named by its folder, or as ``lacuna runs`` names it."""
+    from lacuna.runs import PROJECT_RUNS, RUN, project_of
+
+    project = project_of(Path.cwd())
+    places = [Path(name), parent / name, *([project / PROJECT_RUNS / name] if project else [])]
+    found = next((place for place in places if (place / RUN).is_file()), None)
+    if found is None:
+        from lacuna.errors import DataError
+
+        raise DataError("there is no finished run of this name", corpus=name, hint="lacuna runs lists all runs")
+    return found
 
 
 def _load(source: str, settings: dict[str, Any]) -> Corpus:

@@ -20,6 +20,8 @@ from safetensors.numpy import load, save
 
 from lacuna.atomic import write_bytes
 from lacuna.datasets.base import NOT_SAVED, PlacedDataset, T
+from lacuna.evaluation.stored_sweeps import sweeps_from_bytes, sweeps_to_bytes
+from lacuna.evaluation.sweep import Sweep
 
 if TYPE_CHECKING:
     from kedro_datasets._typing import JSONPreview, PlotlyPreview, TablePreview
@@ -33,11 +35,11 @@ class AtomicFileDataset(PlacedDataset[T]):
 
     @abstractmethod
     def encode(self, data: T) -> bytes:
-        """The file's content."""
+        """Return the content of the file."""
 
     @abstractmethod
     def decode(self, content: bytes) -> T:
-        """Inverse of :meth:`encode`."""
+        """Return what :meth:`encode` encoded."""
 
     def load(self) -> T:
         """Read the file.
@@ -71,7 +73,7 @@ class TableDataset(AtomicFileDataset[pd.DataFrame]):
     """A pandas table as parquet, or as CSV if the path ends so."""
 
     def encode(self, data: pd.DataFrame) -> bytes:
-        """Parquet bytes, or UTF-8 CSV."""
+        """Return parquet bytes, or UTF-8 CSV."""
         if self._path.endswith(".csv"):
             return data.to_csv(index=False, lineterminator="\n").encode()
         buffer = io.BytesIO()
@@ -79,7 +81,7 @@ class TableDataset(AtomicFileDataset[pd.DataFrame]):
         return buffer.getvalue()
 
     def decode(self, content: bytes) -> pd.DataFrame:
-        """The table."""
+        """Return the table."""
         source = io.BytesIO(content)
         return (
             pd.read_csv(source, keep_default_na=False, na_values=[""]) if self._path.endswith(".csv") else pd.read_parquet(source)
@@ -96,11 +98,11 @@ class TensorsDataset(AtomicFileDataset[dict[str, NDArray[np.float32]]]):
     """Named arrays as safetensors."""
 
     def encode(self, data: dict[str, NDArray[np.float32]]) -> bytes:
-        """Safetensors bytes."""
+        """Return safetensors bytes."""
         return bytes(save({name: np.ascontiguousarray(values) for name, values in data.items()}))
 
     def decode(self, content: bytes) -> dict[str, NDArray[np.float32]]:
-        """The arrays."""
+        """Return the arrays."""
         arrays: dict[str, NDArray[np.float32]] = load(content)
         return arrays
 
@@ -120,11 +122,11 @@ class JSONDataset(AtomicFileDataset[dict[str, Any]]):
     """Plain values as strict JSON."""
 
     def encode(self, data: dict[str, Any]) -> bytes:
-        """UTF-8 JSON; a NaN is refused."""
+        """Return UTF-8 JSON; a NaN is refused."""
         return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
     def decode(self, content: bytes) -> dict[str, Any]:
-        """The values."""
+        """Return the values."""
         values: dict[str, Any] = json.loads(content)
         return values
 
@@ -137,11 +139,11 @@ class FigureDataset(AtomicFileDataset[go.Figure]):
     """A Plotly figure as JSON."""
 
     def encode(self, data: go.Figure) -> bytes:
-        """UTF-8 JSON."""
+        """Return UTF-8 JSON."""
         return str(data.to_json()).encode()
 
     def decode(self, content: bytes) -> go.Figure:
-        """The figure."""
+        """Return the figure."""
         return plotly.io.from_json(content.decode())
 
     def preview(self) -> PlotlyPreview:
@@ -149,3 +151,15 @@ class FigureDataset(AtomicFileDataset[go.Figure]):
         empty = {"data": [], "layout": {"title": {"text": NOT_SAVED}}}
         figure: PlotlyPreview = json.loads(self._fs.cat_file(self._path)) if self._exists() else empty
         return figure
+
+
+class SweepsDataset(AtomicFileDataset[list[Sweep]]):
+    """Counts of sweeps as safetensors, with which `lacuna runs compare` pairs two runs."""
+
+    def encode(self, data: list[Sweep]) -> bytes:
+        """Return safetensors bytes."""
+        return sweeps_to_bytes(data)
+
+    def decode(self, content: bytes) -> list[Sweep]:
+        """Return the sweeps."""
+        return list(sweeps_from_bytes(content, self._path))

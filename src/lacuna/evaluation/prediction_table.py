@@ -1,4 +1,4 @@
-"""Predictions for a person: one row an utterance, with what was absent."""
+"""Predictions for a person: one row for each utterance, with its confidence and the missing modalities."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus
 from lacuna.evaluation.predict import predict
@@ -23,20 +24,26 @@ def predict_frame(
     batch_size: int = 1024,
     device: torch.device | str = "cpu",
     threads: int | None = 1,
+    anyway: bool = False,
 ) -> pd.DataFrame:
-    """Return the answer to every utterance of a corpus, labelled or not.
+    """Return the prediction for every utterance of a corpus, labelled or not.
 
     Args:
-        trained: whose answers.
+        trained: the recogniser.
         corpus: may lack modalities of the recogniser, but not all of them.
         batch_size: utterances in a forward pass.
         device: where to compute.
         threads: CPU threads of torch; ``None`` = as they are.
 
+        anyway: whether an utterance of which nothing was observed gets a class (or value) too. It follows from the class shares
+            of training and, in models that read dialogues, from the other turns.
+
     Returns:
-        ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence`` and ``p_<class>``, for values ``value``;
-        ``absent``: modalities without an observed frame, joined by ``+``; ``model`` and ``seed``. Where everything was absent,
-        ``predicted`` is empty, because the answer then only repeats the class shares of training; the probabilities stay.
+        ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence``, ``calibrated`` and ``p_<class>``, for values
+        ``value``; ``absent``: modalities without an observed frame, joined by ``+``; ``recovered``: modalities with missing
+        frames, in place of which the model uses values that it fills in, if it recovers; ``nothing_observed``; ``model`` and
+        ``seed``. ``calibrated`` says whether the model carries a calibration of its confidence; no model does so far. Where
+        nothing was observed, ``predicted`` is empty (``value`` is NaN) unless ``anyway``; the probabilities are always there.
 
     Raises:
         DataError: the corpus shares no modality with the recogniser, or a modality has another width.
@@ -53,7 +60,54 @@ def predict_frame(
     dialogues = corpus.utterances.dialogue_names.to_pylist()
     table.insert(1, "dialogue", [dialogues[code] for code in corpus.utterances.dialogue])
     table.insert(2, "turn", corpus.utterances.turn)
-    table["absent"] = ["+".join(n for n, there in zip(names, row, strict=True) if not there) for row in available]
-    if "predicted" in table:
-        table.loc[~np.asarray(available.any(axis=1)), "predicted"] = ""
+    if "confidence" in table:
+        table.insert(list(table.columns).index("confidence") + 1, "calibrated", False)
+    nothing = ~np.asarray(available.any(axis=1))
+    table["absent"] = _joined(names, ~available)
+    table["recovered"] = _joined(names, _filled_in(trained, corpus, names) & ~nothing[:, None])
+    table["nothing_observed"] = nothing
+    if not anyway:
+        column, empty = ("predicted", "") if "predicted" in table else ("value", np.nan)
+        table.loc[nothing, column] = empty
     return table.assign(model=trained.variant, seed=trained.seed)
+
+
+def prediction_notes(table: pd.DataFrame) -> list[str]:
+    r"""Return what a person must know to read a table of predictions, one sentence each.
+
+    >>> table = pd.DataFrame({"predicted": ["joy", ""], "calibrated": False, "nothing_observed": [False, True]})
+    >>> print(*prediction_notes(table), sep="\n")
+    confidence is not calibrated: 0.9 does not mean that 9 of 10 such predictions are right
+    1 of 2 utterances have no observed modality and get no prediction (column nothing_observed)
+    """
+    notes = []
+    if "calibrated" in table and not table["calibrated"].all():
+        notes.append("confidence is not calibrated: 0.9 does not mean that 9 of 10 such predictions are right")
+    nothing = table["nothing_observed"]
+    if nothing.any():
+        value = table["predicted"] if "predicted" in table else table["value"].isna().map({True: "", False: "value"})
+        given = bool((value[nothing] != "").any())
+        end = "a prediction that follows from no observation of their own" if given else "no prediction"
+        notes.append(
+            f"{int(nothing.sum())} of {len(table)} utterances have no observed modality and get {end} (column nothing_observed)"
+        )
+    return notes
+
+
+def _joined(names: tuple[str, ...], chosen: NDArray[np.bool_]) -> list[str]:
+    """Return the chosen names of each row, joined by ``+``: (N, M) bool -> N texts."""
+    return ["+".join(name for name, wanted in zip(names, row, strict=True) if wanted) for row in chosen]
+
+
+def _filled_in(trained: TrainedRecognizer, corpus: Corpus, names: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Return where the model fills in a modality: (N, M) bool, True where frames of it are missing and the model recovers."""
+    filled = np.full((len(corpus), len(names)), trained.model.recovers)
+    for m, name in enumerate(names):
+        if name in corpus.frames:
+            frames = corpus.frames[name]
+            complete = frames.count > 0
+            if frames.observed is not None:
+                observed_before = np.concatenate([[0], np.cumsum(frames.observed, dtype=np.int64)])  # (R + 1,)
+                complete &= observed_before[frames.start + frames.count] - observed_before[frames.start] == frames.count
+            filled[:, m] &= ~complete
+    return filled

@@ -12,11 +12,12 @@ from pydantic import BaseModel, ValidationError
 
 from lacuna.atomic import write_json
 from lacuna.corpus import check, open_corpus, save_corpus
-from lacuna.errors import ConfigError
+from lacuna.errors import ConfigError, suggestion
 from lacuna.loading import corpus_facts
 from lacuna.pipelines.ingest.nodes import read_source
 from lacuna.pipelines.parameters import Evaluate, Ingest, Models, Predict, Train, check_variants
-from lacuna.settings import BASE, CONFIG_LOADER_ARGS, DEFAULT_RUN, LOCAL, ConfigLoader
+from lacuna.pipelines.validation import problems
+from lacuna.settings import BASE, CONFIG_LOADER_ARGS, ConfigLoader, environments
 
 KINDS: Mapping[str, type[BaseModel]] = {
     "train": Train,
@@ -66,12 +67,6 @@ def project_of(folder: Path) -> Path:
     raise ConfigError(f"{folder} is not inside a Lacuna project: change to the folder that holds conf/base and pyproject.toml")
 
 
-def environments(project: Path) -> list[str]:
-    """Return the names of all environments; the first one is plain ``kedro run``."""
-    names = {path.parent.name for path in (project / "conf").glob("*/parameters*.yml")}
-    return [DEFAULT_RUN, *sorted(names - {DEFAULT_RUN, BASE, LOCAL})]
-
-
 def read_environment(project: Path, name: str, changes: Mapping[str, Any] | None = None) -> Environment:
     """Read the settings of an environment as ``kedro run --env NAME`` does.
 
@@ -83,19 +78,20 @@ def read_environment(project: Path, name: str, changes: Mapping[str, Any] | None
     Raises:
         ConfigError: there is no such environment, or a setting is wrong.
     """
-    known = environments(project)
+    known = environments(project / "conf")
     if name not in known:
-        raise ConfigError(f"there is no environment '{name}' in conf/; there are: {', '.join(known)}")
+        raise ConfigError(f"there is no environment '{name}' in conf/{suggestion(name, known)}; there are: {', '.join(known)}")
     loader = ConfigLoader(project / "conf", name, changes, **CONFIG_LOADER_ARGS)
     parameters = json.loads(json.dumps(loader["parameters"], default=str))
-    kinds: dict[str, type[BaseModel]] = {
-        "train": Train,
-        "models": Models,
-        "ingest": Ingest,
-        "evaluate": Evaluate,
-        "predict": Predict,
-    }
-    checked: dict[str, Any] = {key: _checked(name, key, kind, parameters) for key, kind in kinds.items()}
+    checked: dict[str, Any] = {}
+    wrong: list[str] = []
+    for key, kind in KINDS.items():
+        try:
+            checked[key] = kind.model_validate(parameters.get(key) or {})
+        except ValidationError as error:
+            wrong += problems(error, key, kind=kind)
+    if wrong:
+        raise ConfigError("\n  ".join([f"environment '{name}' has wrong settings", *wrong]))
     check_variants(checked["train"], checked["models"])
     return Environment(
         name=name,
@@ -126,18 +122,6 @@ def ingest_corpus(environment: Environment, project: Path) -> dict[str, Any]:
     facts = corpus_facts(open_corpus(environment.corpus))
     write_json(environment.facts, facts)
     return facts
-
-
-def _checked(environment: str, key: str, kind: type[BaseModel], parameters: Mapping[str, Any]) -> BaseModel:
-    try:
-        return kind.model_validate(parameters[key])
-    except ValidationError as error:
-        raise ConfigError(f"environment '{environment}' has wrong settings\n{problems(error, key)}") from None
-
-
-def problems(error: ValidationError, *where: str) -> str:
-    """Return what pydantic refused, one line a setting."""
-    return "\n".join(f"  {'.'.join(map(str, (*where, *e['loc']))) or 'file'}: {e['msg']}" for e in error.errors())
 
 
 def _place(project: Path, catalog: Mapping[str, Any], name: str) -> Path:

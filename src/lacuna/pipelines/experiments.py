@@ -13,8 +13,10 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from lacuna.bench import Cell, Gathered, gather, plan
 from lacuna.corpus.schema import check_name
 from lacuna.errors import ConfigError, DataError
-from lacuna.pipelines.environments import Environment, environments, problems, read_environment
+from lacuna.pipelines.environments import Environment, read_environment
 from lacuna.pipelines.parameters import Listed, ModelParameters, Parameters, PatternParameters, Rate, Seed
+from lacuna.pipelines.validation import problems
+from lacuna.settings import environments
 
 CONFIG, PAGE = "config.yml", "results.md"
 CELLS = Path("data/09_bench")  # relative to the project
@@ -125,7 +127,8 @@ def _experiment(settings: Mapping[str, Any], source: str) -> Experiment:
     try:
         return Experiment.model_validate(settings)
     except ValidationError as error:
-        raise ConfigError(f"{source} is not an experiment\n{problems(error)}") from None
+        wrong = problems(error, kind=Experiment)
+        raise ConfigError("\n  ".join([f"{source} is not an experiment", *wrong])) from None
 
 
 def find_studies(names: tuple[str, ...], project: Path, models: str | None = None, seeds: str | None = None) -> list[Study]:
@@ -142,7 +145,7 @@ def find_studies(names: tuple[str, ...], project: Path, models: str | None = Non
     """
     paths = [name for name in names if (Path(name) / CONFIG).is_file() or Path(name).suffix in (".yml", ".yaml")]
     corpora = [name for name in names if name not in paths]
-    known = environments(project)
+    known = environments(project / "conf")
     if unknown := next((name for name in corpora if name not in known), None):
         raise ConfigError(f"'{unknown}' is neither an experiment nor an environment\n{_choices(project)}")
     studies = [read_study(Path(name)) for name in paths]
@@ -171,7 +174,7 @@ def _narrowed(study: Study, options: Mapping[str, str]) -> Study:
 
 def _choices(project: Path) -> str:
     studies = sorted(path.parent.relative_to(project).as_posix() for path in project.glob(f"experiments/*/{CONFIG}"))
-    return f"  environments: {', '.join(environments(project))}\n  experiments: {', '.join(studies) or 'none'}"
+    return f"  environments: {', '.join(environments(project / 'conf'))}\n  experiments: {', '.join(studies) or 'none'}"
 
 
 def environments_of(study: Study, project: Path) -> dict[str, Environment]:

@@ -25,9 +25,15 @@ class Parameters(BaseModel):
 
 
 def _listed(value: Any) -> Any:
-    """Return a list of what a command line can pass: ``--params train.models=mlp+knn``, ``train.seeds=3``."""
+    """Return a list of what a command line can pass: ``train.models=mlp+knn``, ``train.seeds=3``, ``evaluate.rates=[]``.
+
+    >>> _listed("mlp + knn"), _listed(["mlp+knn", "prior"]), _listed("[]"), _listed(3)
+    (['mlp', 'knn'], ['mlp', 'knn', 'prior'], [], [3])
+    """
     if isinstance(value, str):
-        return [part.strip() for part in value.split("+")]
+        return [part.strip() for part in value.strip("[] ").replace(",", "+").split("+") if part.strip()]
+    if isinstance(value, list):
+        return [part for item in value for part in (_listed(item) if isinstance(item, str) else [item])]
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -62,6 +68,24 @@ class Ingest(Parameters):
     folds: Annotated[int, Field(ge=3)] = 5
     test_fold: Seed = 0
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Ingest:
+        _told(lambda: _check_source(self))
+        return self
+
+
+def _check_source(ingest: Ingest) -> None:
+    from lacuna.corpus.importers import list_importers
+    from lacuna.errors import ConfigError, suggestion
+    from lacuna.synthetic.duet import preset
+
+    known = list(list_importers())
+    if ingest.importer is not None and ingest.importer not in known:
+        hint = suggestion(ingest.importer, known)
+        raise ConfigError(f"unknown importer '{ingest.importer}'{hint}; known: {', '.join(known)}")
+    if ingest.path is None:
+        preset(ingest.duet.preset, **ingest.duet.changes)
 
 
 def _told(check: Callable[[], object]) -> None:
@@ -136,7 +160,7 @@ class Models(BaseModel):
 
 
 def _check_model(variant: str, own: ModelParameters) -> None:
-    from lacuna.errors import ConfigError
+    from lacuna.errors import ConfigError, suggestion
     from lacuna.evaluation.tables import CEILING
     from lacuna.models import configure, list_models
     from lacuna.training import training_config
@@ -145,7 +169,8 @@ def _check_model(variant: str, own: ModelParameters) -> None:
     if own.model not in list_models():
         of = f"variant '{variant}': " if own.model != variant else ""
         hint = "; a variant names its model by `model: ...`" if own.model == variant else ""
-        raise ConfigError(f"{of}unknown model '{own.model}'; known: {', '.join(list_models())}{hint}")
+        near = suggestion(own.model, list_models())
+        raise ConfigError(f"{of}unknown model '{own.model}'{near}; known: {', '.join(list_models())}{hint}")
     if variant in (BEST, CEILING):
         raise ConfigError(f"variant '{variant}' is a reserved name; choose another one")
     check_variant(variant, own.model)
@@ -159,13 +184,14 @@ def check_variants(train: Train, models: Models) -> None:
     Raises:
         ConfigError: a variant is neither under ``models`` nor a registered name; the message lists both.
     """
-    from lacuna.errors import ConfigError
+    from lacuna.errors import ConfigError, suggestion
     from lacuna.models import list_models
 
     for variant in train.models:
         if variant not in models.variants and variant not in list_models():
+            hint = suggestion(variant, [*models.variants, *list_models()])
             raise ConfigError(
-                f"train.models: '{variant}' is neither a variant nor a registered model\n"
+                f"train.models: '{variant}' is neither a variant nor a registered model{hint}\n"
                 f"  variants (under `models`): {', '.join(models.variants) or 'none'}\n"
                 f"  registered models: {', '.join(list_models())}"
             )
@@ -225,9 +251,11 @@ class Predict(Parameters):
     """Which corpus is predicted, and by which variant."""
 
     path: Path
+    out: Path | None = None
     importer: str | None = None
     options: dict[str, Any] = {}
     model: str = BEST
+    anyway: bool = False
     batch_size: PositiveInt = 1024
     device: str = "auto"
     threads: PositiveInt | None = None

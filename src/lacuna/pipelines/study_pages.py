@@ -94,7 +94,7 @@ def run_pipelines(study: Study, project: Path, tell: Tell) -> None:
     names = ["ood"] if kind == "ood" else ["ingest", "preprocess", "train"]
     with chdir(project):  # paths in parameters are relative to the project
         bootstrap_project(project)
-        parameters = {**study.experiment.parameters(), "run": study.name}
+        parameters = {**study.experiment.parameters(), "run": study.name, "replace": True}
         session: Any = KedroSession.create(project, env=study.experiment.corpus[0], runtime_params=parameters)
         with session:
             session.run(pipeline_names=names)

@@ -12,7 +12,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 score_recognizers,
                 ["corpus@test", "corpus@development", "recognizers", "params:evaluate"],
-                ["all_scores", "summary_scores", "areas_scores", "comparisons_scores", "confusion_scores"],
+                ["all_scores", "summary_scores", "areas_scores", "comparisons_scores", "confusion_scores", "sweeps"],
                 name="score_recognizers",
                 tags="gpu",
             ),

@@ -1,0 +1,101 @@
+"""``kedro run`` of this project: Kedro's own command, which also takes lists and knows the names of pipelines.
+
+Kedro lists the commands of ``lacuna.cli.cli`` with its own; a command of the same name replaces the one of Kedro.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import click
+
+
+class ProjectCommands(click.Group):
+    """Commands that Kedro finds in this project. Kedro is imported when it asks for them, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands."""
+        return ["run"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by name, or ``None``."""
+        return kedro_run() if cmd_name == "run" else None
+
+
+def kedro_run() -> click.Command:
+    """Return Kedro's ``run`` with options that read lists and check the names of pipelines."""
+    from kedro.framework.cli.project import run
+
+    command = copy.copy(run)
+    command.params = [copy.copy(option) for option in run.params]
+    for option in command.params:
+        if option.name == "params":
+            option.callback = lambda ctx, param, value: value if isinstance(value, dict) else parse_parameters(value)
+        elif option.name in ("pipelines", "pipeline"):
+            option.callback = _checking_pipelines(option.callback)
+    return command
+
+
+def _checking_pipelines(parse: Any) -> Any:
+    def checked(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+        from lacuna.errors import LacunaError
+        from lacuna.pipelines.validation import check_pipelines
+
+        value = parse(ctx, param, value) if parse else value
+        try:
+            check_pipelines([value] if isinstance(value, str) else value or [])
+        except LacunaError as error:
+            raise click.ClickException(str(error)) from None
+        return value
+
+    return checked
+
+
+def parse_parameters(text: str) -> dict[str, Any]:
+    """Return the value of ``--params`` as nested parameters.
+
+    Args:
+        text: ``key=value`` pairs with commas between them. A list is ``[a,b]``, ``a,b`` or ``a+b``, and ``[]`` is the empty list.
+
+    Raises:
+        click.BadParameter: a pair has no name, or a value cannot be read.
+
+    >>> parse_parameters("train.models=[linear,mlp],train.seeds=0,1,run=new,evaluate.recovery_rates=[]")
+    {'train': {'models': ['linear', 'mlp'], 'seeds': [0, 1]}, 'run': 'new', 'evaluate': {'recovery_rates': []}}
+    >>> parse_parameters("predict.path=a corpus")
+    {'predict': {'path': 'a corpus'}}
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    pairs: list[str] = []
+    for part in _split(text):
+        if "=" in part or not pairs:
+            pairs.append(part)
+        else:
+            pairs[-1] += f",{part}"
+    for number, pair in enumerate(pairs):
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--params")
+        if "," in value and not value.startswith(("[", "{")):
+            value = f"[{value}]"
+        pairs[number] = f"{name.strip()}={value}"
+    try:
+        parameters: dict[str, Any] = OmegaConf.to_container(OmegaConf.from_dotlist(pairs))  # type: ignore[assignment]
+    except (OmegaConfBaseException, ValueError) as error:
+        raise click.BadParameter(f"{text!r} cannot be read: {error}", param_hint="--params") from None
+    return parameters
+
+
+def _split(text: str) -> list[str]:
+    """Return the parts of a text between the commas that are outside of brackets."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "[{") - (character in "]}")
+        if character == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
