@@ -13,7 +13,7 @@ def create_pipeline() -> Pipeline:
 
     All but ``ingest`` is in the namespace ``ood``: there ``corpus`` is the repartitioned one, and ``source`` the ingested one.
     """
-    facts = ingest.create_pipeline().only_nodes("corpus_facts")
+    facts = ingest.create_pipeline().only_nodes("describe_corpus")
     nodes = [
         Node(deal_parts, ["source", "params:ood", "params:train"], ["parts", "divergences_scores"], name="deal_parts"),
         Node(split_corpus, ["source", "parts"], "corpus@all", name="split_corpus"),
