@@ -23,7 +23,8 @@ WITH_EXAMPLES = sorted(_module(path) for path in SOURCE.rglob("*.py") if ">>> " 
 
 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)
-def test_examples_in_docstrings_are_true(module: str) -> None:
+def test_examples_in_docstrings_are_true(module: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING", "lacuna")  # after an import of Kedro, log messages go to the output of the examples
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     result = doctest.testmod(importlib.import_module(module), optionflags=options)
     assert result.failed == 0, f"{result.failed} of {result.attempted} examples of {module} print something else"
