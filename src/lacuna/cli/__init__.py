@@ -34,7 +34,7 @@ def main() -> None:
     """
 
 
-cli = click.Group("lacuna")  # Kedro requires a group of this name here; it adds no command to `kedro`
+cli = click.Group()  # Kedro adds the commands of `<package>.cli.cli` to its own; ours are no commands of Kedro
 
 for _command in (
     corpus_commands.doctor,
