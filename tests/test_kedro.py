@@ -17,7 +17,7 @@ from kedro.framework.session import KedroSession
 
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation import CEILINGS
-from lacuna.pipelines import evaluate, ingest, predict, preprocess, report, train, tune
+from lacuna.pipelines import evaluate, ingest, mask, predict, preprocess, recover, report, train, tune
 from lacuna.pipelines.validation import OF_RUN, check_parameters
 from lacuna.runs import list_project_runs
 from lacuna.settings import CONFIG_LOADER_ARGS, ConfigLoader, environments
@@ -267,11 +267,11 @@ def test_the_settings_of_duet_in_conf_are_its_defaults() -> None:
     assert set(written) == simple
 
 
-def test_only_training_and_scoring_are_for_the_gpu() -> None:
-    everything = (ingest, preprocess, train, evaluate, report, predict, tune)
+def test_only_nodes_that_run_models_are_for_the_gpu() -> None:
+    everything = (ingest, preprocess, mask, train, recover, evaluate, report, predict, tune)
     tagged = {node.name for part in everything for node in part.create_pipeline().nodes if "gpu" in node.tags}
     scored = {"evaluate.score_recognizers", "evaluate.score_recoveries"}
-    assert tagged == {"train.train_recognizers", "tune.run_trials", *scored}
+    assert tagged == {"train.train_recognizers", "tune.run_trials", "recover.complete_test", *scored}
 
 
 def test_help_imports_neither_torch_nor_the_library() -> None:

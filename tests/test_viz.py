@@ -20,18 +20,19 @@ import yaml
 
 pytest.importorskip("kedro_viz", reason="Kedro-Viz is not installed: pip install -e '.[viz]'")
 ROOT = Path(__file__).parents[1]
-NAMESPACES = ("ingest", "preprocess", "train", "evaluate", "report")
+NAMESPACES = ("ingest", "preprocess", "mask", "train", "recover", "evaluate", "report")
 SETTINGS = (
     "ingest.duet.preset=tiny,train.models=prior+linear,train.seeds=0,train.training.epochs=1,"
     "evaluate.patterns=rmm,evaluate.rates=0.0+0.5+1.0,evaluate.mask_seeds=0,evaluate.replicates=100"
 )
 
 
-def kedro(folder: Path, *arguments: str) -> None:
+def kedro(folder: Path, *arguments: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "kedro", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 @contextmanager
@@ -67,11 +68,12 @@ def test_the_page_shows_pipelines_layers_previews_and_short_docs(tmp_path: Path)
     for name in ("pyproject.toml", ".telemetry"):
         shutil.copy(ROOT / name, tmp_path / name)
     kedro(tmp_path, "run", "--params", SETTINGS)
-    kedro(tmp_path, "viz", "build", "--include-previews")
+    output = kedro(tmp_path, "viz", "build", "--include-previews")
+    assert "could not be previewed" not in " ".join(output.split()), output
 
     api = tmp_path / "build/api"
     main = json.loads((api / "main").read_text("utf-8"))
-    assert {*main["layers"]} == {"corpus", "features", "models", "scores", "report", "predictions"}
+    assert {*main["layers"]} == {"corpus", "features", "masks", "models", "scores", "report", "predictions"}
     assert {node["name"] for node in main["nodes"] if node["type"] == "modularPipeline"} == {*NAMESPACES}
     places = {node["name"]: api / "nodes" / node["id"] for node in main["nodes"] if node["type"] in ("task", "data")}
     details = {name: json.loads(path.read_text("utf-8")) for name, path in places.items()}
@@ -81,10 +83,26 @@ def test_the_page_shows_pipelines_layers_previews_and_short_docs(tmp_path: Path)
         "metrics": "JSONPreview",
         "recognizers": "TablePreview",
         "report": "HTMLPreview",
+        "statistics": "TablePreview",
+        "masks": "TablePreview",
+        "masks_figure": "PlotlyPreview",
+        "completed_corpus": "JSONPreview",
+        "completed_scores": "TablePreview",
     }
     assert {name: details[name].get("preview_type") for name in expected} == expected
     assert details["curves_figure"]["preview"]["data"]
     assert "weighted_f1" in details["summary_scores"]["preview"]["data"][0]
+    for name in (node["name"] for node in main["nodes"] if node["type"] == "data" and node["name"] != "corpus"):
+        assert details[name].get("preview"), f"{name} has no preview"  # Kedro-Viz shows none of a transcoded dataset: the corpus
+
+    names = {node["id"]: node["name"] for node in main["nodes"]}
+    edges = {(names[edge["source"]], names[edge["target"]]) for edge in main["edges"]}
+    chain = [
+        *(("ingest", "corpus"), ("corpus", "preprocess"), ("corpus", "mask"), ("mask", "masks"), ("corpus", "train")),
+        *(("train", "recognizers"), ("recognizers", "recover"), ("recover", "completed_corpus"), ("recognizers", "evaluate")),
+        *(("evaluate", "summary_scores"), ("summary_scores", "report")),
+    ]
+    assert [edge for edge in chain if edge not in edges] == []
     for node in main["nodes"]:
         if node["type"] == "task":
             assert '"""' in details[node["name"]]["code"], f"{node['name']} says nothing of itself"

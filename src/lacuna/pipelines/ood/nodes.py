@@ -1,4 +1,4 @@
-"""Deal a shifted test, score recognisers on it and on corrupted and foreign ones, and show what they lose."""
+"""Re-split a corpus, score recognisers on shifted, corrupted and foreign tests, and report the drops of their scores."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ Tables = tuple[pd.DataFrame, ...]
 
 
 def deal_parts(corpus: Corpus, ood: Ood, train: Train) -> tuple[Repartition, pd.DataFrame]:
-    """Deal the corpus into training, validation, an IID test and an OOD test.
+    """Re-split the corpus into training, validation, an IID test and an OOD test.
 
     Args:
-        corpus: whole.
+        corpus: all splits.
         ood: what shifts.
-        train: whose target counts.
+        train: names the target.
 
     Returns:
-        The id lists, and a row of measurements for them and for each repartition that they are compared with.
+        The ids of each part, and a row of measurements for this repartition and for each one that it is compared with.
     """
     config = ood.repartition.config()
     chosen = repartition(corpus, config, train.target)
@@ -48,10 +48,11 @@ def deal_parts(corpus: Corpus, ood: Ood, train: Train) -> tuple[Repartition, pd.
     return chosen, pd.DataFrame(rows)
 
 
-def _row(made: Repartition, *, used: bool) -> dict[str, Any]:
-    m, config = made.measured, made.config
+def _row(parts: Repartition, *, used: bool) -> dict[str, Any]:
+    """Return the measurements of a repartition; ``used`` = recognisers are trained on it."""
+    m, config = parts.measured, parts.config
     row: dict[str, Any] = {"kind": config.kind, "unit": config.unit, "pool": config.pool, "used": used}
-    row |= {f"{part}_size": len(made.parts[part]) for part in PARTS}
+    row |= {f"{part}_size": len(parts.parts[part]) for part in PARTS}
     row |= {"words": m.words, "budget": config.budget, "steps": config.steps, "ood": m.ood, "iid": m.iid}
     row |= {
         "random_mean": m.random_mean,
@@ -64,22 +65,22 @@ def _row(made: Repartition, *, used: bool) -> dict[str, Any]:
 
 
 def split_corpus(corpus: Corpus, parts: Repartition) -> Corpus:
-    """The corpus with the splits of the repartition; training reaches neither test."""
+    """Return the corpus with the splits of the repartition; its training and validation splits contain no test utterance."""
     return repartitioned(corpus, parts)
 
 
 def score_tests(test: Corpus, development: Corpus, recognizers: list[TrainedRecognizer], parts: Repartition, ood: Ood) -> Tables:
-    """Score every recogniser on every test, under every missing rate.
+    """Return the scores of every recogniser on every test, at every missing rate.
 
     Args:
         test: the test split of the repartitioned corpus.
-        development: whose training labels make the constant answer.
-        recognizers: trained on that corpus.
-        parts: which test utterance is in which part.
+        development: its training labels give the majority-class (or mean) baseline.
+        recognizers: trained on this corpus.
+        parts: the part of each test utterance.
         ood: the tests and the protocol.
 
     Returns:
-        The tables of :class:`lacuna.evaluation.shift.score.ShiftTables`, and what each test is.
+        The tables of :class:`lacuna.evaluation.shift.score.ShiftTables`, and a description of each test.
     """
     check_same_corpus(recognizers, test.digest or "", test.name)
     schema, protocol = recognizers[0].schema, ood.evaluate.config()
@@ -102,6 +103,7 @@ def score_tests(test: Corpus, development: Corpus, recognizers: list[TrainedReco
 
 
 def _tests(test: Corpus, first: TrainedRecognizer, parts: Repartition, ood: Ood) -> Iterator[ShiftTest]:
+    """Yield the tests: IID, OOD, each corruption of the IID test, the generator's own OOD test, and other corpora."""
     codes = parts.codes(test)
     if (codes < PARTS.index("iid")).any():
         row = int(np.flatnonzero(codes < PARTS.index("iid"))[0])
@@ -112,15 +114,15 @@ def _tests(test: Corpus, first: TrainedRecognizer, parts: Repartition, ood: Ood)
             hint="run the whole pipeline: kedro run --pipelines ood",
         )
     iid = only_part(test, codes, "iid")
-    yield ShiftTest("iid", iid, note="drawn at random from what is dealt")
+    yield ShiftTest("iid", iid, note="drawn at random from the utterances that are re-split")
     yield ShiftTest("ood", only_part(test, codes, "ood"), note=_SHIFTS[parts.config.kind])
-    for given in ood.corruptions:
-        made = given.corruption()
-        yield ShiftTest(made.label, iid, made, f"the IID test, {_first_sentence(type(made).__doc__)}")
-    settings = settings_of(test)
-    if ood.generated and settings is not None:
+    for settings in ood.corruptions:
+        corruption = settings.corruption()
+        yield ShiftTest(corruption.label, iid, corruption, f"the IID test, {_first_sentence(type(corruption).__doc__)}")
+    generator = settings_of(test)
+    if ood.generated and generator is not None:
         note = "the generator's own shifted test: scenes no longer go with emotions, other speakers"
-        yield ShiftTest("generated", generate(replace(settings, ood=True)), note=note)
+        yield ShiftTest("generated", generate(replace(generator, ood=True)), note=note)
     for other in ood.others:
         corpus = import_corpus(other.path, importer=other.importer, name=other.name, **other.options)
         foreign = mapped(corpus, first.schema, other.classes, other.target)
@@ -128,9 +130,9 @@ def _tests(test: Corpus, first: TrainedRecognizer, parts: Repartition, ood: Ood)
 
 
 _SHIFTS = {
-    "association": "words go with other labels than in training",
-    "labels": "labels are distributed otherwise than in training",
-    "groups": "people or recordings that occur nowhere else",
+    "association": "words occur with other labels than in training",
+    "labels": "the distribution of labels differs from training",
+    "groups": "speakers or recordings that are in no other part",
     "random": "drawn at random, the control",
 }
 
@@ -150,7 +152,7 @@ def compose_ood_report(
     ood: Ood,
     parameters: dict[str, Any],
 ) -> OodReport:
-    """All tables with the facts that a reader needs to trust or repeat them."""
+    """Return all tables with the facts that a reader needs to check or repeat them."""
     check_same_corpus(recognizers, corpus_facts["digest"], corpus_facts["name"])
     expected = list(dict.fromkeys(r.variant for r in recognizers))
     found = list(dict.fromkeys(tables["summary"]["model"]))
@@ -162,14 +164,14 @@ def compose_ood_report(
             found=", ".join(found),
             hint="run the whole pipeline: kedro run --pipelines ood",
         )
-    by_label = {label: [r for r in recognizers if r.variant == label] for label in expected}
+    by_variant = {name: [r for r in recognizers if r.variant == name] for name in expected}
     return OodReport(
         facts=run_facts(recognizers, corpus_facts, parameters, level=ood.evaluate.level, resamples=ood.evaluate.replicates),
         primary=primary(recognizers[0].schema.target),
         parts=parts,
         divergences=divergences,
-        models={label: ModelFacts.of(own) for label, own in by_label.items()},
-        causal={label: text for label, own in by_label.items() if (text := _causal(own))},
+        models={name: ModelFacts.of(runs) for name, runs in by_variant.items()},
+        causal={name: text for name, runs in by_variant.items() if (text := _causal(runs))},
         **tables,
     )
 
@@ -184,14 +186,14 @@ def collect(
     comparisons: pd.DataFrame,
     tests: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
-    """Tables by name."""
+    """Return the tables by name."""
     tables = {"summary": summary, "areas": areas, "gaps": gaps, "groups": groups, "detection": detection}
     return tables | {"comparisons": comparisons, "tests": tests}
 
 
-def _causal(own: list[TrainedRecognizer]) -> str:
-    """What causal inference chose on validation, a number a seed."""
-    models = [r.model for r in own if isinstance(r.model, Causal)]
+def _causal(runs: list[TrainedRecognizer]) -> str:
+    """Return what causal inference chose on validation, one number for each training seed."""
+    models = [r.model for r in runs if isinstance(r.model, Causal)]
     if not models or not models[0].subtracts:
         return ""
     taus = ", ".join(f"{float(m.tau):.1f}" for m in models)

@@ -1,4 +1,4 @@
-"""What ``conf/*/parameters_ood.yml`` may say."""
+"""The parameters of ``conf/*/parameters_ood.yml``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Shares(Parameters):
-    """How the corpus is dealt; the meaning of each is told by :class:`lacuna.shift.RepartitionConfig`."""
+    """How the corpus is re-split; :class:`lacuna.shift.RepartitionConfig` explains each setting."""
 
     kind: Literal["association", "labels", "groups", "random"] = "association"
     unit: Literal["dialogue", "utterance"] = "dialogue"
@@ -36,10 +36,10 @@ class Shares(Parameters):
         return self
 
     def config(self) -> RepartitionConfig:
-        """The library's settings.
+        """Return the settings of the library.
 
         Raises:
-            ConfigError: they do not go together.
+            ConfigError: the settings contradict each other.
         """
         from lacuna.shift import RepartitionConfig
 
@@ -47,9 +47,9 @@ class Shares(Parameters):
 
 
 class Compared(Parameters):
-    """A repartition that is measured beside the one in use, and not trained on: what differs from it.
+    """A repartition that is measured for comparison, and not trained on: its differences from the one in use.
 
-    What is not named is that of the repartition in use, its size too; ``size: null`` asks for the usual one.
+    Settings that are not given are those of the repartition in use, also ``size``; ``size: null`` is the default size.
     """
 
     unit: Literal["dialogue", "utterance"]
@@ -59,9 +59,9 @@ class Compared(Parameters):
     steps: NonNegativeInt | None = None
 
     def changes(self) -> dict[str, Any]:
-        """Settings of the library's :class:`~lacuna.shift.RepartitionConfig` that are named here."""
-        given = self.model_dump(exclude_unset=True)
-        return {name: value for name, value in given.items() if name == "size" or value is not None}
+        """Return the given settings of the library's :class:`~lacuna.shift.RepartitionConfig`."""
+        settings = self.model_dump(exclude_unset=True)
+        return {name: value for name, value in settings.items() if name == "size" or value is not None}
 
 
 class Corrupted(Parameters):
@@ -77,7 +77,7 @@ class Corrupted(Parameters):
         return self
 
     def corruption(self) -> Corruption:
-        """The library's corruption.
+        """Return the corruption of the library.
 
         Raises:
             ConfigError: unknown, or its severity is out of bounds.
@@ -88,7 +88,7 @@ class Corrupted(Parameters):
 
 
 class Other(Parameters):
-    """Another corpus as a test: how it is read, and which of its classes are which of ours."""
+    """Another corpus as a test: how it is read, and which class of this corpus each of its classes is."""
 
     name: str
     path: Path
@@ -99,7 +99,7 @@ class Other(Parameters):
 
 
 class Ood(Parameters):
-    """Which tests there are, and how recognisers are scored on them."""
+    """The tests, and how recognisers are scored on them."""
 
     repartition: Shares = Shares()
     compare: list[Compared] = Field(default_factory=list)

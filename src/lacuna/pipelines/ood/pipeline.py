@@ -1,4 +1,4 @@
-"""``kedro run --pipelines ood``: from the source to a report on shifted tests. Not part of the main job."""
+"""``kedro run --pipelines ood``: from the source to a report on shifted tests; not part of the main job."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -9,11 +9,11 @@ TABLES = ("summary", "areas", "gaps", "groups", "detection", "comparisons", "tes
 
 
 def create_pipeline() -> Pipeline:
-    """The corpus is ingested and dealt anew, and goes through preprocess and train as any corpus does.
+    """Return the pipeline from a source to a report: ingest, re-split, preprocess, train, score on shifted tests.
 
-    All but ``ingest`` is in the namespace ``ood``: there ``corpus`` is the repartitioned one, and ``source`` the ingested one.
+    All but ``ingest`` is in the namespace ``ood``. In it ``corpus`` is the re-split corpus, and ``source`` the ingested one.
     """
-    facts = ingest.create_pipeline().only_nodes("corpus_facts")
+    facts = ingest.create_pipeline().only_nodes("describe_corpus")
     nodes = [
         Node(deal_parts, ["source", "params:ood", "params:train"], ["parts", "divergences_scores"], name="deal_parts"),
         Node(split_corpus, ["source", "parts"], "corpus@all", name="split_corpus"),

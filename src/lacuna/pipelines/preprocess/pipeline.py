@@ -1,4 +1,4 @@
-"""``kedro run --pipelines preprocess``: what models see is standardised with training statistics."""
+"""``kedro run --pipelines preprocess``: mean and scale of the training split, with which features are standardised."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,7 +6,7 @@ from lacuna.pipelines.preprocess.nodes import take_statistics
 
 
 def create_pipeline() -> Pipeline:
-    """Corpus without its test split in, statistics out."""
+    """Return the pipeline from the training and validation splits to statistics."""
     return Pipeline(
         [Node(take_statistics, "corpus@development", "statistics", name="take_statistics")],
         namespace="preprocess",
