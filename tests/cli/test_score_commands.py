@@ -54,8 +54,10 @@ def test_answers_become_scores_by_set_of_modalities(files: Path) -> None:
 
 def test_options_reach_the_protocol(files: Path) -> None:
     (files / "votes.csv").write_text("id,modality,votes_a,votes_b\n1,x,3,0\n", "utf-8")
-    result = run("score", "--protocol", "humans", files / "votes.csv", "--option", "reference=x")
+    result = run("score", "--protocol", "humans", files / "votes.csv", "--option", "reference=x", "--replicates", "5")
     assert "against_reference" in result.output
+    assert result.output.split()[:6] == ["subset", "metric", "value", "n", "low", "high"]
+    assert "not defined" in result.output  # one unit has no interval
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ _PATH = click.Path(path_type=Path)
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the protocol; may be repeated.")
 @click.option("--out", type=_PATH, help="CSV file to write the scores to.")
 @click.option("--overwrite", is_flag=True, help="Replace the file.")
+@click.option(
+    "--replicates", type=click.IntRange(0), default=0, show_default=True, help="Bootstrap replicates; 0 = no intervals."
+)
 @click.option("--list", "listing", is_flag=True, help="List the protocols, their columns and options.")
 def score(
     predictions: Path | None,
@@ -31,6 +34,7 @@ def score(
     options: tuple[str, ...],
     out: Path | None,
     overwrite: bool,
+    replicates: int,
     listing: bool,
 ) -> None:
     """Score a file of predictions by a protocol of the field.
@@ -39,9 +43,11 @@ def score(
     modalities in PREDICTIONS are scored separately.
 
     \b
-        lacuna score --protocol classes predictions.csv truth.csv
+        lacuna score --protocol classes predictions.csv truth.csv --replicates 1000
+
+    Intervals (95%) resample dialogues, videos, clips or ids, the first of these columns that is there; fewer than 10 give none.
     """  # noqa: D301 - click looks for the character itself
-    from lacuna.metrics.protocols import read_table, score_tables
+    from lacuna.metrics.protocols import read_table, score_tables, score_with_intervals
 
     if listing:
         click.echo(_overview())
@@ -49,7 +55,11 @@ def score(
     if name is None or predictions is None:
         raise click.UsageError("name a protocol and a file of predictions; lacuna score --list shows the protocols")
     _refuse(out, overwrite)
-    table = score_tables(name, read_table(predictions), read_table(truth) if truth else None, **parse_options(options))
+    tables = read_table(predictions), read_table(truth) if truth else None
+    if replicates:
+        table = score_with_intervals(name, *tables, replicates=replicates, **parse_options(options))
+    else:
+        table = score_tables(name, *tables, **parse_options(options))
     click.echo(table.to_string(index=False, na_rep="not defined", float_format=lambda value: f"{value:.4f}"))
     if out is not None:
         _write(table, out)

@@ -3,6 +3,7 @@
 from lacuna.metrics.protocols.answer_map import AnswerMap, answer_map, read_answer_map
 from lacuna.metrics.protocols.answers import answers_report, map_answers, read_answers
 from lacuna.metrics.protocols.files import read_table
+from lacuna.metrics.protocols.intervals import score_with_intervals
 from lacuna.metrics.protocols.registry import (
     ProtocolScore,
     ScoringProtocol,
@@ -26,4 +27,5 @@ __all__ = [
     "read_answers",
     "read_table",
     "score_tables",
+    "score_with_intervals",
 ]
