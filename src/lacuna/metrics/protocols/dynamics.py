@@ -83,12 +83,9 @@ def _slice(
     name: str, truth: list[list[str]], predicted: list[list[str]], following: list[list[str]] | None
 ) -> list[ProtocolScore]:
     """Return the scores of some dialogues; ``following`` holds at each turn what is predicted for the turn after it."""
-    truth_known, predicted_known = [t for t in truth if t], [p for t, p in zip(truth, predicted, strict=True) if t]
-    pairs = list(zip(truth_known, predicted_known, strict=True))
-    n, turns = len(pairs), sum(map(len, truth_known))
-    detected = class_counts(
-        [_CHANGE[not changes(t)] for t in truth_known], [_CHANGE[not changes(p)] for p in predicted_known], _CHANGE
-    )
+    pairs = list(zip(truth, predicted, strict=True))
+    n, turns = len(pairs), sum(map(len, truth))
+    detected = class_counts([_CHANGE[not changes(t)] for t in truth], [_CHANGE[not changes(p)] for p in predicted], _CHANGE)
     states = [a == b for t, p in pairs for a, b in zip(t, p, strict=True)]
     values = {
         "change_accuracy": (share([changes(t) == changes(p) for t, p in pairs]), n),
@@ -96,11 +93,10 @@ def _slice(
         "state_accuracy": (share(states), turns),
         "state_exact_match": (share([t == p for t, p in pairs]), n),
         "state_edit_similarity": (share(np.array([edit_similarity(t, [s for s in p if s]) for t, p in pairs])), n),
-        "transition_macro_f1": transition_f1(truth_known, predicted_known),
+        "transition_macro_f1": transition_f1(truth, predicted),
     }
     if following is not None:
-        known = [f for t, f in zip(truth, following, strict=True) if t]
-        values |= _next_scores(truth_known, predicted_known, known)
+        values |= _next_scores(truth, predicted, following)
         parts = [values[key][0] for key in ("change_accuracy", "state_accuracy", "transition_macro_f1", "next_accuracy")]
         values["overall"] = (float(np.mean(parts)), n)
     return [ProtocolScore(metric, value, size, name) for metric, (value, size) in values.items()]

@@ -177,7 +177,7 @@ def _check_columns(name: str, which: str, table: pd.DataFrame, required: Sequenc
         prefix = column.removesuffix("*")
         if not (column in columns or (prefix != column and any(c.startswith(prefix) for c in columns))):
             raise DataError(
-                f"the {which} of protocol '{name}' have no column '{column}'{suggestion(column, columns)}",
+                f"protocol '{name}': the table of {which} has no column '{column}'{suggestion(column, columns)}",
                 expected=", ".join(required),
                 found=", ".join(columns) or "no columns",
             )
