@@ -1,10 +1,10 @@
-# make test | make demo | make lint | make results | make bench
+# make test | make demo | make lint | make docs | make results | make bench
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test demo repro lint results results-maci results-benchmarks results-epochs bench clean
+.PHONY: test demo repro lint docs results results-maci results-benchmarks results-epochs bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,13 +23,17 @@ demo: $(INSTALLED)  ## the main job on the generated corpus, and where its repor
 	@echo "              $(RUN)/kedro viz                                                the pipeline and its figures"
 	@echo "              $(RUN)/kedro run --pipelines predict --params predict.path=PATH   labels for a corpus, missing modalities included"
 
-repro: $(INSTALLED)  ## run the stages that a change affects; docs/versions.md
+repro: $(INSTALLED)  ## run the stages that a change affects; docs/how-to/versions.md
 	PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/python -m dvc repro
 
 lint: $(INSTALLED)
 	$(RUN)/ruff check src tests benchmarks
 	$(RUN)/ruff format --check src tests benchmarks
 	$(RUN)/mypy
+
+docs: $(INSTALLED)  ## the documentation site, into site/
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict
 
 results: $(INSTALLED)  ## every experiment, and its results.md (hours; interrupt it, and the same command continues)
 	$(RUN)/lacuna bench experiments/*
@@ -71,4 +75,4 @@ bench: $(INSTALLED)  ## timings, as JSON
 	OMP_NUM_THREADS=1 $(RUN)/python benchmarks/cider.py attention
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache

@@ -1,6 +1,6 @@
 """Coverage of bootstrap intervals over dialogues, by simulation; prints JSON, or Markdown with ``--markdown``.
 
-Dialogues are easy or difficult: an utterance is correct with probability 0.9 or 0.3, so the true accuracy is 0.6 and utterances
+Dialogues are easy or difficult: utterances are correct with probability 0.9 or 0.3, so the true accuracy is 0.6 and utterances
 of a dialogue depend on each other. Each trial draws a corpus, bootstraps its dialogues and checks whether the percentile interval
 contains the true value; ``by utterance`` resamples utterances as if they were independent. Intervals are computed without the
 lower limit :data:`lacuna.metrics.bootstrap.MIN_DIALOGUES`, which this benchmark justifies.

@@ -1,9 +1,9 @@
-"""How far a re-dealt test can be from training, and what features know of the training videos; prints Markdown.
+"""Print how far a re-partitioned test can be from training, and what features know of the training videos, as Markdown.
 
-Two tables of a corpus with one text vector an utterance and classes (CMU-MOSI, docs/ood.md): the divergence of repartitions in
-multiples of random splits, by how often a word must be expected to be looked at; and weighted F1 of logistic regression on text
-alone, fitted on the training split, by split and regularisation.
-Usage: ``kedro run --env mosi --pipelines ingest && python benchmarks/repartition.py``. Takes about a minute.
+Two tables of a corpus with classes and one text vector for each utterance (CMU-MOSI, docs/explanation/shifted_tests.md).
+First, the divergence of repartitions in multiples of random splits, by the expected count from which words are used. Second,
+the weighted F1 of logistic regression on text alone, fitted on the training split, by split and regularisation. Usage:
+``kedro run --env mosi --pipelines ingest && python benchmarks/repartition.py``. Takes about a minute.
 """
 
 from __future__ import annotations

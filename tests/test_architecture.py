@@ -12,7 +12,7 @@ import lacuna
 
 SOURCE = Path(lacuna.__file__).parent
 BASE = {"errors", "atomic", "registry", "source", "parallel"}
-# Each package may import the packages named for it, directly or through them. This is the graph of docs/architecture.md.
+# Each package may import the packages named for it, directly or through them: the graph of docs/explanation/architecture.md.
 BELOW = {
     "corpus": set(),
     "synthetic": {"corpus"},

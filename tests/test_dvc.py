@@ -26,7 +26,7 @@ from lacuna.settings import CONFIG_LOADER_ARGS, ConfigLoader
 
 pytest.importorskip("dvc", reason="DVC is not installed: pip install -e '.[dvc]'")
 ROOT = Path(__file__).parents[1]
-NOT_STAGES = {"__default__", "predict", "tune", "ood"}  # docs/versions.md says why
+NOT_STAGES = {"__default__", "predict", "tune", "ood"}  # docs/how-to/versions.md says why
 COPIED = ("conf", "src", ".dvc/config", ".dvc/.gitignore", ".dvc/plots", "dvc.yaml", ".dvcignore", ".gitignore")
 TINY = {  # small enough for a test; set where a person would set it
     "conf/base/parameters_ingest.yml": {"preset: demo": "preset: tiny"},

@@ -12,7 +12,7 @@ from lacuna.corpus import SPLITS, Corpus, open_corpus
 from lacuna.corpus.importers import import_corpus
 from lacuna.corpus.splits import carve_valid, fold
 from lacuna.corpus.storage.format import MANIFEST
-from lacuna.errors import ConfigError
+from lacuna.errors import DataError
 from lacuna.synthetic.duet import generate, preset
 
 SplitRule = Literal["auto", "given", "carve", "fold"]
@@ -54,7 +54,7 @@ def load_corpus(
         The corpus, with its splits. What was decided on the way is in ``corpus.provenance.notes``.
 
     Raises:
-        DataError: nothing at the path can be read, or it breaks a rule of a corpus.
+        DataError: nothing is at the path, it cannot be read, or it breaks a rule of a corpus.
         ConfigError: an unknown preset, importer or option, or splits that cannot be made.
 
     Example:
@@ -79,7 +79,11 @@ def _read(source: str | Path, preset_name: str, importer: str | None, name: str 
         return generate(preset(preset_name, **options))
     path = Path(source)
     if not path.exists():
-        raise ConfigError(f"there is no file or folder {path}, and the only corpus with a name is '{GENERATED}'")
+        raise DataError(
+            f"there is no file or folder {path}",
+            expected=f"a path, or the name of the generated corpus, '{GENERATED}'",
+            hint="check the spelling; a relative path starts at the current folder",
+        )
     if (path / MANIFEST).is_file():
         return open_corpus(path, verify=True)
     return import_corpus(path, importer=importer, name=name, **options)

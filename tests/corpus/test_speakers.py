@@ -8,7 +8,7 @@ from lacuna.corpus.assemble import Channel
 from lacuna.corpus.schema import Target
 from lacuna.corpus.speakers import qualify, speakers_are_local
 from lacuna.errors import ConfigError
-from lacuna.evaluation.shift.groups import Recognised
+from lacuna.evaluation.shift.groups import Hits
 from lacuna.shift import RepartitionConfig, repartition
 
 
@@ -55,10 +55,10 @@ def test_local_speakers_are_never_held_out_as_people(unit, tmp_path):
         assert speakers_are_local(one)
         with pytest.raises(ConfigError, match=r"known inside their dialogue only(.|\n)*group 'dialogue'"):
             repartition(one, config)
-        assert "speaker" not in Recognised.of(one, one.target()).groups
+        assert "speaker" not in Hits.of(one, one.target()).groups
     people = corpus(local=False)
     repartition(people, config)
-    assert "speaker" in Recognised.of(people, people.target()).groups
+    assert "speaker" in Hits.of(people, people.target()).groups
 
 
 def test_a_repartition_of_local_speakers_says_that_shared_people_are_unknown():

@@ -15,8 +15,7 @@ from lacuna.corpus import Corpus
 from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.models import build
-from lacuna.models.layers.autoencoder import Autoencoder, Cascade, Encoders
-from lacuna.models.layers.means import FrameMeans, missing_slots, slot_error
+from lacuna.models.layers.autoencoder import Autoencoder, Cascade, Encoders, FrameMeans, missing_slots, slot_error
 from lacuna.training import Recipe, TrainingConfig, fit
 from lacuna.training.steps import stage_steps, update
 from standin import StandIn, generate
@@ -206,10 +205,10 @@ def test_the_teachers_targets_have_no_dropout_and_its_mode_is_as_before(corpus: 
     model = made(corpus, complete, "mmin", dropout=0.9)
     hidden = missing_slots(complete, hide(complete, "audio"))
     whole = model.means.split(model.means(complete))
-    calm = model._taught(whole, hidden)
+    calm = model._teacher_embeddings(whole, hidden)
     model.train()
     with torch.random.fork_rng():
-        assert torch.equal(model._taught(whole, hidden), calm)
+        assert torch.equal(model._teacher_embeddings(whole, hidden), calm)
     assert model.teacher.training
     assert all(module.training for module in model.modules())
     assert (calm[:, 0] == 0).all()  # text was seen: nothing to imagine

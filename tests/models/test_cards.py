@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from lacuna.errors import ConfigError
@@ -67,3 +70,9 @@ def test_a_model_without_facts_can_be_registered_but_is_reported() -> None:
     info = ModelInfo("mine", paper="https://arxiv.org/abs/1")
     assert info.undeclared == ["title", "task", "year"]
     assert not hasattr(Recognizer, "info")
+
+
+def test_models_can_be_listed_without_the_libraries_that_some_of_them_need() -> None:
+    """These imports take seconds; only a model that uses a library waits for it."""
+    code = "import sys, lacuna.models as m; m.model_table(); print(sorted({'torch_geometric', 'diffusers'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -15,7 +15,7 @@ from lacuna.corpus import Corpus
 from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError, DataError
-from lacuna.models import Config, Maci, build, list_models
+from lacuna.models import Config, Maci, build, list_models, model_class
 from lacuna.models.layers.head import BackdoorHead, classifier
 from lacuna.models.layers.pooling import masked_mean
 from lacuna.models.wrappers.causal import Causal
@@ -31,20 +31,21 @@ TALK = duet.generate(duet.preset("tiny"))
 
 def _refused(name: str) -> str | None:
     try:
-        build(name, generate(PLAIN).schema(), maci={})
+        build(name, generate(PLAIN).schema(), **model_class(name).tiny, maci={})
     except ConfigError as error:
         return str(error)
     return None
 
 
 HEADED = [name for name in list_models() if _refused(name) is None]
+HEADLESS = [name for name in list_models() if name not in HEADED]
 
 
 def make(name: str, corpus: Corpus, window: int = 0, **maci: Any) -> tuple[Causal, Batch, Loader]:
     schema, statistics = corpus.schema(), fit_statistics(corpus)
     with torch.random.fork_rng():
         torch.random.default_generator.manual_seed(0)
-        model = build(name, schema, window=window, maci=maci)
+        model = build(name, schema, **model_class(name).tiny, window=window, maci=maci)
     loader = Loader(corpus.only("train"), schema, statistics, 7, model.needs_dialogue)
     with torch.no_grad():
         model.prepare(lambda: loader)
@@ -220,7 +221,7 @@ def test_a_planted_word_is_found_from_batches() -> None:
 
 def test_no_bias_word_is_said_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     make("mlp", TALK, least_count=10**6)
-    assert "no word of 'text' goes with a class" in caplog.text
+    assert "no word of 'text' is associated with a class" in caplog.text
 
 
 # The counterfactual
@@ -325,7 +326,7 @@ def test_every_model_with_a_head_takes_a_step_and_survives_its_state(name: str, 
             assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
     assert any((p.grad != 0).any() for head in model.heads for p in head.parameters() if p.grad is not None)  # in some stage
     bent(model, 0.7).eval()
-    fresh = build(name, model.schema, window=window, maci={})
+    fresh = build(name, model.schema, **model_class(name).tiny, window=window, maci={})
     fresh.load_state_dict(model.state_dict())
     assert torch.equal(fresh.eval()(batch).logits, model(batch).logits)
     assert all(x.device.type == "meta" for x in fresh.to("meta").buffers())
@@ -368,7 +369,7 @@ def test_with_both_switches_off_it_is_the_plain_model() -> None:
         model, batch, loader = make(name, corpus, backdoor=False, counterfactual=False)
         with torch.random.fork_rng():
             torch.random.default_generator.manual_seed(0)
-            plain = build(name, corpus.schema(), maci=None)
+            plain = build(name, corpus.schema(), **model_class(name).tiny, maci=None)
         plain.prepare(lambda loader=loader: loader)  # type: ignore[misc]
         assert torch.equal(model(batch).logits, plain.eval()(batch).logits)
 
@@ -376,7 +377,7 @@ def test_with_both_switches_off_it_is_the_plain_model() -> None:
 # What is refused
 
 
-@pytest.mark.parametrize("name", ["knn", "ridge", "prior"])
+@pytest.mark.parametrize("name", HEADLESS)
 def test_a_model_without_a_head_keeps_its_counterfactual_only(name: str) -> None:
     schema = generate(PLAIN).schema()
     with pytest.raises(ConfigError, match=f"model '{name}' has no head to adjust; set maci.backdoor: false"):

@@ -233,10 +233,10 @@ def test_as_published_the_second_step_learns_from_before_the_first(complete: Bat
     assert first.keeps_gradient
     assert first.optimizer == second.optimizer
     model.losses(complete, holes(complete), first.name)
-    _, kept = model._taught[0]
+    _, kept = model._teacher_views[0]
     expected = model.distil(complete, holes(complete), kept)["joint"]
     assert torch.equal(model.losses(complete, holes(complete), second.name)["joint"], expected)
-    assert not model._taught
+    assert not model._teacher_views
     model.losses(complete, holes(complete), first.name)
     with torch.no_grad():
         for p in model.parameters():

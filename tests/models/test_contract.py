@@ -1,4 +1,4 @@
-"""What every recogniser promises. A new model is tested by being registered."""
+"""The contract of every recogniser. A new model is tested as soon as it is registered, with the settings of its ``tiny``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from lacuna.training.loader import Loader
 from standin import StandIn, generate
 
 MODELS = list_models()
-READS_TURNS = {"cider", "cider_as_published", "context_gru", "gcnet", "gsdnet", "sdr_gnn"}  # by a recurrent network
 THREE = (("text", 6), ("audio", 5), ("vision", 4))
 SHAPES = {
     "vectors": StandIn(dialogues=6, turns=5, dims=THREE, absent=0.2),
@@ -39,7 +38,7 @@ def make(name: str, shape: str = "vectors", task: str = "classification", rows: 
     schema, statistics = corpus.schema(), fit_statistics(corpus)
     with torch.random.fork_rng():
         torch.random.default_generator.manual_seed(0)
-        model = build(name, schema)
+        model = build(name, schema, **model_class(name).tiny)
     model.prepare(lambda: Loader(corpus.only("train"), schema, statistics, 7, model.needs_dialogue))
     batch = collate(corpus, np.arange(len(corpus)) if rows is None else np.array(rows), schema, statistics)
     return model.eval(), batch, corpus
@@ -59,6 +58,7 @@ def test_answers_with_the_right_shape_and_a_finite_gradient(name: str, shape: st
     assert prediction.logits.shape == (len(complete), model.schema.target.width)
     assert prediction.logits.dtype == torch.float32
     assert torch.isfinite(prediction.logits).all()
+    assert len({stage.name for stage in model.stages}) == len(model.stages), f"model '{name}': give each stage its own name"
     for stage in model.stages:
         total = sum(model.losses(complete, observed, stage.name).values())
         assert total.ndim == 0
@@ -87,7 +87,7 @@ def test_observed_frames_are_returned_unchanged(name: str) -> None:
     model, complete, _ = make(name, "sequences")
     observed = masks(complete)
     recovered = model(observed).recovered
-    assert bool(recovered) == model.recovers
+    assert bool(recovered) == model.recovers, f"model '{name}': declare recovers = {bool(recovered)}"
     for m, frames in recovered.items():
         assert frames.shape == observed.features[m].shape
         assert torch.isfinite(frames).all()
@@ -130,6 +130,10 @@ def test_order_and_company_in_the_batch_do_not_matter(name: str, shape: str) -> 
     logits = model(observed).logits
     order = torch.randperm(len(complete), generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(model(observed.take(order)).logits, logits[order], rtol=1e-4, atol=1e-5)
+    if not model.needs_dialogue:
+        one = observed.take(torch.tensor([7]))
+        hint = f"model '{name}' reads other utterances: declare needs_dialogue = True\n"
+        torch.testing.assert_close(model(one).logits, logits[[7]], rtol=1e-4, atol=1e-5, msg=lambda text: hint + text)
     alone = torch.nonzero(observed.dialogue == observed.dialogue[7]).squeeze(1)
     torch.testing.assert_close(model(observed.take(alone)).logits, logits[alone], rtol=1e-4, atol=1e-5)
 
@@ -152,7 +156,7 @@ def test_is_deterministic_and_survives_its_state(name: str) -> None:
     assert torch.equal(logits, model(observed).logits)
     twin, _, _ = make(name, "sequences")
     assert torch.equal(logits, twin(observed).logits)
-    fresh = build(name, model.schema)
+    fresh = build(name, model.schema, **model_class(name).tiny)
     fresh.load_state_dict(model.state_dict())
     assert torch.equal(logits, fresh.eval()(observed).logits)
 
@@ -179,22 +183,46 @@ def test_learns_eight_utterances_by_heart(name: str, task: str) -> None:
     pytest.fail(f"the loss went from {first:.3g} to {float(loss().detach()):.3g} only")
 
 
+def test_only_a_model_that_samples_has_the_method(name: str) -> None:
+    model, complete, _ = make(name)
+    observed = masks(complete)
+    can_sample = hasattr(model_class(name), "sample")
+    assert can_sample == model.samples, f"model '{name}': declare samples = {can_sample}"
+    if not model.samples:
+        return
+    drawn = model.sample(observed, 2, seed=0)  # type: ignore[operator]
+    for m, frames in drawn.items():
+        assert frames.shape == (2, *observed.features[m].shape)
+        seen = observed.present[m].expand(2, -1, -1)
+        assert torch.equal(frames[seen], observed.features[m].expand(2, -1, -1, -1)[seen])
+
+
+def test_what_a_model_learns_is_what_it_declares(name: str) -> None:
+    model, _, _ = make(name)
+    trainable = any(p.requires_grad for p in model.parameters())
+    assert trainable == model.learns, f"model '{name}': declare learns = {trainable}"
+
+
 def test_recurrent_networks_are_exact_under_autocast(name: str) -> None:
     """On CUDA autocast would run them in float16, whatever it was asked for."""
     model, batch, _ = make(name)
     found: list[torch.dtype] = []
+    recurrent = [module for module in model.modules() if isinstance(module, torch.nn.RNNBase | TwoWayLSTM)]
+    inside = {
+        id(part) for module in recurrent if isinstance(module, TwoWayLSTM) for part in module.modules() if part is not module
+    }
+    recurrent = [module for module in recurrent if id(module) not in inside]
 
     def note(module: torch.nn.Module, _: object, out: Any) -> None:
         tensor = out if isinstance(out, torch.Tensor) else out[0]  # a tensor or packed sequence, and the last state
         found.append((tensor if isinstance(tensor, torch.Tensor) else tensor.data).dtype)
 
-    for module in model.modules():
-        if isinstance(module, torch.nn.RNNBase | TwoWayLSTM):
-            module.register_forward_hook(note)
+    for module in recurrent:
+        module.register_forward_hook(note)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = model(masks(batch)).logits
     assert set(found) <= {torch.float32}
-    assert bool(found) == (name in READS_TURNS)
+    assert len(found) >= len(recurrent), f"model '{name}' has a recurrent network that its prediction does not use; remove it"
     assert torch.isfinite(logits).all()
 
 

@@ -16,10 +16,10 @@ from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError
 from lacuna.models import Recognizer, build
+from lacuna.models.dicmor import Coupling, Flow
+from lacuna.models.imder import SIGMA, flow_back, spread_at
 from lacuna.models.layers.diffusion import Noising
-from lacuna.models.layers.flow import Coupling, Flow
-from lacuna.models.layers.repaint import noised, raised, repaint
-from lacuna.models.layers.score import SIGMA, flow_back, spread_at
+from lacuna.models.repaint import noised, raised, repaint
 from lacuna.training import Loader, TrainingConfig
 from lacuna.training.steps import stage_steps, update
 from standin import StandIn, generate

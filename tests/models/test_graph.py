@@ -11,13 +11,10 @@ from torch import Tensor
 
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.graph import (
-    ACROSS,
     OTHER,
     SAME,
     Graph,
-    by_modality,
     hyperwindows,
-    multimodal,
     speakers,
     temporal,
 )
@@ -41,19 +38,19 @@ def edges(graph: Graph, names: Tensor | None = None) -> set[tuple[int, int, int]
     return set(zip(names[graph.source].tolist(), names[graph.target].tolist(), graph.relation.tolist(), strict=True))
 
 
-def kinds(dialogues: Dialogues, past: int, future: int, modalities: int = 3, cast: int = 4) -> dict[str, tuple[Graph, Dialogues]]:
+def kinds(dialogues: Dialogues, past: int, future: int, cast: int = 4) -> dict[str, Graph]:
     speaker = (dialogues.row * 7 + dialogues.column * 3) % cast
     return {
-        "temporal": (temporal(dialogues, past, future), dialogues),
-        "speaker": (speakers(dialogues, speaker, past, future), dialogues),
-        "multimodal": (multimodal(dialogues, modalities, past, future), by_modality(dialogues, modalities)),
+        "temporal": temporal(dialogues, past, future),
+        "speaker": speakers(dialogues, speaker, past, future),
     }
 
 
 @given(LENGTHS, WINDOW, WINDOW)
 @settings(deadline=None)
 def test_edges_stay_in_a_dialogue_and_occur_once_in_order_of_their_target(lengths: list[int], past: int, future: int) -> None:
-    for graph, where in kinds(laid(lengths), past, future).values():
+    where = laid(lengths)
+    for graph in kinds(where, past, future).values():
         assert torch.equal(where.row[graph.source], where.row[graph.target])
         assert len(edges(graph)) == len(graph.source)
         assert (graph.target.diff() >= 0).all()
@@ -81,7 +78,7 @@ def test_a_turn_hears_its_window_and_knows_what_came_before(lengths: list[int], 
 @given(LENGTHS, WINDOW, st.integers(1, 6))
 @settings(deadline=None)
 def test_equal_windows_make_every_edge_go_both_ways(lengths: list[int], reach: int, cast: int) -> None:
-    for graph, _ in kinds(laid(lengths), reach, reach, cast=cast).values():
+    for graph in kinds(laid(lengths), reach, reach, cast=cast).values():
         both = {(i, j) for i, j, _ in edges(graph)}
         assert both == {(j, i) for i, j in both}
 
@@ -93,8 +90,7 @@ def test_the_order_of_the_batch_does_not_matter(lengths: list[int], past: int, f
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     straight, mixed = kinds(laid(lengths), past, future), kinds(laid(lengths, order), past, future)
     for name in straight:
-        names = torch.cat([order + m * n for m in range(3)]) if name == "multimodal" else order
-        assert edges(mixed[name][0], names) == edges(straight[name][0])
+        assert edges(mixed[name], order) == edges(straight[name])
 
 
 @pytest.mark.parametrize("cast", [1, 2, 9])
@@ -105,21 +101,6 @@ def test_speakers_are_same_or_other_however_many_and_whatever_their_codes(cast: 
     for i, j, relation in edges(graph):
         assert relation == (SAME if speaker[i] == speaker[j] else OTHER)
     assert edges(speakers(dialogues, 1000 - 7 * speaker, 3, 3)) == edges(graph)
-
-
-@pytest.mark.parametrize("modalities", [1, 2, 5])
-def test_modalities_of_a_turn_hear_each_other_and_their_own_neighbours(modalities: int) -> None:
-    dialogues = laid([4, 1])
-    graph, n = multimodal(dialogues, modalities, 1, 1), 5
-    across = {(i, j) for i, j, relation in edges(graph) if relation == ACROSS}
-    assert across == {(a * n + u, b * n + u) for a in range(modalities) for b in range(modalities) for u in range(n) if a != b}
-    within = {(i, j, r) for i, j, r in edges(graph) if r != ACROSS}
-    own = edges(temporal(dialogues, 1, 1))
-    assert within == {(m * n + i, m * n + j, r) for m in range(modalities) for i, j, r in own}
-    spread = by_modality(dialogues, modalities)
-    assert len(set(zip(spread.row.tolist(), spread.column.tolist(), strict=True))) == graph.nodes
-    assert spread.lengths.tolist() == [4 * modalities, modalities]
-    assert (spread.column < spread.lengths[spread.row]).all()
 
 
 def test_a_hyperedge_holds_what_a_turn_hears() -> None:
@@ -135,7 +116,8 @@ def test_a_hyperedge_holds_what_a_turn_hears() -> None:
 
 @pytest.mark.parametrize("length", [1, 200])
 def test_short_and_long_dialogues(length: int) -> None:
-    for graph, where in kinds(laid([length]), 2, 3).values():
+    where = laid([length])
+    for graph in kinds(where, 2, 3).values():
         dense = adjacency(graph, where)
         assert torch.isfinite(dense).all()
         found = Decomposition(most=1000)(dense, where.lengths)
@@ -147,7 +129,8 @@ def test_short_and_long_dialogues(length: int) -> None:
 @given(LENGTHS, WINDOW, WINDOW)
 @settings(deadline=None, max_examples=30)
 def test_adjacency_is_symmetric_normalised_and_zero_in_padding(lengths: list[int], past: int, future: int) -> None:
-    for graph, where in kinds(laid(lengths), past, future).values():
+    where = laid(lengths)
+    for graph in kinds(where, past, future).values():
         dense = adjacency(graph, where, closeness(graph, where))
         assert torch.equal(dense, dense.mT)
         there = torch.arange(dense.shape[1]) < where.lengths[:, None]
@@ -168,7 +151,8 @@ def test_adjacency_of_a_window_by_hand() -> None:
 @given(LENGTHS, st.integers(0, 3), st.integers(1, 12))
 @settings(deadline=None, max_examples=30)
 def test_decomposition_rebuilds_and_ignores_padding_and_company(lengths: list[int], reach: int, most: int) -> None:
-    for graph, where in kinds(laid(lengths), reach, reach).values():
+    where = laid(lengths)
+    for graph in kinds(where, reach, reach).values():
         dense = adjacency(graph, where)
         whole = Decomposition(most=1000)(dense, where.lengths)
         torch.testing.assert_close(whole.vectors @ torch.diag_embed(whole.values) @ whole.vectors.mT, dense, rtol=1e-4, atol=1e-5)

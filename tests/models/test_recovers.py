@@ -26,7 +26,7 @@ def made(name: str, dialogues: int = 6, turns: int = 5, frames: int = 3) -> Made
     schema, statistics = corpus.schema(), fit_statistics(corpus)
     with torch.random.fork_rng():
         torch.random.default_generator.manual_seed(0)
-        model = build(name, schema)
+        model = build(name, schema, **model_class(name).tiny)
     model.prepare(lambda: Loader(corpus.only("train"), schema, statistics, 64, model.needs_dialogue))
     return model.eval(), collate(corpus, np.arange(len(corpus)), schema, statistics)
 

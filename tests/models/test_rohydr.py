@@ -28,7 +28,7 @@ def test_where_nothing_is_missing_the_input_comes_back_and_only_the_task_and_the
     recovered = model(complete).recovered
     for m, present in complete.present.items():
         assert torch.equal(recovered[m][present], complete.features[m][present])
-    assert not model.tokens(complete).missing.any()
+    assert not model.tokens(complete).incomplete.any()
     monkeypatch.setattr(model, "denoise", lambda *_: pytest.fail("a denoiser was asked although nothing is missing"))
     model(complete)
     for stage in ("unimodal", "fusion"):

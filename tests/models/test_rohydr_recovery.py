@@ -110,7 +110,7 @@ def test_ridge_recovers_by_least_squares() -> None:
 def test_ridge_reads_what_is_there_of_the_same_token() -> None:
     model, complete = made(corpus_of(), generator="ridge", unimodal=False, tokens=3)
     truth, seen = model.tokens(complete), model.tokens(without(complete, "vision"))
-    known = truth.here[:, 2] & truth.here[:, :2].any(dim=1)  # (U, L)
+    known = truth.observed[:, 2] & truth.observed[:, :2].any(dim=1)  # (U, L)
     error = (model.recovered(seen)[2] - truth.coded[2])[known].square().mean()
     assert float(error) < 0.95 * float(truth.coded[2][known].square().mean())
     other = replace(seen, coded=[x.index_fill(1, torch.tensor(2), 7.0) for x in seen.coded])

@@ -31,11 +31,11 @@ def test_tokens_stand_on_one_grid_and_gaps_are_asked_for() -> None:
     row = int((batch.present["text"].sum(1) == 7).nonzero()[0])
     holes = {m: p.clone() for m, p in batch.present.items()}
     holes["text"][row, :3] = False
-    assert tokens(replace(batch, present=holes)).asked[row].tolist()[0] == [True, False, False]
+    assert tokens(replace(batch, present=holes)).missing[row].tolist()[0] == [True, False, False]
     alone = tokens(without(batch, "audio", "vision"))
-    reach = alone.here[:, 0].sum(1)
-    assert torch.equal(alone.asked[:, 1].sum(1), reach)  # as far as the text goes
-    assert tokens(without(batch, *batch.features)).asked.all()
+    reach = alone.observed[:, 0].sum(1)
+    assert torch.equal(alone.missing[:, 1].sum(1), reach)  # as far as the text goes
+    assert tokens(without(batch, *batch.features)).missing.all()
     back = tokens.decode(seen, seen.coded)
     assert all(torch.equal(a, b) for a, b in zip(back, seen.raw, strict=True))
 

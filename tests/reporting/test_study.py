@@ -45,7 +45,7 @@ def page() -> StudyPage:
 def test_the_page_reports_results_and_limits(page: StudyPage) -> None:
     text = render_study(page, "toy_tuned")
     assert "Trial 1 reached 0.9500 on validation. The original settings reached 0.9000, a difference of +0.0500." in text
-    assert "3 trials were completed and 1 pruned. 1 failed with an error. 1 more were interrupted because a worker died" in text
+    assert "3 trials were completed and 1 pruned. 1 failed with an error. Interrupted because a worker died: 1" in text
     assert "kedro run --env toy_tuned" in text
     assert "biased upwards on the data that selected it" in text
     assert "retry of 4" in text

@@ -11,7 +11,7 @@ CPU = torch.device("cpu")
 
 def test_a_device_that_is_not_there() -> None:
     assert pick_device("cpu") == CPU
-    with pytest.raises(ConfigError, match=r"'cuda:99' is not here: torch .+ sees \d+ CUDA device"):
+    with pytest.raises(ConfigError, match=r"'cuda:99' is not available: torch .+ sees \d+ CUDA device"):
         pick_device("cuda:99")
 
 

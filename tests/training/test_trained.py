@@ -41,7 +41,7 @@ def test_comes_back_as_it_was(trained: TrainedRecognizer, tmp_path: Path) -> Non
 def test_knows_what_it_has_seen(trained: TrainedRecognizer, corpus: Corpus) -> None:
     trained.check_unseen(corpus.only("test"))
     for split in ("train", "valid"):
-        with pytest.raises(DataError, match=r"was trained on what it is to be scored on(.|\n)*train again"):
+        with pytest.raises(DataError, match=r"was trained on dialogues that it is to be scored on(.|\n)*train again"):
             trained.check_unseen(corpus.only(split))
 
 

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from lacuna.corpus import Corpus
 from lacuna.errors import ConfigError, TrainingError
@@ -36,7 +38,11 @@ def test_workers_are_killed_three_times(corpus: Corpus, make: Any, place: Place)
     def kill() -> None:
         while not multiprocessing.active_children() and not over.is_set():
             time.sleep(0.05)
-        study = optuna.load_study(study_name=place.name, storage=place.open())
+        study = None
+        while study is None and not over.wait(0.05):
+            with suppress(KeyError, SQLAlchemyError):  # the study is being created
+                study = optuna.load_study(study_name=place.name, storage=place.open())
+        assert study is not None
         while len(killed) < 3 and not over.wait(0.05):
             trials = study.get_trials(deepcopy=False)
             victim = next((t for t in trials if t.state == TrialState.RUNNING and 3 <= len(t.intermediate_values) < 40), None)

@@ -1,4 +1,4 @@
-"""One ``.npz`` file with ``ids``, ``labels``, and a matrix of utterance vectors for each modality."""
+"""One ``.npz`` file with ``ids``, ``emotions``, and a matrix of utterance vectors for each modality."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SimpleOptions(Options):
     nonfinite: Policy = "refuse"
 
 
-@register("simple", reads="one .npz with ids, labels and a matrix for each of text, audio, vision")
+@register("simple", reads="one .npz with ids, emotions and a matrix for each of text, audio, vision")
 class Simple(Importer[SimpleOptions]):
     """See the module."""
 
@@ -36,7 +36,7 @@ class Simple(Importer[SimpleOptions]):
 
     def recognise(self, path: Path) -> Recognition | None:
         """Return what the file holds, from its header alone."""
-        if path.suffix != ".npz" or not {"ids", "labels"} <= (names := set(npz_shapes(path))):
+        if path.suffix != ".npz" or not {"ids", "emotions"} <= (names := set(npz_shapes(path))):
             return None
         return Recognition(f"simple .npz: {', '.join(m for m in _MODALITIES if m in names)}")
 
@@ -44,8 +44,8 @@ class Simple(Importer[SimpleOptions]):
         """Return the corpus."""
         arrays = read_npz(path)
         ids = [str(value) for value in arrays["ids"]]
-        classes, codes = np.unique(arrays["labels"].astype(str), return_inverse=True)
-        target = Target("label", "classification", tuple(classes.tolist()))
+        classes, codes = np.unique(arrays["emotions"].astype(str), return_inverse=True)
+        target = Target("emotion", "classification", tuple(classes.tolist()))
         return assemble(
             name,
             ids=ids,
@@ -53,7 +53,7 @@ class Simple(Importer[SimpleOptions]):
             turns=[0] * len(ids),
             channels={m: Channel([row[None] for row in arrays[m]]) for m in _MODALITIES if m in arrays},  # (d,) -> (1, d)
             targets=[target],
-            labels={"label": codes},
+            labels={"emotion": codes},
             provenance=provenance(self.name, path, [path]),
             nonfinite=options.nonfinite,
         )

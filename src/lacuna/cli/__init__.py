@@ -34,6 +34,8 @@ def main() -> None:
     """
 
 
+cli = click.Group()  # Kedro adds the commands of `<package>.cli.cli` to its own; ours are no commands of Kedro
+
 for _command in (
     corpus_commands.doctor,
     corpus_commands.duet,

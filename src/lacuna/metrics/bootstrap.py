@@ -14,9 +14,8 @@ from lacuna.metrics.counts import Array
 
 MIN_DIALOGUES = 10
 """Fewest dialogues for an interval. A percentile interval of n units is too narrow, because resampling n units shows only
-(n - 1) / n of their variance and no more than n distinct values. In a simulation (``benchmarks/coverage.py``) a nominal 95%
-interval covers 90% with 6 dialogues, 92% with 10, 94% with 20 and 95% with 100: with fewer than 10 it misses the true value about
-twice as often as it claims, so there is none."""
+(n - 1) / n of their variance. In a simulation (``benchmarks/coverage.py``) a nominal 95% interval covers 90% with 6 dialogues,
+92% with 10, 94% with 20 and 95% with 100: with fewer than 10 it misses the true value about twice as often as it claims."""
 
 
 def resample_weights(seed: int | Sequence[int], units: int, replicates: int) -> Array:

@@ -1,4 +1,4 @@
-"""Recognisers: one file, one system of the literature, one line in the registry."""
+"""Emotion recognisers: one file for each published system or baseline, found by name in a registry."""
 
 from lacuna.models.base import Prediction, Recognizer, Sampler, Stage, list_models, model_class, register, task_loss
 from lacuna.models.build import build, configure

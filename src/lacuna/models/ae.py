@@ -1,4 +1,4 @@
-"""An autoencoder that estimates what is missing, and a classifier of its reconstruction."""
+"""AE: an autoencoder that estimates missing modalities, and a classifier of its reconstruction."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, register, task_loss
 from lacuna.models.config import Config, check_bounds
-from lacuna.models.layers.autoencoder import Autoencoder, Decoders, Encoders, Head
+from lacuna.models.layers.autoencoder import Autoencoder, Decoders, Encoders, FrameMeans, Head, missing_slots, slot_error
 from lacuna.models.layers.head import classifier
-from lacuna.models.layers.means import FrameMeans, missing_slots, slot_error
 from lacuna.models.space import Space, Span
 
 
@@ -24,11 +23,11 @@ class AEConfig(Config):
     """Settings of :class:`AE`.
 
     Attributes:
-        embedding: width of each modality's embedding.
-        hidden: units of the autoencoder's outer layers and of the classifier.
-        bottleneck: units of its narrowest layer.
-        dropout: share of units dropped in training, of embeddings and in the classifier.
-        recovery_weight: of the error of what is missing, beside the task.
+        embedding: units of the embedding of each modality.
+        hidden: units of the outer layers of the autoencoder and of the classifier.
+        bottleneck: units of the bottleneck.
+        dropout: dropout rate of the embeddings and of the classifier.
+        recovery_weight: weight of the recovery loss; the task loss has weight 1.
     """
 
     embedding: int = 32
@@ -60,10 +59,14 @@ def _check(name: str, config: AEConfig) -> None:
     reference="Baseline 'AE' of Lian et al., GCNet, IEEE TPAMI 2023",
 )
 class AE(Recognizer):
-    """Frame means, embedded with zeros for what is missing, through an autoencoder whose reconstruction is classified.
+    r"""Autoencoder of zero-filled embeddings; its reconstruction is decoded to missing frame means and classified.
 
-    The baseline of that name in GCNet (Lian et al., TPAMI 2023, arXiv 2203.02177): cross-entropy plus ``recovery_weight`` times
-    the error of the decoded frame means of modalities that the training mask hid. What the corpus lacks has no target.
+    The baseline "AE" of GCNet (Lian et al., IEEE TPAMI 2023, https://arxiv.org/abs/2203.02177):
+
+    .. math:: L = L_{task} + w \, L_{recovery}
+
+    The recovery loss is the squared error of the decoded frame means of modalities that the training mask hides. Modalities that
+    the corpus lacks have no target.
     """
 
     Config = AEConfig
@@ -80,31 +83,31 @@ class AE(Recognizer):
         self.head = Head(len(dims) * c.embedding, c.hidden, lambda width: classifier(schema, width, c), c.dropout)
 
     def _imputer(self, modalities: int) -> nn.Module:
-        """What maps embeddings with holes to embeddings without."""
+        """Return the network from zero-filled embeddings to complete ones."""
         c = self.config
         return Autoencoder(modalities, c.embedding, c.hidden, c.bottleneck)
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
-        """Spread of the frame means."""
+        """Estimate mean and standard deviation of the frame means."""
         self.means.fit(batches)
 
-    def _answer(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
-        """Logits (U, C) and the guessed frame means, one (U, d_m) a modality."""
-        here = batch.available()
-        embedded = self.encoders(self.means.split(self.means(batch)), here)
-        filled, _ = self.imputer(embedded, here)  # (U, M, H)
-        return self.head(filled.flatten(1)), self.decoders(filled)
+    def _predict(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
+        """Return logits (U, C) and estimated standardised frame means, one (U, d_m) for each modality."""
+        available = batch.available()
+        embedded = self.encoders(self.means.split(self.means(batch)), available)
+        filled, _ = self.imputer(embedded, available)  # (U, M, H)
+        return self.head(filled.flatten(1)), self.decoders(filled)  # (U, M, H) -> (U, M H)
 
     def forward(self, batch: Batch) -> Prediction:
-        """Logits (U, C) and the estimated frames."""
-        logits, guess = self._answer(batch)
-        return Prediction(logits, self.means.fill(batch, torch.cat(guess, dim=1)))
+        """Return logits (U, C) and estimated frames."""
+        logits, estimates = self._predict(batch)
+        return Prediction(logits, self.means.fill(batch, torch.cat(estimates, dim=1)))
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
-        """Of the task, and of what the mask hid."""
-        logits, guess = self._answer(observed)
+        """Return the task loss and the recovery loss of hidden modalities."""
+        logits, estimates = self._predict(observed)
         truth = self.means.split(self.means(complete))
         return {
             "task": task_loss(self.schema.target, logits, observed.label),
-            "recovery": self.config.recovery_weight * slot_error(guess, truth, missing_slots(complete, observed)),
+            "recovery": self.config.recovery_weight * slot_error(estimates, truth, missing_slots(complete, observed)),
         }

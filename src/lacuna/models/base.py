@@ -1,4 +1,4 @@
-"""The contract that every recogniser keeps, and the registry that knows them all."""
+"""The contract of every recogniser, and the registry of models."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from lacuna.registry import Registry
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says about a batch.
+    """Output of a model for a batch.
 
     Attributes:
-        logits: (U, C) float, unnormalised log-probabilities; (U, 1) the value itself for regression.
-        recovered: by modality (U, T_m, d_m): observed frames unchanged, the rest filled in; empty if the model does not recover.
-        auxiliary: whatever the model's own losses or figures need, by name.
+        logits: (U, C) float, unnormalised log-probabilities of classes; for regression (U, 1), the value.
+        recovered: by modality (U, T_m, d_m): observed frames unchanged, missing frames estimated; empty if the model does not
+            recover.
+        auxiliary: further tensors that the losses or figures of the model need, by name.
     """
 
     logits: Tensor
@@ -35,17 +36,17 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Stage:
-    """One optimisation step among those that a batch goes through.
+    """One of the optimisation steps that training takes for each batch.
 
     Attributes:
-        name: what :meth:`Recognizer.losses` is called with.
-        parameters: prefixes of the parameter names that this stage steps; the others stay bit-identical. Empty = all.
-        optimizer: stages that name the same optimiser share it with its moments; by default each stage has its own.
-        keeps_gradient: the next stage adds its gradient to this one's, instead of starting from zero.
-        first: epoch, from 0, in which the stage is stepped for the first time.
-        end: epoch from which on it is no longer stepped; ``None`` = never.
-        every: from the first on, it is stepped in one of so many epochs.
-        turn: in which of them, from 0.
+        name: passed to :meth:`Recognizer.losses`.
+        parameters: prefixes of the names of the parameters that this stage updates; the others do not change. Empty = all.
+        optimizer: stages with the same name share one optimiser and its moments; by default each stage has its own.
+        keeps_gradient: the gradient is not cleared after the step, so the next stage adds to it.
+        first: first epoch of the stage, counted from 0.
+        end: epoch before which the stage ends; ``None`` = it does not end.
+        every: the stage runs in one of ``every`` epochs.
+        turn: in which of them, counted from 0.
     """
 
     name: str = "task"
@@ -58,30 +59,38 @@ class Stage:
     turn: int = 0
 
     def runs(self, epoch: int) -> bool:
-        """Whether the stage is stepped in an epoch."""
+        """Return whether the stage runs in an epoch (counted from 0)."""
         inside = epoch >= self.first and (self.end is None or epoch < self.end)
         return inside and (epoch - self.first) % self.every == self.turn
 
 
 class Recognizer(nn.Module, ABC):
-    """An emotion recogniser for input with holes.
+    """Base class of all emotion recognisers with missing input.
 
-    A model reads missingness from ``batch.present`` alone, never writes into its input, and gives an utterance the same
-    answer whatever else is in the batch (whole dialogues, if it reads them).
+    A model reads what is missing from ``batch.present`` only, never writes into its input, and its output for an utterance does
+    not depend on the other utterances of the batch (of other dialogues, if it reads whole dialogues).
+
+    Shapes in all models: U utterances, M modalities, T_m frames and d_m features of modality m, C classes, D dialogues,
+    L turns or tokens.
 
     Args:
-        schema: the modalities that it may see and the target that it predicts.
-        config: an instance of the class's ``Config``.
+        schema: modalities and target.
+        config: an instance of ``Config`` of the class; ``None`` = default settings.
+
+    Attributes:
+        info: facts from :func:`register`.
+        tiny: settings of a small model; the test suite builds every model with them, because the defaults can be slow.
     """
 
     name: str
     info: ModelInfo
     Config: ClassVar[type[Config]] = Config
     training_defaults: ClassVar[Mapping[str, Any]] = {}  # settings of TrainingConfig that suit this model better
+    tiny: ClassVar[Mapping[str, Any]] = {}
     needs_dialogue: bool = False  # reads other turns: batches must hold whole dialogues
-    recovers: bool = False  # returns recovered frames
-    samples: bool = False  # draws recoveries too: it is a Sampler
-    learns: bool = True  # has parameters that gradient descent steps
+    recovers: bool = False  # returns estimates of missing frames
+    samples: bool = False  # also draws several estimates: it is a Sampler
+    learns: bool = True  # is trained by gradient descent
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__()
@@ -90,22 +99,22 @@ class Recognizer(nn.Module, ABC):
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The optimisation steps of a batch, in order."""
+        """Return the optimisation steps of a batch, in order."""
         return (Stage(),)
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """Compute buffers in closed form before training.
 
         Args:
-            batches: each call iterates once over the complete training batches.
+            batches: each call returns an iterator over the complete training batches.
         """
 
     def settle(self, batches: Callable[[], Iterable[Batch]], metric: Callable[[Iterable[Tensor]], float]) -> None:
-        """Choose on validation what gradient descent does not, once, after the best weights are known.
+        """Choose on validation what gradient descent does not choose; called once, with the best weights.
 
         Args:
-            batches: each call iterates once over the validation batches under the selection masks.
-            metric: the validation metric of logits, one (U, C) or (U, 1) a batch in that order; larger is better.
+            batches: each call returns an iterator over the validation batches under the selection masks.
+            metric: returns the validation metric of logits, one (U, C) or (U, 1) for each batch in that order; larger is better.
         """
 
     @abstractmethod
@@ -113,53 +122,53 @@ class Recognizer(nn.Module, ABC):
         """Predict every utterance of the batch."""
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
-        """Scalar losses of one stage; the loop steps on their sum and logs each one.
+        """Return the scalar losses of one stage by name; training minimises their sum and logs each one.
 
         Args:
-            complete: all that the corpus holds, as target for recovery and distillation.
-            observed: the same utterances through the training mask.
-            stage: name of the stage.
+            complete: everything that the corpus holds, the target of recovery and distillation.
+            observed: the same utterances under the training mask.
+            stage: name of a stage from :attr:`stages`.
         """
         return {"task": task_loss(self.schema.target, self(observed).logits, observed.label)}
 
 
 class Sampler(Protocol):
-    """What a recogniser offers, besides the contract, if it knows a distribution of what is missing and not just one guess."""
+    """Additional method of recognisers with ``samples = True``: they know a distribution of missing frames, not one estimate."""
 
     def sample(self, batch: Batch, number: int, seed: int) -> dict[str, Tensor]:
-        """Draw recoveries of a batch.
+        """Draw several estimates of the missing frames.
 
         Args:
-            batch: what is observed.
-            number: S draws of each utterance.
-            seed: a draw is a function of it, of the utterance's key and of what is observed, not of the rest of the batch.
+            batch: observed utterances.
+            number: S, draws for each utterance.
+            seed: a draw depends on the seed, the key of the utterance and what is observed of it, not on the rest of the batch.
 
         Returns:
-            By modality (S, U, T_m, d_m): observed frames unchanged, the rest drawn, all frames of a draw together.
+            By modality (S, U, T_m, d_m): observed frames unchanged, missing frames drawn jointly.
         """
 
 
 def task_loss(target: Target, logits: Tensor, label: Tensor) -> Tensor:
-    """Mean loss over the labelled utterances: cross-entropy (hard or soft), or smooth L1 for regression.
+    """Return the mean loss of the labelled utterances: cross-entropy (hard or soft labels), or smooth L1 for regression.
 
     Args:
-        target: what is predicted.
-        logits: (U, C) or (U, 1).
-        label: (U,) int64 | (U, C) float32 | (U,) float32; -1 or NaN = unlabelled.
+        target: target of the schema.
+        logits: (U, C), or (U, 1) for regression.
+        label: (U,) int64 classes, (U, C) float32 soft labels, or (U,) float32 values; -1 or NaN = unlabelled.
 
     Returns:
-        A scalar; 0 with a gradient of 0 if nothing is labelled.
+        A scalar; 0 with zero gradient if no utterance is labelled.
     """
     if target.task == "classification":
-        known = label >= 0
-        each = functional.cross_entropy(logits, label.clamp_min(0), reduction="none")
+        labelled = label >= 0
+        losses = functional.cross_entropy(logits, label.clamp_min(0), reduction="none")
     elif target.task == "soft":
-        known = torch.isfinite(label).all(dim=1)
-        each = functional.cross_entropy(logits, torch.nan_to_num(label), reduction="none")
+        labelled = torch.isfinite(label).all(dim=1)
+        losses = functional.cross_entropy(logits, torch.nan_to_num(label), reduction="none")
     else:
-        known = torch.isfinite(label)
-        each = functional.smooth_l1_loss(logits.squeeze(-1), torch.nan_to_num(label), reduction="none")
-    return (each * known).sum() / known.sum().clamp_min(1)
+        labelled = torch.isfinite(label)
+        losses = functional.smooth_l1_loss(logits.squeeze(-1), torch.nan_to_num(label), reduction="none")
+    return (losses * labelled).sum() / labelled.sum().clamp_min(1)
 
 
 _REGISTRY: Registry[Recognizer] = Registry("model", "lacuna.models")
@@ -180,7 +189,7 @@ def register(
     """Return a class decorator that adds a model to the registry and stores the facts about it as ``cls.info``.
 
     Args:
-        name: what settings, tables and :func:`lacuna.models.build` call it.
+        name: name in settings, tables and :func:`lacuna.models.build`.
         title: title of the paper, or a short description.
         task: kind of method, see :class:`lacuna.models.info.ModelInfo`.
         paper: link to the paper.

@@ -1,4 +1,4 @@
-"""From a name and settings to a recogniser, with the parts that any of them can switch on."""
+"""Build a recogniser from its name and settings, with the wrappers that the settings switch on."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from lacuna.models.wrappers.wrapped import Wrapped
 from lacuna.registry import check_settings
 
 WRAPPER_MODULES = (Windowed.__module__, Causal.__module__)
-WIDEST = 64  # turns on either side
+WIDEST = 64  # turns on either side of the largest window
 
 
 def configure(name: str, **settings: Any) -> Config:
-    """A model's settings, defaults included.
+    """Return all settings of a model, defaults included.
 
     Args:
-        name: as registered.
-        settings: fields of its config that differ from their defaults; ``maci`` may be a mapping of its own fields.
+        name: name in the registry.
+        settings: fields of its ``Config`` that differ from their defaults; ``maci`` may be a mapping of fields of :class:`Maci`.
 
     Raises:
         ConfigError: unknown model or setting, or a value out of bounds.
@@ -36,25 +36,30 @@ def configure(name: str, **settings: Any) -> Config:
     return replace(config, maci=_maci(name, config.maci))
 
 
-def _maci(name: str, given: object) -> Maci | None:
-    if given is None or isinstance(given, Maci):
-        return given
-    if not isinstance(given, Mapping):
-        raise ConfigError(f"model '{name}': setting 'maci' must be settings or null; found {given!r}")
-    check_settings("maci of", name, Maci, given)
-    return Maci(**given)
+def _maci(name: str, value: object) -> Maci | None:
+    if value is None or isinstance(value, Maci):
+        return value
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"model '{name}': setting 'maci' must be a mapping of settings, or null; found {value!r}")
+    check_settings("maci of", name, Maci, value)
+    return Maci(**value)
 
 
 def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
-    """Make an untrained recogniser.
+    """Return an untrained recogniser.
 
     Args:
-        name: as registered.
-        schema: what it is built for.
-        settings: fields of the model's ``Config`` that differ from their defaults.
+        name: name in the registry.
+        schema: modalities and target.
+        settings: fields of its ``Config`` that differ from their defaults.
 
     Raises:
-        ConfigError: unknown model or setting, a value out of bounds, or a part that does not fit the model.
+        ConfigError: unknown model or setting, a value out of bounds, or a wrapper that does not fit the model.
+
+    Example:
+        >>> from lacuna.synthetic.duet import generate, preset
+        >>> build("mlp", generate(preset("tiny")).schema(), hidden=8).config.hidden
+        8
     """
     config = configure(name, **settings)
     with naming_extras(f"model '{name}'"):
@@ -65,6 +70,6 @@ def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
 
 
 def wrappers_of(config: Config) -> dict[Callable[[Recognizer, Any], Wrapped], Any]:
-    """Return the wrappers that a model's settings switch on, innermost first, each with its setting."""
+    """Return the wrappers that the settings of a model switch on, innermost first, each with its setting."""
     settings: dict[Callable[[Recognizer, Any], Wrapped], Any] = {Windowed: config.window, Causal: config.maci}
     return {wrapper: setting for wrapper, setting in settings.items() if setting}

@@ -1,9 +1,10 @@
-"""CIDer: self-distillation and causal inference for sequences with holes."""
+"""CIDer: self-distillation and causal inference for sequences with missing frames."""
 
 from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -16,8 +17,7 @@ from lacuna.corpus.schema import Schema
 from lacuna.errors import ConfigError
 from lacuna.models.base import Prediction, Recognizer, register, task_loss
 from lacuna.models.config import Config, Maci, check_bounds, check_choices, check_multiples
-from lacuna.models.layers.alignment import Alignment
-from lacuna.models.layers.attention import MOST_MODALITIES, AttentionPooling, CompositeAttention
+from lacuna.models.layers.attention import MOST_MODALITIES, Alignment, AttentionPooling, CompositeAttention
 from lacuna.models.layers.distillation import Heads, attention_divergence, feature_distance, missing_error
 from lacuna.models.layers.head import classifier
 from lacuna.models.layers.pooling import full_precision
@@ -32,21 +32,21 @@ class CIDerConfig(Config):
     """Settings of :class:`CIDer`.
 
     Attributes:
-        width: d, of every position.
-        layers: of composite attention.
-        heads: of each layer.
-        alignment: read voice and face at the positions of the text; without it, as they come. The published values, chosen among
-            300 on test, are 3 layers, 8 heads and alignment; these were chosen on duet's validation split.
-        text: the modality that the others are aligned to.
-        attention_dropout: share of attention weights dropped.
-        embed_dropout: share of units dropped before the first layer.
-        residual_dropout: share of units dropped inside each layer.
-        out_dropout: share of units dropped in the residual head.
+        width: d, units of each position.
+        layers: number of layers of composite attention.
+        heads: heads of each layer.
+        alignment: read voice and face at the positions of the text. The published values, chosen among 300 on test, are 3 layers,
+            8 heads and alignment; the defaults here were chosen on the validation split of duet.
+        text: name of the modality that the others are aligned to.
+        attention_dropout: dropout rate of the attention weights.
+        embed_dropout: dropout rate before the first layer.
+        residual_dropout: dropout rate inside each layer.
+        out_dropout: dropout rate of the residual head.
         joint: weight of the distance between the joint vectors of student and teacher.
         attention: weight of the divergence between their attention maps.
         reconstruction: weight of the error at missing positions.
-        teacher: ``same`` weights as the student's, or their moving average (``ema``).
-        teacher_decay: of that average.
+        teacher: ``same`` = weights of the student; ``ema`` = their moving average.
+        teacher_decay: decay of that average, 0 to 1.
         maci: corrections for bias, on by default.
     """
 
@@ -86,13 +86,13 @@ class CIDerConfig(Config):
 
 
 class View(NamedTuple):
-    """What the network makes of one view of a batch.
+    """Output of the encoder for one view of a batch.
 
     Attributes:
-        joint: (U, M d) joint vector, before the head.
-        positions: by modality (U, T, d), the last layer at every position.
+        joint: (U, M d) joint vector, input of the head.
+        positions: by modality (U, T, d), output of the last layer at each position.
         attention: queries and keys of the last layer, (U, H, N, e) each.
-        keys: (U, N) bool, positions that could be read.
+        keys: (U, N) bool, positions that are not masked.
     """
 
     joint: Tensor
@@ -102,7 +102,7 @@ class View(NamedTuple):
 
 
 class Layer(nn.Module):
-    """Composite attention and a feed-forward block, each after a norm and with a residual."""
+    """Composite attention and a feed-forward block, pre-norm and with residuals."""
 
     def __init__(self, config: CIDerConfig, modalities: int) -> None:
         super().__init__()
@@ -115,17 +115,17 @@ class Layer(nn.Module):
         )
 
     def forward(self, x: Tensor, keys: Tensor, lengths: tuple[int, ...]) -> tuple[Tensor, Heads]:
-        """(U, N, d) -> (U, N, d), and queries and keys (U, H, N, e)."""
+        """Return (U, N, d), and queries and keys (U, H, N, e), from positions (U, N, d)."""
         read, *heads = self.attention(self.before(x), keys, lengths)
         x = x + self.dropout(read)
         return x + self.feed(self.between(x)), (heads[0], heads[1])
 
 
 class Encoder(nn.Module):
-    """From frames with holes to a joint vector.
+    """Encoder of frames with missing ones to a joint vector.
 
-    Every modality begins with a learned summary position that is always there, as [CLS] is in a text: so a modality of which
-    nothing is left still has a place where the others' frames are gathered, and no softmax is ever empty.
+    Each modality begins with a learned summary position that is always present, like [CLS] in a text. So a modality without
+    observed frames can still attend to the others, and no softmax is empty.
     """
 
     def __init__(self, schema: Schema, config: CIDerConfig) -> None:
@@ -133,9 +133,13 @@ class Encoder(nn.Module):
         self.names, self.text, width = tuple(schema.dims), config.text, config.width
         self.aligned = tuple(m for m in self.names if m != self.text) if config.alignment and self.text in self.names else ()
         if config.alignment and not self.aligned:
-            _log.warning("alignment of '%s': there is no modality '%s' to align to; see text", config.model, self.text)
+            _log.warning(
+                "alignment of '%s': the corpus has no modality '%s' to align to, so nothing is aligned; see setting text",
+                config.model,
+                self.text,
+            )
         self.project = nn.ModuleDict({m: nn.Linear(dim, width, bias=False) for m, dim in schema.dims.items()})
-        # Rows: summary, absent frame, modality; one table a modality.
+        # One table for each modality; its rows: summary, absent frame, modality.
         self.learned = nn.ParameterDict({m: nn.Parameter(0.02 * torch.randn(3, width)) for m in self.names})
         self.align = nn.ModuleDict({m: Alignment(width) for m in self.aligned})
         self.recurrent = nn.ModuleDict({m: nn.GRU(width, width, batch_first=True) for m in self.names})
@@ -147,7 +151,7 @@ class Encoder(nn.Module):
         self.residual = nn.Sequential(nn.Linear(joint, joint), nn.ReLU(), nn.Dropout(config.out_dropout), nn.Linear(joint, joint))
 
     def embed(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """By modality (U, 1 + T_m, d) positions, the summary first, and (U, 1 + T_m) bool which of them can be read."""
+        """Return by modality positions (U, 1 + T_m, d), the summary first, and (U, 1 + T_m) bool, False = masked."""
         embedded, keys = {}, {}
         for name, frames in batch.features.items():
             summary, absent, modality = self.learned[name]
@@ -155,20 +159,20 @@ class Encoder(nn.Module):
             x = torch.where(present.unsqueeze(-1), self.project[name](frames), absent)  # (U, T, d)
             x = torch.cat([summary.expand(len(batch), 1, -1).to(x.dtype), x], dim=1)
             embedded[name] = x + sinusoids(x.shape[1], x.shape[2], x.device) + modality
-            keys[name] = functional.pad(present, (1, 0), value=True)
+            keys[name] = functional.pad(present, (1, 0), value=True)  # (U, T) -> (U, 1 + T)
         return embedded, keys
 
     def forward(self, batch: Batch) -> View:
-        """Encode a view."""
+        """Return the encoding of a view."""
         embedded, keys = self.embed(batch)
         for name in self.aligned:
-            heard = batch.present[name].any(dim=1, keepdim=True)  # (U, 1)
+            has_frames = batch.present[name].any(dim=1, keepdim=True)  # (U, 1)
             embedded[name] = self.align[name](embedded[self.text], embedded[name], keys[name])
-            keys[name] = torch.cat([keys[name][:, :1], keys[self.text][:, 1:] & heard], dim=1)
-        # Absent frames at the end of a sequence are as good as padding: a GRU that reads forwards is not changed by them.
+            keys[name] = torch.cat([keys[name][:, :1], keys[self.text][:, 1:] & has_frames], dim=1)
+        # A forward GRU is not changed by absent frames at the end of a sequence, so padding needs no packing.
         with full_precision(batch.key):
-            read = {m: self.recurrent[m](embedded[m].float())[0] for m in self.names}
-        x = torch.cat([embedded[m] + read[m] for m in self.names], dim=1)  # (U, N, d)
+            states = {m: self.recurrent[m](embedded[m].float())[0] for m in self.names}
+        x = torch.cat([embedded[m] + states[m] for m in self.names], dim=1)  # (U, N, d)
         lengths = tuple(embedded[m].shape[1] for m in self.names)
         readable = torch.cat([keys[m] for m in self.names], dim=1)  # (U, N)
         x = self.dropout(x)
@@ -187,20 +191,25 @@ class Encoder(nn.Module):
     year=2025,
 )
 class CIDer(Recognizer):
-    """Self-distillation from complete to masked input, composite attention over all subsets of modalities, causal head.
+    """CIDer of Zhong et al. (https://arxiv.org/abs/2506.10452): self-distillation, composite attention and causal inference.
 
-    Zhong et al., "Towards Robust Multimodal Emotion Recognition under Missing Modalities and Distribution Shifts",
-    arXiv 2506.10452, with the corrections that ``docs/models/cider.md`` lists.
+    The student sees masked input, the teacher complete input; composite attention reads every subset of modalities; the causal
+    head and the counterfactual are those of :mod:`lacuna.models.wrappers.causal`.
+
+    .. math:: L = L_{complete} + L_{task} + a L_{joint} + b L_{attention} + c L_{reconstruction}
+
+    ``docs/models/cider.md`` lists the corrections to the public code.
     """
 
     Config = CIDerConfig
     config: CIDerConfig
     recovers = True
+    tiny: ClassVar[Mapping[str, Any]] = {"width": 16}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
         if len(schema.dims) > MOST_MODALITIES:
-            raise ConfigError(f"model 'cider' reads at most {MOST_MODALITIES} modalities; the schema has {len(schema.dims)}")
+            raise ConfigError(f"model 'cider' reads at most {MOST_MODALITIES} modalities; found {len(schema.dims)} in the schema")
         width = self.config.width
         self.encoder = Encoder(schema, self.config)
         self.head = classifier(schema, width * len(schema.dims), self.config)
@@ -209,65 +218,67 @@ class CIDer(Recognizer):
         self.teacher = copy.deepcopy(self.encoder).requires_grad_(False) if self.config.teacher == "ema" else None
 
     def forward(self, batch: Batch) -> Prediction:
-        """Logits (U, C); recovered frames (U, T_m, d_m)."""
-        return self._answer(batch, self.encoder(batch))
+        """Return logits (U, C) and recovered frames (U, T_m, d_m)."""
+        return self._predict(batch, self.encoder(batch))
 
-    def _answer(self, batch: Batch, view: View) -> Prediction:
+    def _predict(self, batch: Batch, view: View) -> Prediction:
         return Prediction(self.head(view.joint), self._recovered(batch, view), {"joint": view.joint})
 
     def _recovered(self, batch: Batch, view: View) -> dict[str, Tensor]:
-        """What was observed, and the decoded rest."""
+        """Return observed frames unchanged and decoded missing ones."""
         embedded = self.encoder.embed(batch)[0] if self.place else {}
         readable = torch.split(view.keys, [x.shape[1] for x in view.positions.values()], dim=1)
-        found = {}
+        recovered = {}
         for (name, frames), keys in zip(batch.features.items(), readable, strict=True):
             x = view.positions[name]
-            if name in self.place:  # from the words' positions back to the frames'
+            if name in self.place:  # from the positions of words back to those of frames
                 x = self.place[name](embedded[name], x, keys)
-            guess = self.decode[name](x[:, 1:]).to(frames.dtype)  # (U, T, d_m)
-            found[name] = torch.where(batch.present[name].unsqueeze(-1), frames, guess)
-        return found
+            decoded = self.decode[name](x[:, 1:]).to(frames.dtype)  # (U, T, d_m)
+            recovered[name] = torch.where(batch.present[name].unsqueeze(-1), frames, decoded)
+        return recovered
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
-        """Task loss of both views, and the distances of the masked view from the complete one."""
-        whole = self.encoder(complete)
+        """Return the task loss of both views, and the distances of the masked view from the complete one."""
+        complete_view = self.encoder(complete)
         if self.teacher is None:
-            taught = whole
+            teacher_view = complete_view
         else:
             if self.training:
-                self._follow()
+                self._update_teacher()
             with torch.no_grad():
-                taught = self.teacher(complete)
-        learned = {"complete": task_loss(self.schema.target, self.head(whole.joint), observed.label)}
-        return learned | self.distil(complete, observed, taught)
+                teacher_view = self.teacher(complete)
+        terms = {"complete": task_loss(self.schema.target, self.head(complete_view.joint), observed.label)}
+        return terms | self.distil(complete, observed, teacher_view)
 
-    def distil(self, complete: Batch, observed: Batch, taught: View, *, summed: bool = False) -> dict[str, Tensor]:
-        """The losses of the student.
+    def distil(self, complete: Batch, observed: Batch, teacher: View, *, summed: bool = False) -> dict[str, Tensor]:
+        """Return the losses of the student.
 
         Args:
-            complete: targets of reconstruction.
-            observed: what the student sees.
-            taught: the teacher's view of the complete batch; no gradient reaches it.
-            summed: the attention term is a sum over positions, not a mean.
+            complete: target of reconstruction.
+            observed: input of the student.
+            teacher: view of the complete batch by the teacher; no gradient reaches it.
+            summed: the attention loss is a sum over positions, not a mean.
         """
-        config, seen = self.config, self.encoder(observed)
-        answer = self._answer(observed, seen)
+        config, view = self.config, self.encoder(observed)
+        prediction = self._predict(observed, view)
         missing = {m: complete.present[m] & ~observed.present[m] for m in complete.present}
-        theirs = (taught.attention[0].detach(), taught.attention[1].detach())
-        terms = {"task": task_loss(self.schema.target, answer.logits, observed.label)}
+        teacher_attention = (teacher.attention[0].detach(), teacher.attention[1].detach())
+        terms = {"task": task_loss(self.schema.target, prediction.logits, observed.label)}
         if config.joint:
-            terms["joint"] = config.joint * feature_distance(seen.joint, taught.joint.detach())
+            terms["joint"] = config.joint * feature_distance(view.joint, teacher.joint.detach())
         if config.attention:
-            common = seen.keys & taught.keys
-            terms["attention"] = config.attention * attention_divergence(seen.attention, theirs, common, taught.keys, summed)
+            common = view.keys & teacher.keys
+            terms["attention"] = config.attention * attention_divergence(
+                view.attention, teacher_attention, common, teacher.keys, summed
+            )
         if config.reconstruction:
-            terms["reconstruction"] = config.reconstruction * missing_error(answer.recovered, complete.features, missing)
+            terms["reconstruction"] = config.reconstruction * missing_error(prediction.recovered, complete.features, missing)
         return terms
 
     @torch.no_grad()
-    def _follow(self) -> None:
-        """Move the teacher towards the student, once a batch."""
+    def _update_teacher(self) -> None:
+        """Move the averaged weights of the teacher towards those of the student, once for each batch."""
         assert self.teacher is not None
-        own: list[Tensor] = list(self.encoder.parameters())
-        theirs: list[Tensor] = list(self.teacher.parameters())
-        torch._foreach_lerp_(theirs, own, 1 - self.config.teacher_decay)
+        student_parameters: list[Tensor] = list(self.encoder.parameters())
+        teacher_parameters: list[Tensor] = list(self.teacher.parameters())
+        torch._foreach_lerp_(teacher_parameters, student_parameters, 1 - self.config.teacher_decay)

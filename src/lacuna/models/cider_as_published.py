@@ -1,4 +1,4 @@
-"""CIDer trained as its public code trains it, to see what each correction is worth."""
+"""CIDer with the optimisation of its public code, to measure the effect of each correction."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from lacuna.models.cider import CIDer, CIDerConfig, View
 
 @dataclass(frozen=True)
 class CIDerAsPublishedConfig(CIDerConfig):
-    """Settings of :class:`CIDerAsPublished`: the published ones, where they are fixed there.
+    """Settings of :class:`CIDerAsPublished`: the published ones, where the publication fixes them.
 
     Attributes:
-        layers: of composite attention.
-        heads: of each layer.
-        alignment: the published code aligns wherever sequences differ in length.
+        layers: number of layers of composite attention.
+        heads: heads of each layer.
+        alignment: the published code aligns all sequences of different length.
     """
 
     layers: int = 3
@@ -45,15 +45,15 @@ class CIDerAsPublishedConfig(CIDerConfig):
     year=2025,
 )
 class CIDerAsPublished(CIDer):
-    """CIDer with the published optimisation (Zhong et al., arXiv 2506.10452, public code of July 2025).
+    """CIDer with the published optimisation (Zhong et al., https://arxiv.org/abs/2506.10452, public code of July 2025).
 
-    A batch takes two steps of one optimiser. The first follows the task loss of the complete view; its gradient is not cleared
-    and is added to that of the second, which follows the student's losses with teacher tensors from before the first step. The
-    attention term is summed over positions. ``training_defaults`` adds the published training masks (every frame is removed with
-    probability 1/2) and selection on complete data.
+    Each batch takes two steps of one optimiser. The first one minimises the task loss of the complete view; its gradient is not
+    cleared and adds to that of the second one, which minimises the losses of the student with teacher tensors from before the
+    first step. The attention loss is summed over positions. ``training_defaults`` adds the published training masks (every frame
+    is missing with probability 1/2) and selection on complete data.
 
-    What would break what every model here promises is not copied: positions counted along the batch, padding read as frames,
-    missing frames read as zeros, prototypes of the test split, and a tau fitted on test.
+    Errors of the public code that break the contract of this library are not copied: positions counted along the batch, padding
+    read as frames, missing frames read as zeros, prototypes of the test split, and a tau fitted on test.
     """
 
     Config = CIDerAsPublishedConfig
@@ -68,34 +68,37 @@ class CIDerAsPublished(CIDer):
         "rates": (0.5,),
         "valid_rates": (0.0,),  # selection on complete data
     }
+    tiny: ClassVar[Mapping[str, Any]] = {"width": 16, "layers": 2, "heads": 4}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
-        self._taught: list[tuple[Tensor, View]] = []  # keys and views of the first step, for the second; empty between updates
+        # Keys and views of the first step, for the second one; empty between updates. A wrapper passes a new batch object in each
+        # step, so batches are identified by their keys.
+        self._teacher_views: list[tuple[Tensor, View]] = []
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """Two steps of one optimiser; the gradient of the first leaks into the second."""
+        """Return two steps of one optimiser; the gradient of the first adds to that of the second."""
         return Stage("teacher", optimizer="both", keeps_gradient=True), Stage("student", optimizer="both")
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
-        """The task loss of the complete view, then the student's losses."""
+        """Return the task loss of the complete view, or the losses of the student."""
         if stage == "teacher":
-            whole = self.encoder(complete)
-            kept = View(whole.joint.detach(), {}, tuple(x.detach() for x in whole.attention), whole.keys)
-            self._taught.append((complete.key, kept))
-            return {"complete": task_loss(self.schema.target, self.head(whole.joint), observed.label)}
-        taught = self._before(complete)
-        terms = self.distil(complete, observed, taught, summed=True)
+            complete_view = self.encoder(complete)
+            queries, keys = complete_view.attention
+            teacher_view = View(complete_view.joint.detach(), {}, (queries.detach(), keys.detach()), complete_view.keys)
+            self._teacher_views.append((complete.key, teacher_view))
+            return {"complete": task_loss(self.schema.target, self.head(complete_view.joint), observed.label)}
+        terms = self.distil(complete, observed, self._teacher_view(complete), summed=True)
         if "reconstruction" in terms:  # a sum over modalities, not a mean
             terms["reconstruction"] = len(complete.features) * terms["reconstruction"]
         return terms
 
-    def _before(self, complete: Batch) -> View:
-        """What the first step made of the batch; leftovers of an update that was broken off are dropped."""
-        while self._taught:
-            keys, view = self._taught.pop(0)
+    def _teacher_view(self, complete: Batch) -> View:
+        """Return the view of the first step; views of an interrupted update are deleted."""
+        while self._teacher_views:
+            keys, view = self._teacher_views.pop(0)
             if torch.equal(keys, complete.key):
                 return view
-        whole: View = self.encoder(complete)
-        return whole
+        teacher_view: View = self.encoder(complete)
+        return teacher_view

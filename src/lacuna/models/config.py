@@ -1,4 +1,4 @@
-"""Settings that every recogniser has, and the check that all settings go through."""
+"""Settings that every recogniser has, and the checks of all settings."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def check_bounds(model: str, config: object, **bounds: tuple[float, float]) -> N
     """Check settings in the ``__post_init__`` of a config.
 
     Args:
-        model: its registered name.
-        config: what is checked.
-        bounds: by field, lowest and highest value that make sense. Two integers: whole numbers only. Two truth values: a switch.
+        model: name in the registry.
+        config: settings to check.
+        bounds: by field, the lowest and the highest valid value. Two integers: whole numbers only. ``(False, True)``: a switch.
 
     Raises:
-        ConfigError: a value is of another kind or out of bounds; the message names model, field, bound and value.
+        ConfigError: a value has another type or is out of bounds; the message names model, field, bounds and value.
     """
     for name, (low, high) in bounds.items():
         value: object = getattr(config, name)
@@ -35,43 +35,43 @@ def check_bounds(model: str, config: object, **bounds: tuple[float, float]) -> N
 
 
 def check_choices(model: str, config: object, **known: Sequence[str]) -> None:
-    """Check settings that are one of a few words.
+    """Check settings that must be one of a few words.
 
     Raises:
-        ConfigError: a value is none of them; the message names model, field, choices and value.
+        ConfigError: a value is not one of them; the message names model, field, choices and value.
     """
     for name, words in known.items():
-        if (found := getattr(config, name)) not in words:
-            raise ConfigError(f"model '{model}': setting '{name}' must be {' or '.join(words)}; found {found!r}")
+        if (value := getattr(config, name)) not in words:
+            raise ConfigError(f"model '{model}': setting '{name}' must be {' or '.join(words)}; found {value!r}")
 
 
 def check_multiples(model: str, config: object, of: str, *names: str) -> None:
-    """Check settings that another one must divide.
+    """Check settings that must be multiples of another setting.
 
     Raises:
-        ConfigError: it does not; the message names model, both fields and their values.
+        ConfigError: a setting is not a multiple; the message names model, both fields and their values.
     """
     for name in names:
-        found, unit = getattr(config, name), getattr(config, of)
-        if found % unit:
-            raise ConfigError(f"model '{model}': setting '{name}' must be a multiple of {of} ({unit}); found {found}")
+        value, divisor = getattr(config, name), getattr(config, of)
+        if value % divisor:
+            raise ConfigError(f"model '{model}': setting '{name}' must be a multiple of {of} ({divisor}); found {value}")
 
 
 @dataclass(frozen=True)
 class Maci:
-    """Model-agnostic causal inference (CIDer, arXiv 2506.10452), done by :mod:`lacuna.models.wrappers.causal`.
+    """Settings of model-agnostic causal inference (MACI of CIDer, arXiv 2506.10452), see :mod:`lacuna.models.wrappers.causal`.
 
     Attributes:
-        backdoor: adjust for the class-related confounder in the head, with class prototypes and priors of the training split.
-        counterfactual: subtract what the bias words alone would have said; ``tau`` is chosen once on validation.
-        text: the modality whose words are looked at.
-        words: at most so many bias words.
-        least_count: a word that occurs in fewer training utterances is never one.
-        false_discovery: share of false ones among the bias words that is accepted (Benjamini-Hochberg).
-        prior_strength: of the Dirichlet prior of the log-odds, in words.
-        most_tau: the largest ``tau`` that is tried.
-        inference: what the head assumes of the confounder outside training: ``mean``, all classes alike, with the mean of their
-            prototypes; ``classes``, prototypes and priors as in training.
+        backdoor: adjust the head for the class-related confounder, with class prototypes and priors of the training split.
+        counterfactual: subtract ``tau`` times the prediction from the bias words alone; ``tau`` is chosen once on validation.
+        text: name of the modality with the words.
+        words: largest number of bias words.
+        least_count: fewest training utterances that a bias word occurs in.
+        false_discovery: accepted share of false discoveries among the bias words (Benjamini-Hochberg), 0 to 1.
+        prior_strength: strength of the Dirichlet prior of the log-odds, in words.
+        most_tau: largest ``tau`` that is tried.
+        inference: confounder outside training: ``mean`` = equal priors and the mean of the prototypes; ``classes`` = prototypes
+            and priors of training.
     """
 
     backdoor: bool = True
@@ -95,13 +95,13 @@ class Maci:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Base of every model's frozen settings: one dataclass a model, one YAML a model; see :func:`check_bounds`.
+    """Base of the frozen settings of every model: one dataclass and one YAML file for each model; see :func:`check_bounds`.
 
     Attributes:
-        window: neighbouring turns on either side that are laid beside an utterance's own frames as further frames, so that a
-            model of single utterances sees context; see :mod:`lacuna.models.wrappers.window`. 0 = none.
+        window: number of neighbouring turns on either side whose frame means are added as frames, so that a model of single
+            utterances sees context; see :mod:`lacuna.models.wrappers.window`. 0 = none.
         maci: corrections for bias, ``None`` = none.
-        space: where a study looks for settings, defaults included (:mod:`lacuna.models.space`); each model has its own.
+        space: search space of tuning studies, which contains the defaults (:mod:`lacuna.models.space`).
     """
 
     window: int = 0

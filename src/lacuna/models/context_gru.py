@@ -1,4 +1,4 @@
-"""A two-way GRU over the turns of a dialogue."""
+"""Bidirectional GRU over the turns of a dialogue."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class ContextGRUConfig(Config):
     """Settings of :class:`ContextGRU`.
 
     Attributes:
-        hidden: width of the projection and of each direction of the GRU.
-        dropout: share of units dropped before and after the GRU in training.
+        hidden: units of the projection and of each direction of the GRU.
+        dropout: dropout rate before and after the GRU.
     """
 
     hidden: int = 48
@@ -43,10 +43,10 @@ class ContextGRUConfig(Config):
     reference="Poria et al., Context-Dependent Sentiment Analysis in User-Generated Videos, ACL 2017",
 )
 class ContextGRU(Recognizer):
-    """Frame means and presence bits of every turn, read forwards and backwards through the dialogue.
+    """Bidirectional GRU over the zero-filled frame means and presence indicators of the turns of a dialogue.
 
-    What is missing in a turn can be made up for by its neighbours; the same idea as the contextual LSTM of
-    Poria et al. (ACL 2017), with presence bits.
+    Neighbouring turns can replace what is missing in a turn. The model follows the contextual LSTM of Poria et al. (ACL 2017,
+    https://aclanthology.org/P17-1081), with presence indicators.
     """
 
     Config = ContextGRUConfig
@@ -61,12 +61,12 @@ class ContextGRU(Recognizer):
         self.head = nn.Sequential(nn.Dropout(self.config.dropout), classifier(schema, 3 * hidden, self.config))
 
     def forward(self, batch: Batch) -> Prediction:
-        """Logits (U, C)."""
-        own = self.project(torch.cat([pooled(batch), batch.available().float()], dim=1))  # (U, hidden)
+        """Return logits (U, C)."""
+        utterance_vector = self.project(torch.cat([pooled(batch), batch.available().float()], dim=1))  # (U, hidden)
         dialogues = Dialogues.of(batch)
-        padded = dialogues.pad(own)  # (D, L, hidden)
-        with full_precision(own):
+        padded = dialogues.pad(utterance_vector)  # (D, L, hidden)
+        with full_precision(utterance_vector):
             packed = pack_padded_sequence(padded.float(), dialogues.lengths.cpu(), batch_first=True, enforce_sorted=False)
-            read, _ = pad_packed_sequence(self.context(packed)[0], batch_first=True, total_length=padded.shape[1])
-        around = dialogues.flat(read)  # (D, L, 2 hidden) -> (U, 2 hidden)
-        return Prediction(self.head(torch.cat([own, around], dim=1)))
+            states, _ = pad_packed_sequence(self.context(packed)[0], batch_first=True, total_length=padded.shape[1])
+        context_vector = dialogues.flat(states)  # (D, L, 2 hidden) -> (U, 2 hidden)
+        return Prediction(self.head(torch.cat([utterance_vector, context_vector], dim=1)))

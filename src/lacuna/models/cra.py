@@ -1,4 +1,4 @@
-"""Cascaded residual autoencoders that estimate what is missing, and a classifier of what they answer."""
+"""CRA: cascaded residual autoencoders that estimate missing modalities, and a classifier of their output."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ class CRAConfig(AEConfig):
     """Settings of :class:`CRA`.
 
     Attributes:
-        blocks: autoencoders in the cascade.
-        embedding: as for the autoencoder, and so are the others.
+        blocks: number of autoencoders in the cascade. The other settings are those of :class:`~lacuna.models.ae.AEConfig`.
     """
 
     recovery_weight: float = 0.8
@@ -41,9 +40,12 @@ class CRAConfig(AEConfig):
     venue="CVPR",
 )
 class CRA(AE):
-    """As :class:`lacuna.models.ae.AE`, with a cascade of residual autoencoders (Tran et al., CVPR 2017) in place of one.
+    r"""Cascaded Residual Autoencoder (CRA) of Tran, Liu, Zhou and Jin (CVPR 2017).
 
-    What is observed reaches the classifier through the residual path, so that the blocks have to account for the rest only.
+    .. math:: \hat{x} = x + \sum_k \Delta_k, \quad \Delta_k = A_k(x + \sum_{j<k} \Delta_j)
+
+    The model is :class:`~lacuna.models.ae.AE` with a cascade in place of one autoencoder. Observed embeddings reach the
+    classifier through the residual path, so the blocks model the missing ones only.
     """
 
     Config = CRAConfig

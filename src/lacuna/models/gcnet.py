@@ -1,4 +1,4 @@
-"""GCNet: graph completion network for incomplete conversations."""
+"""GCNet: graph completion network for conversations with missing modalities."""
 
 from __future__ import annotations
 
@@ -6,26 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lacuna.models.base import register
 from lacuna.models.config import check_bounds
-from lacuna.models.layers.branched import BranchedConfig, BranchedRecognizer, narrowing
-from lacuna.models.layers.dialogue import Dialogues
+from lacuna.models.layers.branched import BranchedConfig, BranchedRecognizer, GraphBranch
 from lacuna.models.layers.graph import Graph
-from lacuna.models.layers.recurrent import TwoWayLSTM
-from lacuna.models.layers.turn_attention import Matching
 from lacuna.models.space import Choice, Space, Span
 
 
 @dataclass(frozen=True)
 class GCNetConfig(BranchedConfig):
-    """Settings of :class:`GCNet`, beside those of :class:`BranchedConfig`; the defaults are the published widths for h = 100.
+    """Settings of :class:`GCNet`, in addition to those of :class:`BranchedConfig`.
+
+    The default widths are the published ones (h = 100).
 
     Attributes:
-        attention: each branch ends in matching attention between the turns.
-        recovery: weight of the recovery loss.
+        attention: each branch ends with matching attention between the turns.
+        recovery: weight of the recovery loss; the task loss has weight 1.
     """
 
     attention: bool = False
@@ -44,32 +42,20 @@ class GCNetConfig(BranchedConfig):
         check_bounds("gcnet", self, attention=(False, True), recovery=(0.0, 1e6))
 
 
-class GcnBranch(nn.Module):
-    """One graph's view of a dialogue: relational convolution, convolution, recurrent network.
+class GcnBranch(GraphBranch):
+    """Branch of GCNet: a relational graph convolution, then a graph convolution."""
 
-    Args:
-        width: of the context that comes in.
-        relations: of the graph.
-        config: of the model.
-    """
+    def add_convolutions(self, width: int, inner: int, relations: int) -> None:
+        """Create both convolutions."""
+        from torch_geometric.nn import GraphConv, RGCNConv  # the import takes two seconds, so it waits for the first use
 
-    def __init__(self, width: int, relations: int, config: GCNetConfig) -> None:
-        super().__init__()
-        from torch_geometric.nn import GraphConv, RGCNConv  # two seconds to import, so only once it is used
-
-        inner, wide = config.hidden // 2, width + config.hidden // 2
         self.by_relation = RGCNConv(width, inner, relations, aggr="mean")
         self.around = GraphConv(inner, inner)
-        self.read = TwoWayLSTM(wide, wide, 2, config.dropout)
-        self.match = Matching(2 * wide) if config.attention else None
-        self.narrow = narrowing(2 * wide, wide, config.dropout)
 
-    def forward(self, context: Tensor, edges: Graph, dialogues: Dialogues) -> Tensor:
-        """(U, width) -> (U, width + h / 2)."""
-        heard = self.by_relation(context, edges.edge_index, edges.relation)
-        heard = self.around(heard, edges.edge_index)
-        read = self.read(torch.cat([context, heard], dim=1), dialogues)
-        return self.narrow(read if self.match is None else self.match(read, dialogues))  # type: ignore[no-any-return]
+    def messages(self, context: Tensor, edges: Graph) -> Tensor:
+        """Return (U, h / 2) from context vectors (U, width)."""
+        convolved: Tensor = self.around(self.by_relation(context, edges.edge_index, edges.relation), edges.edge_index)
+        return convolved
 
 
 @register(
@@ -81,15 +67,17 @@ class GcnBranch(nn.Module):
     venue="IEEE TPAMI",
 )
 class GCNet(BranchedRecognizer):
-    """Lian, Chen, Sun, Liu and Tao: GCNet, IEEE TPAMI 45(7), 2023.
+    """Graph Completion Network of Lian, Chen, Sun, Liu and Tao (IEEE TPAMI 45(7), 2023, https://arxiv.org/abs/2203.02177).
 
-    A recurrent network over the turns; then two branches, one on the graph of earlier and later turns, one on the graph of the
-    same and other speakers; their sum predicts both the emotion and the features that were missing, so that completion and
-    recognition learn from each other.
+    A recurrent network reads the turns. Two branches follow: one on the graph of earlier and later turns, one on the graph of
+    same and other speakers. Their sum predicts the emotion and the missing features, so completion and recognition are trained
+    jointly:
 
-    Other than in the published code, missing is told from zero by presence bits, the recovery loss is taken at the missing slots
-    of real turns (there it met padding), the input is standardised, no recurrent network is built and left unused, units cannot
-    die (leaky ReLU), and any number of speakers is allowed: relations are same and other.
+    .. math:: L = L_{task} + w L_{recovery}
+
+    Differences from the published code: presence indicators distinguish missing values from zeros; the recovery loss is taken at
+    missing modalities of real turns (the code includes padding); the input is standardised; no recurrent network is created
+    without use; leaky ReLU replaces ReLU; relations are "same" and "other" speaker, for any number of speakers.
     """
 
     Config = GCNetConfig
@@ -100,10 +88,10 @@ class GCNet(BranchedRecognizer):
     }  # chosen on CMU-MOSI's valid
 
     def branch(self, relations: int) -> GcnBranch:
-        """Of the graph with so many relations."""
-        return GcnBranch(2 * self.config.hidden, relations, self.config)
+        """Return the branch of the graph with that number of relations."""
+        return GcnBranch(2 * self.config.hidden, relations, self.config, matching=self.config.attention)
 
     @property
     def weights(self) -> tuple[float, float]:
-        """Of the task and of the recovery."""
+        """Return the weights of the task loss and the recovery loss."""
         return 1.0, self.config.recovery

@@ -1,8 +1,8 @@
-"""GSDNet: graph spectral diffusion network."""
+"""GSDNet: graph spectral diffusion network for conversations with missing modalities."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -21,13 +21,12 @@ from lacuna.models.layers.head import classifier
 from lacuna.models.layers.noise import normals
 from lacuna.models.layers.pooling import fill_frames, full_precision, pooled
 from lacuna.models.layers.recurrent import TwoWayLSTM
-from lacuna.models.layers.scene import DialogueGraphs
-from lacuna.models.layers.semantic import AdjacencyState, EigenvalueState, SemanticGraph, Structure
+from lacuna.models.layers.semantic import AdjacencyState, DialogueGraphs, EigenvalueState, SemanticGraph, Structure
 from lacuna.models.layers.spectrum import Decomposition, adjacency, closeness
 from lacuna.models.layers.whitening import Whitening
 from lacuna.models.space import Space, Span
 
-OTHER_SPEAKER = 0.5  # weight of an edge between turns of two speakers, relative to one speaker
+OTHER_SPEAKER = 0.5  # factor of the weight of an edge between turns of different speakers
 
 
 @dataclass(frozen=True)
@@ -35,23 +34,23 @@ class GSDNetConfig(Config):
     """Settings of :class:`GSDNet`.
 
     Attributes:
-        width: most directions of a modality that are recovered.
-        hidden: width of the denoisers.
-        layers: of the node denoiser.
-        context: width of each direction of the recurrent network of the head.
-        past: turns back that a turn hears in the graphs.
-        future: turns ahead.
-        dropout: share of units dropped in training, in the head; a fifth of it in the denoiser.
-        diffusion: weight of the loss of the node denoiser.
+        width: largest number of principal directions of a modality that are recovered.
+        hidden: units of the denoisers.
+        layers: layers of the node denoiser.
+        context: units of each direction of the recurrent network of the head.
+        past: number of earlier turns that a turn is connected to in the graphs.
+        future: number of later turns that a turn is connected to.
+        dropout: dropout rate of the head; the denoiser has a fifth of it.
+        diffusion: weight of the loss of the node denoiser; the task loss has weight 1.
         spectrum: weight of the loss of the state denoiser, relative to that of the nodes.
         solver: ``ddim`` or ``dpm++``.
-        steps: of the solver.
-        samples: recovered signals are the mean of so many.
-        noise_seed: of the noise that answers start from.
-        noise: ``spectrum`` = on the eigenvalues of each modality's graph; ``adjacency`` = on all of it.
-        graph: turns hear each other through graphs; without, through the recurrent network of the head alone.
-        spectral: each modality's own graph is denoised and heard too.
-        generator: ``diffusion``, or ``regression``: the same network once, from nothing.
+        steps: solver steps.
+        samples: number of draws; recovered signals are their mean.
+        noise_seed: seed of the noise that a prediction starts from.
+        noise: ``spectrum`` = noise on the eigenvalues of the graph of each modality; ``adjacency`` = on all its entries.
+        graph: use graphs; otherwise only the recurrent network of the head connects turns.
+        spectral: denoise and use the graph of each modality too.
+        generator: ``diffusion``; ``regression`` = the same network, one call without noise.
     """
 
     width: int = 48
@@ -102,84 +101,88 @@ class GSDNetConfig(Config):
     reconstruction=True,
 )
 class GSDNet(Recognizer):
-    """Shou, Yao, Meng, Ai, Chen and Li: GSDNet, IJCAI 2025; as far as its abstract goes, for there is no public code.
+    r"""Graph Spectral Diffusion Network of Shou, Yao, Meng, Ai, Chen and Li (IJCAI 2025), reconstructed from its abstract.
 
-    Missing modalities of a turn are recovered by diffusion on the conversation's graph: noise comes on their signals and on the
-    eigenvalues of the modality's graph, never on its eigenvectors nor on what is observed. What the abstract does not say and we
-    decided is in ``docs/models/gsdnet.md``.
+    There is no public code. Missing modalities of a turn are recovered by diffusion on the conversation graph. Noise is added to
+    their signals and to the eigenvalues of the graph of the modality, not to its eigenvectors and not to observed values:
 
-    What is recovered is a fixed code, PCA-whitened frame means, and no learned embedding: a target that is learned together with
-    its denoiser shrinks until it is easy, and noise of variance 1 is made for signals of variance 1. Of all fixed linear codes of
-    that width it drops the least, and it can be undone; a random projection has neither virtue, so it is not offered.
+    .. math:: A_t^m = S + U \mathrm{diag}(\lambda_t^m) U^T, \quad \lambda_t = m_t \lambda + n_t \epsilon
+
+    ``docs/models/gsdnet.md`` lists the equations and what the abstract leaves open and this library decided.
+
+    The recovered signal is a fixed code (PCA-whitened frame means), not a learned embedding. A target that is learned together
+    with its denoiser shrinks, and noise of variance 1 needs signals of variance 1. Of all linear codes of this width PCA loses
+    the least variance, and it can be inverted.
     """
 
     Config = GSDNetConfig
     config: GSDNetConfig
     needs_dialogue = True
     recovers = True
+    tiny: ClassVar[Mapping[str, Any]] = {"hidden": 32, "context": 32, "layers": 1, "steps": 2}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
         c, modalities, features = self.config, len(schema.dims), sum(schema.dims.values())
         self.code = Whitening(schema, c.width)
         self.noising = Noising()
-        width, heard, self.spectral = len(self.code.owner), 2 if c.graph else 0, c.graph and c.spectral
+        width, graph_count, self.spectral = len(self.code.owner), 2 if c.graph else 0, c.graph and c.spectral
         if self.spectral:
-            heard += modalities
+            graph_count += modalities
             self.semantic: SemanticGraph = (EigenvalueState if c.noise == "spectrum" else AdjacencyState)(modalities)
             self.state_denoiser = StateDenoiser(modalities, c.hidden)
         self.decompose = Decomposition()
-        self.denoiser = NodeDenoiser(width, modalities, c.hidden, c.layers, heard, c.dropout / 5)
+        self.denoiser = NodeDenoiser(width, modalities, c.hidden, c.layers, graph_count, c.dropout / 5)
         self.forget = nn.Dropout(c.dropout)
         self.enter = nn.Sequential(nn.Linear(2 * features + modalities, c.context), nn.GELU(), nn.Dropout(c.dropout))
         self.read = TwoWayLSTM(c.context, c.context)
         self.around = nn.ModuleList()
         if c.graph:
-            from torch_geometric.nn import DenseGraphConv  # two seconds to import, so only once it is used
+            from torch_geometric.nn import DenseGraphConv  # the import takes two seconds, so it waits for the first use
 
             self.around = nn.ModuleList(DenseGraphConv(2 * c.context, c.context) for _ in range(2))
         last = 3 * c.context + (c.context if c.graph else 0)
         self.head = nn.Sequential(nn.Dropout(c.dropout), classifier(schema, last, c))
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
-        """The code, and the usual size of states."""
+        """Fit the whitening code and the scale of the states."""
         self.code.fit(batches)
         if self.spectral:
             scenes = (self.scene(batch) for batch in batches())
-            self.semantic.fit((s.structure, self._parts(s.signal), s.here) for s in scenes)
+            self.semantic.fit((s.structure, self._parts(s.signal), s.available) for s in scenes)
 
     def scene(self, batch: Batch) -> DialogueGraphs:
-        """Signals, graphs and states of a batch."""
+        """Return signals, graphs and states of a batch."""
         c, dialogues = self.config, Dialogues.of(batch)
         with full_precision(batch.turn):
             signal = dialogues.pad(self.code(batch))
-            here = dialogues.pad(batch.available())
-            near = graph.temporal(dialogues, c.past, c.future)
-            weight = closeness(near, dialogues)
-            same = batch.speaker[near.source] == batch.speaker[near.target]
-            by_time = adjacency(near, dialogues, weight)
-            by_speaker = adjacency(near, dialogues, weight * torch.where(same, 1.0, OTHER_SPEAKER))
+            available = dialogues.pad(batch.available())
+            neighbours = graph.temporal(dialogues, c.past, c.future)
+            weight = closeness(neighbours, dialogues)
+            same = batch.speaker[neighbours.source] == batch.speaker[neighbours.target]
+            by_time = adjacency(neighbours, dialogues, weight)
+            by_speaker = adjacency(neighbours, dialogues, weight * torch.where(same, 1.0, OTHER_SPEAKER))
             structure = Structure(by_speaker, self.decompose(by_speaker, dialogues.lengths), dialogues.lengths)
-            state = self.semantic.state(structure, self._parts(signal), here) if self.spectral else signal.new_zeros(0)
-        return DialogueGraphs(dialogues, signal, here, structure, [by_time, by_speaker] if c.graph else [], state)
+            state = self.semantic.state(structure, self._parts(signal), available) if self.spectral else signal.new_zeros(0)
+        return DialogueGraphs(dialogues, signal, available, structure, [by_time, by_speaker] if c.graph else [], state)
 
     def denoise(self, seen: DialogueGraphs, signal: Tensor, state: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-        """Clean signals and states from noisy ones at a level (D,); what is observed is used as it is.
+        """Return clean signals (D, L, W) and states (D, M, N) from noisy ones; observed values do not change.
 
         Args:
-            seen: what is observed.
+            seen: graphs of the observed batch.
             signal: (D, L, W).
             state: (D, M, N).
             level: (D,) int64.
         """
-        observed = self.code.columns(seen.here)
+        observed = self.code.columns(seen.available)
         graphs = list(seen.graphs)
         if self.spectral:
-            whole = self._whole(seen)
-            state = torch.where(whole, seen.state, state)
+            complete_modalities = self._complete_modalities(seen)
+            state = torch.where(complete_modalities, seen.state, state)
             with full_precision(state):
                 graphs += self.semantic.operator(seen.structure, state.float()).unbind(1)
-        condition = torch.cat([seen.signal, seen.here.to(signal)], dim=2)
+        condition = torch.cat([seen.signal, seen.available.to(signal)], dim=2)
         clean, nodes, time = self.denoiser(signal.masked_fill(observed, 0), condition, graphs, level)
         clean = torch.where(observed, seen.signal, clean.float())
         if not self.spectral:
@@ -187,24 +190,28 @@ class GSDNet(Recognizer):
         structure = seen.structure
         real = structure.within(nodes.shape[1])[:, :, None]
         mean = (nodes * real).sum(dim=1) / structure.lengths[:, None]
-        base = self.semantic.coverage(structure, torch.ones_like(seen.here))
-        facts = torch.stack([base, self.semantic.coverage(structure, seen.here)], dim=3)
-        guess = self.state_denoiser(state, seen.state, facts, self.semantic.real(structure), torch.cat([mean, time], dim=1))
-        return clean, torch.where(whole, seen.state, guess.float())
+        structure_value = self.semantic.coverage(structure, torch.ones_like(seen.available))
+        slot_facts = torch.stack([structure_value, self.semantic.coverage(structure, seen.available)], dim=3)
+        estimate = self.state_denoiser(
+            state, seen.state, slot_facts, self.semantic.real(structure), torch.cat([mean, time], dim=1)
+        )
+        return clean, torch.where(complete_modalities, seen.state, estimate.float())
 
     def recover(self, batch: Batch, seen: DialogueGraphs) -> Tensor:
-        """(D, L, W): what is observed, and the mean of samples of the rest."""
+        """Return signals (D, L, W): observed ones unchanged, the mean of draws of missing ones."""
         c, level = self.config, torch.full_like(seen.structure.lengths, HIGHEST)
         if c.generator == "regression":
             return self.denoise(seen, torch.zeros_like(seen.signal), torch.zeros_like(seen.state), level)[0]
-        size, total = seen.signal.numel(), torch.zeros_like(seen.signal)
-        first = torch.zeros_like(seen.structure.lengths)
-        first[seen.dialogues.row[seen.dialogues.column == 0]] = batch.key[seen.dialogues.column == 0]  # names the dialogue
+        signal_size, total = seen.signal.numel(), torch.zeros_like(seen.signal)
+        dialogue_key = torch.zeros_like(seen.structure.lengths)
+        dialogue_key[seen.dialogues.row[seen.dialogues.column == 0]] = batch.key[
+            seen.dialogues.column == 0
+        ]  # key of the first turn
 
-        def step(packed: Tensor, at: int) -> Tensor:
-            signal, state = packed[:size].view_as(seen.signal), packed[size:].view_as(seen.state)
-            clean = self.denoise(seen, signal, state, torch.full_like(level, at))
-            return torch.cat([x.flatten() for x in clean])  # (D, L, W) and (D, M, N), solved as one
+        def step(packed: Tensor, level_now: int) -> Tensor:
+            signal, state = packed[:signal_size].view_as(seen.signal), packed[signal_size:].view_as(seen.state)
+            clean = self.denoise(seen, signal, state, torch.full_like(level, level_now))
+            return torch.cat([x.flatten() for x in clean])  # (D, L, W) and (D, M, N) -> one vector for the solver
 
         for number in range(c.samples):
             names = "gsdnet", str(number)
@@ -212,68 +219,74 @@ class GSDNet(Recognizer):
             drawn = [normals(batch.key, width, c.noise_seed, *names, m) for m, width in each]
             start = [seen.dialogues.pad(torch.cat(drawn, dim=1)).flatten()]
             if self.spectral:
-                start.append(self.semantic.draw(seen.structure, first, c.noise_seed, *names).flatten())
-            total = total + sample(step, torch.cat(start), steps=c.steps, solver=c.solver)[:size].view_as(total)
+                start.append(self.semantic.draw(seen.structure, dialogue_key, c.noise_seed, *names).flatten())
+            total = total + sample(step, torch.cat(start), steps=c.steps, solver=c.solver)[:signal_size].view_as(total)
         return total / c.samples
 
     def classify(self, batch: Batch, seen: DialogueGraphs, signal: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (U, C) and frame means of all modalities (U, sum of d_m), recovered where they were missing.
+        """Return logits (U, C) and frame means of all modalities (U, sum of d_m), recovered where missing.
 
-        What was seen and what is guessed come in by different weights, the latter through dropout of its own: on training
-        dialogues guesses are better than on any others, and the head would learn to rely on them.
+        Observed and recovered values have separate weights, and recovered ones have dropout: they are more accurate on training
+        dialogues than on others, so the head would rely on them too much.
         """
         available = batch.available()
         observed = torch.cat([available[:, [m]].expand(-1, d) for m, d in enumerate(self.schema.dims.values())], dim=1)
         vectors = torch.where(observed, pooled(batch), self.code.back(seen.dialogues.flat(signal)))
-        guessed = self.forget(vectors.masked_fill(observed, 0))
-        own = self.enter(torch.cat([vectors.masked_fill(~observed, 0), guessed, available.to(vectors)], dim=1))
-        context = self.read(own, seen.dialogues)
-        heard = [own, context]
+        estimated = self.forget(vectors.masked_fill(observed, 0))
+        utterance_vector = self.enter(torch.cat([vectors.masked_fill(~observed, 0), estimated, available.to(vectors)], dim=1))
+        context = self.read(utterance_vector, seen.dialogues)
+        head_inputs = [utterance_vector, context]
         if seen.graphs:
             padded = seen.dialogues.pad(context)
             graphs = [g[: len(padded)].to(padded) for g in seen.graphs]
             by_time, by_speaker = (convolve(padded, g) for convolve, g in zip(self.around, graphs, strict=True))
-            heard.append(seen.dialogues.flat(by_time + by_speaker))
-        return self.head(torch.cat(heard, dim=1)), vectors
+            head_inputs.append(seen.dialogues.flat(by_time + by_speaker))
+        return self.head(torch.cat(head_inputs, dim=1)), vectors
 
     def forward(self, batch: Batch) -> Prediction:
-        """Logits (U, C) and recovered frames."""
+        """Return logits (U, C) and recovered frames."""
         seen = self.scene(batch)
         logits, vectors = self.classify(batch, seen, self.recover(batch, seen))
         return Prediction(logits, fill_frames(batch, vectors))
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
-        """Task loss, and the losses of both denoisers.
+        """Return the task loss and the losses of both denoisers.
 
-        One call of the denoisers does two things: each dialogue is denoised from pure noise, which is what the head learns from
-        since that is what it will see, and once more from a random level. At low levels the noisy signal gives away what is
-        missing, and a head that learned from those would trust what is recovered too much.
+        One call of the denoisers handles each dialogue twice: from pure noise, for the head, as in a prediction; and from a
+        random level. At low levels the noisy signal contains the missing value, so a head trained on it would rely on recovered
+        values too much.
         """
-        c, seen, full = self.config, self.scene(observed), self.scene(complete)
-        number = len(full.structure.lengths)
-        level = torch.full_like(full.structure.lengths, HIGHEST)
+        c, seen, complete_graphs = self.config, self.scene(observed), self.scene(complete)
+        n_dialogues = len(complete_graphs.structure.lengths)
+        level = torch.full_like(complete_graphs.structure.lengths, HIGHEST)
         if c.generator == "diffusion":
-            level = torch.cat([level, random_levels(number, level.device)])
-            seen, full = seen.twice(), full.twice()
-            signal = self.noising(full.signal, torch.randn_like(full.signal), level)
-            state = self.noising(full.state, self.semantic.randn(full.structure), level) if self.spectral else full.state
+            level = torch.cat([level, random_levels(n_dialogues, level.device)])
+            seen, complete_graphs = seen.twice(), complete_graphs.twice()
+            signal = self.noising(complete_graphs.signal, torch.randn_like(complete_graphs.signal), level)
+            state = (
+                self.noising(complete_graphs.state, self.semantic.randn(complete_graphs.structure), level)
+                if self.spectral
+                else complete_graphs.state
+            )
         else:
-            signal, state = torch.zeros_like(full.signal), torch.zeros_like(full.state)
+            signal, state = torch.zeros_like(complete_graphs.signal), torch.zeros_like(complete_graphs.state)
         clean, clean_state = self.denoise(seen, signal, state, level)
-        logits, _ = self.classify(observed, seen, clean[:number])
-        hidden = full.here & ~seen.here  # (D, L, M)
-        error = ((clean - full.signal).square() * self.code.columns(hidden) * self.code.share).sum() / hidden.sum().clamp_min(1)
+        logits, _ = self.classify(observed, seen, clean[:n_dialogues])
+        hidden = complete_graphs.available & ~seen.available  # (D, L, M)
+        error = (
+            (clean - complete_graphs.signal).square() * self.code.columns(hidden) * self.code.share
+        ).sum() / hidden.sum().clamp_min(1)
         losses = {"task": task_loss(self.schema.target, logits, observed.label), "nodes": c.diffusion * error}
         if self.spectral:
-            asked = ~self._whole(seen) & self.semantic.real(seen.structure)[:, None]
-            error = ((clean_state - full.state).square() * asked).sum() / asked.sum().clamp_min(1)
+            wanted = ~self._complete_modalities(seen) & self.semantic.real(seen.structure)[:, None]
+            error = ((clean_state - complete_graphs.state).square() * wanted).sum() / wanted.sum().clamp_min(1)
             losses["spectrum"] = c.diffusion * c.spectrum * error
         return losses
 
-    def _whole(self, seen: DialogueGraphs) -> Tensor:
-        """(D, M, 1) bool: nothing of the modality is missing in the dialogue, so its state is known."""
-        inside = seen.structure.within(seen.here.shape[1])
-        return (seen.here | ~inside[:, :, None]).all(dim=1)[:, :, None]
+    def _complete_modalities(self, seen: DialogueGraphs) -> Tensor:
+        """Return (D, M, 1) bool: no turn of the dialogue lacks the modality, so its state is known."""
+        inside = seen.structure.within(seen.available.shape[1])
+        return (seen.available | ~inside[:, :, None]).all(dim=1)[:, :, None]
 
     def _parts(self, signal: Tensor) -> list[Tensor]:
         return list(torch.split(signal, self.code.widths, dim=2))

@@ -1,4 +1,4 @@
-"""Fill a missing modality from the most similar training utterances, then classify linearly."""
+"""Nearest-neighbour imputation of missing modalities, then a linear classifier."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class KNNConfig(Config):
     """Settings of :class:`KNN`.
 
     Attributes:
-        neighbours: how many training utterances are averaged.
-        bank: at most so many training utterances are kept, those with the smallest keys (a fixed random choice).
+        neighbours: number of training utterances that are averaged.
+        bank: largest number of training utterances that are stored: those with the smallest keys, a fixed random choice.
     """
 
     neighbours: int = 15
@@ -41,9 +41,10 @@ class KNNConfig(Config):
     reference="Troyanskaya et al., Missing value estimation methods for DNA microarrays, Bioinformatics 2001",
 )
 class KNN(Recognizer):
-    """The mean of the missing modality over the nearest training utterances, by distance in what is observed.
+    """Nearest-neighbour imputation (Troyanskaya et al., Bioinformatics 2001) and a linear classifier.
 
-    An utterance of the bank is never its own neighbour: in training that would hand it its own hidden frames.
+    A missing modality is the mean over the nearest training utterances, by Euclidean distance of the observed frame means. An
+    utterance is never its own neighbour; otherwise training would show it its own hidden frames.
     """
 
     Config = KNNConfig
@@ -67,7 +68,7 @@ class KNN(Recognizer):
         self._sizes = list(schema.dims.values())
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
-        """Keep the bank."""
+        """Store the bank: keys, frame means and present modalities of training utterances."""
         width, modalities = self.vectors.shape[1], len(self._sizes)
         keys, vectors, available = torch.zeros(0, dtype=torch.int64), torch.zeros(0, width), torch.zeros(0, modalities).bool()
         for batch in batches():
@@ -81,42 +82,44 @@ class KNN(Recognizer):
         self.size.fill_(len(keys))
 
     def fill(self, batch: Batch) -> Tensor:
-        """Frame means of all modalities, the missing ones estimated: (U, sum d); not rounded by autocast."""
-        x = pooled(batch)
-        with full_precision(x):
-            return self._fill(batch, x)
+        """Return frame means (U, sum of d_m) of all modalities, missing ones estimated, in full precision under autocast."""
+        means = pooled(batch)
+        with full_precision(means):
+            return self._fill(batch, means)
 
-    def _fill(self, batch: Batch, x: Tensor) -> Tensor:
+    def _fill(self, batch: Batch, means: Tensor) -> Tensor:
         available = batch.available()
-        lacking = torch.nonzero(available.any(dim=1) & ~available.all(dim=1)).squeeze(1)  # (R, 1) -> (R,)
-        if not len(lacking):
-            return x
-        n = int(self.size)
-        seen, bank = available[lacking], self.available[:n]  # (R, M), (n, M)
-        queries, rows = (torch.split(v, self._sizes, dim=1) for v in (x[lacking], self.vectors[:n].to(x)))
-        distance = torch.stack([s[:, None] * _squared(q, r) for q, r, s in zip(queries, rows, seen.T, strict=True)]).sum(dim=0)
-        unlike = seen.float() @ (~bank).float().T > 0  # (R, n): the row lacks something that is observed here
-        distance = distance.masked_fill(unlike | (batch.key[lacking, None] == self.keys[:n]), torch.inf)
-        filled = list(torch.split(x.clone(), self._sizes, dim=1))
-        for m, values in enumerate(rows):
-            need = ~seen[:, m]
-            if need.any():
-                near = distance[need].masked_fill(~bank[:, m], torch.inf)
-                filled[m][lacking[need]] = self._mean(near, values).to(x.dtype)
+        incomplete = torch.nonzero(available.any(dim=1) & ~available.all(dim=1)).squeeze(1)  # (R, 1) -> (R,)
+        if not len(incomplete):
+            return means
+        n_bank = int(self.size)
+        observed, bank_available = available[incomplete], self.available[:n_bank]  # (R, M), (n, M)
+        queries, bank_means = (torch.split(v, self._sizes, dim=1) for v in (means[incomplete], self.vectors[:n_bank].to(means)))
+        distance = torch.stack(
+            [column[:, None] * _squared(query, row) for query, row, column in zip(queries, bank_means, observed.T, strict=True)]
+        ).sum(dim=0)
+        ineligible = observed.float() @ (~bank_available).float().T > 0  # (R, n): the bank row lacks an observed modality
+        distance = distance.masked_fill(ineligible | (batch.key[incomplete, None] == self.keys[:n_bank]), torch.inf)
+        filled = list(torch.split(means.clone(), self._sizes, dim=1))
+        for m, values in enumerate(bank_means):
+            missing = ~observed[:, m]
+            if missing.any():
+                eligible = distance[missing].masked_fill(~bank_available[:, m], torch.inf)
+                filled[m][incomplete[missing]] = self._mean(eligible, values).to(means.dtype)
         return torch.cat(filled, dim=1)
 
     def _mean(self, distance: Tensor, values: Tensor) -> Tensor:
-        """Mean of the nearest rows: (R, n) distances and (n, d) values -> (R, d); zeros if no row is eligible."""
+        """Return the mean of the nearest rows: distances (R, n), values (n, d) -> (R, d); zeros if all distances are infinite."""
         near, index = distance.topk(min(self.config.neighbours, distance.shape[1]), largest=False)
         weight = torch.isfinite(near).float()  # (R, k)
         return (values[index] * weight.unsqueeze(-1)).sum(dim=1) / weight.sum(dim=1, keepdim=True).clamp_min(1)
 
     def forward(self, batch: Batch) -> Prediction:
-        """Logits (U, C) and the estimated frames."""
+        """Return logits (U, C) and estimated frames."""
         vectors = self.fill(batch)
         return Prediction(self.head(vectors), fill_frames(batch, vectors))
 
 
 def _squared(a: Tensor, b: Tensor) -> Tensor:
-    """Squared distances: (R, d) and (n, d) -> (R, n)."""
+    """Return squared Euclidean distances: (R, d) and (n, d) -> (R, n)."""
     return (a.square().sum(dim=1, keepdim=True) + b.square().sum(dim=1) - 2 * a @ b.T).clamp_min(0)

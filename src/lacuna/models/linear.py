@@ -1,4 +1,4 @@
-"""Multinomial logistic (or linear) regression on mean-filled features."""
+"""Multinomial logistic (or linear) regression of mean-filled features."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ from lacuna.models.layers.pooling import fill_frames, pooled
     task="baseline",
 )
 class Linear(Recognizer):
-    """One affine map of the frame means of all modalities; a missing modality is its training mean.
+    r"""Logistic (or linear) regression of the frame means of all modalities, missing modalities filled with the training mean.
 
-    Features arrive standardised, so the training mean is zero and filling is leaving zeros in place.
+    .. math:: \hat{y} = W [\bar{x}_1; ...; \bar{x}_M] + b
+
+    Features are standardised, so the training mean is 0.
     """
 
     recovers = True
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
-        self.head = classifier(schema, sum(schema.dims.values()), self.config, zero=True)  # a convex problem
+        self.head = classifier(schema, sum(schema.dims.values()), self.config, zero=True)  # convex problem
 
     def forward(self, batch: Batch) -> Prediction:
-        """Logits (U, C); recovered frames are the training mean."""
+        """Return logits (U, C); recovered frames are the training mean."""
         vectors = pooled(batch)  # (U, sum d)
         return Prediction(self.head(vectors), fill_frames(batch, vectors.new_zeros(vectors.shape)))

@@ -1,4 +1,4 @@
-"""A multilayer perceptron that is told what is missing."""
+"""Multilayer perceptron with presence indicators."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class MLPConfig(Config):
     """Settings of :class:`MLP`.
 
     Attributes:
-        hidden: width of the hidden layer.
-        dropout: share of hidden units dropped in training.
-        modality_dropout: chance that training hides a modality from an utterance on top of the training mask;
-            one modality always stays.
+        hidden: units of the hidden layer.
+        dropout: dropout rate of the hidden units.
+        modality_dropout: probability that training hides a modality of an utterance in addition to the training mask;
+            at least one modality stays.
     """
 
     hidden: int = 64
@@ -44,9 +44,9 @@ class MLPConfig(Config):
     reference="Neverova et al., ModDrop: Adaptive Multi-Modal Gesture Recognition, IEEE TPAMI 2016",
 )
 class MLP(Recognizer):
-    """Frame means, zeros for what is missing, and a presence bit a modality, through one hidden layer.
+    """Multilayer perceptron of zero-filled frame means and one presence indicator for each modality.
 
-    Modality dropout (Neverova et al., ModDrop, TPAMI 2016) makes it robust to whole modalities missing.
+    Modality dropout (Neverova et al., ModDrop, IEEE TPAMI 2016) makes it robust to missing modalities.
     """
 
     Config = MLPConfig
@@ -59,24 +59,24 @@ class MLP(Recognizer):
         self.head = classifier(schema, self.config.hidden, self.config)
 
     def forward(self, batch: Batch) -> Prediction:
-        """Logits (U, C)."""
+        """Return logits (U, C)."""
         if self.training and self.config.modality_dropout > 0:
             batch = drop_modalities(batch, self.config.modality_dropout)
-        seen = torch.cat([pooled(batch), batch.available().float()], dim=1)  # (U, sum d + M)
-        return Prediction(self.head(self.body(seen)))
+        inputs = torch.cat([pooled(batch), batch.available().float()], dim=1)  # (U, sum d + M)
+        return Prediction(self.head(self.body(inputs)))
 
 
-def drop_modalities(batch: Batch, chance: float) -> Batch:
-    """Hide whole modalities at random; every utterance keeps one of those that it has.
+def drop_modalities(batch: Batch, probability: float) -> Batch:
+    """Hide whole modalities at random; every utterance keeps at least one of those that it has.
 
     Args:
-        batch: what is observed.
-        chance: probability that a modality is hidden.
+        batch: observed utterances.
+        probability: probability that a modality is hidden, 0 to 1.
     """
     available = batch.available()  # (U, M)
     score = torch.rand(available.shape, device=available.device).masked_fill(~available, -1)
-    keep = (score >= chance) | (score == score.max(dim=1, keepdim=True).values)
-    hidden: dict[str, Tensor] = {}
+    keep = (score >= probability) | (score == score.max(dim=1, keepdim=True).values)
+    still_present: dict[str, Tensor] = {}
     for column, (name, present) in enumerate(batch.present.items()):
-        hidden[name] = present & keep[:, column, None]
-    return batch.observe(hidden)
+        still_present[name] = present & keep[:, column, None]
+    return batch.observe(still_present)

@@ -1,4 +1,4 @@
-"""Missing modality imagination: embeddings of what is missing, imagined from those of what is there and back again."""
+"""MMIN: embeddings of missing modalities are imagined from the available ones, with a cycle back."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, Stage, register, task_loss
 from lacuna.models.config import Config, check_bounds
-from lacuna.models.layers.autoencoder import Cascade, Decoders, Encoders, Head
+from lacuna.models.layers.autoencoder import Cascade, Decoders, Encoders, FrameMeans, Head, missing_slots, slot_error
 from lacuna.models.layers.head import classifier
-from lacuna.models.layers.means import FrameMeans, missing_slots, slot_error
 from lacuna.models.space import Space, Span
 
 
@@ -24,13 +23,13 @@ class MMINConfig(Config):
     """Settings of :class:`MMIN`.
 
     Attributes:
-        embedding: width of each modality's embedding.
-        hidden: units of the autoencoders' outer layers and of the classifiers.
-        bottleneck: units of their narrowest layer.
-        blocks: autoencoders in each direction.
-        dropout: share of units dropped in training, of embeddings and in the classifiers.
-        imagination_weight: of the error of imagined embeddings against the teacher's.
-        cycle_weight: of the error of the way back.
+        embedding: units of the embedding of each modality.
+        hidden: units of the outer layers of the autoencoders and of the classifiers.
+        bottleneck: units of the bottlenecks.
+        blocks: number of autoencoders in each direction.
+        dropout: dropout rate of the embeddings and of the classifiers.
+        imagination_weight: weight of the error of imagined embeddings; the target is the embedding of the teacher.
+        cycle_weight: weight of the error of the backward cascade.
     """
 
     embedding: int = 32
@@ -56,18 +55,18 @@ class MMINConfig(Config):
 
 
 class Teacher(nn.Module):
-    """Encoders that see every modality, and a classifier that makes them worth imitating.
+    """Encoders of complete input and their classifier; their embeddings are the targets of the imagination.
 
     Args:
-        dims: width of each modality.
-        config: of the whole model.
-        outside: classes, or 1.
+        dims: features of each modality.
+        config: settings of the model.
+        outputs: number of classes, or 1 for regression.
     """
 
-    def __init__(self, dims: Sequence[int], config: MMINConfig, outside: int) -> None:
+    def __init__(self, dims: Sequence[int], config: MMINConfig, outputs: int) -> None:
         super().__init__()
         self.encoders = Encoders(dims, config.embedding, config.dropout)
-        self.head = Head(len(dims) * config.embedding, config.hidden, lambda width: nn.Linear(width, outside), config.dropout)
+        self.head = Head(len(dims) * config.embedding, config.hidden, lambda width: nn.Linear(width, outputs), config.dropout)
 
 
 @register(
@@ -79,22 +78,24 @@ class Teacher(nn.Module):
     venue="ACL",
 )
 class MMIN(Recognizer):
-    """Missing Modality Imagination Network (Zhao, Li and Jin, ACL 2021).
+    """Missing Modality Imagination Network of Zhao, Li and Jin (ACL 2021, https://aclanthology.org/2021.acl-long.203).
 
-    A cascade of residual autoencoders imagines, from the embeddings of what is observed, those that a full-modality teacher gives
-    to what is missing; a second cascade maps what was imagined back to what was observed. The bottlenecks of the first are
-    classified. The loss is the task's, plus 4 times the imagination's, plus 2 times that of the way back.
+    A cascade of residual autoencoders imagines the embeddings of missing modalities from those of the observed ones; targets are
+    the embeddings of a teacher that sees all modalities. A second cascade maps the imagined embeddings back to the observed ones.
+    The classifier reads the bottlenecks of the first cascade.
 
-    Different from the paper:
+    .. math:: L = L_{task} + 4 L_{imagination} + 2 L_{cycle}
 
-    * Embeddings are of frame means, as in GCNet's port (arXiv 2203.02177), and cascades are told which modalities are there.
-    * The teacher is not trained beforehand: each batch steps it first, on all that the corpus holds (stage ``teacher``), then the
-      rest (stage ``task``), whose gradient never reaches it. It is ahead of the imagination throughout, and one loop, one
-      checkpoint and one choice of epoch hold for both. The student's encoders therefore start from their own weights.
-    * Only slots that the mask hid are compared with the teacher's. The original also asks for zeros where something is observed;
-      here only what was imagined for hidden slots is sent back, without which the way back would be a copy.
-    * The embedding is what is imagined, so a linear map beside it tells it as frames. It learns from the imagination, detached:
-      what it says is what the imagination holds, and it changes nothing in it.
+    Differences from the paper:
+
+    * Embeddings are those of frame means, as in the port of GCNet (arXiv 2203.02177), and the cascades have presence indicators.
+    * The teacher is not pretrained. Each batch first updates the teacher on complete input (stage ``teacher``), then the rest
+      (stage ``task``), whose gradient does not reach the teacher. One loop, one checkpoint and one selected epoch hold for both;
+      the encoders of the student therefore start from their own weights.
+    * Only modalities that the mask hides are compared with the teacher. The original also has zero targets where a modality is
+      observed. Only imagined embeddings of hidden modalities enter the backward cascade; otherwise it could copy its input.
+    * The paper imagines embeddings, not features. A linear map decodes them to frames; it is trained on detached embeddings, so
+      it does not change the imagination.
     """
 
     Config = MMINConfig
@@ -111,47 +112,48 @@ class MMIN(Recognizer):
         self.imagine = Cascade(*shape)
         self.recall = Cascade(*shape)
         self.decoders = Decoders(dims, c.embedding)
-        self.head = Head(c.blocks * c.bottleneck, c.hidden, lambda wide: classifier(schema, wide, c), c.dropout)
+        self.head = Head(c.blocks * c.bottleneck, c.hidden, lambda units: classifier(schema, units, c), c.dropout)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The teacher's step, then everyone else's."""
+        """Return the step of the teacher, then that of all other parts."""
         return Stage("teacher", ("teacher.",)), Stage("task", ("encoders.", "imagine.", "recall.", "decoders.", "head."))
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
-        """Spread of the frame means."""
+        """Estimate mean and standard deviation of the frame means."""
         self.means.fit(batches)
 
     def forward(self, batch: Batch) -> Prediction:
-        """Logits (U, C) and the imagined frames."""
-        here = batch.available()
-        imagined, latent = self.imagine(self.encoders(self.means.split(self.means(batch)), here), here)
+        """Return logits (U, C) and imagined frames."""
+        available = batch.available()
+        imagined, latent = self.imagine(self.encoders(self.means.split(self.means(batch)), available), available)
         return Prediction(self.head(latent), self.means.fill(batch, torch.cat(self.decoders(imagined), dim=1)))
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
-        """The teacher's on everything; or the task's, the imagination's, the way back's, and the decoders'."""
+        """Return the task loss of the teacher, or the losses of task, imagination, cycle and decoders."""
         target = self.schema.target
-        whole = self.means.split(self.means(complete))
+        complete_means = self.means.split(self.means(complete))
         if stage == "teacher":
-            seen = self.teacher.encoders(whole, complete.available())
-            return {"task": task_loss(target, self.teacher.head(seen.flatten(1)), complete.label)}
-        c, here, hidden = self.config, observed.available(), missing_slots(complete, observed)
-        embedded = self.encoders(self.means.split(self.means(observed)), here)  # (U, M, H)
-        imagined, latent = self.imagine(embedded, here)
-        back, _ = self.recall(imagined * hidden.unsqueeze(-1), hidden)
-        both = here & hidden.any(dim=1, keepdim=True)  # (U, M) there is something to come back from
+            embedded = self.teacher.encoders(complete_means, complete.available())
+            return {"task": task_loss(target, self.teacher.head(embedded.flatten(1)), complete.label)}
+        c, available, hidden = self.config, observed.available(), missing_slots(complete, observed)
+        embedded = self.encoders(self.means.split(self.means(observed)), available)  # (U, M, H)
+        imagined, latent = self.imagine(embedded, available)
+        cycled, _ = self.recall(imagined * hidden.unsqueeze(-1), hidden)
+        recalled = available & hidden.any(dim=1, keepdim=True)  # (U, M) observed modalities of utterances with a hidden one
         return {
             "task": task_loss(target, self.head(latent), observed.label),
-            "imagination": c.imagination_weight * slot_error(imagined.unbind(1), self._taught(whole, hidden).unbind(1), hidden),
-            "cycle": c.cycle_weight * slot_error(back.unbind(1), embedded.detach().unbind(1), both),
-            "decoding": slot_error(self.decoders(imagined.detach()), whole, hidden),
+            "imagination": c.imagination_weight
+            * slot_error(imagined.unbind(1), self._teacher_embeddings(complete_means, hidden).unbind(1), hidden),
+            "cycle": c.cycle_weight * slot_error(cycled.unbind(1), embedded.detach().unbind(1), recalled),
+            "decoding": slot_error(self.decoders(imagined.detach()), complete_means, hidden),
         }
 
     @torch.no_grad()
-    def _taught(self, whole: Sequence[Tensor], hidden: Tensor) -> Tensor:
-        """The teacher's embeddings of what is hidden, without its dropout: (U, M, H)."""
+    def _teacher_embeddings(self, complete_means: Sequence[Tensor], hidden: Tensor) -> Tensor:
+        """Return the embeddings (U, M, H) of the teacher for hidden modalities, without dropout."""
         training = self.teacher.training
         self.teacher.eval()
-        taught: Tensor = self.teacher.encoders(whole, hidden)
+        targets: Tensor = self.teacher.encoders(complete_means, hidden)
         self.teacher.train(training)
-        return taught
+        return targets

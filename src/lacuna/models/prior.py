@@ -1,4 +1,4 @@
-"""The constant: what one can say without looking."""
+"""Baseline that predicts the class frequencies, or the mean value, of the training split."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from lacuna.models.base import Prediction, Recognizer, register
     task="baseline",
 )
 class Prior(Recognizer):
-    """Answers every utterance with the class frequencies of training, or with its mean value.
+    """Baseline that predicts the class frequencies (or the mean value) of the training split for every utterance.
 
-    No method is worth anything below it, and a method that collapses as data goes missing falls to it.
+    .. math:: p(y = c) = (n_c + 1) / (n + C)
+
+    It reads no features. A model that scores below it has learned nothing that generalises.
     """
 
     learns = False
@@ -34,19 +36,19 @@ class Prior(Recognizer):
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """Count the training labels."""
         target = self.schema.target
-        total, count = torch.zeros(target.width, dtype=torch.float64), 0
+        total, n_labelled = torch.zeros(target.width, dtype=torch.float64), 0
         for batch in batches():
             label = batch.label[batch.labelled].cpu()
-            count += len(label)
+            n_labelled += len(label)
             if target.task == "classification":
                 total += torch.bincount(label, minlength=target.width)
             else:
                 total += label.reshape(len(label), target.width).sum(dim=0)  # (U,) | (U, C) -> (U, width)
         if target.task == "regression":
-            self.answer.copy_(total / max(1, count))
-        else:  # one pseudo-count a class keeps unseen classes finite
-            self.answer.copy_(torch.log((total + 1) / (count + target.width)))
+            self.answer.copy_(total / max(1, n_labelled))
+        else:  # one pseudo-count for each class keeps the logits of unseen classes finite
+            self.answer.copy_(torch.log((total + 1) / (n_labelled + target.width)))
 
     def forward(self, batch: Batch) -> Prediction:
-        """The same logits for every utterance: (U, C)."""
+        """Return the same logits (U, C) for every utterance."""
         return Prediction(self.answer.expand(len(batch), -1))

@@ -1,4 +1,4 @@
-"""Fill a missing modality by ridge regression from those that are there, then classify linearly."""
+"""Ridge-regression imputation of missing modalities, then a linear classifier."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RidgeConfig(Config):
     """Settings of :class:`Ridge`.
 
     Attributes:
-        penalty: added to the diagonal of the covariance of standardised features, which alone may be singular.
+        penalty: added to the diagonal of the covariance of the standardised features, which may be singular without it.
     """
 
     penalty: float = 0.3
@@ -38,7 +38,11 @@ class RidgeConfig(Config):
     task="baseline",
 )
 class Ridge(Recognizer):
-    """The conditional mean of what is missing under one joint Gaussian of the frame means, and a linear head."""
+    r"""Conditional mean of missing modalities under one joint Gaussian of the frame means, and a linear classifier.
+
+    The conditional mean is a ridge regression of the missing frame means on the observed ones, one for each pattern of missing
+    modalities: :math:`x_m = S_{mo} (S_{oo} + \lambda I)^{-1} x_o` (:class:`~lacuna.models.layers.gaussian.JointGaussian`).
+    """
 
     Config = RidgeConfig
     config: RidgeConfig
@@ -52,15 +56,15 @@ class Ridge(Recognizer):
         self.gaussian = JointGaussian(list(schema.dims.values()), self.config.penalty)
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
-        """The joint Gaussian of the frame means."""
+        """Estimate the joint Gaussian of the frame means."""
         self.gaussian.fit((pooled(batch), batch.available()) for batch in batches())
 
     def fill(self, batch: Batch) -> Tensor:
-        """Frame means of all modalities, the missing ones estimated: (U, sum d); not rounded by autocast."""
+        """Return frame means (U, sum of d_m) of all modalities, missing ones estimated, in full precision under autocast."""
         filled: Tensor = self.gaussian(pooled(batch), batch.available())
         return filled
 
     def forward(self, batch: Batch) -> Prediction:
-        """Logits (U, C) and the estimated frames."""
+        """Return logits (U, C) and estimated frames."""
         vectors = self.fill(batch)
         return Prediction(self.head(vectors), fill_frames(batch, vectors))

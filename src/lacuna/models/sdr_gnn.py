@@ -6,26 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from lacuna.models.base import register
 from lacuna.models.config import check_bounds
 from lacuna.models.layers import graph
-from lacuna.models.layers.branched import BranchedConfig, BranchedRecognizer, narrowing
-from lacuna.models.layers.dialogue import Dialogues
-from lacuna.models.layers.recurrent import TwoWayLSTM
-from lacuna.models.layers.turn_attention import TurnAttention
+from lacuna.models.layers.branched import BranchedConfig, BranchedRecognizer, GraphBranch, TurnAttention
 from lacuna.models.space import Space, Span
 
 
 @dataclass(frozen=True)
 class SDRGNNConfig(BranchedConfig):
-    """Settings of :class:`SDRGNN`, beside those of :class:`BranchedConfig`.
+    """Settings of :class:`SDRGNN`, in addition to those of :class:`BranchedConfig`.
 
     Attributes:
-        heads: of the attention before the recovery head.
-        balance: share of the recovery loss in the whole; the task has the rest.
+        heads: heads of the attention before the recovery head.
+        balance: e, weight of the recovery loss, 0 to 1; the task loss has weight 1 - e.
     """
 
     past: int = 3
@@ -45,37 +41,29 @@ class SDRGNNConfig(BranchedConfig):
         check_bounds("sdr_gnn", self, heads=(1, 1024), balance=(0.0, 1.0))
 
 
-class SdrBranch(nn.Module):
-    """One graph's view of a dialogue, its slow and its fast part.
+class SdrBranch(GraphBranch):
+    """Branch of SDR-GNN: a hypergraph convolution (low frequencies), then a gated convolution (high frequencies).
 
-    Averaging over hyperedges keeps what neighbouring turns share; the gate, whose sign is free, lets through what sets them apart
-    (FAGCN: Bo et al., AAAI 2021).
-
-    Args:
-        width: of the context that comes in.
-        by_speaker: its graph is that of speakers: a hyperedge a kind of speaker, and the gate hears the same speaker only.
-        config: of the model.
+    Averaging over hyperedges keeps what neighbouring turns have in common. The weights of the gate can be negative and so keep
+    their differences (FAGCN: Bo et al., AAAI 2021). On the graph of speakers there is one hyperedge for each kind of speaker,
+    and the gate connects turns of the same speaker only.
     """
 
-    def __init__(self, width: int, by_speaker: bool, config: SDRGNNConfig) -> None:
-        super().__init__()
-        self.by_speaker = by_speaker
-        from torch_geometric.nn import FAConv, HypergraphConv  # two seconds to import, so only once it is used
+    def add_convolutions(self, width: int, inner: int, relations: int) -> None:
+        """Create both convolutions."""
+        from torch_geometric.nn import FAConv, HypergraphConv  # the import takes two seconds, so it waits for the first use
 
-        inner, wide = config.hidden // 2, width + config.hidden // 2
+        self.by_speaker = relations == graph.SPEAKER
         self.shared = HypergraphConv(width, inner)
         self.gate = FAConv(inner)
-        self.read = TwoWayLSTM(wide, wide, 2, config.dropout)
-        self.narrow = narrowing(2 * wide, wide, config.dropout)
 
-    def forward(self, context: Tensor, edges: graph.Graph, dialogues: Dialogues) -> Tensor:
-        """(U, width) -> (U, width + h / 2)."""
-        groups = graph.hyperwindows(edges, split=self.by_speaker)
+    def messages(self, context: Tensor, edges: graph.Graph) -> Tensor:
+        """Return (U, h / 2) from context vectors (U, width)."""
+        hyperedges = graph.hyperwindows(edges, split=self.by_speaker)
         edges = edges.only(graph.SAME) if self.by_speaker else edges
-        shared = nn.functional.leaky_relu(self.shared(context, groups.index, num_edges=groups.edges))
-        heard = self.gate(shared, shared, edges.edge_index)
-        narrowed: Tensor = self.narrow(self.read(torch.cat([context, heard], dim=1), dialogues))
-        return narrowed
+        shared = nn.functional.leaky_relu(self.shared(context, hyperedges.index, num_edges=hyperedges.edges))
+        gated: Tensor = self.gate(shared, shared, edges.edge_index)
+        return gated
 
 
 @register(
@@ -90,14 +78,16 @@ class SdrBranch(nn.Module):
     venue="Knowledge-Based Systems",
 )
 class SDRGNN(BranchedRecognizer):
-    """Fu, Ai, Yang, Shou, Meng and Li: SDR-GNN, spectral domain reconstruction for incomplete multimodal recognition, 2024.
+    """Spectral Domain Reconstruction GNN of Fu et al. (Knowledge-Based Systems 2025, https://arxiv.org/abs/2411.19822).
 
-    GCNet whose graphs are hypergraphs: the turns around a turn are one hyperedge in the temporal branch, and one for each kind of
-    speaker (same, other) in the speaker branch, whose gate hears the same speaker only. ``balance`` weighs its two losses.
+    The structure is that of GCNet, with hypergraphs: in the temporal branch the turns around a turn form one hyperedge; in the
+    speaker branch one for each kind of speaker (same, other). A frequency-aware convolution follows in each branch.
 
-    Other than in the published code, the speaker branch reaches the loss (there it is dropped from the sum), attention runs over
-    the turns of a dialogue (there over the dialogues of the batch) and at any width, the recurrent networks are LSTMs (GRUs
-    there; LSTMs are the faster ones on a CPU), and what is said of :class:`GCNet` holds here too.
+    .. math:: L = (1 - e) L_{task} + e L_{recovery}
+
+    Differences from the published code: the speaker branch contributes to the loss (the code drops it from the sum); attention
+    runs over the turns of a dialogue (in the code over the dialogues of the batch) and has any width; the recurrent networks are
+    LSTMs, which are faster than GRUs on a CPU; and the differences that :class:`~lacuna.models.gcnet.GCNet` lists.
     """
 
     Config = SDRGNNConfig
@@ -108,14 +98,14 @@ class SDRGNN(BranchedRecognizer):
     }  # chosen on CMU-MOSI's valid
 
     def branch(self, relations: int) -> SdrBranch:
-        """Of the graph with so many relations."""
-        return SdrBranch(2 * self.config.hidden, relations == graph.SPEAKER, self.config)
+        """Return the branch of the graph with that number of relations."""
+        return SdrBranch(2 * self.config.hidden, relations, self.config)
 
     def attention(self, width: int) -> TurnAttention:
-        """Before the recovery head."""
+        """Return the attention before the recovery head."""
         return TurnAttention(width, self.config.heads)
 
     @property
     def weights(self) -> tuple[float, float]:
-        """Of the task and of the recovery."""
+        """Return the weights of the task loss and the recovery loss."""
         return 1 - self.config.balance, self.config.balance

@@ -1,4 +1,4 @@
-"""Where a setting may be looked for: each model says so beside its config, and knows nothing of who looks."""
+"""Search spaces of settings: each model declares its own beside its config."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Span:
     """Numbers from ``low`` to ``high``, both included; whole numbers if both are.
 
     Attributes:
-        low: the least.
-        high: the largest.
-        log: drawn evenly on a logarithmic scale.
-        step: only ``low``, ``low + step``, ...; ``None`` = any (of whole numbers: every one).
+        low: smallest value.
+        high: largest value.
+        log: drawn uniformly on a logarithmic scale.
+        step: only ``low``, ``low + step``, ...; ``None`` = any value (of whole numbers: each one).
 
     Raises:
-        ConfigError: the bounds are in the wrong order, or of no use together.
+        ConfigError: the bounds are in the wrong order, or bounds, ``log`` and ``step`` do not fit together.
     """
 
     low: float
@@ -39,18 +39,18 @@ class Span:
 
     @property
     def whole(self) -> bool:
-        """Whole numbers only."""
+        """Return whether only whole numbers are drawn."""
         return isinstance(self.low, int) and isinstance(self.high, int) and not isinstance(self.step, float)
 
     @property
     def ends(self) -> tuple[Value, ...]:
-        """The least and the largest value that can be drawn."""
+        """Return the smallest and the largest value that can be drawn."""
         if self.step is None:
             return self.low, self.high
         return self.low, self.low + int((self.high - self.low) / self.step + 1e-9) * self.step
 
     def holds(self, value: object) -> bool:
-        """Whether a value may be drawn."""
+        """Return whether a value can be drawn."""
         if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
             return False
         if not self.low <= value <= self.high:
@@ -59,17 +59,17 @@ class Span:
         return self.step is None or abs(steps - round(steps)) < 1e-9
 
     def __str__(self) -> str:
-        """In words."""
-        how = f" by {self.step:g}" if self.step else ", logarithmic" if self.log else ""
-        return f"{self.low:g} to {self.high:g}{how}"
+        """Return the space in words."""
+        detail = f" by {self.step:g}" if self.step else ", logarithmic" if self.log else ""
+        return f"{self.low:g} to {self.high:g}{detail}"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few values without an order.
+    """One of a few unordered values.
 
     Raises:
-        ConfigError: fewer than two, one twice, or something that is no plain value.
+        ConfigError: fewer than two values, a value twice, or a value that is not a plain bool, int, float or str.
     """
 
     values: tuple[Value, ...]
@@ -81,15 +81,15 @@ class Choice:
 
     @property
     def ends(self) -> tuple[Value, ...]:
-        """Every value."""
+        """Return all values."""
         return self.values
 
     def holds(self, value: object) -> bool:
-        """Whether a value may be drawn."""
+        """Return whether a value can be drawn."""
         return any(type(v) is type(value) and v == value for v in self.values)
 
     def __str__(self) -> str:
-        """In words."""
+        """Return the space in words."""
         return ", ".join(map(str, self.values))
 
 

@@ -1,8 +1,8 @@
-"""Checkpoints that are whole or absent: a killed run goes on from the last one, or from the one before if that is damaged.
+"""Checkpoints that are whole or absent: a killed run resumes from the last one, or from the one before if that is damaged.
 
 A checkpoint is a state file, the best weights so far, and ``last.json``, which names both and is replaced last; the former
-``last.json`` becomes ``previous.json``. A finished run keeps ``result.json`` and the best weights only. While a run is at it,
-the folder is locked; the lock goes with the process, however that ends.
+``last.json`` becomes ``previous.json``. A finished run keeps ``result.json`` and the best weights only. The folder is locked
+while a run trains in it; the lock ends with the process, also after SIGKILL.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ class Checkpoints:
     _good: dict[str, Any] | None = None  # content of the newest commit file that is known to be whole
 
     def keep(self, weights: dict[str, Tensor]) -> None:
-        """Take new best weights; they reach the disk with the next checkpoint."""
+        """Remember new best weights; they are written with the next checkpoint."""
         self.best, self._best = weights, None
 
     def save(self, state: RunState) -> None:
-        """Write a checkpoint; until it is whole the former one counts."""
+        """Write a checkpoint. The former one stays valid until the new one is whole."""
         if self.folder is None:
             return
         try:
@@ -82,7 +82,7 @@ class Checkpoints:
             raise TrainingError(_unwritten(self.folder, error)) from error
 
     def finish(self, state: RunState) -> FinishedRun:
-        """End the run: its result replaces its checkpoints."""
+        """Write the result of the run and delete its checkpoints."""
         assert self.best is not None
         if self.folder is not None:
             try:
@@ -94,7 +94,7 @@ class Checkpoints:
         return FinishedRun(self.best, state.progress_json())
 
     def result(self) -> FinishedRun | None:
-        """What a finished run left, if there is one and it is intact.
+        """Return the result of a finished run, or ``None`` if there is none or it is damaged.
 
         Raises:
             TrainingError: it is the result of another run.
@@ -105,14 +105,14 @@ class Checkpoints:
             content = self._read(self.folder / RESULT)
             self._load_best(content)
         except DataError as error:
-            _log.warning("the result of a finished run cannot be read and is made again: %s", error)
+            _log.warning("the result of a finished run cannot be read, so the run is repeated: %s", error)
             return None
         assert self.best is not None
         self._clear(self.folder)
         return FinishedRun(self.best, content["progress"])
 
     def resume(self, state: RunState) -> bool:
-        """Put the state back to the newest checkpoint that is intact; False if there is none at all.
+        """Restore the newest intact checkpoint; return False if there is no checkpoint.
 
         Raises:
             TrainingError: the checkpoint belongs to another run, or none can be read.
@@ -162,7 +162,7 @@ class Checkpoints:
         self.best = None if content["best"] is None else _load(self.folder, content["best"])
 
     def _read(self, path: Path) -> dict[str, Any]:
-        """A commit file of this very run."""
+        """Return the content of a JSON file of this run."""
         try:
             content: dict[str, Any] = json.loads(path.read_text("utf-8"))
             stored = content["run"]
@@ -176,12 +176,12 @@ class Checkpoints:
                 f"{path.parent} holds another run\n  "
                 + "\n  ".join(lines[:8])
                 + f"{f'{chr(10)}  and {len(lines) - 8} more' if len(lines) > 8 else ''}"
-                + "\n  do: set these back to go on with that run, use another folder, or delete this one"
+                + "\n  do: restore these settings to resume that run, use another folder, or delete this one"
             )
         return content
 
     def stopped(self, error: TrainingError) -> None:
-        """Write all that a stop knows to ``stopped.json`` and tell so in its message; nothing if it concerns no utterance."""
+        """Write the facts of an error to ``stopped.json`` and name the file in its message, if the error concerns utterances."""
         if self.folder is None or not error.utterances:
             return
         path = self.folder / STOPPED
@@ -194,7 +194,7 @@ class Checkpoints:
         error.args = (f"{error}\n  all {len(error.utterances)} utterances and the losses: {path}",)
 
     def _clear(self, folder: Path) -> None:
-        """Delete what a run that was killed at its very end left behind, unless another process is at it."""
+        """Delete the files of a run that was killed while it finished, unless another process uses the folder."""
         best = None if self._best is None else self._best.name
         left = (TEMPORARY, LAST, PREVIOUS, LOCK, STOPPED, "state-", "best-")
         if any(path.name.startswith(left) and path.name != best for path in folder.iterdir()):
@@ -216,7 +216,7 @@ class Checkpoints:
 
 
 def _jsonable(value: Any) -> Any:
-    """Numbers that JSON does not know, as words."""
+    """Return a value with NaN and infinities as text, because JSON has none."""
     if isinstance(value, dict):
         return {key: _jsonable(inner) for key, inner in value.items()}
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -89,11 +89,11 @@ class TrainingConfig:
 
     @property
     def pattern_text(self) -> str:
-        """The pattern with its settings, in words."""
+        """The pattern with its settings, as text."""
         return str(self.pattern)
 
     def result_settings(self) -> dict[str, Any]:
-        """The settings that decide what comes out, as JSON values; where and how often it is computed is left out."""
+        """Return the settings that decide the result, as JSON values; device, threads and checkpoints are left out."""
         settings: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _INCIDENTAL}
         settings["pattern"] = self.pattern_text
         return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}

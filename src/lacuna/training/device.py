@@ -1,4 +1,4 @@
-"""Where and how exactly it is computed: device, precision, threads, and a random state of one's own."""
+"""Device, precision, threads, and a random state that is separate from the global one."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from lacuna.errors import ConfigError
 
 
 def pick_device(wanted: str) -> torch.device:
-    """The device of that name; ``auto`` takes the current CUDA device if there is one.
+    """Return the device of a name; ``auto`` takes the current CUDA device if there is one.
 
     Raises:
         ConfigError: the device is not there.
     """
     if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
-    here = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
     number = int(wanted.partition(":")[2]) if ":" in wanted else None
-    if here <= (number or 0):
-        raise ConfigError(f"device '{wanted}' is not here: torch {torch.__version__} sees {here} CUDA device(s); use auto or cpu")
+    if n_devices <= (number or 0):
+        hint = f"torch {torch.__version__} sees {n_devices} CUDA device(s); use auto or cpu"
+        raise ConfigError(f"device '{wanted}' is not available: {hint}")
     return torch.device("cuda", torch.cuda.current_device() if number is None else number)
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """Context of the forward passes: bfloat16 autocast or plain float32.
+    """Return the context of the forward passes: bfloat16 autocast or plain float32.
 
     Args:
         precision: ``float32`` or ``bfloat16``.
@@ -39,7 +40,7 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
 
 @contextmanager
 def own_random_state(device: torch.device, seed: int) -> Iterator[None]:
-    """Whatever torch draws globally inside is a function of ``seed``; the state outside is untouched."""
+    """Make what torch draws globally inside a function of ``seed``; the state outside is restored afterwards."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.set_rng_state(torch.Generator().manual_seed(seed).get_state())
         if device.type == "cuda":
@@ -48,7 +49,7 @@ def own_random_state(device: torch.device, seed: int) -> Iterator[None]:
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
-    """The states that dropout draws from, as tensors for a checkpoint."""
+    """Return the states that dropout draws from, as tensors for a checkpoint."""
     states = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device)
@@ -56,7 +57,7 @@ def random_state(device: torch.device) -> dict[str, Tensor]:
 
 
 def restore_random_state(device: torch.device, states: dict[str, Tensor]) -> None:
-    """Inverse of :func:`random_state`; to be called inside :func:`own_random_state`."""
+    """Restore what :func:`random_state` returned; to be called inside :func:`own_random_state`."""
     torch.set_rng_state(states["cpu"])
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)
@@ -64,7 +65,7 @@ def restore_random_state(device: torch.device, states: dict[str, Tensor]) -> Non
 
 @contextmanager
 def reproducible(threads: int | None) -> Iterator[None]:
-    """Deterministic kernels, and so many CPU threads; both as before afterwards.
+    """Use deterministic kernels and a number of CPU threads; both are restored afterwards.
 
     On CUDA an operation without a deterministic kernel warns instead of failing.
     """

@@ -137,7 +137,7 @@ class _Run:
         self.started, self.saved = time.monotonic(), -math.inf
 
     def go(self, variant: str, watch: Watch | None) -> FinishedRun:
-        """Train until the last epoch or until validation stops getting better; ``variant`` is what the log calls it."""
+        """Train until the last epoch or until patience is exhausted; ``variant`` is the name in the log."""
         watch = watch or (lambda row: None)
         state, config = self.state, self.config
         if not self.checkpoints.resume(state):
@@ -172,7 +172,7 @@ class _Run:
         return self.checkpoints.finish(state)
 
     def settle(self) -> None:
-        """Let the model with its best weights choose on validation what is not learned."""
+        """Let the model, with its best weights, choose on validation what gradient descent does not learn."""
         model, best = self.state.model, self.checkpoints.best
         assert best is not None
         model.load_state_dict(best)
@@ -181,7 +181,7 @@ class _Run:
         self.checkpoints.keep(copied(model.state_dict()))
 
     def learn(self, log: RunLog) -> Row:
-        """The rest of the running epoch: mean of each loss term over its updates."""
+        """Run the rest of the current epoch; return the mean of each loss term over its updates."""
         state, config, progress = self.state, self.config, self.state.progress
         epoch = progress.epoch
         batches = self.train.rows((self.seed, epoch))
@@ -215,13 +215,13 @@ class _Run:
         self.saved = time.monotonic()
 
     def pair(self, rows: NDArray[np.int64], masks: TrainingMasks, number: int) -> Pair:
-        """A batch, complete and as it is observed."""
+        """Return a batch, complete and as the mask leaves it."""
         complete = self.train.read(rows)
         present = {m: p.to(self.device) for m, p in masks.present(number, rows).items()}
         return complete, complete.observe(present)
 
     def judge(self, terms: Row, begun: float) -> Row:
-        """Validate what would be kept now; what that draws at random is the same at every epoch."""
+        """Validate the weights that would be kept now, with the same random state at every epoch."""
         with self.state.averaged() as model, own_random_state(self.device, derive_seed(self.seed, "validation")):
             metric, loss = validate(model, self.valid, self.masks, autocast(self.config.precision, self.device))
         row: Row = {"epoch": self.state.progress.epoch}
@@ -230,5 +230,5 @@ class _Run:
         return row | {self.metric: metric, "valid_loss": loss} | terms | {"seconds": time.monotonic() - begun}
 
     def complete(self) -> Iterable[Batch]:
-        """The complete training batches, in the corpus's order."""
+        """Return the complete training batches, in the order of the corpus."""
         return iter(self.train)

@@ -1,4 +1,4 @@
-"""What training refuses to start with: test data, leaks, nothing to learn from or to select on."""
+"""Checks before training: test data, leakage between splits, empty or unlabelled splits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lacuna.training.identity import Recipe
 
 
 def check_splits(recipe: Recipe) -> None:
-    """Refuse what would make a result worthless: test data, leaks, nothing to learn from or to select on.
+    """Check that the splits contain no test data, do not overlap, and have labels.
 
     Raises:
         ConfigError: an empty or unlabelled split, another target, a negative seed.
@@ -60,7 +60,7 @@ def check_splits(recipe: Recipe) -> None:
 
 
 def _in_both(few: NDArray[np.uint64], many: NDArray[np.uint64], block: int = 1 << 16) -> NDArray[np.int64]:
-    """Where keys of one split also occur in another, which is read in blocks to stay small: (K,) int64."""
+    """Return the positions (K,) int64 of keys of one split that also occur in another, which is read in blocks."""
     few = gather([few], np.arange(len(few)))[0]
     order = np.argsort(few)
     found = np.zeros(len(few), bool)

@@ -1,4 +1,4 @@
-"""What makes two runs the same: model, settings, seed and data. A checkpoint of another run is refused."""
+"""The identity of a run: model, settings, seed, data and code. A checkpoint of another run is refused."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Recipe:
 
 
 def run_key(recipe: Recipe) -> str:
-    """Short hash of a run's identity: another setting, seed or corpus has another key, and so another folder."""
+    """Return a short hash of a run's identity: another setting, seed or corpus has another key, and so another folder."""
     return hashlib.sha256(json.dumps(recipe.identity(), sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -119,7 +119,7 @@ def run_folder(checkpoints: Path, recipe: Recipe) -> Path:
 
 
 def differences(stored: Identity, here: Identity) -> list[str]:
-    """What differs, one line a setting."""
+    """Return what differs between two identities, one line for each setting."""
     names = sorted(set(stored) | set(here))
     return [
         f"{name}: {stored.get(name)!r} there, {here.get(name)!r} here" for name in names if stored.get(name) != here.get(name)
@@ -127,7 +127,7 @@ def differences(stored: Identity, here: Identity) -> list[str]:
 
 
 def corpus_digest(corpus: Corpus, schema: Schema) -> str:
-    """Hash of a split: which utterances, and all that training may read of them.
+    """Return the hash of a split: which utterances, and everything that training may read of them.
 
     Of a corpus on disk the hash of its files stands for the content; one in memory is read through, in blocks.
     """
@@ -155,7 +155,7 @@ def _digest(*arrays: Any) -> str:
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Nested dictionaries as dotted names."""
+    """Yield the values of nested dictionaries by dotted names."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _flat(f"{prefix}.{key}" if prefix else str(key), inner)

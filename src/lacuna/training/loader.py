@@ -21,10 +21,10 @@ SMALL = 24 << 20  # bytes; what is kept counts against the promise that memory i
 
 @dataclass(frozen=True, eq=False)
 class Loader:
-    """Read one split of a corpus in batches.
+    """Reads one split of a corpus in batches.
 
-    A split that is small when padded is read once and kept, standardised, on the device; of a larger one nothing is held but
-    the index. Both give the same batches, bit for bit.
+    A split that is small when padded is read once and kept, standardised, on the device. Of a larger split only the index is
+    held. Both give the same batches, bit for bit.
 
     Attributes:
         corpus: a view on the split.
@@ -45,7 +45,7 @@ class Loader:
     keep_bytes: int = SMALL
 
     def rows(self, shuffle: tuple[int, int] | None = None) -> list[NDArray[np.int64]]:
-        """Row numbers of each batch of an epoch.
+        """Return the row numbers of each batch of an epoch.
 
         Args:
             shuffle: (seed, epoch), or ``None`` for the corpus's own order.
@@ -71,7 +71,7 @@ class Loader:
         return batches
 
     def _dialogues(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """First row and number of rows of each dialogue, which are contiguous in a corpus: (D,) and (D,)."""
+        """Return the first row (D,) and the number of rows (D,) of each dialogue; dialogues are contiguous."""
         edges, last = [np.zeros(0, np.int64)], -1
         for low, (code,) in blocks([self.corpus.utterances.dialogue]):
             edges.append(low + np.flatnonzero(np.diff(code, prepend=last)))
@@ -80,18 +80,18 @@ class Loader:
         return start, np.diff(start, append=len(self.corpus))
 
     def read(self, rows: NDArray[np.int64]) -> Batch:
-        """The complete batch at those rows, on the device."""
+        """Return the complete batch of some rows (U,), on the device."""
         if self._kept is not None:
             return self._take(self._kept, rows)
         return collate(self.corpus, rows, self.schema, self.statistics).to(self.device)
 
     def __iter__(self) -> Iterator[Batch]:
-        """The batches in the corpus's own order."""
+        """Iterate over the batches in the order of the corpus."""
         return (self.read(rows) for rows in self.rows())
 
     @cached_property
     def _kept(self) -> Batch | None:
-        """The whole split as one batch, if it is small."""
+        """Return the whole split as one batch if it is small, else ``None``."""
         frames = self.corpus.frames
         longest = {m: max(1, frames[m].longest) if m in frames else 1 for m in self.schema.dims}
         size = 4 * len(self.corpus) * sum(longest[m] * dim for m, dim in self.schema.dims.items())
@@ -100,7 +100,7 @@ class Loader:
         return collate(self.corpus, np.arange(len(self.corpus)), self.schema, self.statistics).to(self.device)
 
     def _take(self, whole: Batch, rows: NDArray[np.int64]) -> Batch:
-        """Some rows of the kept batch, padded no further than their own longest."""
+        """Return some rows of the kept batch, padded to the longest of them."""
         index = torch.from_numpy(rows).to(self.device)
 
         def cut(name: str, x: torch.Tensor) -> torch.Tensor:  # (N, T, ...) -> (U, T_m, ...)

@@ -1,4 +1,4 @@
-"""One process a run folder."""
+"""A lock that lets one process at a time use a run folder."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Have a run folder to oneself; made if needed. The system lifts the lock when the process ends, even by SIGKILL.
+    """Hold the lock of a run folder, which is created if needed. The system releases it when the process ends, also by SIGKILL.
 
     Raises:
-        BusyError: another process has it.
+        BusyError: another process holds it.
         TrainingError: the folder cannot be written to.
     """
     path = folder / LOCK
@@ -40,7 +40,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _lock(path: Path) -> int | None:
-    """The open, locked file; ``None`` where files cannot be locked."""
+    """Return the open, locked file; ``None`` on systems without file locks."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -58,7 +58,7 @@ def _lock(path: Path) -> int | None:
             os.close(handle)
             raise BusyError(
                 f"another process trains in {path.parent}\n  found: {owner}\n"
-                "  do: wait for it or stop it, then run again; the run goes on from its last checkpoint"
+                "  do: wait for it or stop it, then run again; the run resumes from its last checkpoint"
             ) from None
         except OSError as error:
             _log.warning("%s cannot be locked (%s): let no other process train in that folder", path, error)
@@ -71,9 +71,9 @@ def _lock(path: Path) -> int | None:
 
 
 def _owner(handle: int) -> str:
-    """Who holds a lock, in words."""
+    """Return who holds a lock, for a message."""
     try:
         content = json.loads(os.read(handle, 4096))
         return f"process {content['pid']} on host {content['host']}"
     except (OSError, ValueError, KeyError, TypeError):
-        return "a process that has not said its number yet"
+        return "a process that has not written its number yet"

@@ -1,4 +1,4 @@
-"""What a run tells while it runs: a bar on a terminal, plain lines elsewhere, a JSONL log, TensorBoard."""
+"""Progress of a run: a bar on a terminal, plain lines elsewhere, a JSONL log, TensorBoard."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ class RunLog:
     _spoke: float = field(default_factory=time.monotonic)
 
     def step(self, epoch: int, done: int, total: int) -> None:
-        """An update was made: ``done`` of ``total`` in this epoch."""
+        """Show that ``done`` of ``total`` updates of an epoch are made."""
         if self._bar is not None:
             self._bar.update(self._task, completed=epoch + done / total)
         elif time.monotonic() - self._spoke > _PAUSE:
             self._say("%s: epoch %d of %d, update %d of %d", self.title, epoch + 1, self.epochs, done, total)
 
     def epoch(self, row: Row, best: float, *, last: bool) -> None:
-        """An epoch ended.
+        """Log the end of an epoch.
 
         Args:
             row: its numbers.
             best: best metric so far.
-            last: no other epoch follows.
+            last: whether it is the last epoch.
         """
         number = int(row["epoch"])
         if self.folder is not None:

@@ -1,4 +1,4 @@
-"""Which masks training sees, and under which weights are selected: pure functions of the seed and the split."""
+"""The masks of training and of selection: pure functions of the seed and the split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lacuna.missing import Layout, Mask, MaskPlan, Pattern, derive_seed
 
 @dataclass(eq=False)
 class TrainingMasks:
-    """The masks of one epoch; every rate is bound to the split when a batch first draws it.
+    """The masks of one epoch. A rate is bound to the split when a batch first draws it.
 
     Attributes:
         layout: of the training split.
@@ -32,11 +32,11 @@ class TrainingMasks:
     _bound: dict[float, Mask] = field(default_factory=dict, init=False)
 
     def rate(self, batch: int) -> float:
-        """The rate that the batch of that number draws."""
+        """Return the missing rate of a batch, by its number in the epoch."""
         return self.rates[derive_seed(self.seed, "rate", self.epoch, batch) % len(self.rates)]
 
     def present(self, batch: int, rows: NDArray[np.int64]) -> dict[str, Tensor]:
-        """By modality (U, T_m) bool: what stays of the utterances at ``rows``."""
+        """Return by modality (U, T_m) bool: the frames of the utterances at ``rows`` that stay."""
         rate = self.rate(batch)
         if rate not in self._bound:
             plan = MaskPlan(self.pattern, rate, derive_seed(self.seed, "mask", self.epoch))
@@ -45,5 +45,5 @@ class TrainingMasks:
 
 
 def selection_masks(layout: Layout, pattern: Pattern | str, rates: tuple[float, ...], seeds: tuple[int, ...]) -> list[Mask]:
-    """The fixed masks of the validation split, one a rate and seed; the same for every model and training seed."""
+    """Return the fixed masks of the validation split, one for each rate and seed; the same for every model and training seed."""
     return [MaskPlan(pattern, rate, derive_seed(seed, "selection")).over(layout) for rate in rates for seed in seeds]

@@ -1,4 +1,4 @@
-"""Everything that a run needs to go on from where it was: weights, optimisers, averages, random states, progress."""
+"""Everything that a run needs to resume: weights, optimisers, averages, random states, progress."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Row = dict[str, float]
 
 @dataclass
 class Progress:
-    """Where a run stands.
+    """The progress of a run.
 
     Attributes:
         epoch: the epoch that is running, from 0.
@@ -44,19 +44,19 @@ class Progress:
     history: list[Row] = field(default_factory=list)
 
     def count(self, terms: Row) -> None:
-        """Note an update."""
+        """Count an update and add its loss terms."""
         self.step += 1
         self.updates += 1
         for name, value in terms.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
 
     def close_epoch(self, metric: float, row: Row, *, waits: bool = True) -> bool:
-        """End the epoch with its validation metric; True if it is the best so far. Of equals the earlier one stays.
+        """End the epoch; return True if its validation metric is better than all before.
 
         Args:
             metric: of validation.
             row: all numbers of the epoch.
-            waits: an epoch that is no better counts as waited; not before every stage has begun.
+            waits: whether an epoch without improvement counts for patience; not before every stage has begun.
         """
         self.history.append(row)
         better = self.best is None or metric > self.best
@@ -92,7 +92,7 @@ class RunState:
 
     @torch.no_grad()
     def follow(self) -> None:
-        """Move the average towards the weights; the first updates count more, so that it forgets where they started."""
+        """Move the average towards the weights, faster in the first updates, so that initial weights are forgotten."""
         if self._average:
             done = self.progress.updates
             decay = min(self.decay, (1 + done) / (10 + done))
@@ -100,7 +100,7 @@ class RunState:
 
     @contextmanager
     def averaged(self) -> Iterator[Recognizer]:
-        """The model with averaged weights, if they are averaged; with its own again afterwards."""
+        """Yield the model with its averaged weights (if there are any), and restore its own weights afterwards."""
         own = {name: self._learned[name].data for name in self._average}
         try:
             for name, average in self._average.items():
@@ -111,12 +111,12 @@ class RunState:
                 self._learned[name].data = weights
 
     def weights(self) -> dict[str, Tensor]:
-        """A copy of what would be kept now, on the CPU: averaged weights if there are, and buffers."""
+        """Return a copy of the weights to keep, on the CPU: averaged weights if there are any, and buffers."""
         with self.averaged() as model:
             return copied(model.state_dict())
 
     def tensors(self) -> dict[str, Tensor]:
-        """A copy of all tensors of the state, by flat names for a safetensors file."""
+        """Return a copy of all tensors of the state, by flat names for a safetensors file."""
         found = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         found |= {f"average.{k}": v for k, v in self._average.items()}
         found |= {f"random.{k}": v for k, v in random_state(self.device).items()}
@@ -127,7 +127,7 @@ class RunState:
         return copied(found)
 
     def restore(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
-        """Inverse of :meth:`tensors` and of :func:`dataclasses.asdict` of the progress."""
+        """Restore what :meth:`tensors` and :meth:`progress_json` returned."""
         self.progress = Progress(**progress)
         self.model.load_state_dict(_below("model.", tensors))
         for name, value in _below("average.", tensors).items():
@@ -142,12 +142,12 @@ class RunState:
         restore_random_state(self.device, _below("random.", tensors))
 
     def progress_json(self) -> dict[str, Any]:
-        """The progress as JSON values; floats come back with the same bits."""
+        """Return the progress as JSON values; floats are read back with the same bits."""
         return asdict(self.progress)
 
 
 def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copies on the CPU that share no memory, as a safetensors file wants them."""
+    """Return copies on the CPU that share no memory, as safetensors requires."""
     return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}
 
 

@@ -1,4 +1,4 @@
-"""One update of a model: every stage steps its own parameters, or training stops with the reason."""
+"""One update of a model: every stage steps its own parameters, or training stops with an error that names the reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Pair = tuple[Batch, Batch]  # complete, observed
 
 @dataclass(frozen=True, eq=False)
 class StageStep:
-    """A stage with what it steps.
+    """A stage with its parameters and optimiser.
 
     Attributes:
         stage: as the model names it.
@@ -40,7 +40,7 @@ class StageStep:
 
 
 def stage_steps(model: Recognizer, config: TrainingConfig) -> list[StageStep]:
-    """An optimiser for each stage of the model; none for a model that does not learn.
+    """Return an optimiser for each stage of the model; none for a model that does not learn.
 
     Raises:
         ConfigError: two stages share a name, a stage has no parameters, or stages that share an optimiser step other ones.
@@ -75,7 +75,7 @@ def stage_steps(model: Recognizer, config: TrainingConfig) -> list[StageStep]:
 
 
 def learning_rate(config: TrainingConfig, done: float) -> float:
-    """The rate after a share ``done`` of all planned updates."""
+    """Return the learning rate after a share ``done`` in [0, 1] of all planned updates."""
     if config.schedule == "cosine":
         return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
     return config.learning_rate
@@ -100,7 +100,7 @@ def update(
         rate: learning rate.
         clip_norm: longest gradient; 0 = any.
         cast: context of the forward passes.
-        where: the place in the run, for messages.
+        where: epoch and update, for error messages.
 
     Returns:
         Every loss term as ``stage/term``, and ``stage/grad_norm`` before clipping.
@@ -146,7 +146,7 @@ def update(
 
 
 def _forget(parameters: list[Parameter]) -> None:
-    """Drop gradients."""
+    """Set gradients to ``None``."""
     for parameter in parameters:
         parameter.grad = None
 
@@ -166,7 +166,7 @@ def _not_finite(model: Recognizer, stage: str, found: dict[str, float], pairs: S
         f"  where: {where}, stage '{stage}'\n"
         f"  found: {values}\n"
         f"  utterances: {', '.join(ids[:5])}{f' and {len(ids) - 5} more' if len(ids) > 5 else ''}\n"
-        "  do: lower learning_rate, set clip_norm, or look at these utterances; the last checkpoint is as it was",
+        "  do: lower learning_rate, set clip_norm, or look at these utterances; the last checkpoint is unchanged",
         ids,
         {"where": where, "stage": stage, "losses": found},
     )
@@ -174,10 +174,10 @@ def _not_finite(model: Recognizer, stage: str, found: dict[str, float], pairs: S
 
 @contextmanager
 def telling_of_memory(name: str, config: TrainingConfig) -> Iterator[None]:
-    """Where a run needs memory outside of its forward and backward passes.
+    """Turn an exhausted CUDA memory outside of forward and backward passes into a :class:`TrainingError`.
 
     Raises:
-        TrainingError: CUDA memory is exhausted; checkpoints are as they were.
+        TrainingError: CUDA memory is exhausted; checkpoints are unchanged.
     """
     try:
         yield
@@ -186,7 +186,7 @@ def telling_of_memory(name: str, config: TrainingConfig) -> Iterator[None]:
             f"training of '{name}' stopped: the device is out of memory\n"
             "  where: outside of the passes of an update: data or model to the device, preparing, stepping, validating\n"
             f"  found: {str(error).splitlines()[0]}\n"
-            f"  do: see that nothing else is on the device, halve batch_size (it is {config.batch_size}), or say device: cpu"
+            f"  do: check that nothing else uses the device, halve batch_size (it is {config.batch_size}), or set device: cpu"
         ) from error
 
 

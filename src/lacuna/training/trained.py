@@ -1,4 +1,4 @@
-"""A trained recogniser as it is kept and sent around: weights, settings, statistics, and how it was selected."""
+"""A trained recogniser as it is stored: weights, settings, statistics, and how it was selected."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ READABLE = (1, VERSION)  # 1 had no variants: there the registered name stands f
 
 @dataclass(frozen=True)
 class Selection:
-    """How the weights were chosen: on validation, never on test.
+    """How the weights were chosen on the validation split.
 
     Attributes:
         metric: name of the validation metric, averaged over the fixed masks of the training pattern.
-        value: its best value, of the epochs as they were; what a model settles afterwards (a tau) is not in it.
+        value: its best value over epochs, before the model settles further choices (such as CIDer's tau).
         epoch: the epoch of the kept weights, from 0.
         epochs: how many epochs ran.
         pattern: missingness pattern of training.
@@ -44,7 +44,7 @@ class Selection:
         device: where it was trained.
         threads: torch's CPU threads.
         versions: of torch and of this package.
-        training: the training settings that decide what comes out, as JSON values.
+        training: the training settings that decide the result, as JSON values.
     """
 
     metric: str
@@ -100,11 +100,11 @@ class TrainedRecognizer:
 
     @property
     def schema(self) -> Schema:
-        """What the model was built for."""
+        """The modalities and the target that the model was built for."""
         return self.model.schema
 
     def check_unseen(self, corpus: Corpus) -> None:
-        """Check that nothing of a corpus was trained on or selected with.
+        """Check that no dialogue of a corpus was used for training or selection.
 
         Raises:
             DataError: the corpus shares a dialogue with training or validation.
@@ -116,7 +116,7 @@ class TrainedRecognizer:
             code = int(np.unique(corpus.utterances.dialogue)[int(np.argmax(seen))])
             first = corpus.utterances.dialogue_names[code].as_py()
             raise DataError(
-                f"'{self.variant}' (seed {self.seed}) was trained on what it is to be scored on",
+                f"'{self.variant}' (seed {self.seed}) was trained on dialogues that it is to be scored on",
                 corpus=corpus.name,
                 expected="no dialogue of training or validation",
                 found=f"{int(seen.sum())} of {len(seen)} dialogues, first '{first}'",
@@ -156,7 +156,7 @@ def save_recognizer(trained: TrainedRecognizer, folder: Path) -> Path:
 
 
 def load_recognizer(folder: Path) -> TrainedRecognizer:
-    """Read a recogniser back; no pickle is involved.
+    """Return the recogniser of a folder; no pickle is involved.
 
     Raises:
         DataError: there is none, or its files are not what was written.
@@ -192,9 +192,9 @@ def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tens
 
 
 def save_recognizers(recognizers: Sequence[TrainedRecognizer], folder: Path) -> Path:
-    """Keep several recognisers: each in a folder named after its content, then the index that makes them count.
+    """Write several recognisers: each in a folder named after its content, then the index that makes them valid.
 
-    Until the index is replaced, the ones that were there before are untouched; afterwards they are swept away.
+    Recognisers written before stay until the index is replaced, and are deleted afterwards.
 
     Args:
         recognizers: what to write; no variant and seed twice.
@@ -204,7 +204,7 @@ def save_recognizers(recognizers: Sequence[TrainedRecognizer], folder: Path) -> 
         The folder.
 
     Raises:
-        DataError: two of them could not be told apart.
+        DataError: two of them have the same variant and seed.
     """
     keys = [(trained.variant, trained.seed) for trained in recognizers]
     if twice := [key for key in keys if keys.count(key) > 1]:
@@ -228,7 +228,7 @@ def save_recognizers(recognizers: Sequence[TrainedRecognizer], folder: Path) -> 
 
 
 def load_recognizers(folder: Path) -> list[TrainedRecognizer]:
-    """All recognisers of a folder, in the order in which they were saved.
+    """Return all recognisers of a folder, in the order in which they were saved.
 
     Raises:
         DataError: there are none, or one is not what was written.

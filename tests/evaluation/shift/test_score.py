@@ -206,7 +206,7 @@ def test_what_cannot_be_scored_is_refused(dealt, recognizers) -> None:
         score(replace(iid, name="ood"))
     with pytest.raises(ConfigError, match="every test needs its own name"):
         score(iid, replace(iid, name="x"), replace(iid, name="x"))
-    with pytest.raises(DataError, match="was trained on what it is to be scored on"):
+    with pytest.raises(DataError, match="was trained on dialogues that it is to be scored on"):
         score(iid, ShiftTest("seen", corpus.only("train")))
     with pytest.raises(DataError, match="differs from that of training"):
         score(iid, ShiftTest("other", generate(StandIn(dialogues=5), name="other")))

@@ -181,7 +181,7 @@ def test_what_cannot_be_answered_is_refused() -> None:
         oracle.posterior(corpus, belief="hope")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="only the generated corpus"):
         Oracle.of(stand_in(StandIn(dialogues=5)))
-    with pytest.raises(DataError, match="not what its settings"):
+    with pytest.raises(DataError, match="do not fit the settings"):
         oracle.posterior(stand_in(StandIn(dialogues=5)))
     u = corpus.utterances
     frames: dict[str, np.ndarray] = {}

@@ -1,4 +1,4 @@
-"""Attention over the frames of several modalities at once: every subset of modalities in one pass, and pooling."""
+"""Attention blocks of CIDer: attention within every subset of modalities in one pass, pooling, and alignment."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-MOST_MODALITIES = 6  # every further one doubles the number of subsets
-KEPT = 1 << 23  # numbers of an N x N tensor that may be kept for the backward pass: 32 MiB
-GONE = -1e30  # the logit of a masked key: finite, so that a block without keys has no NaN and no weight
+MOST_MODALITIES = 6  # each further one doubles the number of subsets
+KEPT = 1 << 23  # numbers of an N x N tensor that are kept for the backward pass: 32 MiB
+GONE = -1e30  # logit of a masked key; finite, so a block without keys gives no NaN
 
 
 def subsets(modality: int, modalities: int) -> list[tuple[int, ...]]:
-    """The subsets of 0..modalities-1 that contain ``modality``, small ones first."""
+    """Return the subsets of 0..modalities-1 that contain ``modality``, small ones first."""
     others = [j for j in range(modalities) if j != modality]
     return [tuple(sorted((modality, *extra))) for k in range(modalities) for extra in combinations(others, k)]
 
@@ -24,56 +24,56 @@ def subsets(modality: int, modalities: int) -> list[tuple[int, ...]]:
 def block_attention(
     logits: Tensor, values: Tensor, present: Tensor, lengths: tuple[int, ...], dropout: float = 0.0
 ) -> list[Tensor]:
-    """Softmax attention within every subset of modalities, from one exponential.
+    """Return softmax attention within every subset of modalities, from one exponential for each logit.
 
-    With m_j the largest logit of a block of keys, E_j = exp(A_j - m_j), n_j = E_j v_j and s_j the row sums of E_j, the attention
-    within any subset S is O_S = sum_{j in S} w_j n_j / sum_{j in S} w_j s_j with w_j = exp(m_j - max_{j in S} m_j): exact for any
-    logits, with one pass over them instead of one masked softmax a subset.
+    Let m_j be the largest logit of the keys of modality j, E_j = exp(A_j - m_j), n_j = E_j v_j, and s_j the row sums of E_j.
+    The attention within a subset S is O_S = sum_{j in S} w_j n_j / sum_{j in S} w_j s_j with w_j = exp(m_j - max_{j in S} m_j).
+    This is exact and needs one pass over the logits instead of one masked softmax for each subset.
 
     Args:
-        logits: (B, H, N, N), scaled products of queries and keys; :data:`GONE` where there is no key.
+        logits: (B, H, N, N), scaled products of queries and keys; :data:`GONE` at masked keys.
         values: (B, H, N, e).
-        present: (B, N) bool, False = no key.
-        lengths: positions of each modality; they add up to N.
-        dropout: share of attention weights dropped.
+        present: (B, N) bool, False = masked key.
+        lengths: number of positions of each modality; their sum is N.
+        dropout: dropout rate of the attention weights.
 
     Returns:
-        For each modality m (B, H, T_m, S, e): what its positions read in each of the S subsets that contain it, in the order of
-        :func:`subsets`; 0 where a subset has no key.
+        For each modality m (B, H, T_m, S, e): attention of its positions within each of the S subsets that contain it, in the
+        order of :func:`subsets`; 0 where a subset has no key.
     """
-    with_sum = functional.pad(values, (0, 1), value=1.0)  # a column of ones: its product is the row sum
+    with_sum = functional.pad(values, (0, 1), value=1.0)  # (B, H, N, e + 1): the product with the column of ones is the row sum
     products, maxima = [], []
-    for block, value in zip(
+    for logits_j, values_j in zip(
         torch.split(logits, list(lengths), dim=-1), torch.split(with_sum, list(lengths), dim=-2), strict=True
     ):
-        if block.shape[-1] == 0:
+        if logits_j.shape[-1] == 0:
             maxima.append(logits.new_full((*logits.shape[:-1], 1), GONE))
             products.append(with_sum.new_ones(with_sum.shape))
             continue
-        maxima.append(block.detach().amax(dim=-1, keepdim=True))  # (B, H, N, 1)
-        weights = (block - maxima[-1]).exp_()
-        read = weights @ value  # (B, H, N, e + 1)
-        if dropout:  # weights are dropped, what they are divided by is not
-            read = torch.cat([functional.dropout(weights, dropout) @ value[..., :-1], read[..., -1:]], dim=-1)
+        maxima.append(logits_j.detach().amax(dim=-1, keepdim=True))  # (B, H, N, 1)
+        weights = (logits_j - maxima[-1]).exp_()
+        read = weights @ values_j  # (B, H, N, e + 1)
+        if dropout:  # weights are dropped, their sum is not
+            read = torch.cat([functional.dropout(weights, dropout) @ values_j[..., :-1], read[..., -1:]], dim=-1)
         products.append(read)
     keys = torch.stack([p.any(dim=1) for p in torch.split(present, list(lengths), dim=1)], dim=1)  # (B, M)
-    found, low = [], 0
+    attended, first_row = [], 0
     for m, length in enumerate(lengths):
-        rows = slice(low, low + length)
-        low += length
+        rows = slice(first_row, first_row + length)
+        first_row += length
         parts = []
         for subset in subsets(m, len(lengths)):
             largest = torch.cat([maxima[j][:, :, rows] for j in subset], dim=-1)  # (B, H, T_m, |S|)
             scale = (largest - largest.amax(dim=-1, keepdim=True)).exp_()
             total = torch.stack([scale[..., k, None] * products[j][:, :, rows] for k, j in enumerate(subset)]).sum(dim=0)
-            there = keys[:, None, None, list(subset)].any(dim=-1, keepdim=True)  # (B, 1, 1, 1)
-            parts.append(total[..., :-1] / total[..., -1:] * there)
-        found.append(torch.stack(parts, dim=3))  # (B, H, T_m, S, e)
-    return found
+            has_key = keys[:, None, None, list(subset)].any(dim=-1, keepdim=True)  # (B, 1, 1, 1)
+            parts.append(total[..., :-1] / total[..., -1:] * has_key)
+        attended.append(torch.stack(parts, dim=3))  # (B, H, T_m, S, e)
+    return attended
 
 
 def scores(q: Tensor, k: Tensor, present: Tensor) -> Tensor:
-    """Scaled products of queries and keys, :data:`GONE` at keys that are not present.
+    """Return scaled products of queries and keys, :data:`GONE` at masked keys.
 
     Args:
         q: (B, H, N, e).
@@ -81,26 +81,26 @@ def scores(q: Tensor, k: Tensor, present: Tensor) -> Tensor:
         present: (B, N) bool.
 
     Returns:
-        (B, H, N, N). The mask is one more column of the product, a one times GONE: no pass over N x N for it.
+        (B, H, N, N). The mask is one more column of the product (1 times GONE), so it needs no pass over N x N.
     """
-    gone = (~present).to(k.dtype).mul(GONE)[:, None, :, None].expand(*k.shape[:-1], 1)
+    mask = (~present).to(k.dtype).mul(GONE)[:, None, :, None].expand(*k.shape[:-1], 1)
     q = functional.pad(q * q.shape[-1] ** -0.5, (0, 1), value=1.0)
-    return q @ torch.cat([k, gone], dim=-1).transpose(-1, -2)
+    return q @ torch.cat([k, mask], dim=-1).transpose(-1, -2)
 
 
 def in_parts(work: Callable[..., Tensor], inputs: tuple[Tensor, ...], size: int, most: int) -> Tensor:
-    """Do something row by row of the batch in parts, and once more in the backward pass.
+    """Return a function of a batch, computed in parts of the batch and recomputed in the backward pass.
 
-    So the N x N tensors of attention do not pile up, however large the batch is; a batch that is one part is done once and kept.
+    So the memory for N x N tensors of attention does not grow with the batch. A batch that fits in one part is computed once.
 
     Args:
-        work: a function of tensors that begin with the same B rows.
-        inputs: what it is called with.
-        size: numbers that it makes of one row.
-        most: numbers in a part.
+        work: function of tensors whose first dimension is B.
+        inputs: its arguments.
+        size: numbers that it computes for one row.
+        most: largest count of numbers in a part.
 
     Returns:
-        Its results, one after the other.
+        The concatenated results.
     """
     rows = max(1, most // max(1, size))
     if rows >= len(inputs[0]):
@@ -112,16 +112,16 @@ def in_parts(work: Callable[..., Tensor], inputs: tuple[Tensor, ...], size: int,
 
 
 class CompositeAttention(nn.Module):
-    """Multimodal composite attention of CIDer: every position reads each subset of modalities that it belongs to.
+    """Multimodal composite attention of CIDer: each position attends to every subset of modalities that it belongs to.
 
-    The published module projects each subset's reading, concatenates, summarises a modality and projects again: affine maps one
-    after the other, which are one affine map a modality. (Zhong et al., arXiv 2506.10452.)
+    The published module (Zhong et al., arXiv 2506.10452) applies several affine maps in sequence to the result of each subset;
+    here they are one affine map for each modality.
 
     Args:
         width: d, a multiple of ``heads``.
         heads: H.
         modalities: M.
-        dropout: share of attention weights dropped in training.
+        dropout: dropout rate of the attention weights.
     """
 
     def __init__(self, width: int, heads: int, modalities: int, dropout: float = 0.0) -> None:
@@ -133,32 +133,31 @@ class CompositeAttention(nn.Module):
         self.out = nn.ModuleList(nn.Linear(2 ** (modalities - 1) * width, width) for _ in range(modalities))
 
     def forward(self, x: Tensor, present: Tensor, lengths: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
-        """Read.
+        """Return the output (B, N, d), queries and keys, (B, H, N, e) each.
 
         Args:
-            x: (B, N, d), the modalities one after the other.
-            present: (B, N) bool, what may be read.
-            lengths: positions of each modality.
-
-        Returns:
-            (B, N, d), and queries and keys, (B, H, N, e) each.
+            x: (B, N, d), positions of all modalities, modality by modality.
+            present: (B, N) bool, False = masked key.
+            lengths: number of positions of each modality.
         """
         b, n, d = x.shape
-        q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)  # each (B, H, N, e)
+        q, k, v = (
+            self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        )  # (B, N, 3 d) -> each (B, H, N, e)
         dropout = self.dropout if self.training else 0.0
 
         def read(q: Tensor, k: Tensor, v: Tensor, present: Tensor) -> Tensor:
-            found = block_attention(scores(q, k, present), v, present, lengths, dropout)
+            attended = block_attention(scores(q, k, present), v, present, lengths, dropout)
             # (B, H, T, S, e) -> (B, T, S, H, e) -> (B, T, S d)
-            return torch.cat([r.permute(0, 2, 3, 1, 4).flatten(2) for r in found], dim=1)
+            return torch.cat([r.permute(0, 2, 3, 1, 4).flatten(2) for r in attended], dim=1)
 
-        found = in_parts(read, (q, k, v, present), self.heads * n * n, KEPT)  # (B, N, S d)
-        mixed = torch.cat([out(r) for out, r in zip(self.out, torch.split(found, list(lengths), dim=1), strict=True)], dim=1)
-        return mixed, q, k
+        attended = in_parts(read, (q, k, v, present), self.heads * n * n, KEPT)  # (B, N, S d)
+        output = torch.cat([out(r) for out, r in zip(self.out, torch.split(attended, list(lengths), dim=1), strict=True)], dim=1)
+        return output, q, k
 
 
 class AttentionPooling(nn.Module):
-    """One vector of a sequence: a weighted mean of what is present, with learned weights (Lin et al., ICLR 2017).
+    """Attention pooling: a weighted mean of the present positions, with learned weights (Lin et al., ICLR 2017).
 
     Args:
         width: d.
@@ -169,7 +168,37 @@ class AttentionPooling(nn.Module):
         self.score = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
 
     def forward(self, x: Tensor, present: Tensor) -> Tensor:
-        """(B, T, d) and (B, T) bool -> (B, d); 0 if nothing is present."""
+        """Return (B, d) from positions (B, T, d) and (B, T) bool; 0 if no position is present."""
         weights = self.score(x).squeeze(-1).masked_fill(~present, GONE).softmax(dim=1) * present  # (B, T)
-        pooled: Tensor = (weights.unsqueeze(1) @ x).squeeze(1)
+        pooled: Tensor = (weights.unsqueeze(1) @ x).squeeze(1)  # (B, 1, T) @ (B, T, d) -> (B, d)
         return pooled
+
+
+class Alignment(nn.Module):
+    """Single-head attention from the positions of one modality to the frames of another.
+
+    Word-level self-aligned attention of CIDer (Zhong et al., arXiv 2506.10452): the positions of words attend to the frames of
+    voice and face, so all sequences get the length of the text. The cost is T_words x T_frames.
+
+    Args:
+        width: d of both sequences.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+        self.value, self.out = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, queries: Tensor, frames: Tensor, present: Tensor) -> Tensor:
+        """Return frames read at query positions, (B, Q, d).
+
+        Args:
+            queries: (B, Q, d).
+            frames: (B, T, d).
+            present: (B, T) bool, False = masked frame; at least one frame of each row is present.
+        """
+        attended = functional.scaled_dot_product_attention(
+            self.query(queries), self.key(frames), self.value(frames), attn_mask=present.unsqueeze(1)
+        )
+        aligned: Tensor = self.out(attended)
+        return aligned

@@ -1,4 +1,4 @@
-"""Fusion of any number of modalities by attention from each to each other one."""
+"""Fusion of any number of modalities by cross-modal attention."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from lacuna.models.layers.positions import sinusoids
 
 
 class CrossModalReading(nn.Module):
-    """A sequence that reads another one, or itself: a transformer layer with the norms before.
+    """Pre-norm transformer layer in which one sequence attends to another one, or to itself.
 
-    There is one learned key more than tokens, so that nobody reads nothing, and a single token can also be left unread.
+    There is one learned key in addition to the tokens. So the softmax is never empty, and a query can ignore all tokens.
 
     Args:
         width: d.
-        heads: of the attention.
-        dropout: share of units dropped in training.
+        heads: number of heads.
+        dropout: dropout rate.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.own, self.other, self.between = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
-        self.nobody = nn.Parameter(0.02 * torch.randn(1, 1, width))
+        self.nobody = nn.Parameter(0.02 * torch.randn(1, 1, width))  # the additional key
         self.dropout = nn.Dropout(dropout)
         self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width))
 
     def forward(self, x: Tensor, read: Tensor, keys: Tensor) -> Tensor:
-        """Args: x (U, L, d), read (U, K, d), keys (U, K) bool. Returns: (U, L, d)."""
+        """Return (U, L, d) from queries x (U, L, d) and the sequence read (U, K, d) with keys (U, K) bool."""
         read = torch.cat([self.nobody.expand(len(read), 1, -1).to(read), self.other(read)], dim=1)
-        gone = torch.cat([keys.new_zeros(len(keys), 1), ~keys], dim=1)
-        found, _ = self.attention(self.own(x), read, read, key_padding_mask=gone, need_weights=False)
-        x = x + self.dropout(found)
+        ignored = torch.cat([keys.new_zeros(len(keys), 1), ~keys], dim=1)
+        update, _ = self.attention(self.own(x), read, read, key_padding_mask=ignored, need_weights=False)
+        x = x + self.dropout(update)
         return x + self.dropout(self.feed(self.between(x)))  # type: ignore[no-any-return]
 
 
 class CrossModalFusion(nn.Module):
-    """One vector from the tokens of M modalities (MulT: Tsai et al., ACL 2019).
+    """Fusion of the tokens of M modalities into one vector (MulT: Tsai et al., ACL 2019).
 
-    Each modality reads every other one; what it found, side by side, reads itself. MulT then takes the last step, which is
-    padding in most recordings; here it is the mean over tokens that exist.
+    Each modality attends to every other one; the concatenated results attend to themselves. MulT then takes the last step, which
+    is padding in most recordings; here the mean over existing tokens is taken.
 
     Args:
-        dims: width of the tokens of each modality.
-        width: d of the inner tokens.
-        heads: of every attention.
-        layers: of reading another modality.
-        memory: layers of reading itself afterwards.
-        dropout: share of units dropped in training.
+        dims: units of the tokens of each modality.
+        width: d, units of the inner tokens.
+        heads: number of heads.
+        layers: number of cross-modal layers.
+        memory: number of self-attention layers after them.
+        dropout: dropout rate.
     """
 
     def __init__(self, dims: Sequence[int], width: int, heads: int, layers: int, memory: int, dropout: float) -> None:  # noqa: PLR0917
@@ -64,23 +64,23 @@ class CrossModalFusion(nn.Module):
         inner = width * max(1, m - 1)
         self.memory = nn.ModuleList(nn.ModuleList(CrossModalReading(inner, heads, dropout) for _ in range(memory)) for _ in dims)
         self.norm = nn.ModuleList(nn.LayerNorm(inner) for _ in dims)
-        self.width = m * inner  # of the vector
+        self.width = m * inner  # F, units of the fused vector
 
     def forward(self, raw: Sequence[Tensor], keys: Tensor) -> Tensor:
-        """One (U, L, d_m) a modality and (U, M, L) bool, tokens that exist -> (U, ``width``); 0 for a modality without any."""
+        """Return (U, F) from one (U, L, d_m) for each modality and (U, M, L) bool, whether a token exists; no tokens give 0."""
         tokens = [project(x) for project, x in zip(self.project, raw, strict=True)]
         tokens = [x + sinusoids(x.shape[1], x.shape[2], x.device).to(x) for x in tokens]
-        found: list[list[Tensor]] = [[] for _ in tokens]
+        readings: list[list[Tensor]] = [[] for _ in tokens]
         for (target, source), layers in zip(self.pairs, self.cross, strict=True):
             x = tokens[target]
             for layer in layers:  # type: ignore[attr-defined]
                 x = layer(x, tokens[source], keys[:, source])
-            found[target].append(x)
+            readings[target].append(x)
         vectors = []
         for m, memory in enumerate(self.memory):
-            x = torch.cat(found[m] or [tokens[m]], dim=2)
+            x = torch.cat(readings[m] or [tokens[m]], dim=2)
             for layer in memory:  # type: ignore[attr-defined]
                 x = layer(x, x, keys[:, m])
-            there = keys[:, m].unsqueeze(2).to(x.dtype)  # (U, L, 1)
-            vectors.append((self.norm[m](x) * there).sum(dim=1) / there.sum(dim=1).clamp_min(1))
+            exists = keys[:, m].unsqueeze(2).to(x.dtype)  # (U, L, 1)
+            vectors.append((self.norm[m](x) * exists).sum(dim=1) / exists.sum(dim=1).clamp_min(1))
         return torch.cat(vectors, dim=1)

@@ -1,4 +1,4 @@
-"""The conditional mean of what is missing under one joint Gaussian."""
+"""Conditional mean of missing parts of a vector under one joint Gaussian."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from lacuna.models.layers.pooling import full_precision
 
 
 class JointGaussian(nn.Module):
-    """Ridge regression of what is missing on what is there, for every pattern of absence at once.
+    r"""Ridge regression of missing parts on observed parts, for every pattern of missing parts.
 
-    With the covariance S of all parts side by side and a penalty on its diagonal, ``x_missing = S_mo S_oo^-1 x_observed``. Before
-    :meth:`fit` S is the identity, and what is missing is 0.
+    .. math:: x_m = S_{mo} (S_{oo} + \lambda I)^{-1} x_o
+
+    S is the covariance of all parts. Before :meth:`fit` it is the identity, and missing parts are 0.
 
     Args:
-        sizes: of the parts.
-        penalty: added to the diagonal of S_oo, which alone may be singular.
+        sizes: units of each part; their sum is W, their number M.
+        penalty: :math:`\lambda`, added to the diagonal of :math:`S_{oo}`, which may be singular without it.
     """
 
     centre: Tensor
@@ -33,66 +34,66 @@ class JointGaussian(nn.Module):
         self.register_buffer("covariance", torch.eye(width))
         owner = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(list(sizes)))
         self.register_buffer("owner", owner, persistent=False)
-        self._maps: dict[tuple[Any, ...], Tensor] = {}  # one solved system a pattern
+        self._maps: dict[tuple[Any, ...], Tensor] = {}  # regression weights of each pattern, computed once
 
     def fit(self, rows: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """The covariance, from the rows in which both parts of a pair are there.
+        """Estimate mean and covariance; each pair of parts from the rows that have both.
 
-        Both means of a pair are over those rows too: what lacks a part may well differ from what does not. A matrix put together
-        from different rows need not be a covariance, so its negative directions are cut off.
+        The means of a pair are taken over the same rows, because rows that lack a part can differ from the others. A matrix from
+        different rows need not be positive semi-definite, so its negative eigenvalues are removed.
 
         Args:
-            rows: (N, W) vectors with zeros where a part is missing, and (N, M) bool: the part is there.
+            rows: batches of vectors (N, W), zeros where a part is missing, and (N, M) bool, whether a part is present.
         """
         owner, parts = self.owner.cpu(), int(self.owner[-1]) + 1
         width = len(owner)
-        first, second = torch.zeros(width, parts, dtype=torch.float64), torch.zeros(width, width, dtype=torch.float64)
+        sums, products = torch.zeros(width, parts, dtype=torch.float64), torch.zeros(width, width, dtype=torch.float64)
         pairs = torch.zeros(parts, parts, dtype=torch.float64)
-        for vectors, there in rows:
-            x, here = vectors.double().cpu(), there.double().cpu()
-            first, second = first + x.T @ here, second + x.T @ x
-            pairs = pairs + here.T @ here
-        n = pairs[owner][:, owner]  # (W, W) rows that have both
-        mean = first[:, owner] / n.clamp_min(1)  # (W, W) of the line's number where the column's part is there too
-        covariance = torch.where(n > 1, second / n.clamp_min(1) - mean * mean.T, torch.zeros((), dtype=torch.float64))
+        for vectors, present in rows:
+            x, present_float = vectors.double().cpu(), present.double().cpu()
+            sums, products = sums + x.T @ present_float, products + x.T @ x
+            pairs = pairs + present_float.T @ present_float
+        n_both = pairs[owner][:, owner]  # (W, W) number of rows that have both
+        mean = sums[:, owner] / n_both.clamp_min(1)  # (W, W) mean of the row's component over rows that have the column's part
+        covariance = torch.where(n_both > 1, products / n_both.clamp_min(1) - mean * mean.T, torch.zeros((), dtype=torch.float64))
         self.centre.copy_(mean.diagonal())
         self.covariance.copy_(covariance if bool((pairs == pairs[0, 0]).all()) else positive(covariance))
         self._maps.clear()
 
-    def forward(self, x: Tensor, here: Tensor) -> Tensor:
-        """Vectors without holes; not rounded by autocast. A row of which nothing is there comes back as it is.
+    def forward(self, x: Tensor, present: Tensor) -> Tensor:
+        """Return completed vectors, in full precision under autocast; rows without any part do not change.
 
         Args:
             x: (N, W), zeros where a part is missing.
-            here: (N, M) bool: the part is there.
+            present: (N, M) bool, whether a part is present.
 
         Returns:
-            (N, W): the parts that are there bit for bit, and estimates of the others.
+            (N, W): present parts unchanged, estimates of the others.
         """
         with full_precision(x):
             filled, centre = x.clone(), self.centre.to(x)
-            for pattern in torch.unique(here, dim=0):
+            for pattern in torch.unique(present, dim=0):
                 if pattern.all() or not pattern.any():
                     continue
-                rows = torch.nonzero((here == pattern).all(dim=1)).squeeze(1)  # (R, 1) -> (R,)
-                seen = pattern[self.owner]
-                estimate = (x[rows][:, seen] - centre[seen]) @ self._map(pattern, seen, x) + centre[~seen]
-                filled[rows[:, None], torch.nonzero(~seen).squeeze(1)] = estimate
+                rows = torch.nonzero((present == pattern).all(dim=1)).squeeze(1)  # (R, 1) -> (R,)
+                observed = pattern[self.owner]
+                estimate = (x[rows][:, observed] - centre[observed]) @ self._map(pattern, observed, x) + centre[~observed]
+                filled[rows[:, None], torch.nonzero(~observed).squeeze(1)] = estimate
             return filled
 
-    def _map(self, pattern: Tensor, seen: Tensor, like: Tensor) -> Tensor:
-        """(observed, missing) regression weights of one pattern of absence, as numbers of the same type and place as ``like``."""
+    def _map(self, pattern: Tensor, observed: Tensor, like: Tensor) -> Tensor:
+        """Return regression weights (observed, missing) of a pattern, with type and device of ``like``."""
         key = (like.dtype, like.device, *pattern.tolist())
         if key not in self._maps:
-            s = self.covariance.double().cpu()
-            there = seen.cpu()
-            square = s[there][:, there] + self.penalty * torch.eye(int(there.sum()), dtype=torch.float64)
-            solved: Tensor = torch.linalg.solve(square, s[there][:, ~there])
+            covariance = self.covariance.double().cpu()
+            kept = observed.cpu()
+            square = covariance[kept][:, kept] + self.penalty * torch.eye(int(kept.sum()), dtype=torch.float64)
+            solved: Tensor = torch.linalg.solve(square, covariance[kept][:, ~kept])
             self._maps[key] = solved.to(like)
         return self._maps[key]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> JointGaussian:
-        self._maps.clear()  # another device or type of number
+        self._maps.clear()  # device or dtype can change
         module: Any = super()
         module._apply(fn, recurse)
         return self
@@ -103,11 +104,13 @@ class JointGaussian(nn.Module):
 
 
 def positive(matrix: Tensor) -> Tensor:
-    """The nearest matrix without negative eigenvalues.
+    """Return the nearest matrix without negative eigenvalues.
+
+    Eigenvalues below a millionth of the largest one are set to that value, not to 0, so that rounding to float32 gives no
+    negative ones.
 
     Args:
-        matrix: (W, W) float64, symmetric. What is below a millionth of its largest eigenvalue becomes that, not 0, so that
-            rounding the result to float32 gives no negative ones again.
+        matrix: (W, W) float64, symmetric.
     """
     values, vectors = torch.linalg.eigh(matrix)
     positive_part: Tensor = (vectors * values.clamp_min(max(0.0, 1e-6 * float(values[-1])))) @ vectors.T

@@ -1,4 +1,4 @@
-"""Networks that clean the nodes of a graph and its semantic state; told the level of noise, and of any size of graph."""
+"""Denoisers of GSDNet for the nodes of a graph and its semantic state; they fit graphs of any size."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from torch import Tensor, nn
 
 from lacuna.models.layers.diffusion import TimeEmbedding
 
-SMALL = 0.01  # of the usual weights: a new denoiser answers the mean, not noise, and who reads it is not misled meanwhile
+SMALL = 0.01  # factor of the initial weights of the last layer, so an untrained denoiser predicts the mean
 
 
 class NodeLayer(nn.Module):
-    """h + MLP of what a node hears through each graph, with the level of noise.
+    """Residual layer: graph convolutions over each adjacency, conditioned on the noise level.
 
     Args:
-        hidden: width.
-        graphs: how many adjacencies there are; 0 = a node hears itself alone.
-        dropout: share of units dropped in training.
+        hidden: units.
+        graphs: number of adjacencies; 0 = no messages between nodes.
+        dropout: dropout rate.
     """
 
     def __init__(self, hidden: int, graphs: int, dropout: float) -> None:
@@ -26,30 +26,30 @@ class NodeLayer(nn.Module):
         self.time = nn.Linear(hidden, hidden)
         self.hear = nn.ModuleList()
         if graphs:
-            from torch_geometric.nn import DenseGraphConv  # two seconds to import, so only once it is used
+            from torch_geometric.nn import DenseGraphConv  # the import takes two seconds, so it waits for the first use
 
             self.hear = nn.ModuleList(DenseGraphConv(hidden, hidden, aggr="add", bias=False) for _ in range(graphs))
         self.out = nn.Sequential(nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, hidden))
 
     def forward(self, nodes: Tensor, graphs: list[Tensor], time: Tensor) -> Tensor:
-        """(D, L, hidden), (D, L, L) each, (D, hidden) -> (D, L, hidden)."""
-        x = self.norm(nodes)
-        heard = self.own(x) + self.time(time)[:, None]
+        """Return nodes (D, L, hidden) from nodes (D, L, hidden), adjacencies (D, L, L) and embedded levels (D, hidden)."""
+        normed = self.norm(nodes)
+        messages = self.own(normed) + self.time(time)[:, None]
         for convolve, graph in zip(self.hear, graphs, strict=True):
-            heard = heard + convolve(x, graph)
-        return nodes + self.out(heard)  # type: ignore[no-any-return]
+            messages = messages + convolve(normed, graph)
+        return nodes + self.out(messages)  # type: ignore[no-any-return]
 
 
 class NodeDenoiser(nn.Module):
-    """x0 of the missing signals of all modalities together.
+    """Predict the clean signals (x0) of all modalities.
 
     Args:
-        width: of the signals of all modalities.
+        width: W, units of the signals of all modalities.
         modalities: M.
-        hidden: width inside.
-        layers: how many.
-        graphs: adjacencies that are heard.
-        dropout: share of units dropped in training.
+        hidden: units of the nodes.
+        layers: number of layers.
+        graphs: number of adjacencies.
+        dropout: dropout rate.
     """
 
     def __init__(self, width: int, modalities: int, hidden: int, layers: int, graphs: int, dropout: float) -> None:  # noqa: PLR0917
@@ -64,16 +64,13 @@ class NodeDenoiser(nn.Module):
         self.leave = nn.Sequential(nn.LayerNorm(hidden), last)
 
     def forward(self, noisy: Tensor, condition: Tensor, graphs: list[Tensor], level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean signals, hidden nodes and embedded time.
+        """Return clean signals (D, L, W), hidden nodes (D, L, hidden) and embedded levels (D, hidden).
 
         Args:
-            noisy: (D, L, width), zeros where observed.
-            condition: (D, L, width + M): what is observed and presence bits.
+            noisy: (D, L, W), zeros where observed.
+            condition: (D, L, W + M): observed signals and presence indicators.
             graphs: (D, L, L) each, zeros after the end of a dialogue.
             level: (D,) int64.
-
-        Returns:
-            (D, L, width), (D, L, hidden), (D, hidden).
         """
         time = self.time(level)
         nodes = self.enter(torch.cat([noisy, condition], dim=2))
@@ -83,13 +80,13 @@ class NodeDenoiser(nn.Module):
 
 
 class StateDenoiser(nn.Module):
-    """x0 of the semantic state: the same small network for each slot, which also hears the mean of all slots of its modality.
+    """Predict the clean semantic state (x0): one small network for each slot, which also reads the mean over slots.
 
-    A slot is an eigenvalue or a pair of turns. GSDM's network is as wide as its largest graph has nodes; this one fits any.
+    A slot is an eigenvalue or a pair of turns. The network of GSDM has the width of the largest graph; this one fits any size.
 
     Args:
         modalities: M.
-        hidden: width of the node denoiser, and of this.
+        hidden: units of the node denoiser, and of this network.
     """
 
     def __init__(self, modalities: int, hidden: int) -> None:
@@ -101,22 +98,22 @@ class StateDenoiser(nn.Module):
         self.leave = nn.Sequential(nn.GELU(), nn.Linear(hidden, 1))
 
     def forward(self, noisy: Tensor, seen: Tensor, structure: Tensor, real: Tensor, around: Tensor) -> Tensor:
-        """What is seen, plus a guess of the rest.
+        """Return the observed state plus an estimate of the rest.
 
         Args:
             noisy: (D, M, N).
-            seen: (D, M, N) the state of what is observed.
-            structure: (D, M, N, 2) the structure's value of the slot, and the share of it that is observed.
-            real: (D, N) bool.
-            around: (D, 2 hidden): mean of the hidden nodes, and time.
+            seen: (D, M, N) state of the observed signals.
+            structure: (D, M, N, 2) value of the structure in the slot, and its observed part.
+            real: (D, N) bool, False = padding.
+            around: (D, 2 hidden): mean of the hidden nodes, and embedded level.
 
         Returns:
             (D, M, N), zeros after the end of a dialogue.
         """
-        here = real[:, None, :, None].to(noisy.dtype)
+        inside = real[:, None, :, None].to(noisy.dtype)
         features = torch.cat([noisy[..., None], seen[..., None], structure], dim=3)
-        told = self.around(around)[:, None] + self.modality  # (D, M, hidden)
-        slots = self.slots(self.enter(features) + told[:, :, None])  # (D, M, N, hidden)
-        mean = (slots * here).sum(dim=2, keepdim=True) / here.sum(dim=2, keepdim=True).clamp_min(1)
-        guess: Tensor = self.leave(slots + mean)
-        return (seen + guess.squeeze(3)) * here.squeeze(3)
+        condition = self.around(around)[:, None] + self.modality  # (D, M, hidden)
+        slots = self.slots(self.enter(features) + condition[:, :, None])  # (D, M, N, hidden)
+        mean = (slots * inside).sum(dim=2, keepdim=True) / inside.sum(dim=2, keepdim=True).clamp_min(1)
+        estimate: Tensor = self.leave(slots + mean)
+        return (seen + estimate.squeeze(3)) * inside.squeeze(3)

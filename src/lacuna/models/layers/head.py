@@ -1,4 +1,4 @@
-"""From a vector an utterance to the answer: a linear map, or one that adjusts for the class-related confounder."""
+"""Last layer of the models: a linear map, or one with back-door adjustment for the class-related confounder."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from torch.nn import functional
 from lacuna.corpus.schema import Schema, Target
 from lacuna.models.config import Config, Maci
 
-ENCODED = 32  # width of an encoded prototype, a modality
+ENCODED = 32  # units of the encoded prototype of each modality
 BINS = 3  # strata of a regression target: low, middle and high scores
 
 
 def strata_count(target: Target) -> int:
-    """How many values the confounder has: one a class, or low, middle and high scores."""
+    """Return the number of values of the confounder: the number of classes, or 3 (low, middle, high) for regression."""
     return BINS if target.task == "regression" else target.width
 
 
 def classifier(schema: Schema, width: int, config: Config, zero: bool = False) -> nn.Module:
-    """The last layer of a model: (U, width) -> (U, C), or (U, 1) for regression.
+    """Return the last layer of a model, from (U, width) to (U, C), or to (U, 1) for regression.
 
     Args:
-        schema: what the model is built for.
-        width: of the vector that it reads.
-        config: the model's settings; ``maci`` with its ``backdoor`` switched on makes it a :class:`BackdoorHead`.
-        zero: start from no opinion.
+        schema: modalities and target.
+        width: units of the input.
+        config: settings of the model; with ``maci.backdoor`` the layer is a :class:`BackdoorHead`.
+        zero: initialise the weights with 0.
     """
     if config.maci is not None and config.maci.backdoor:
         return BackdoorHead(schema, width, config.maci, zero)
@@ -37,16 +37,18 @@ def classifier(schema: Schema, width: int, config: Config, zero: bool = False) -
 
 
 class BackdoorHead(nn.Module):
-    """Back-door adjustment over a label-related confounder (CIDer's MCM, arXiv 2506.10452).
+    r"""Classifier with back-door adjustment for a class-related confounder (MCM of CIDer, arXiv 2506.10452).
 
-    ``p(y | do(X)) = sum_c pi_c softmax(W_c [h; e_c] + b_c)``, one classifier a value c of the confounder, which is the class (or
-    the third of the scores) whose typical features z_c are encoded as e_c. For regression the sum is over the values themselves.
+    .. math:: p(y | do(X)) = \sum_c \pi_c \, \mathrm{softmax}(W_c [h; e_c] + b_c)
+
+    There is one classifier for each value c of the confounder, which is the class (for regression, the third of the scores). Its
+    prototype, the mean features of the class in training, is encoded as e_c. For regression the sum is over predicted values.
 
     Args:
-        schema: modalities, and the target that the strata come from.
-        width: of h.
+        schema: modalities and target.
+        width: units of h.
         maci: settings.
-        zero: start from no opinion.
+        zero: initialise the weights with 0.
     """
 
     prototypes: Tensor
@@ -64,8 +66,8 @@ class BackdoorHead(nn.Module):
             )
             for size in self.sizes
         )
-        # All classifiers start alike, each as nn.Linear would. In a mixture one that is soon sure of a wrong class gets no more
-        # gradient; of four that started apart one stayed lost for good.
+        # All classifiers start with the same weights, initialised as in nn.Linear. In a mixture, a classifier that is sure of
+        # a wrong class early gets no gradient; of four with different initial weights, one never recovered.
         bound = 0.0 if zero else inputs**-0.5
         start = torch.empty(schema.target.width, inputs + 1).uniform_(-bound, bound).repeat(strata, 1, 1)
         self.weight, self.bias = nn.Parameter(start[..., :-1].clone()), nn.Parameter(start[..., -1].clone())
@@ -73,32 +75,32 @@ class BackdoorHead(nn.Module):
         self.register_buffer("priors", torch.full((strata,), 1 / strata))
 
     def adjust(self, prototypes: Tensor, priors: Tensor) -> None:
-        """Set what the confounder looks like.
+        """Set prototypes and priors of the confounder.
 
         Args:
-            prototypes: (S, sum of d_m) typical features of each stratum of the training split.
-            priors: (S,) how often it occurs there.
+            prototypes: (S, sum of d_m) mean features of each stratum of the training split.
+            priors: (S,) share of each stratum in the training split.
         """
         self.prototypes.copy_(prototypes)
         self.priors.copy_(priors)
 
     def forward(self, h: Tensor) -> Tensor:
-        """Log-probabilities (U, C), or expected values (U, 1), from h (U, width)."""
+        """Return log-probabilities (U, C), or expected values (U, 1), from h (U, width)."""
         width = h.shape[-1]
         prototypes, priors = self.prototypes, self.priors
         if not (self.training or self.keeps_classes):
             prototypes = prototypes.mean(dim=0, keepdim=True).expand_as(prototypes)
-            there = (priors > 0).to(priors)  # nobody ever trained the classifier of a class that training does not hold
-            priors = there / there.sum()
-        own = torch.einsum("uh,skh->usk", h, self.weight[..., :width])
-        typical = torch.einsum("se,ske->sk", self.encode(prototypes), self.weight[..., width:])
-        answers = (own + typical + self.bias).float()  # (U, S, C)
+            occurs = (priors > 0).to(priors)  # the classifier of a class without training examples was never trained
+            priors = occurs / occurs.sum()
+        from_input = torch.einsum("uh,skh->usk", h, self.weight[..., :width])
+        from_prototype = torch.einsum("se,ske->sk", self.encode(prototypes), self.weight[..., width:])
+        outputs = (from_input + from_prototype + self.bias).float()  # (U, S, C)
         if self.target.task == "regression":
-            return (priors.unsqueeze(-1) * answers).sum(dim=1)
+            return (priors.unsqueeze(-1) * outputs).sum(dim=1)
         # Mixed in log space: probabilities that underflow would be -inf, or NaN in the gradient.
-        return torch.logsumexp(functional.log_softmax(answers, dim=-1) + priors.log().unsqueeze(-1), dim=1)
+        return torch.logsumexp(functional.log_softmax(outputs, dim=-1) + priors.log().unsqueeze(-1), dim=1)
 
     def encode(self, prototypes: Tensor) -> Tensor:
-        """Prototypes (S, sum of d_m) -> (S, ENCODED * M): once a pass, as they are the same for every utterance."""
+        """Return encoded prototypes (S, ENCODED M) from prototypes (S, sum of d_m), once for all utterances."""
         parts = torch.split(prototypes, self.sizes, dim=1)
         return torch.cat([encoder(part) for encoder, part in zip(self.encoders, parts, strict=True)], dim=1)

@@ -1,7 +1,7 @@
-"""Normal numbers that are a pure function of (seed, key, purpose, position), as tensors.
+"""Normal random numbers that are a pure function of (seed, key, purpose, position), as tensors.
 
-What a generative model draws when it answers must not depend on the batch, so no generator is asked: the bits of a key come from
-:mod:`lacuna.missing.hashing`, positions count up from them as there, and Box and Muller make two uniform numbers one normal one.
+Draws of a generative model must not depend on the batch, so there is no random generator. The bits of a key come from
+:mod:`lacuna.missing.hashing`, positions are counted from them, and the Box-Muller transform gives normal numbers.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from torch import Tensor
 from lacuna.missing.hashing import bits, stream_of
 
 _GOLDEN = 0x9E3779B9
-_LOW = 0xFFFFFFFF  # 32-bit arithmetic in int64: products may wrap around, their low half is right all the same
+_LOW = 0xFFFFFFFF  # 32-bit arithmetic in int64: the low half of a product is correct even after overflow
 
 
 def normals(keys: Tensor, count: int, seed: int, *names: str) -> Tensor:
-    """Standard normal numbers of each key.
+    """Return standard normal numbers for each key.
 
     Args:
         keys: (N,) int64 stable keys, e.g. ``batch.key``.
-        count: numbers a key; a smaller count gives the first of them.
-        seed: another one gives unrelated numbers.
-        names: purpose, modality, ...; other names give unrelated numbers.
+        count: numbers for each key; a smaller count gives the first of them.
+        seed: another seed gives independent numbers.
+        names: purpose, modality, ...; other names give independent numbers.
 
     Returns:
         (N, count) float32 on the device of ``keys``.
@@ -33,8 +33,8 @@ def normals(keys: Tensor, count: int, seed: int, *names: str) -> Tensor:
     hashed = bits(keys.detach().cpu().numpy().view(np.uint64), stream_of(seed, *names))  # (N,)
     halves = hashed & np.uint64(_LOW), hashed >> np.uint64(32)
     low, high = (torch.from_numpy(half.astype(np.int64)).to(keys.device) for half in halves)
-    place = torch.arange(2 * count, device=keys.device) * _GOLDEN
-    x = _mix((low[:, None] + place) & _LOW)  # (N, 2 count)
+    position = torch.arange(2 * count, device=keys.device) * _GOLDEN
+    x = _mix((low[:, None] + position) & _LOW)  # (N, 2 count)
     x = _mix(x ^ high[:, None])
     uniform = (x.double() + 0.5) / 2.0**32  # in (0, 1): its logarithm is finite
     radius, angle = uniform[:, 0::2], uniform[:, 1::2]  # (N, count) each, the same for any count
@@ -42,7 +42,7 @@ def normals(keys: Tensor, count: int, seed: int, *names: str) -> Tensor:
 
 
 def _mix(x: Tensor) -> Tensor:
-    """The lowbias32 mixer."""
+    """Return the lowbias32 hash of 32-bit numbers."""
     x = ((x ^ (x >> 16)) * 0x7FEB352D) & _LOW
     x = ((x ^ (x >> 15)) * 0x846CA68B) & _LOW
     return x ^ (x >> 16)

@@ -1,4 +1,4 @@
-"""What a model remembers between the stages of one update."""
+"""Values that a model keeps between the stages of one update."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Kept = TypeVar("Kept")
 
 
 class PerBatch(Generic[Kept]):
-    """One thing a batch, for as long as the batch lives; several batches may be under way, as when gradients are accumulated.
+    """One value for each batch, for as long as the batch exists; with accumulated gradients there are several batches.
 
-    It is part of no state: copied or pickled with its model, it is empty.
+    It is not part of the state of a model: a copy of the model has an empty one.
     """
 
     def __init__(self) -> None:
@@ -25,10 +25,10 @@ class PerBatch(Generic[Kept]):
     def __reduce__(self) -> tuple[type[PerBatch[Kept]], tuple[()]]:
         return type(self), ()
 
-    def keep(self, batch: Batch, what: Kept) -> None:
-        """Remember it, in place of what was remembered for that batch."""
-        self._kept[batch] = what
+    def keep(self, batch: Batch, value: Kept) -> None:
+        """Store a value for a batch; it replaces an earlier one."""
+        self._kept[batch] = value
 
     def take(self, batch: Batch, *, last: bool) -> Kept | None:
-        """What is remembered for that batch, if anything; ``last`` forgets it."""
+        """Return the value of a batch, if there is one; ``last`` deletes it."""
         return self._kept.pop(batch, None) if last else self._kept.get(batch)

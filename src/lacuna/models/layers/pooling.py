@@ -1,4 +1,4 @@
-"""From frames to one vector an utterance, and back."""
+"""Conversion between frames and one vector for each utterance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lacuna.corpus.batch import Batch
 
 
 def masked_mean(features: Tensor, present: Tensor) -> Tensor:
-    """Mean over observed frames, 0 where there is none.
+    """Return the mean over observed frames, 0 if there is none.
 
     Args:
         features: (U, T, d), zero where absent.
@@ -25,27 +25,27 @@ def masked_mean(features: Tensor, present: Tensor) -> Tensor:
 
 
 def pooled(batch: Batch) -> Tensor:
-    """The masked means of all modalities side by side: (U, sum of d_m), in the order of ``batch.features``."""
+    """Return the masked means of all modalities (U, sum of d_m), in the order of ``batch.features``."""
     return torch.cat([masked_mean(x, batch.present[m]) for m, x in batch.features.items()], dim=1)
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[Any]:
-    """Context in which autocast does not round products on the device of ``x``.
+    """Return a context in which autocast is off on the device of ``x``.
 
-    Recurrent networks need it too: on CUDA, autocast runs those of cuDNN in float16, whatever it was asked for.
+    Recurrent networks need it too: on CUDA, autocast runs those of cuDNN in float16, also when bfloat16 is set.
     """
     return torch.autocast(x.device.type, enabled=False)
 
 
 def fill_frames(batch: Batch, vectors: Tensor) -> dict[str, Tensor]:
-    """Put one recovered vector an utterance into every frame that was not observed.
+    """Fill every missing frame with the recovered vector of its utterance.
 
     Args:
-        batch: what was observed.
+        batch: observed utterances.
         vectors: (U, sum of d_m) in the order of ``batch.features``.
 
     Returns:
-        By modality (U, T_m, d_m): observed frames bit for bit as they came.
+        By modality (U, T_m, d_m): observed frames unchanged.
     """
     recovered, low = {}, 0
     for name, features in batch.features.items():

@@ -1,4 +1,4 @@
-"""Where a frame stands in time."""
+"""Position encodings."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 def sinusoids(length: int, width: int, device: torch.device | str = "cpu") -> Tensor:
-    """Sines and cosines of positions 0..length-1 (Vaswani et al., NeurIPS 2017, section 3.5): (length, width) float32.
+    """Return sinusoidal encodings (length, width) float32 of positions 0..length-1 (Vaswani et al., NeurIPS 2017, sec. 3.5).
 
     Args:
         length: number of positions.
         width: number of columns; the first half sines, the rest cosines.
-        device: where to.
+        device: device of the result.
     """
     half = (width + 1) // 2
     frequency = torch.exp(torch.arange(half, device=device) * (-math.log(10_000.0) / max(1, half)))

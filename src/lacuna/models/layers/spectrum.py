@@ -1,4 +1,4 @@
-"""Graphs of dialogues as dense matrices, and their eigenvectors."""
+"""Adjacency matrices of dialogues and their eigenvectors."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.graph import Graph
 
-TIE = 1e-6  # entries of an eigenvector whose sizes differ by less, relative to the largest, count as equal
+TIE = 1e-6  # relative difference below which entries of an eigenvector count as equally large
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Eigenvalues, the largest in size first, and eigenvectors of symmetric matrices; zeros after a dialogue's own.
+    """Eigenvalues by decreasing absolute value and eigenvectors of symmetric matrices, zero-padded.
 
     Attributes:
         values: (D, K).
@@ -27,19 +27,19 @@ class Spectrum:
 
 
 def closeness(graph: Graph, dialogues: Dialogues) -> Tensor:
-    """(E,) one over one plus the distance in turns of the edge's ends."""
+    """Return (E,) 1 / (1 + distance in turns) for each edge."""
     return 1 / (1 + (dialogues.column[graph.source] - dialogues.column[graph.target]).abs().float())
 
 
 def adjacency(graph: Graph, dialogues: Dialogues, weight: Tensor | None = None) -> Tensor:
-    """The symmetric normalised adjacency D^-1/2 A D^-1/2 of every dialogue (Kipf and Welling, ICLR 2017).
+    """Return the symmetric normalised adjacency D^-1/2 A D^-1/2 of each dialogue (Kipf and Welling, ICLR 2017).
 
-    A has ones on its diagonal, and each edge in both directions with the larger weight of the two.
+    A has ones on its diagonal, and each edge in both directions with the larger of the two weights.
 
     Args:
         graph: edges within dialogues.
-        dialogues: where its nodes sit; :func:`by_modality` for the multimodal graph.
-        weight: (E,) of each edge, not negative; ``None`` = 1.
+        dialogues: positions of the turns.
+        weight: (E,) non-negative weight of each edge; ``None`` = 1.
 
     Returns:
         (D, L, L), zeros after the end of a dialogue.
@@ -51,18 +51,18 @@ def adjacency(graph: Graph, dialogues: Dialogues, weight: Tensor | None = None) 
     dense = torch.maximum(dense, dense.mT)
     dense[row, column, column] = 1
     root = dense.sum(dim=2).clamp_min(torch.finfo(dense.dtype).tiny).rsqrt()  # an empty row stays empty
-    return dense * (root[:, :, None] * root[:, None, :])  # in this order exactly symmetric
+    return dense * (root[:, :, None] * root[:, None, :])  # this order of products is exactly symmetric
 
 
 @dataclass(eq=False)
 class Decomposition:
-    """Decompose matrices, remembering those that were seen: a dialogue's graph is the same in every epoch.
+    """Eigendecomposition with a cache: the graph of a dialogue is the same in every epoch.
 
-    Held by the model that uses it, as a plain attribute, so it is part of no state. What comes out is the same with and without.
+    A model holds it as a plain attribute, so it is not in the state of the model. The cache does not change results.
 
     Attributes:
-        most: eigenpairs that are kept of each matrix, the largest in size.
-        remembered: matrices that may be remembered; when they are so many, all are forgotten.
+        most: largest number K of eigenpairs of each matrix, by absolute value.
+        remembered: largest number of matrices in the cache; a full cache is cleared.
     """
 
     most: int = 64
@@ -70,14 +70,13 @@ class Decomposition:
     _known: dict[bytes, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, dense: Tensor, lengths: Tensor) -> Spectrum:
-        """Decompose each dialogue without its padding, those of one length together.
+        """Return the spectrum of each dialogue without its padding, dialogues of one length together.
 
-        Padding could not be decomposed along: an eigenvalue that occurs twice may have any basis of its space, and padding
-        would turn that basis.
+        With padding, the eigenvectors of a repeated eigenvalue would depend on the padding.
 
         Args:
             dense: (D, L, L) symmetric.
-            lengths: (D,) nodes of each dialogue.
+            lengths: (D,) number of turns of each dialogue.
         """
         matrices = dense.detach().double().cpu()
         sizes = lengths.tolist()
@@ -87,34 +86,34 @@ class Decomposition:
             self._known.clear()
             new = {key: (d, n) for d, (key, n) in enumerate(zip(keys, sizes, strict=True))}
         for size in sorted({n for _, n in new.values()}):
-            same = [(key, d) for key, (d, n) in new.items() if n == size]
-            values, vectors = eigenpairs(matrices[[d for _, d in same], :size, :size], self.most)
-            self._known |= {key: (values[i], vectors[i]) for i, (key, _) in enumerate(same)}
+            of_size = [(key, d) for key, (d, n) in new.items() if n == size]
+            values, vectors = eigenpairs(matrices[[d for _, d in of_size], :size, :size], self.most)
+            self._known |= {key: (values[i], vectors[i]) for i, (key, _) in enumerate(of_size)}
         kept = min(self.most, dense.shape[1])
         values, vectors = dense.new_zeros(len(sizes), kept), dense.new_zeros(len(sizes), dense.shape[1], kept)
         for d, (key, n) in enumerate(zip(keys, sizes, strict=True)):
-            found, basis = self._known[key]
-            values[d, : len(found)] = found.to(values)
-            vectors[d, :n, : len(found)] = basis.to(vectors)
+            cached_values, cached_vectors = self._known[key]
+            values[d, : len(cached_values)] = cached_values.to(values)
+            vectors[d, :n, : len(cached_values)] = cached_vectors.to(vectors)
         return Spectrum(values, vectors)
 
 
 def eigenpairs(dense: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """The largest eigenpairs of symmetric matrices of one size.
+    """Return the largest eigenpairs of symmetric matrices of one size.
 
-    The sign is that which makes the largest entry positive; of entries that are equally large, as in every symmetric graph, the
-    first one.
+    The sign of an eigenvector makes its largest entry positive; if several entries are equally large, the first of them.
 
     Args:
         dense: (B, n, n) float64, so that rounding does not decide which entry is the largest.
-        most: at most so many pairs.
+        most: largest number of pairs.
 
     Returns:
-        (B, k) by falling size, of equal sizes the positive one first, and (B, n, k); k = min(n, most).
+        Eigenvalues (B, k) by decreasing absolute value, of equal ones the positive one first, and eigenvectors (B, n, k);
+        k = min(n, most).
     """
     values, vectors = torch.linalg.eigh(dense)
     values, vectors = values.flip(1), vectors.flip(2)  # positive ones first
-    coarse = (values.abs() / TIE).round()  # rounding does not decide which of two equal sizes is first
+    coarse = (values.abs() / TIE).round()  # rounding does not decide the order of equal values
     order = torch.argsort(coarse, dim=1, descending=True, stable=True)[:, :most]
     values = values.gather(1, order)
     vectors = vectors.gather(2, order[:, None, :].expand(-1, dense.shape[1], -1))

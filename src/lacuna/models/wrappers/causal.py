@@ -1,8 +1,9 @@
-"""Model-agnostic causal inference (CIDer, arXiv 2506.10452), around any recogniser.
+"""Model-agnostic causal inference (MACI of CIDer, arXiv 2506.10452) as a wrapper of any recogniser.
 
-Two corrections, each with its switch. The head adjusts for the class-related confounder (:mod:`lacuna.models.layers.head`), with
-prototypes and priors of the training split only. And the answer to a counterfactual, in which nothing but the bias words is left
-of the text, is subtracted from the answer to what was said, ``tau`` times; ``tau`` is chosen once on validation.
+There are two corrections, each with its own switch. First, the head adjusts for the class-related confounder
+(:mod:`lacuna.models.layers.head`), with prototypes and priors of the training split only. Second, ``tau`` times the prediction
+for a counterfactual batch, whose text holds the bias words only, is subtracted from the prediction; ``tau`` is chosen once on
+validation.
 """
 
 from __future__ import annotations
@@ -25,21 +26,25 @@ from lacuna.models.wrappers.words import bias_words, document_counts
 from lacuna.models.wrappers.wrapped import Wrapped
 
 _log = logging.getLogger(__name__)
-STEPS = 10  # values of tau that are tried, in a unit
+STEPS = 10  # tried values of tau in an interval of 1
 
 
 class Causal(Wrapped):
-    """A recogniser corrected for class-related and language bias.
+    """Recogniser with corrections for class-related bias and language bias.
 
     Args:
-        inner: what answers; with ``maci.backdoor`` its last layer comes from :func:`lacuna.models.layers.head.classifier`.
+        inner: wrapped recogniser; with ``maci.backdoor`` its last layer is that of :func:`lacuna.models.layers.head.classifier`.
         maci: settings.
 
-    Raises:
-        ConfigError: the model has no head to adjust, or the corpus lacks a modality that was named as its text.
+    Attributes:
+        tau: () weight of the counterfactual prediction.
+        curve: validation metric of each tried ``tau`` (0, 0.1, ...).
+        bias: (V,) bool, bias words of the training split.
+        frame: (d_text,) mean text frame of the training split.
+        centre: () mean score of the training split.
 
-    Its buffers: ``tau`` and ``curve``, the validation metric of every ``tau`` that was tried (0, 0.1, ...); and of the training
-    split ``bias`` (V,) bool, the bias words, ``frame`` (d_text,), the mean text frame, and ``centre``, the mean score.
+    Raises:
+        ConfigError: the model has no head to adjust, or the corpus lacks the modality ``maci.text``.
     """
 
     tau: Tensor
@@ -60,8 +65,8 @@ class Causal(Wrapped):
                     f"model '{inner.name}': setting 'maci.text' must be a modality of the corpus "
                     f"({', '.join(self.schema.dims)}); found {maci.text!r}"
                 )
-            told = "maci of '%s': there is no modality '%s' among %s, so nothing is subtracted; see maci.text"
-            _log.warning(told, inner.name, maci.text, ", ".join(self.schema.dims))
+            warning = "maci of '%s': there is no modality '%s' among %s, so nothing is subtracted; see maci.text"
+            _log.warning(warning, inner.name, maci.text, ", ".join(self.schema.dims))
         self.subtracts = maci.counterfactual and text is not None
         tried = 1 + int(maci.most_tau * STEPS + 1e-9) if self.subtracts else 1
         self.register_buffer("tau", torch.zeros(()))
@@ -72,63 +77,63 @@ class Causal(Wrapped):
 
     @property
     def heads(self) -> list[BackdoorHead]:
-        """The heads that adjust."""
+        """Return the heads with back-door adjustment."""
         return [module for module in self.inner.modules() if isinstance(module, BackdoorHead)]
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
-        """Learn from the complete training split what is typical of a class, and which words are biased."""
+        """Estimate prototypes, priors and bias words from the complete training split."""
         if self.maci.backdoor or self.subtracts:
             self._read(batches)
         self.inner.prepare(batches)
 
     def _read(self, batches: Callable[[], Iterable[Batch]]) -> None:
-        strata, typical, name = Strata.of(self.schema.target, batches), Typical(self.schema), self.maci.text
-        words, spoken = torch.zeros(strata_count(self.schema.target), len(self.bias), dtype=torch.float64), 0.0
+        strata, sums, name = Strata.of(self.schema.target, batches), Typical(self.schema), self.maci.text
+        words, n_with_text = torch.zeros(strata_count(self.schema.target), len(self.bias), dtype=torch.float64), 0.0
         total, frames = torch.zeros(len(self.frame), dtype=torch.float64), 0
         for batch in batches():
             weights = strata.weights(batch)  # (U, S)
-            typical.add(batch, weights)
+            sums.add(batch, weights)
             if self.subtracts:
                 present = batch.present[name]
                 total += batch.features[name].sum(dim=(0, 1)).cpu().double()
                 frames += int(present.sum())
                 if name in batch.tokens and len(self.bias):
                     words += document_counts(batch.tokens[name], present, weights, len(self.bias))
-                    spoken += float(weights[present.any(dim=1).cpu()].sum())
+                    n_with_text += float(weights[present.any(dim=1).cpu()].sum())
         for head in self.heads:
-            head.adjust(typical.prototypes, typical.priors)
-        self.centre.fill_(typical.centre)
+            head.adjust(sums.prototypes, sums.priors)
+        self.centre.fill_(sums.centre)
         self.frame.copy_(total / max(1, frames))
         if self.subtracts and len(self.bias):
-            found = bias_words(words, spoken, self.maci)
-            self.bias.copy_(found)
-            if not found.any():
-                _log.warning("maci: no word of '%s' goes with a class; the counterfactual has no words at all", name)
+            is_bias_word = bias_words(words, n_with_text, self.maci)
+            self.bias.copy_(is_bias_word)
+            if not is_bias_word.any():
+                _log.warning("maci: no word of '%s' is associated with a class; the counterfactual has no words", name)
 
     def counterfactual(self, batch: Batch) -> Batch:
-        """The batch as if nothing but its bias words had been said.
+        """Return the counterfactual batch, whose text holds the bias words only.
 
         Args:
-            batch: what is observed; other modalities, and what is present, stay as they are.
+            batch: observed utterances; other modalities and ``present`` do not change.
 
         Returns:
-            Every other text frame is the mean one of training, with token 0. Without token ids every text frame is.
+            All other text frames are the mean frame of training, with token 0. Without token ids, all text frames are.
         """
         name = self.maci.text
         features, present, tokens = batch.features[name], batch.present[name], batch.tokens.get(name)
         keep = torch.zeros_like(present)
         if tokens is not None and len(self.bias):
-            known = (tokens > 0) & (tokens < len(self.bias))  # 0 is no word, and a new corpus may have new ones
+            known = (tokens > 0) & (tokens < len(self.bias))  # 0 is no word; a new corpus can have unknown words
             keep = present & known & self.bias[tokens * known]
         mean = self.frame.to(features.dtype) * (present & ~keep).unsqueeze(-1)  # (U, T, d), 0 where absent
         changed = batch.tokens if tokens is None else {**batch.tokens, name: tokens * keep}
         return replace(batch, features={**batch.features, name: features * keep.unsqueeze(-1) + mean}, tokens=changed)
 
     def forward(self, batch: Batch) -> Prediction:
-        """Unnormalised logits (U, C) or values (U, 1); while training, and while ``tau`` is 0, those of the model itself.
+        """Return unnormalised logits (U, C) or values (U, 1); in training, and if ``tau`` is 0, those of the inner model.
 
         Raises:
-            DataError: bias words were learned, and this corpus has no token ids to know them by.
+            DataError: the training split had bias words, and this batch has no token ids.
         """
         prediction = super().forward(batch)
         tau = 0.0 if self.training or not self.subtracts else float(self.tau)
@@ -147,10 +152,10 @@ class Causal(Wrapped):
         )
 
     def _share(self, batch: Batch, other: Batch, tau: float) -> Tensor:
-        """``tau`` where the counterfactual changed the utterance's own text, else 0: (U, 1).
+        """Return (U, 1): ``tau`` where the counterfactual changes the text of the utterance, else 0.
 
-        Where it changed nothing, both passes agree and their difference is (1 - tau) log p: the same answer, or, with a tau
-        above 1, the opposite one.
+        Where it changes nothing, both predictions are equal and their difference is (1 - tau) log p: the same prediction, or,
+        with tau above 1, the opposite one.
         """
         changed = batch.features[self.maci.text] != other.features[self.maci.text]
         return tau * changed.flatten(1).any(dim=1, keepdim=True)  # (U, T, d) -> (U, T d) -> (U, 1)
@@ -162,18 +167,23 @@ class Causal(Wrapped):
         return functional.log_softmax(factual, dim=-1) - tau * functional.log_softmax(counterfactual, dim=-1)
 
     def settle(self, batches: Callable[[], Iterable[Batch]], metric: Callable[[Iterable[Tensor]], float]) -> None:
-        """Choose ``tau``, of equally good ones the smallest; each batch is answered once and once more counterfactually.
+        """Choose ``tau``, the smallest of equally good values.
 
-        Where the words of training are known and none goes with a class, there is no bias to subtract: ``tau`` stays 0.
+        If training has token ids and no bias words, there is nothing to subtract, and ``tau`` stays 0.
         """
         super().settle(batches, metric)
         if not self.subtracts or (len(self.bias) and not self.bias.any()):
             return
-        answers = []
+        predictions = []
         for batch in batches():
-            other = self.counterfactual(batch)
-            answers.append((self.inner(batch).logits, self.inner(other).logits, self._share(batch, other, 1.0)))
+            counterfactual = self.counterfactual(batch)
+            predictions.append(
+                (self.inner(batch).logits, self.inner(counterfactual).logits, self._share(batch, counterfactual, 1.0))
+            )
         grid = torch.arange(len(self.curve)) / STEPS
-        found = [metric(self._difference(own, other, tau * there) for own, other, there in answers) for tau in grid.tolist()]
-        self.curve.copy_(torch.tensor(found))
-        self.tau.copy_(grid[found.index(max(found))])
+        metrics = [
+            metric(self._difference(factual, counterfactual, tau * changed) for factual, counterfactual, changed in predictions)
+            for tau in grid.tolist()
+        ]
+        self.curve.copy_(torch.tensor(metrics))
+        self.tau.copy_(grid[metrics.index(max(metrics))])

@@ -1,4 +1,4 @@
-"""The class-related confounder as training shows it: how often each of its values occurs, and what is typical of it."""
+"""Class-related confounder of the training split: priors and prototypes of its strata."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lacuna.corpus.schema import Schema, Target
 from lacuna.models.layers.head import BINS, strata_count
 from lacuna.models.layers.pooling import pooled
 
-_CELLS = 1 << 16  # of the histogram that the thirds are read from, so that no score needs to be kept
+_CELLS = 1 << 16  # cells of the histogram that the thirds are read from, so that no scores are stored
 
 
 @dataclass(frozen=True)
 class Strata:
-    """The strata of a target: its classes, or low, middle and high scores, about equally many each.
+    """Strata of a target: its classes, or low, middle and high scores with about equal counts.
 
     Attributes:
-        target: what is predicted.
+        target: target of the schema.
         low: smallest score of training.
-        high: largest one.
-        cuts: the last histogram cell of every stratum but the highest; equal scores are never parted, so one may stay empty.
+        high: largest score of training.
+        cuts: last histogram cell of each stratum but the highest; equal scores stay together, so a stratum can be empty.
     """
 
     target: Target
@@ -35,7 +35,7 @@ class Strata:
 
     @classmethod
     def of(cls, target: Target, batches: Callable[[], Iterable[Batch]]) -> Strata:
-        """Read the thirds of the scores; classes need no reading."""
+        """Return the strata of a target; the thirds of scores are read from the training batches."""
         if target.task != "regression":
             return cls(target)
         low, high = math.inf, -math.inf
@@ -44,22 +44,22 @@ class Strata:
                 low, high = min(low, float(scores.min())), max(high, float(scores.max()))
         if low > high:
             return cls(target)
-        whole = cls(target, low, high)
+        strata = cls(target, low, high)
         counts = torch.zeros(_CELLS, dtype=torch.int64)
         for batch in batches():
-            counts += torch.bincount(whole._cell(batch.label[batch.labelled].cpu()), minlength=_CELLS)
-        reached = counts.cumsum(0)
-        shares = torch.arange(1, BINS) / BINS * reached[-1]
-        return cls(target, low, high, tuple(torch.searchsorted(reached, shares.ceil().long()).tolist()))
+            counts += torch.bincount(strata._cell(batch.label[batch.labelled].cpu()), minlength=_CELLS)
+        cumulative = counts.cumsum(0)
+        shares = torch.arange(1, BINS) / BINS * cumulative[-1]
+        return cls(target, low, high, tuple(torch.searchsorted(cumulative, shares.ceil().long()).tolist()))
 
     def _cell(self, scores: Tensor) -> Tensor:
         spread = (self.high - self.low) or 1.0
         return ((scores.double() - self.low) / spread * _CELLS).long().clamp(0, _CELLS - 1)
 
     def weights(self, batch: Batch) -> Tensor:
-        """To what extent each utterance is in each stratum: (U, S) float64 on the CPU, rows of 0 for unlabelled ones.
+        """Return the weight of each utterance in each stratum, (U, S) float64 on the CPU; rows of 0 for unlabelled ones.
 
-        A soft label counts in all its classes: its largest class alone would hide that two are nearly as likely.
+        A soft label counts in all its classes with their probabilities.
         """
         known, label = batch.labelled.cpu(), batch.label.cpu()
         weights = torch.zeros(len(batch), strata_count(self.target), dtype=torch.float64)
@@ -74,7 +74,7 @@ class Strata:
 
 
 class Typical:
-    """Sums from which priors, prototypes and the mean score follow; as large for a million utterances as for one.
+    """Running sums for priors, prototypes and the mean score; the memory does not depend on the number of utterances.
 
     Args:
         schema: modalities and target.
@@ -88,7 +88,7 @@ class Typical:
         self._with = torch.zeros(strata, len(self._sizes), dtype=torch.float64)
 
     def add(self, batch: Batch, weights: Tensor) -> None:
-        """Count a complete batch with its weights (U, S); where a modality is absent its mean is 0 and adds nothing."""
+        """Add a complete batch with its weights (U, S); the mean of an absent modality is 0 and adds nothing."""
         self._total += weights.sum(dim=0)
         if batch.label.is_floating_point() and batch.label.ndim == 1:
             scores = batch.label[batch.labelled].cpu().double()
@@ -98,26 +98,26 @@ class Typical:
 
     @property
     def priors(self) -> Tensor:
-        """(S,) shares of the labelled utterances; all alike if there is none."""
+        """Return (S,) shares of the labelled utterances; equal shares if there is none."""
         total = self._total if self._total.sum() > 0 else torch.ones_like(self._total)
         return total / total.sum()
 
     @property
     def centre(self) -> float:
-        """The mean score of a regression target, else 0."""
+        """Return the mean score of a regression target, else 0."""
         return self._score / max(1, self._scored)
 
     @property
     def prototypes(self) -> Tensor:
-        """(S, sum of d_m) mean over a stratum's utterances that have the modality of their frame means.
+        """Return (S, sum of d_m): mean of the frame means over the utterances of a stratum that have the modality.
 
-        Where none has it nothing is known, and the mean over the other strata stands in.
+        If no utterance of a stratum has it, the mean over the other strata is used.
         """
-        there = self._with > 0  # (S, M)
+        has_modality = self._with > 0  # (S, M)
         means = torch.split(self._sums, self._sizes, dim=1)
         filled = []
-        for own, count, known in zip(means, self._with.T, there.T, strict=True):
-            mean = own / torch.where(known, count, 1.0).unsqueeze(1)
-            other = mean[known].mean(dim=0) if known.any() else mean[0]
-            filled.append(torch.where(known.unsqueeze(1), mean, other))
+        for sums, count, known in zip(means, self._with.T, has_modality.T, strict=True):
+            mean = sums / torch.where(known, count, 1.0).unsqueeze(1)
+            mean_of_others = mean[known].mean(dim=0) if known.any() else mean[0]
+            filled.append(torch.where(known.unsqueeze(1), mean, mean_of_others))
         return torch.cat(filled, dim=1)

@@ -1,8 +1,8 @@
-"""The dialogue-window view: neighbouring turns as further frames of an utterance.
+"""Dialogue window: neighbouring turns as additional frames of an utterance.
 
-Many public corpora hold one vector an utterance. With a window of K turns on either side such an utterance becomes a sequence of
-2K + 1 frames, which is what models of frame sequences are made for. The view is taken after the mask: what is missing in a turn
-is missing in every window that it is part of, and models with and without a window are compared under the same masks.
+Many public corpora hold one vector for each utterance. With a window of K turns on either side, an utterance becomes a sequence
+of 2K + 1 frames, the input that sequence models expect. The window is applied after the mask: what is missing in a turn is
+missing in every window that includes it, and models with and without a window are compared under the same masks.
 """
 
 from __future__ import annotations
@@ -21,53 +21,55 @@ from lacuna.models.wrappers.wrapped import Wrapped
 
 
 def neighbours(batch: Batch, turns: int) -> tuple[Tensor, Tensor]:
-    """Rows of the turns around each utterance: the turns before, the nearest last, then the turns after, the nearest first.
+    """Return the rows of the turns around each utterance: K earlier turns, then K later turns, both in temporal order.
 
     Args:
         batch: whole dialogues, in any order.
-        turns: K on either side.
+        turns: K, turns on either side.
 
     Returns:
-        (U, 2K) int64 rows of the batch, and (U, 2K) bool: there is such a turn.
+        (U, 2K) int64 rows of the batch, and (U, 2K) bool: the turn exists.
     """
     dialogues = Dialogues.of(batch)
-    rows = dialogues.pad(torch.arange(1, len(batch) + 1, device=batch.turn.device).unsqueeze(1)).squeeze(-1)  # (D, L), 0 = none
+    rows = dialogues.pad(torch.arange(1, len(batch) + 1, device=batch.turn.device).unsqueeze(1)).squeeze(
+        -1
+    )  # (U, 1) -> (D, L), 0 = no turn
     offsets = torch.arange(-turns, turns + 1, device=rows.device)
     column = dialogues.column.unsqueeze(1) + offsets[offsets != 0]  # (U, 2K)
-    inside = (column >= 0) & (column < rows.shape[1])
-    found = rows[dialogues.row.unsqueeze(1), column.clamp(0, rows.shape[1] - 1)] * inside
-    return (found - 1).clamp_min(0), found > 0
+    valid = (column >= 0) & (column < rows.shape[1])
+    numbers = rows[dialogues.row.unsqueeze(1), column.clamp(0, rows.shape[1] - 1)] * valid
+    return (numbers - 1).clamp_min(0), numbers > 0
 
 
 def windowed(batch: Batch, turns: int) -> Batch:
-    """Put the neighbours' frame means before each utterance's own frames.
+    """Return the batch with the frame means of neighbouring turns before the frames of each utterance.
 
     Args:
         batch: whole dialogues.
-        turns: K on either side.
+        turns: K, turns on either side.
 
     Returns:
-        Features (U, 2K + T_m, d_m): frames 0..K-1 are the turns before, K..2K-1 those after, then its own frames. A neighbour of
-        whom nothing was observed in a modality, or who does not exist, is an absent frame there. Its token is 0, "none".
+        Features (U, 2K + T_m, d_m): frames 0..K-1 are earlier turns, K..2K-1 later turns, then the frames of the utterance. A
+        neighbour that does not exist, or without observed frames in a modality, is an absent frame with token 0.
     """
-    rows, there = neighbours(batch, turns)
+    rows, exists = neighbours(batch, turns)
     features, present, tokens = {}, {}, {}
-    for name, own in batch.features.items():
-        beside = there & batch.present[name].any(dim=1)[rows]  # (U, 2K)
-        means = masked_mean(own, batch.present[name])[rows] * beside.unsqueeze(-1)  # (U, 2K, d)
-        features[name] = torch.cat([means, own], dim=1)
-        present[name] = torch.cat([beside, batch.present[name]], dim=1)
+    for name, frames in batch.features.items():
+        neighbour_present = exists & batch.present[name].any(dim=1)[rows]  # (U, 2K)
+        means = masked_mean(frames, batch.present[name])[rows] * neighbour_present.unsqueeze(-1)  # (U, 2K, d)
+        features[name] = torch.cat([means, frames], dim=1)
+        present[name] = torch.cat([neighbour_present, batch.present[name]], dim=1)
         if name in batch.tokens:
             tokens[name] = torch.cat([rows.new_zeros(rows.shape), batch.tokens[name]], dim=1)
     return replace(batch, features=features, present=present, tokens=tokens)
 
 
 class Windowed(Wrapped):
-    """A recogniser that sees each utterance between its neighbours.
+    """Recogniser that reads each utterance with its neighbouring turns.
 
     Args:
-        inner: what answers.
-        turns: neighbouring turns on either side.
+        inner: wrapped recogniser.
+        turns: K, neighbouring turns on either side.
     """
 
     def __init__(self, inner: Recognizer, turns: int) -> None:
@@ -84,15 +86,15 @@ class Windowed(Wrapped):
         self.inner.settle(lambda: (windowed(batch, self.turns) for batch in batches()), metric)
 
     def forward(self, batch: Batch) -> Prediction:
-        """Logits (U, C); recovered are the utterances' own frames (U, T_m, d_m)."""
+        """Return logits (U, C) and recovered frames (U, T_m, d_m) of the utterances themselves."""
         prediction = super().forward(windowed(batch, self.turns))
         return replace(prediction, recovered={m: x[:, 2 * self.turns :] for m, x in prediction.recovered.items()})
 
     def sample(self, batch: Batch, number: int, seed: int) -> dict[str, Tensor]:
-        """Draws of the utterances' own frames (S, U, T_m, d_m)."""
+        """Return draws (S, U, T_m, d_m) of the frames of the utterances themselves."""
         drawn = super().sample(windowed(batch, self.turns), number, seed)
         return {m: x[:, :, 2 * self.turns :] for m, x in drawn.items()}
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
-        """The inner losses on windows."""
+        """Return the losses of the inner model on windows."""
         return self.inner.losses(windowed(complete, self.turns), windowed(observed, self.turns), stage)

@@ -1,4 +1,4 @@
-"""A recogniser around another one."""
+"""Base of recognisers that wrap another one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from lacuna.models.base import Prediction, Recognizer, Sampler, Stage
 
 
 class Wrapped(Recognizer):
-    """Passes everything on to the recogniser inside; a part overrides what it changes.
+    """Recogniser that delegates to another one; a wrapper overrides what it changes.
 
     Args:
-        inner: what is wrapped; its name, settings and abilities become those of the whole.
+        inner: wrapped recogniser; the wrapper takes its name, facts, settings and abilities.
     """
 
     def __init__(self, inner: Recognizer) -> None:
@@ -27,26 +27,26 @@ class Wrapped(Recognizer):
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The inner stages; an empty prefix still means all parameters."""
+        """Return the stages of the inner model; no prefixes still mean all parameters."""
         return tuple(replace(s, parameters=tuple(f"inner.{p}" for p in s.parameters)) for s in self.inner.stages)
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
-        """Prepare what is inside."""
+        """Prepare the inner model."""
         self.inner.prepare(batches)
 
     def settle(self, batches: Callable[[], Iterable[Batch]], metric: Callable[[Iterable[Tensor]], float]) -> None:
-        """Settle what is inside."""
+        """Settle the inner model."""
         self.inner.settle(batches, metric)
 
     def forward(self, batch: Batch) -> Prediction:
-        """The inner answer."""
+        """Return the prediction of the inner model."""
         prediction: Prediction = self.inner(batch)
         return prediction
 
     def sample(self, batch: Batch, number: int, seed: int) -> dict[str, Tensor]:
-        """The inner draws; only if ``samples``."""
+        """Return the draws of the inner model; only if ``samples``."""
         return cast(Sampler, self.inner).sample(batch, number, seed)
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
-        """The inner losses."""
+        """Return the losses of the inner model."""
         return self.inner.losses(complete, observed, stage)

@@ -56,7 +56,7 @@
   // ---- models in colour or grey ----------------------------------------------------------------------------------------
   const isModel = (trace) => trace.legendgroup && trace.legendgroup !== content.baseline;
   const inColour = (trace) => !chosen || chosen.has(trace.legendgroup);
-  const role = (trace) => (trace.meta && trace.meta.role) || (trace.fill ? "band" : "line");
+  const role = (trace) => (trace.meta && trace.meta.role) || (trace.fill ? "band" : trace.mode === "markers" ? "dot" : "line");
   const recolour = ({ div, spec }) => {
     const indices = spec.data.map((trace, i) => i).filter((i) => isModel(spec.data[i]));
     if (!indices.length) return;

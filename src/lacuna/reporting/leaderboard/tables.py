@@ -164,7 +164,7 @@ class Leaderboard:
             )
         if k < FEW:
             corpora, these = ("one corpus", "this corpus") if k == 1 else (f"{k} corpora", "these corpora")
-            lines.append(f"{k} of at least {FEW} corpora: ranks and tests over {corpora} describe {these} only.")
+            lines.append(f"Fewer than {FEW} corpora: ranks and tests over {corpora} describe {these} only.")
         return lines + self._notes()
 
     def _notes(self) -> list[str]:

@@ -51,7 +51,7 @@ def _losses(report: OodReport, panel: Panel) -> Finding:
 
     every = [(str(r.model), float(r.gap), float(r.low), float(r.high)) for r in records(own.reset_index())]
     worse, better = [r for r in every if r[2] > 0], [r for r in every if r[3] < 0]
-    text = f"{metric_label(report.primary)}, mean over rates ({panel_label(*panel)}). "
+    text = f"{metric_label(report.primary)}, mean over rates, {panel_label(*panel)}. "
     text += f"Significantly worse on the OOD test: {gap_list(worse)}. " if worse else (
         "No model is significantly worse on the OOD test. "
     )  # fmt: skip

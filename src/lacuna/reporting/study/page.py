@@ -94,7 +94,7 @@ def findings(page: StudyPage) -> list[tuple[str, str]]:
     trials = f"{count.get('complete', 0)} trials were completed and {count.get('pruned', 0)} pruned."
     trials += f" {int((page.trials['kind'] == 'raised').sum())} failed with an error."
     if died:
-        trials += f" {died} more were interrupted because a worker died; their parameters were tried again."
+        trials += f" Interrupted because a worker died: {died}; their parameters were tried again."
     lines = [("Best", " ".join(sentences)), ("Trials", trials)]
     if _completed(page) < MIN_TRIALS:
         few = f"{_completed(page)} trials were completed: too few to rank settings. Importances need at least {MIN_TRIALS}."

@@ -1,4 +1,4 @@
-"""Duet: a generated corpus whose best possible answer is known, under any mask. See ``docs/duet.md``."""
+"""Duet: a generated corpus whose exact posterior is known under any mask. See ``docs/explanation/duet.md``."""
 
 from lacuna.synthetic.duet.channels import Signal, Words
 from lacuna.synthetic.duet.generate import generate, settings_of, write

@@ -1,7 +1,7 @@
-r"""The two emotions as a hidden chain: forward-backward over the K*K pairs, many dialogues at once.
+r"""Forward-backward over the emotions of both speakers, a hidden Markov chain on K*K states, many dialogues at once.
 
-The state is written from the side of whoever speaks, [other, own]: at a turn only the speaker's own emotion moves, so a step
-costs K^3 and not K^4, and where the floor passes from one to the other the two axes change places.
+The state is [other, own] with ``own`` the emotion of the current speaker: at a turn only this emotion changes, so a step costs
+K^3 and not K^4. When the speaker changes, the two axes are exchanged.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from lacuna.errors import DataError
 from lacuna.synthetic.duet.warp import Array
 
-_BLOCK = 512  # dialogues at a time; their forward messages stay small
+_BLOCK = 512  # dialogues at a time, which bounds the memory of the forward messages
 
 
 @dataclass(frozen=True, eq=False)
 class Turns:
-    """Where N utterances stand in their dialogues, checked for what the chain needs.
+    """Positions of N utterances in their dialogues, checked for the requirements of the chain.
 
     Attributes:
         first: (D,) int64 row of each dialogue's first turn.
         length: (D,) int64 turns of each dialogue.
-        passes: (N,) bool, the floor has passed to the other since the turn before.
+        passes: (N,) bool, whether the speaker differs from that of the turn before.
     """
 
     first: NDArray[np.int64]
@@ -33,7 +33,7 @@ class Turns:
 
     @classmethod
     def of(cls, dialogue: NDArray[np.int64], turn: NDArray[np.int64], speaker: NDArray[np.int64]) -> Turns:
-        """Read the order of utterances that stand dialogue by dialogue.
+        """Return the positions of utterances that are ordered by dialogue and turn.
 
         Args:
             dialogue: (N,) int64 codes, the turns of a dialogue next to each other.
@@ -50,7 +50,7 @@ class Turns:
         begin = first[np.cumsum(opens) - 1]  # (N,) row of the dialogue's first turn
         if (wrong := np.flatnonzero(turn != rows - begin)).size:
             raise DataError(
-                "the ceiling with context needs whole dialogues, turn by turn",
+                "the posterior with context needs whole dialogues, turn by turn",
                 expected=f"turn {rows[wrong[0]] - begin[wrong[0]]} in row {wrong[0]}",
                 found=int(turn[wrong[0]]),
                 hint="keep the dialogues whole, or ask without context",
@@ -60,18 +60,19 @@ class Turns:
         passes = ~opens
         passes[1:] &= speaker[1:] != speaker[:-1]
         side = np.cumsum(passes)
-        side = (side - side[begin]) % 2  # (N,) the first to speak is 0, whoever takes over from them 1
+        side = (side - side[begin]) % 2  # (N,) 0 for the first speaker, 1 for the other
         for value in (0, 1):
-            own = np.flatnonzero(side == value)
-            third = (dialogue[own[1:]] == dialogue[own[:-1]]) & (speaker[own[1:]] != speaker[own[:-1]])
+            rows_of_side = np.flatnonzero(side == value)
+            after, before = rows_of_side[1:], rows_of_side[:-1]
+            third = (dialogue[after] == dialogue[before]) & (speaker[after] != speaker[before])
             if third.any():
-                found = f"a third in row {own[1:][third][0]}"
+                found = f"a third in row {after[third][0]}"
                 raise DataError("a dialogue of duet has two speakers", expected="at most two", found=found)
         return cls(first, np.diff(np.append(first, len(rows))), passes)
 
 
 def smooth(kernel: Array, prior: Array, likelihood: Array, turns: Turns) -> Array:
-    r"""P(emotion of each turn's speaker | everything observed in the dialogue).
+    r"""Return P(emotion of each turn's speaker | everything observed in the dialogue).
 
     .. math::
         F_t(o, n) \propto \ell_t(n) \sum_s F_{t-1}(o, s)\, T(n \mid s, o), \qquad
@@ -103,7 +104,7 @@ def smooth(kernel: Array, prior: Array, likelihood: Array, turns: Turns) -> Arra
 
 
 def _block(kernel: Array, prior: Array, likelihood: Array, passes: NDArray[np.bool_]) -> Array:
-    """Forward-backward on padded dialogues: likelihood (T, D, K), passes (T, D) -> posterior (T, D, K)."""
+    """Run forward-backward on padded dialogues: likelihood (T, D, K), passes (T, D) -> posterior (T, D, K)."""
     steps, many, k = likelihood.shape
     forth, back = kernel.transpose(1, 0, 2), kernel.transpose(1, 2, 0)  # [other, own, new] and [other, new, own]
     forward = np.empty((steps, k, many, k))  # [turn, other, dialogue, own]
@@ -123,7 +124,7 @@ def _block(kernel: Array, prior: Array, likelihood: Array, passes: NDArray[np.bo
 
 
 def _turned(state: Array, passes: NDArray[np.bool_]) -> Array:
-    """The state (other, D, own) with its two axes exchanged in the dialogues (D,) whose floor passes."""
+    """Return the state (other, D, own) with both axes exchanged in the dialogues (D,) whose speaker changes."""
     if not passes.any():
         return state
     return np.where(passes[:, None], state.transpose(2, 1, 0), state)

@@ -1,4 +1,4 @@
-"""The three channels of duet as frozen values, and the bounds that they keep."""
+"""Settings of the three channels of duet as frozen values, with their bounds."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Words:
 
     Attributes:
         dim: width of the embedding.
-        tokens: fewest and most tokens of a turn, drawn evenly.
-        emotional: share of tokens from an emotion's lexicon.
-        topical: share of tokens from a scene's lexicon; what is left is filler.
-        slip: chance that an emotional word comes from the lexicon of another emotion.
-        wander: chance that a topical word comes from the lexicon of another scene.
-        pull: distance of a lexicon's centre from the origin; single words scatter around it with variance 1 a column.
+        tokens: fewest and most tokens of a turn, uniform.
+        emotional: share of tokens from the lexicon of an emotion.
+        topical: share of tokens from the lexicon of a scene; the rest is filler.
+        slip: probability that an emotional word comes from the lexicon of another emotion.
+        wander: probability that a topical word comes from the lexicon of another scene.
+        pull: distance of the centre of a lexicon from the origin; words have variance 1 per column about it.
         bend: a of the map sinh(a arcsinh(x) + b).
-        tilt: size of b, its sign drawn for each column.
+        tilt: absolute value of b; its sign is random for each column.
     """
 
     dim: int = 64
@@ -42,16 +42,16 @@ class Signal:
 
     Attributes:
         dim: width of a frame.
-        frames: fewest and most frames of a turn, drawn evenly.
-        separation: length of each emotion's mean.
-        loading: length of each of the expressiveness vector's directions.
-        overlap: share of their squared length that lies among the emotions' means, where expressiveness is mistaken for emotion.
-        shared: standard deviation of what all frames of a turn share.
-        noise: standard deviation of each frame's own noise.
-        code: columns that carry the scene (the room, the camera) and nothing else, before the rotation.
-        cue: length of each scene's mean.
+        frames: fewest and most frames of a turn, uniform.
+        separation: length of the mean of each emotion.
+        loading: length of each direction of the expressiveness vector.
+        overlap: share of their squared length in the span of the means of the emotions, where expressiveness looks like emotion.
+        shared: standard deviation of the noise that all frames of a turn share.
+        noise: standard deviation of the noise of a single frame.
+        code: columns that depend on the scene (room, camera) only, before the rotation.
+        cue: length of the mean of each scene.
         bend: a of the map sinh(a arcsinh(x) + b).
-        tilt: size of b, its sign drawn for each column.
+        tilt: absolute value of b; its sign is random for each column.
     """
 
     dim: int
@@ -68,13 +68,13 @@ class Signal:
 
 
 def require(holds: bool, name: str, expected: str, found: object) -> None:
-    """Raise a ConfigError that says what a setting must be, unless it holds."""
+    """Raise a ConfigError with the expected and the found value of a setting, unless it holds."""
     if not holds:
         raise ConfigError(f"duet: '{name}' must be {expected}, not {found!r}")
 
 
 def check_range(part: Any, name: str, least: int, where: str = "") -> None:
-    """Bounds of a fewest and a most."""
+    """Check a pair of a fewest and a most."""
     found = getattr(part, name)
     fits = len(found) == 2 and all(isinstance(v, int) for v in found) and least <= found[0] <= found[1]
     require(fits, where + name, f"two whole numbers, the fewest ({least} or more) and the most", found)
@@ -87,7 +87,7 @@ def _positive(part: Any, where: str, *names: str) -> None:
 
 
 def check_words(text: Words) -> None:
-    """Bounds of the text channel."""
+    """Check the settings of the text channel."""
     check_range(text, "tokens", 1, "text.")
     _positive(text, "text.", "dim", "emotional", "topical", "slip", "wander", "bend")
     require(text.emotional + text.topical < 1, "text.emotional + text.topical", "below 1", text.emotional + text.topical)
@@ -97,7 +97,7 @@ def check_words(text: Words) -> None:
 
 
 def check_signal(name: str, signal: Signal, least: int, scenes: int) -> None:
-    """Bounds of a voice or a face."""
+    """Check the settings of the audio or vision channel."""
     where = f"{name}."
     check_range(signal, "frames", 1, where)
     _positive(signal, where, "dim", "separation", "loading", "shared", "noise", "cue", "bend")

@@ -1,8 +1,8 @@
-r"""What one turn tells: log P(observed | emotion) and log P(observed | scene), from counts and sums of what is observed.
+r"""Evidence of one turn: log P(observed | emotion) and log P(observed | scene), from counts and sums of observed frames.
 
 Frames after the inverse map are Gaussian given the emotion e and the scene c. With :math:`n` frames observed and mean
-:math:`\bar x`, and :math:`\sigma^2 = s_u^2 + s^2 / n`, only the mean tells anything of (e, c):
-:math:`\bar x \sim N(\mu_e + \nu_c + A z, \sigma^2 I)`. Summing out z (Woodbury) over voice and face together,
+:math:`\bar x`, and :math:`\sigma^2 = s_u^2 + s^2 / n`, only the mean depends on (e, c):
+:math:`\bar x \sim N(\mu_e + \nu_c + A z, \sigma^2 I)`. Integrating out z over audio and vision together (Woodbury identity),
 
 .. math::
     \log p = \sum_m \frac{1}{\sigma_m^2}
@@ -11,7 +11,7 @@ Frames after the inverse map are Gaussian given the emotion e and the scene c. W
     h_e = \sum_m \frac{A_m^\top(\bar x_m - \mu_{m,e})}{\sigma_m^2}, \quad
     M = I + \sum_m \frac{A_m^\top A_m}{\sigma_m^2},
 
-as the scenes' directions are orthogonal to all others. It needs :math:`\bar x` only through q + K + G projections.
+because the directions of the scenes are orthogonal to all others. So q + K + G projections of :math:`\bar x` are sufficient.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What N turns tell, each on its own.
+    """Evidence of N single turns.
 
     Attributes:
         emotion: (N, K) float64 log-likelihood of each emotion, up to a constant for each row.
-        scene: (N, G) float64 the same for scenes; given both, the turn's log-likelihood is their sum.
+        scene: (N, G) float64 the same for scenes; the log-likelihood of a turn given both is their sum.
         factor: (N, K, q) float64 posterior mean of the expressiveness vector given each emotion.
-        pair: (N,) int64 row of ``precision`` that belongs to the turn.
+        pair: (N,) int64 row of ``precision`` of each turn.
         precision: (P, q, q) float64 M for each pair of counts that occurs.
     """
 
@@ -47,12 +47,12 @@ class Evidence:
 
 
 def projection(carrier: Carrier) -> Array:
-    """What a frame of the linear space is reduced to: (d, q + K + G) float64, columns A, mu and nu."""
+    """Return the projection of a frame to its sufficient statistics: (d, q + K + G) float64, columns A, mu and nu."""
     return np.concatenate([carrier.loading, carrier.emotion.T, carrier.scene.T], axis=1)
 
 
 def totals(values: Array, utterance: Integers, many: int) -> Array:
-    """Sums over the rows of each utterance: (R, w) float64 with ascending (R,) utterances -> (many, w) float64."""
+    """Return sums over the rows of each utterance: (R, w) float64 with ascending (R,) utterances -> (many, w) float64."""
     result = np.zeros((many, values.shape[1]))
     if len(utterance):
         start = np.flatnonzero(np.append(True, utterance[1:] != utterance[:-1]))
@@ -61,7 +61,7 @@ def totals(values: Array, utterance: Integers, many: int) -> Array:
 
 
 def weigh(world: World, words: Array, count: dict[str, Integers], sums: dict[str, Array]) -> Evidence:
-    """Put together what is observed of N turns.
+    """Return the evidence of N turns.
 
     Args:
         world: the true parameters.
@@ -73,25 +73,25 @@ def weigh(world: World, words: Array, count: dict[str, Integers], sums: dict[str
     emotion, scene = words[:, :k].copy(), words[:, k:].copy()
     h = np.zeros((len(words), k, q))
     for name, carrier in world.carriers.items():
-        sure = 1 / carrier.variance(count[name])  # (N,) 0 where nothing is observed
+        precision_of_mean = 1 / carrier.variance(count[name])  # (N,) 0 where nothing is observed
         mean = sums[name] / np.maximum(count[name], 1)[:, None]  # (N, q + K + G)
-        emotion += sure[:, None] * (mean[:, q : q + k] - 0.5 * np.square(carrier.emotion).sum(axis=1))
-        scene += sure[:, None] * (mean[:, q + k :] - 0.5 * np.square(carrier.scene).sum(axis=1))
-        h += sure[:, None, None] * (mean[:, None, :q] - carrier.emotion @ carrier.loading)
+        emotion += precision_of_mean[:, None] * (mean[:, q : q + k] - 0.5 * np.square(carrier.emotion).sum(axis=1))
+        scene += precision_of_mean[:, None] * (mean[:, q + k :] - 0.5 * np.square(carrier.scene).sum(axis=1))
+        h += precision_of_mean[:, None, None] * (mean[:, None, :q] - carrier.emotion @ carrier.loading)
     precision, pair = _precision(world, count)
     factor = h @ np.linalg.inv(precision)[pair]  # (N, K, q) @ (N, q, q), symmetric
     return Evidence(emotion + 0.5 * (h * factor).sum(axis=2), scene, factor, pair, precision)
 
 
 def turn_likelihood(evidence: Evidence, agreement: Array) -> Array:
-    """Log P(observed | emotion) with the scene summed out: (N, K) float64, the largest of each row 0."""
+    """Return log P(observed | emotion) with the scene summed out: (N, K) float64, the largest of each row is 0."""
     top = evidence.scene.max(axis=1, keepdims=True)
-    told = evidence.emotion + np.log(np.exp(evidence.scene - top) @ agreement.T)  # (N, G) @ (G, K)
-    return np.asarray(told - told.max(axis=1, keepdims=True))
+    log_likelihood = evidence.emotion + np.log(np.exp(evidence.scene - top) @ agreement.T)  # (N, G) @ (G, K)
+    return np.asarray(log_likelihood - log_likelihood.max(axis=1, keepdims=True))
 
 
 def _precision(world: World, count: dict[str, Integers]) -> tuple[Array, Integers]:
-    """M of each pair of counts that occurs, (P, q, q) float64, and which one belongs to each row, (N,) int64."""
+    """Return M of each pair of counts that occurs, (P, q, q) float64, and the pair of each row, (N,) int64."""
     pairs, pair = np.unique(np.stack([count[m] for m in world.carriers], axis=1), axis=0, return_inverse=True)  # (P, 2)
     result = np.broadcast_to(np.eye(world.settings.factors), (len(pairs), *2 * (world.settings.factors,))).copy()
     for column, carrier in zip(pairs.T, world.carriers.values(), strict=True):

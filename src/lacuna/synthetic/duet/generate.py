@@ -1,4 +1,4 @@
-"""Make a duet: in memory, or streamed to disk at any size."""
+"""Generate a duet in memory, or stream it to disk at any size."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _NOTE = "settings of duet: "
 
 
 def generate(settings: Duet) -> Corpus:
-    """Draw the corpus into memory (about 3.5 kB an utterance with the default dims; :func:`write` needs no memory)."""
+    """Return the corpus in memory, about 3.5 kB for each utterance with the default widths; :func:`write` streams instead."""
     return _corpus(settings, list(draw(settings)))
 
 
 def write(settings: Duet, folder: Path) -> Path:
-    """Draw the corpus into a folder, for :func:`lacuna.corpus.open_corpus`, a piece at a time.
+    """Write the corpus into a folder for :func:`lacuna.corpus.open_corpus`, a piece at a time.
 
     Args:
-        settings: what to draw.
-        folder: made if needed; a corpus that is there is replaced when the new one is whole.
+        settings: settings of the corpus.
+        folder: created if needed; an existing corpus is replaced when the new one is complete.
 
     Returns:
         The folder.
@@ -46,7 +46,7 @@ def write(settings: Duet, folder: Path) -> Path:
 
 
 def settings_of(corpus: Corpus) -> Duet | None:
-    """The settings that a corpus was drawn from, as its provenance tells; ``None`` if it is no duet."""
+    """Return the settings that a corpus was drawn from, read from its provenance; ``None`` if it is no duet."""
     if corpus.provenance.importer != "duet":
         return None
     for note in corpus.provenance.notes:
@@ -56,7 +56,7 @@ def settings_of(corpus: Corpus) -> Duet | None:
 
 
 def _corpus(settings: Duet, sheets: list[Sheet]) -> Corpus:
-    """Sheets end to end as a corpus."""
+    """Return sheets end to end as a corpus."""
     lexicon = draw_world(settings).lexicon
     dialogue = np.concatenate([s.dialogue for s in sheets])
     turn = np.concatenate([s.turn for s in sheets])
@@ -70,7 +70,7 @@ def _corpus(settings: Duet, sheets: list[Sheet]) -> Corpus:
         count = np.concatenate([s.count[m] for s in sheets])
         values = np.concatenate([s.values[m] for s in sheets])
         frames[m] = Frames(values, np.cumsum(count) - count, count, tokens=tokens if m == "text" else None)
-    said = pa.array(render(lexicon, tokens, frames["text"].count), pa.large_string())
+    transcripts = pa.array(render(lexicon, tokens, frames["text"].count), pa.large_string())
     split = np.full(len(turn), 2) if settings.ood else _SPLIT[dialogue % len(_SPLIT)]
     emotion = np.concatenate([s.emotion for s in sheets])
     return Corpus(
@@ -90,7 +90,7 @@ def _corpus(settings: Duet, sheets: list[Sheet]) -> Corpus:
             labels={"emotion": emotion},
             dialogue_names=pa.array(names, pa.large_string()),
             speaker_names=pa.array(UNSEEN if settings.ood else CAST, pa.large_string()),
-            text=lambda: said,
+            text=lambda: transcripts,
         ),
         frames=frames,
         provenance=Provenance(

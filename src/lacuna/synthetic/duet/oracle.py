@@ -1,4 +1,4 @@
-"""The exact ceiling of duet: P(emotion | whatever is observed) under any mask, and the best recovery of what is not."""
+"""The exact posterior of duet under any mask: of the emotion, and of frames that are not observed."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _BLOCK = 4096  # utterances whose frames are in float64 at a time
 
 
 class Oracle:
-    """Answers from the true parameters of a duet; float64 throughout, memory bounded by blocks.
+    """Compute posteriors from the true parameters of a duet, in float64, with memory bounded by blocks.
 
     Args:
-        settings: what the corpus was drawn from.
+        settings: settings that the corpus was drawn from.
 
-    ``belief`` says how the oracle thinks that scenes and emotions meet: ``own`` knows the corpus's own rho (the ceiling;
-    on the shifted test, the one who knows the shift), ``train`` trusts the rho of the training data wherever it is used,
-    and ``invariant`` holds scenes for independent of emotions, which is the same as not looking at topic and camera code.
+    ``belief`` is the assumed dependence of scenes on emotions. ``own``: the rho of the corpus itself (the ceiling; on the shifted
+    test, of a model that knows the shift). ``train``: the rho of the training data. ``invariant``: scenes are independent of
+    emotions, which is the same as ignoring topic and camera code.
     """
 
     def __init__(self, settings: Duet) -> None:
@@ -41,10 +41,10 @@ class Oracle:
 
     @classmethod
     def of(cls, corpus: Corpus) -> Oracle:
-        """The oracle of a generated corpus.
+        """Return the oracle of a generated corpus.
 
         Raises:
-            ConfigError: the corpus is no duet: nobody knows its ceiling.
+            ConfigError: the corpus is no duet, so its posterior is not known.
         """
         settings = settings_of(corpus)
         if settings is None:
@@ -52,7 +52,7 @@ class Oracle:
         return cls(settings)
 
     def read(self, corpus: Corpus) -> Reading:
-        """Read every frame of a corpus (or of a view on one) once, to ask for many masks.
+        """Return the statistics of every frame of a corpus (or a view), to be used for many masks.
 
         Raises:
             DataError: a modality is missing or of another width, or the text has no tokens.
@@ -62,13 +62,13 @@ class Oracle:
     def posterior(
         self, corpus: Corpus | Reading, present: Present | None = None, *, context: bool = True, belief: Belief = "own"
     ) -> Array:
-        """P(emotion | what is observed), exact.
+        """Return the exact posterior P(emotion | observed frames).
 
         Args:
-            corpus: drawn from the settings, whole or a view on whole dialogues; or what :meth:`read` made of it.
-            present: by modality the flags of all its frames in row order, (sum count,) bool or one array an utterance;
-                modalities left out are observed as they are. What the corpus lacks stays absent.
-            context: use the whole dialogue; else each turn is judged on its own, as by models that see one turn.
+            corpus: drawn from the settings, the whole corpus or a view on whole dialogues; or the result of :meth:`read`.
+            present: by modality the flags of all frames in row order, (sum count,) bool, or one array for each utterance;
+                modalities left out are not masked. What the corpus lacks stays absent.
+            context: whether to condition on the whole dialogue; otherwise on one turn, as for models that see one turn.
             belief: see the class.
 
         Returns:
@@ -93,16 +93,16 @@ class Oracle:
         context: bool = True,
         belief: Belief = "own",
     ) -> Array:
-        """The same on padded arrays of whole dialogues, as a batch holds them.
+        """Return the posterior for padded arrays of whole dialogues, as in a batch.
 
         Args:
             dialogue: (U,) int64 codes.
             turn: (U,) int64.
             speaker: (U,) int64 codes.
-            frames: ``audio`` and ``vision``, (U, T_m, d_m) float32 as in the corpus, not standardised; one left out is
-                unobserved, and ``text`` is not looked at.
-            tokens: (U, T) int64, or ``None``: no text is observed.
-            present: by modality (U, T_m) bool; ``text`` goes with ``tokens``; one left out is unobserved.
+            frames: ``audio`` and ``vision``, (U, T_m, d_m) float32 as in the corpus, not standardised; a modality left out is
+                unobserved, and ``text`` is ignored.
+            tokens: (U, T) int64, or ``None`` if no text is observed.
+            present: by modality (U, T_m) bool; ``text`` belongs to ``tokens``; a modality left out is unobserved.
             context: see :meth:`posterior`.
             belief: see the class.
 
@@ -147,16 +147,16 @@ class Oracle:
         return result
 
     def _centre(self, corpus: Corpus, reading: Reading, present: Present | None, name: str) -> Array:
-        """Sums of the observed frames in the linear space: (N, d) float64."""
+        """Return the sums of the observed frames in the linear space: (N, d) float64."""
         frames, kept = frames_of(self.world, corpus, name), reading.kept(present, name)
         rows = frame_rows(frames.start, frames.count)
         result = np.zeros((len(corpus), frames.values.shape[1]))
         for first in range(0, len(corpus), _BLOCK):
-            here = result[first : first + _BLOCK]
+            block = result[first : first + _BLOCK]
             low, high = np.searchsorted(reading.utterance[name], (first, first + _BLOCK))
             chosen = np.flatnonzero(kept[low:high]) + low
             linear = self.world.carriers[name].warp.inverse(frames.values[rows[chosen]])
-            here += totals(linear, reading.utterance[name][chosen] - first, len(here))
+            block += totals(linear, reading.utterance[name][chosen] - first, len(block))
         return result
 
     def _emotion(self, reading: Reading, evidence: Evidence, context: bool, belief: Belief) -> Array:
@@ -175,12 +175,20 @@ class Oracle:
 
 
 def posterior(corpus: Corpus, present: Present | None = None, *, context: bool = True, belief: Belief = "own") -> Array:
-    """:meth:`Oracle.posterior` of a generated corpus: (N, K) float64."""
+    """Return :meth:`Oracle.posterior` of a generated corpus: (N, K) float64.
+
+    Example:
+        >>> from lacuna.synthetic.duet import generate, preset
+        >>> corpus = generate(preset("tiny"))
+        >>> probabilities = posterior(corpus)
+        >>> probabilities.shape == (len(corpus), 6), bool(np.allclose(probabilities.sum(axis=1), 1))
+        (True, True)
+    """
     return Oracle.of(corpus).posterior(corpus, present, context=context, belief=belief)
 
 
 def recover(
     corpus: Corpus, present: Present | None = None, *, context: bool = True, belief: Belief = "own"
 ) -> dict[str, Recovery]:
-    """:meth:`Oracle.recover` of a generated corpus, by modality."""
+    """Return :meth:`Oracle.recover` of a generated corpus, by modality."""
     return Oracle.of(corpus).recover(corpus, present, context=context, belief=belief)

@@ -1,4 +1,4 @@
-r"""The best possible recovery: what is known of a frame that was not observed, given all that was.
+r"""The posterior of a frame that was not observed, given all observed frames.
 
 Given emotion and scene, with :math:`\kappa = s_u^2 / (s_u^2 + s^2/n)` (0 for n = 0 observed frames of that modality in the
 turn) and :math:`\hat z_e = M^{-1} h_e`, an unobserved frame of the linear space is Gaussian with
@@ -7,8 +7,8 @@ turn) and :math:`\hat z_e = M^{-1} h_e`, an unobserved frame of the linear space
     \text{mean } (1-\kappa)(\mu_e + \nu_c + A\hat z_e) + \kappa\bar x, \qquad
     \text{covariance } \big(s_u^2 (1-\kappa) + s^2\big) I + (1-\kappa)^2 A M^{-1} A^\top,
 
-and without knowing them it is the mixture with weights P(e | everything) P(c | e, turn). An unobserved word has the
-distribution P(w | e, c) in the same mixture.
+and unconditionally the mixture of these with weights P(e | everything) P(c | e, turn). An unobserved word has the distribution
+P(w | e, c) in the same mixture.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from lacuna.synthetic.duet.evidence import Evidence
 from lacuna.synthetic.duet.warp import Array
 from lacuna.synthetic.duet.world import Carrier, Lexicon
 
-_BLOCK = 256  # utterances whose mixtures are spelled out at a time
+_BLOCK = 256  # utterances whose mixture components are in memory at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Recovery:
-    """What is known of one unobserved frame of each of N utterances (all unobserved frames of a turn are alike).
+    """Posterior moments of one unobserved frame of each of N utterances; all unobserved frames of a turn have the same.
 
     Attributes:
-        mean: (N, d) float64 posterior mean as observed, E[f(x)]: what has the least expected squared error in feature space,
-            also after any standardisation by columns.
-        variance: (N, d) float64 posterior variance as observed, Var[f(x)]: the least expected squared error.
-        linear_mean: (N, d) float64 posterior mean in the linear space, E[x]: best there. f(E[x]) is best in neither.
+        mean: (N, d) float64 posterior mean of the features, E[f(x)]: it minimises the expected squared error of the features,
+            also after a standardisation by columns.
+        variance: (N, d) float64 posterior variance of the features, Var[f(x)]: this smallest expected squared error.
+        linear_mean: (N, d) float64 posterior mean in the linear space, E[x]; f(E[x]) minimises neither error.
         covariance: for (R,) int64 rows the posterior covariance in the linear space, (R, d, d) float64.
     """
 
@@ -45,11 +45,11 @@ class Recovery:
 
 
 def recover_words(lexicon: Lexicon, weight: Array) -> Recovery:
-    """Unobserved words, given the weights (N, K, G) float64 of emotion and scene."""
+    """Return the recovery of unobserved words, for weights (N, K, G) float64 of emotion and scene."""
     table = lexicon.table.astype(np.float64)
 
     def chance(rows: NDArray[np.int64]) -> Array:
-        """P(word) in some rows: (R, V)."""
+        """Return P(word) of some rows: (R, V)."""
         return np.asarray(np.einsum("rkg,kgv->rv", weight[rows], lexicon.chance))
 
     def covariance(rows: NDArray[np.int64]) -> Array:
@@ -69,14 +69,14 @@ def recover_words(lexicon: Lexicon, weight: Array) -> Recovery:
 
 
 def recover_frames(carrier: Carrier, weight: Array, evidence: Evidence, count: NDArray[np.int64], centre: Array) -> Recovery:
-    """Unobserved frames of a voice or a face.
+    """Return the recovery of unobserved audio or vision frames.
 
     Args:
         carrier: the channel.
         weight: (N, K, G) float64 weights of emotion and scene.
-        evidence: what the turns tell.
+        evidence: evidence of the turns.
         count: (N,) int64 observed frames of this channel.
-        centre: (N, d) float64 their mean in the linear space; anything where there are none.
+        centre: (N, d) float64 their mean in the linear space; ignored where there are none.
     """
     share = np.where(count > 0, carrier.shared**2 / carrier.variance(count), 0.0)  # (N,) kappa
     inner = np.linalg.inv(evidence.precision)  # (P, q, q)
@@ -84,7 +84,7 @@ def recover_frames(carrier: Carrier, weight: Array, evidence: Evidence, count: N
     rest = carrier.shared**2 * (1 - share) + carrier.noise**2  # (N,)
 
     def parts(rows: NDArray[np.int64]) -> tuple[Array, Array]:
-        """Means of the K and of the G components of some rows, before shrinking: (R, K, d) and (G, d)."""
+        """Return the means of the K and of the G components of some rows, before shrinking: (R, K, d) and (G, d)."""
         return carrier.emotion + evidence.factor[rows] @ carrier.loading.T, carrier.scene
 
     def covariance(rows: NDArray[np.int64]) -> Array:

@@ -1,4 +1,4 @@
-"""Everything that duet is drawn from, as frozen values; ``docs/duet.md`` says what each one does."""
+"""Settings of duet as frozen values; ``docs/explanation/duet.md`` describes each of them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ class Duet:
     """Settings of the corpus; two corpora with equal settings are equal byte for byte.
 
     Attributes:
-        dialogues: how many; the first 300 of a larger corpus are the corpus of 300.
-        turns: fewest and most turns of a dialogue, drawn evenly.
-        prior: how often each emotion is felt, in the order of ``words.EMOTIONS``; its length is K.
-        persistence: chance that a speaker's emotion stays.
-        contagion: chance that it becomes the other's; what is left is drawn from the prior.
-        alternate: chance that the other speaks next.
-        factors: q, the length of the expressiveness vector that voice and face share.
-        scenes: G, how many scenes there are; the partner of emotion e is scene e mod G.
-        rho_iid: chance that the scene of a turn is its emotion's partner, in train, valid and test.
+        dialogues: number of dialogues; the first 300 dialogues of a larger corpus are the corpus of 300.
+        turns: fewest and most turns of a dialogue, uniform.
+        prior: probability of each emotion, in the order of ``words.EMOTIONS``; its length is K.
+        persistence: probability that a speaker's emotion stays.
+        contagion: probability that it becomes the emotion of the other speaker; otherwise it is drawn from the prior.
+        alternate: probability that the other speaker has the next turn.
+        factors: q, length of the expressiveness vector that audio and vision share.
+        scenes: G, number of scenes; the partner of emotion e is scene e mod G.
+        rho_iid: probability that the scene of a turn is the partner of its emotion, in train, valid and test.
         rho_ood: the same in the shifted test.
-        ood: draw the shifted test: same world, another ``rho``, other speakers, nothing but a test split.
-        text: the words.
-        audio: the voice.
-        vision: the face.
-        seed: everything follows from it.
+        ood: draw the shifted test: same true parameters, ``rho_ood``, other speakers, only a test split.
+        text: settings of the text channel.
+        audio: settings of the audio channel.
+        vision: settings of the vision channel.
+        seed: determines all random draws.
 
     Raises:
         ConfigError: a value is out of bounds.
@@ -83,7 +83,7 @@ class Duet:
 
     @property
     def rho(self) -> float:
-        """Chance that a turn's scene is its emotion's partner in this corpus."""
+        """Probability that the scene of a turn is the partner of its emotion in this corpus."""
         return self.rho_ood if self.ood else self.rho_iid
 
     @property
@@ -97,25 +97,29 @@ class Duet:
         return "duet-ood" if self.ood else "duet"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for a JSON or YAML file; :meth:`from_json` reads them back."""
+        """Return plain values for a JSON or YAML file; :meth:`from_json` reads them back."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Duet:
-        """Settings from plain values; what is left out keeps its default.
+        """Return settings from plain values; names that are left out keep their defaults.
 
         Raises:
             ConfigError: a name is unknown or a value out of bounds.
         """
-        made: Duet = _changed(cls(), content, "")
-        return made
+        settings: Duet = _changed(cls(), content, "")
+        return settings
 
 
 def preset(name: str, **changes: Any) -> Duet:
-    """Settings by name: ``tiny`` (tests), ``demo`` (300 dialogues) or ``bench`` (10,000), with changes.
+    """Return settings by name: ``tiny`` (tests), ``demo`` (300 dialogues) or ``bench`` (10,000), with changes.
 
     Raises:
-        ConfigError: there is no such preset or setting, or a value is out of bounds.
+        ConfigError: the preset or a setting is unknown, or a value is out of bounds.
+
+    Example:
+        >>> preset("tiny", seed=3).dialogues
+        15
     """
     if name not in PRESETS:
         raise ConfigError(f"there is no preset {name!r} of duet; there are: {', '.join(PRESETS)}")
@@ -149,4 +153,4 @@ def _changed(default: Any, content: Mapping[str, Any], where: str) -> Any:
     try:
         return replace(default, **values)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"a setting of duet is not of the right kind: {error}") from None
+        raise ConfigError(f"a setting of duet has the wrong type: {error}") from None

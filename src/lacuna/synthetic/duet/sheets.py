@@ -1,7 +1,7 @@
-"""Draw dialogues in sheets of a fixed number.
+"""Draw dialogues in sheets of a fixed size.
 
-A sheet is a pure function of the world, of ``ood`` and of its own number, and is always drawn whole, so that a dialogue
-depends neither on how many there are nor on how they are written.
+A sheet is a pure function of the true parameters, of ``ood`` and of its number, and is always drawn completely. So a dialogue
+does not depend on the number of dialogues or on how they are written to disk.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from lacuna.synthetic.duet.warp import Array
 from lacuna.synthetic.duet.words import CAST
 from lacuna.synthetic.duet.world import Carrier, Lexicon, World, draw_world
 
-SHEET = 64  # dialogues drawn together; another number is another corpus
+SHEET = 64  # dialogues drawn together; another size gives another corpus
 Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """N utterances of some whole dialogues.
+    """N utterances of whole dialogues.
 
     Attributes:
         dialogue: (N,) int64 number in the whole corpus.
         turn: (N,) int64.
         speaker: (N,) int64 place in the cast.
         emotion: (N,) int64, the label.
-        scene: (N,) int64, never told.
+        scene: (N,) int64, hidden from models.
         count: by modality (N,) int64.
         values: by modality (sum count, d) float32.
         tokens: (sum count of text,) int64.
@@ -48,7 +48,7 @@ class Sheet:
 
 
 def draw(settings: Duet) -> Iterator[Sheet]:
-    """The sheets of a corpus, the last one cut to the number of dialogues."""
+    """Yield the sheets of a corpus, the last one cut to the number of dialogues."""
     world = draw_world(settings)
     for number in range(-(-settings.dialogues // SHEET)):
         sheet = draw_sheet(world, number)
@@ -57,7 +57,7 @@ def draw(settings: Duet) -> Iterator[Sheet]:
 
 
 def draw_sheet(world: World, number: int) -> Sheet:
-    """Sheet ``number``: dialogues ``SHEET * number`` to ``SHEET * (number + 1) - 1``."""
+    """Return sheet ``number``: dialogues ``SHEET * number`` to ``SHEET * (number + 1) - 1``."""
     s = world.settings
     stream = np.random.SeedSequence(s.seed, spawn_key=(2 if s.ood else 1, number))
     chain, chance, text, audio, vision = (np.random.Generator(np.random.PCG64(x)) for x in stream.spawn(5))
@@ -91,9 +91,9 @@ def draw_sheet(world: World, number: int) -> Sheet:
 
 
 def _conversation(world: World, r: np.random.Generator, longest: int) -> tuple[Integers, Integers]:
-    """Who speaks and what they feel: two (SHEET, T) int64, speakers 0 and 1, the first to speak is 0."""
+    """Return speaker and emotion of each turn: two (SHEET, T) int64 arrays; the first speaker is 0, the other 1."""
     prior, kernel = np.cumsum(world.prior), np.cumsum(world.kernel, axis=2)
-    state = _pick(prior, r.random((SHEET, 2)))  # (SHEET, 2) what each of the two feels
+    state = _pick(prior, r.random((SHEET, 2)))  # (SHEET, 2) emotion of each speaker
     passes = r.random((SHEET, longest)) < world.settings.alternate
     passes[:, 0] = False
     speaking = np.cumsum(passes, axis=1) % 2
@@ -108,14 +108,14 @@ def _conversation(world: World, r: np.random.Generator, longest: int) -> tuple[I
 
 
 def _pick(cumulative: Array, uniform: Array) -> Integers:
-    """Draw from distributions given as cumulative sums (..., C) with one uniform number each: (...) int64."""
+    """Return a draw from distributions with cumulative sums (..., C) and one uniform number each: (...) int64."""
     return np.asarray((uniform[..., None] >= cumulative[..., :-1]).sum(axis=-1), np.int64)
 
 
 def _speech(
     lexicon: Lexicon, length: tuple[int, int], emotion: Integers, scene: Integers, r: np.random.Generator
 ) -> tuple[Integers, Integers]:
-    """Tokens of all utterances end to end, (R,) int64, and how many each has, (N,) int64."""
+    """Return the tokens of all utterances end to end, (R,) int64, and the number of each utterance, (N,) int64."""
     count = r.integers(length[0], length[1], size=len(emotion), endpoint=True)
     k, g, v = lexicon.chance.shape
     table = np.cumsum(lexicon.chance.reshape(k * g, v), axis=1)  # (K, G, V) -> (K * G, V)
@@ -129,10 +129,10 @@ def _speech(
 def _recording(
     carrier: Carrier, signal: Signal, centre: Array, z: Array, r: np.random.Generator
 ) -> tuple[NDArray[np.float32], Integers]:
-    """Frames of all utterances end to end, (R, d) float32, and how many each has, (N,) int64.
+    """Return the frames of all utterances end to end, (R, d) float32, and the number of each utterance, (N,) int64.
 
-    Noise is even in every direction, so it is drawn after the rotation; what is left is done column by column, which makes
-    the result independent of how many utterances are computed together. ``centre`` is written over.
+    Noise is isotropic, so it is drawn after the rotation; all else is computed by column, so that the result does not depend on
+    how many utterances are computed together. ``centre`` is overwritten.
     """
     count = r.integers(signal.frames[0], signal.frames[1], size=len(centre), endpoint=True)
     for factor, direction in enumerate(carrier.loading.T):
@@ -144,7 +144,7 @@ def _recording(
 
 
 def _cut(sheet: Sheet, rows: int) -> Sheet:
-    """The first ``rows`` utterances."""
+    """Return the first ``rows`` utterances."""
     last = {m: int(count[:rows].sum()) for m, count in sheet.count.items()}
     return Sheet(
         dialogue=sheet.dialogue[:rows],

@@ -1,4 +1,4 @@
-"""Tokens as text that a person can read; a function of the tokens alone, so that it tells nothing that they do not."""
+"""Readable transcripts of tokens; they depend on the tokens only, so they carry no further information."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lacuna.synthetic.duet.world import Lexicon
 
 
 def render(lexicon: Lexicon, tokens: NDArray[np.int64], count: NDArray[np.int64]) -> list[str]:
-    """Transcripts of N utterances: tokens in their order, a capital first, commas between words of content, a full stop.
+    """Return the transcripts of N utterances: tokens in order, a capital first, commas between content words, a full stop.
 
     Args:
         lexicon: the words.

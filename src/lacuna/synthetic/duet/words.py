@@ -1,6 +1,6 @@
-"""The words of duet: one lexicon an emotion, one a scene, filler that holds a sentence together, and two casts.
+"""The words of duet: a lexicon for each emotion and scene, filler words, and the names of two casts.
 
-No word is in two lists: so a word says something of the emotion, or of the scene, or nothing, and never two at once.
+No word is in two lists, so a word depends on the emotion, or on the scene, or on neither.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-r"""The true parameters of a duet: drawn once from the corpus seed, the same for the corpus and its shifted test."""
+"""The true parameters of a duet, drawn from the corpus seed; the corpus and its shifted test share them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Lexicon:
         words: V words.
         content: (V,) bool, False for filler.
         chance: (K, G, V) float64 P(word | emotion, scene).
-        emotion: (V, K) float64 log P(word | emotion) up to what no emotion changes; 0 for words that tell nothing of it.
+        emotion: (V, K) float64 log P(word | emotion) up to a constant for each word; 0 for words independent of the emotion.
         scene: (V, G) float64 the same for scenes.
         linear: (V, d) float64 embeddings in the linear space.
-        table: (V, d) float32 embeddings as they are observed.
-        warp: from one to the other.
+        table: (V, d) float32 observed embeddings.
+        warp: map from the linear space to observed embeddings.
     """
 
     words: tuple[str, ...]
@@ -41,15 +41,15 @@ class Lexicon:
 
 @dataclass(frozen=True, eq=False)
 class Carrier:
-    """The audio or the vision channel; every direction is given after the rotation.
+    """The audio or the vision channel; all directions are after the rotation.
 
     Attributes:
         emotion: (K, d) float64 means of the emotions.
         scene: (G, d) float64 means of the scenes, orthogonal to the emotions' and to ``loading``.
         loading: (d, q) float64 A.
-        shared: standard deviation of what the frames of a turn share.
-        noise: standard deviation of a frame's own noise.
-        warp: from the linear space to what is observed.
+        shared: standard deviation of the noise that all frames of a turn share.
+        noise: standard deviation of the noise of a single frame.
+        warp: map from the linear space to observed frames.
     """
 
     emotion: Array
@@ -60,20 +60,27 @@ class Carrier:
     warp: Warp
 
     def variance(self, count: NDArray[np.int64]) -> Array:
-        """Variance of the mean of ``count`` frames around mu + A z, a column: like ``count`` float64; inf for no frame."""
+        """Return the variance per column of the mean of some frames around mu + A z, inf for no frame.
+
+        Args:
+            count: (...) int64 number of frames.
+
+        Returns:
+            (...) float64.
+        """
         with np.errstate(divide="ignore"):
             return np.where(count > 0, self.shared**2 + self.noise**2 / count, np.inf)
 
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """All that is true of a duet.
+    """The true parameters of a duet.
 
     Attributes:
-        settings: what it was drawn from.
-        prior: (K,) float64.
-        kernel: (K, K, K) float64 P(new | own emotion, the other's), in the order [own, other, new].
-        lexicon: the words.
+        settings: settings that it was drawn from.
+        prior: (K,) float64 prior of the emotions.
+        kernel: (K, K, K) float64 P(new emotion | own emotion, other speaker's emotion), in the order [own, other, new].
+        lexicon: the text channel.
         carriers: ``audio`` and ``vision``.
     """
 
@@ -84,7 +91,7 @@ class World:
     carriers: dict[str, Carrier]
 
     def agreement(self, rho: float) -> Array:
-        """(K, G) float64 P(scene | emotion) when partners meet with chance ``rho``."""
+        """Return P(scene | emotion), (K, G) float64, if an emotion has its partner scene with probability ``rho``."""
         k, g = len(self.prior), self.settings.scenes
         table = np.full((k, g), (1 - rho) / (g - 1))
         table[np.arange(k), np.arange(k) % g] = rho
@@ -93,12 +100,12 @@ class World:
 
 @lru_cache(maxsize=8)
 def draw_world(settings: Duet) -> World:
-    """The world of some settings; it depends on neither ``dialogues`` nor ``ood``."""
+    """Return the true parameters of some settings; they depend on neither ``dialogues`` nor ``ood``."""
     prior = np.array(settings.prior)
     prior /= prior.sum()
     k, stay, catch = len(prior), settings.persistence, settings.contagion
     same = np.eye(k)
-    # [own, other, new]: stay as it was, or catch the other's, or start afresh
+    # [own, other, new]: the emotion stays, becomes that of the other speaker, or is drawn from the prior
     kernel = stay * same[:, None, :] + catch * same[None, :, :] + (1 - stay - catch) * prior
     streams = [np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(settings.seed, spawn_key=(0,)).spawn(3)]
     return World(
@@ -162,18 +169,18 @@ def _carrier(signal: Signal, k: int, g: int, q: int, r: np.random.Generator) -> 
 
 
 def _confusion(n: int, error: float) -> Array:
-    """(n, n) float64: 1 - error on the diagonal, the error spread over the others."""
+    """Return an (n, n) float64 matrix with 1 - error on the diagonal and the error divided among the other entries."""
     return np.where(np.eye(n, dtype=bool), 1 - error, error / max(1, n - 1))
 
 
 def _directions(n: int, q: int, r: np.random.Generator) -> Array:
-    """As many as q directions of n columns, drawn evenly and each on its own: (n, q) float64 of length 1."""
+    """Return q independent, uniformly distributed unit vectors of n columns: (n, q) float64."""
     drawn = r.standard_normal((n, q))
     return np.asarray(drawn / np.linalg.norm(drawn, axis=0))
 
 
 def _rotation(n: int, r: np.random.Generator) -> Array:
-    """A rotation of n columns, drawn evenly (Haar): (n, n) float64."""
+    """Return a uniformly distributed (Haar) rotation of n columns: (n, n) float64."""
     q, upper = np.linalg.qr(r.standard_normal((n, n)))
     return np.asarray(q * np.sign(np.diag(upper)))
 
