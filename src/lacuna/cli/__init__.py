@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lacuna.cli import corpus_commands, features_command, grid_commands, run_commands
+from lacuna.cli import corpus_commands, features_command, grid_commands, run_commands, score_commands
 from lacuna.cli.kedro_run import ProjectCommands
 from lacuna.errors import LacunaError, naming_extras
 
@@ -47,6 +47,8 @@ for _command in (
     run_commands.report,
     run_commands.predict,
     run_commands.runs,
+    score_commands.score,
+    score_commands.answers,
     grid_commands.bench,
     grid_commands.study,
 ):

@@ -1,7 +1,7 @@
 """A completed corpus as a folder that other software can read.
 
-- ``corpus/``: the completed corpus in Lacuna's format (:func:`lacuna.corpus.open_corpus`). Its ``utterances-*.parquet`` has ids,
-  dialogues, turns, speakers, labels and frame counts for any reader of parquet.
+- ``corpus/``: the completed corpus in Lacuna's format (:func:`lacuna.corpus.open_corpus`). Its ``utterances-*.parquet`` has
+  ids, dialogues, turns, speakers, labels and frame counts for any reader of parquet.
 - ``features-*.npz``: the completed features for ``numpy.load``. ``ids`` (N,) are strings. For each modality ``m``, array ``m``
   (R, d) float32 holds the frames of all utterances end to end in the order of ``ids``, in the units of the original features;
   ``m.count`` (N,) int64 is the number of frames of each utterance, and ``m.filled`` (R,) bool marks frames that were filled in.
