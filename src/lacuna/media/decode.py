@@ -201,6 +201,8 @@ def _joined(pieces: list[tuple[float, NDArray[np.float32]]], window: _Window) ->
         window.problems.append(Problem("corrupt", f"{1 - finite.mean():.1%} of the samples are not finite"))
         observed &= finite
         samples[~finite] = 0
+        if not observed.any():
+            raise MediaError("no_samples", "no sample of the audio is finite")
     if (late := int(observed.argmax()) / RATE) > SLACK:
         window.problems.append(Problem("late", f"the audio begins {late:.2f} s after the clip"))
     return Audio(np.clip(samples, -1, 1), observed, tuple(window.problems))
