@@ -90,6 +90,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Files], bytes], set[str], bool]] = {
     ),
     "wav: no duration": ("a.wav", lambda good: header(good["wav"], size=0xFFFFFFFF), set(), True),
     "wav: 0 Hz": ("a.wav", lambda good: header(good["wav"], rate=0), {"unreadable"}, False),
+    "wav: 3 Hz": ("a.wav", lambda good: header(good["wav"], rate=3), {"sampling"}, False),
     "wav: no channels": ("a.wav", lambda good: header(good["wav"], channels=0), {"no_samples"}, False),
     "wav: not finite": ("a.wav", lambda good: float_wav(with_nan(glide(2))), {"corrupt"}, True),
     "wav: only not finite": ("a.wav", lambda good: float_wav(np.full(9000, np.nan)), {"no_samples"}, False),

@@ -190,6 +190,19 @@ def test_transcripts_get_text_features_in_any_corpus(folder: Path) -> None:
     np.testing.assert_array_equal(words.values, corpus.frames["text"].values)
 
 
+def test_loading_a_folder_of_recordings_is_extracting(folder: Path) -> None:
+    corpus = lacuna.load_corpus(folder, encode=ENCODE, split="given")
+    assert content(corpus) == content(extract(folder, ENCODE).corpus)
+
+
+def test_loading_any_corpus_can_encode_its_transcripts(folder: Path, tmp_path: Path) -> None:
+    extract(folder, ENCODE).save(tmp_path / "corpus")
+    corpus = lacuna.load_corpus(tmp_path / "corpus", encode={"text": {"name": "hashing", "pairs": False}}, split="given")
+    assert corpus.modalities[0].extractor == "hashing/1 pairs=false"
+    with pytest.raises(ConfigError, match="no recordings to encode"):
+        lacuna.load_corpus(tmp_path / "corpus", encode={"audio": "logmel"})
+
+
 def test_features_train_and_predict_on_the_command_line(tmp_path: Path) -> None:
     folder = tmp_path / "clips"
     folder.mkdir()
