@@ -13,7 +13,7 @@ import lacuna
 SOURCE = Path(lacuna.__file__).parent
 MODULES = [
     ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
-    for package in ("corpus", "missing", "shift", "errors.py")
+    for package in ("corpus", "media", "missing", "shift", "errors.py")
     for path in sorted([SOURCE / package, *(SOURCE / package).rglob("*.py")])
     if path.suffix == ".py" and ">>> " in path.read_text("utf-8")
 ]

@@ -153,8 +153,7 @@ class Model:
             if reads_recordings(Path(source)):
                 from lacuna.media import encoders_of_modalities
 
-                encode = encoders_of_modalities(self.trained.schema.modalities)
-                options["options"] = {"encode": encode, **options.get("options", {})}
+                options = {"encode": encoders_of_modalities(self.trained.schema.modalities), **options}
             source = load_corpus(source, **{"split": "given", **options})
         return predict_frame(self.trained, source, anyway=anyway)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +29,7 @@ def load_corpus(
     importer: str | None = None,
     name: str | None = None,
     options: dict[str, Any] | None = None,
+    encode: Mapping[str, Any] | None = None,
     split: SplitRule = "auto",
     valid_share: float = 0.15,
     folds: int = 5,
@@ -44,6 +46,8 @@ def load_corpus(
         name: of the corpus in tables; by default the importer chooses one.
         options: of the importer, of :func:`lacuna.media.extract`, or settings of the generated corpus that differ from the
             preset.
+        encode: by modality, the encoder of recordings, see :func:`lacuna.media.extract`; for any other corpus only ``text``:
+            its transcripts are encoded and replace the text features that it has.
         split: ``given`` keeps the splits of the source. ``carve`` moves whole dialogues from training to a new validation
             split. ``fold`` cuts all dialogues into folds, one of them the test. ``auto`` keeps what there is, carves
             a validation split if only that is missing, and makes folds if there is no test split.
@@ -64,7 +68,7 @@ def load_corpus(
         >>> len(corpus.only("train")) > 0
         True
     """
-    corpus = _read(source, preset, importer, name, options or {})
+    corpus = _read(source, preset, importer, name, options or {}, encode=encode or {})
     if split == "auto":
         split = _split_rule(corpus)
         if split != "given":
@@ -76,7 +80,36 @@ def load_corpus(
     return corpus
 
 
-def _read(source: str | Path, preset_name: str, importer: str | None, name: str | None, options: dict[str, Any]) -> Corpus:
+def _read(
+    source: str | Path,
+    preset_name: str,
+    importer: str | None,
+    name: str | None,
+    options: dict[str, Any],
+    *,
+    encode: Mapping[str, Any],
+) -> Corpus:
+    if (
+        source != GENERATED
+        and Path(source).exists()
+        and (importer == RECORDINGS or (not importer and reads_recordings(Path(source))))
+    ):
+        from lacuna.media import extract
+
+        return extract(source, encode, name=name, **options).corpus
+    corpus = _read_features(source, preset_name, importer, name, options)
+    if unknown := sorted(set(encode) - {"text"}):
+        raise ConfigError(f"corpus '{corpus.name}' has no recordings to encode; encode.{unknown[0]} needs them")
+    if encode.get("text") is None:
+        return corpus
+    from lacuna.media import encode_texts
+
+    return encode_texts(corpus, encode["text"])
+
+
+def _read_features(
+    source: str | Path, preset_name: str, importer: str | None, name: str | None, options: dict[str, Any]
+) -> Corpus:
     if source == GENERATED:
         return generate(preset(preset_name, **options))
     path = Path(source)
@@ -88,10 +121,6 @@ def _read(source: str | Path, preset_name: str, importer: str | None, name: str 
         )
     if (path / MANIFEST).is_file():
         return open_corpus(path, verify=True)
-    if importer == RECORDINGS or (importer is None and reads_recordings(path)):
-        from lacuna.media import extract
-
-        return extract(path, name=name, **options).corpus
     return import_corpus(path, importer=importer, name=name, **options)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 RATE = 16_000  # samples a second of every decoded sound
 SLACK = 0.25  # seconds by which a track may end before the promised duration
+_RATES = (2_000, 768_000)  # Hz, of the audio track
 _GAP = 0.05  # seconds between two audio frames above which there is a gap
 _HOLD = 1.0  # seconds that a video frame stays valid if none follows
 _SEEK = 10.0  # a clip that begins later is looked up, not decoded from the start
@@ -160,6 +161,8 @@ def read_audio(path: Path, start: float = 0.0, end: float | None = None, limits:
                         pieces.append((at + len(last) / RATE, samples))
 
         for frame, at in window.frames(stream):
+            if not _RATES[0] <= frame.sample_rate <= _RATES[1]:  # a damaged header; at 1 Hz a second would take hours
+                raise MediaError("sampling", f"a sampling rate of {frame.sample_rate} Hz is not credible")
             begins = expected if at is None else at
             try:
                 if resampler is None or abs(begins - expected) > _GAP:
@@ -201,6 +204,8 @@ def _joined(pieces: list[tuple[float, NDArray[np.float32]]], window: _Window) ->
         window.problems.append(Problem("corrupt", f"{1 - finite.mean():.1%} of the samples are not finite"))
         observed &= finite
         samples[~finite] = 0
+        if not observed.any():
+            raise MediaError("no_samples", "no sample of the audio is finite")
     if (late := int(observed.argmax()) / RATE) > SLACK:
         window.problems.append(Problem("late", f"the audio begins {late:.2f} s after the clip"))
     return Audio(np.clip(samples, -1, 1), observed, tuple(window.problems))

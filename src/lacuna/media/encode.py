@@ -16,7 +16,7 @@ import torch
 from lacuna.atomic import atomic_path, sha256
 from lacuna.media.clips import Clip
 from lacuna.media.decode import Audio, Limits, Video, inspect, read_audio
-from lacuna.media.encoders import AudioEncoder, Encoded, Encoder, TextEncoder, VideoEncoder
+from lacuna.media.encoders import AudioEncoder, Encoded, FeatureEncoder, TextEncoder, VideoEncoder
 from lacuna.media.problems import MediaError, Problem
 
 _FORMAT = 1  # of a cached file, and of decoding: raise it when either changes what is cached
@@ -26,7 +26,7 @@ _FASTEST = 8.0  # words a second
 
 
 @dataclass(frozen=True)
-class Job:
+class ClipJob:
     """The work on one clip.
 
     Attributes:
@@ -37,13 +37,13 @@ class Job:
     """
 
     clip: Clip
-    encoders: tuple[Encoder, ...]
+    encoders: tuple[FeatureEncoder, ...]
     cache: Path
     limits: Limits
 
 
 @dataclass(frozen=True)
-class Done:
+class ClipResult:
     """The result of a job: the features are in the cache.
 
     Attributes:
@@ -57,7 +57,7 @@ class Done:
     digest: str
 
 
-def encode_clip(job: Job) -> Done:
+def encode_clip(job: ClipJob) -> ClipResult:
     """Encode a clip in every modality that it has; what is wrong with it is returned, not raised."""
     clip = job.clip
     files: dict[str, Path] = {}
@@ -67,6 +67,9 @@ def encode_clip(job: Job) -> Done:
         digest = _digest(clip.path, clip.path.stat().st_mtime_ns, clip.path.stat().st_size)
     with _one_thread():
         for encoder in job.encoders:
+            if clip.path is None and not isinstance(encoder, TextEncoder):
+                problems[encoder.modality] = (Problem("no_file", "the row names no recording", fatal=True),)
+                continue
             path = job.cache / encoder.name / f"{_key(job, encoder, digest)}.safetensors"
             encoded = read_encoded(path) if path.is_file() else None
             if encoded is None:
@@ -76,17 +79,16 @@ def encode_clip(job: Job) -> Done:
             problems[encoder.modality] = encoded.problems
             if encoded.values is not None:
                 files[encoder.modality] = path
-    return Done(files, problems, digest)
+    return ClipResult(files, problems, digest)
 
 
-def _encode(clip: Clip, encoder: Encoder, limits: Limits) -> Encoded:
+def _encode(clip: Clip, encoder: FeatureEncoder, limits: Limits) -> Encoded:
     try:
         if isinstance(encoder, TextEncoder):
             if not (clip.text or "").strip():
                 raise MediaError("no_text", "there is no transcript")
             return encoder.encode(clip.text or "")
-        if clip.path is None:
-            raise MediaError("no_file", "the row names no recording")
+        assert clip.path is not None
         if isinstance(encoder, AudioEncoder):
             audio = read_audio(clip.path, clip.start, clip.end, limits)
             problems = (*audio.problems, *_sound_problems(clip, audio))
@@ -120,7 +122,7 @@ def _sound_problems(clip: Clip, audio: Audio) -> Iterator[Problem]:
         yield Problem("text_speed", f"{n_words} words in {audio.seconds:.1f} s")
 
 
-def _key(job: Job, encoder: Encoder, digest: str) -> str:
+def _key(job: ClipJob, encoder: FeatureEncoder, digest: str) -> str:
     """Return the name of the cached file: a hash of all that decides the features."""
     clip = job.clip
     content = [clip.text] if isinstance(encoder, TextEncoder) else [digest, clip.start, clip.end, clip.text, asdict(job.limits)]

@@ -22,8 +22,8 @@ from lacuna.errors import ConfigError, suggestion
 from lacuna.media.assets import cache_folder
 from lacuna.media.clips import Clip, Clips, clips_of
 from lacuna.media.decode import Limits
-from lacuna.media.encode import Done, Job, encode_clip, read_encoded
-from lacuna.media.encoders import Encoder, create_encoder
+from lacuna.media.encode import ClipJob, ClipResult, encode_clip, read_encoded
+from lacuna.media.encoders import FeatureEncoder, create_encoder
 from lacuna.media.encoders.base import MODALITIES, setting_of
 from lacuna.media.quarantine import FILE, check_share, notes_of, quarantine_table
 from lacuna.parallel import n_workers, run_parallel
@@ -95,7 +95,7 @@ def extract(
     for encoder in encoders:
         encoder.prepare()
     folder = Path(cache) if cache is not None else cache_folder() / "features"
-    jobs = [Job(clip, encoders, folder, limits or Limits()) for clip in clips.clips]
+    jobs = [ClipJob(clip, encoders, folder, limits or Limits()) for clip in clips.clips]
     results = []
     for done in run_parallel(encode_clip, jobs, n_workers(workers, len(jobs))):
         results.append(done)
@@ -110,7 +110,7 @@ def extract(
     )
 
 
-def encoders_of(encode: Mapping[str, str | Mapping[str, Any] | None]) -> tuple[Encoder, ...]:
+def encoders_of(encode: Mapping[str, str | Mapping[str, Any] | None]) -> tuple[FeatureEncoder, ...]:
     """Return the encoders of a setting ``encode``, see :func:`extract`.
 
     Raises:
@@ -150,14 +150,14 @@ def encoders_of_modalities(modalities: Iterable[Modality]) -> dict[str, dict[str
     return encode
 
 
-def _needed(encoders: Iterable[Encoder], clips: Iterable[Clip]) -> tuple[Encoder, ...]:
+def _needed(encoders: Iterable[FeatureEncoder], clips: Iterable[Clip]) -> tuple[FeatureEncoder, ...]:
     """Leave out the text encoder if there is no transcript, and the others if there is no recording."""
     has_text, has_file = any(clip.text for clip in clips), any(clip.path is not None for clip in clips)
     return tuple(encoder for encoder in encoders if (has_text if encoder.modality == "text" else has_file))
 
 
 def _assembled(
-    name: str, source: Path, clips: Clips, encoders: tuple[Encoder, ...], *, results: list[Done], problems: list[str]
+    name: str, source: Path, clips: Clips, encoders: tuple[FeatureEncoder, ...], *, results: list[ClipResult], problems: list[str]
 ) -> Corpus:
     kept = [row for row, done in enumerate(results) if done.files]
     channels, notes = {}, [*clips.notes]
@@ -215,7 +215,7 @@ def encode_texts(
     encoders[0].prepare()
     folder = Path(cache) if cache is not None else cache_folder() / "features"
     jobs = [
-        Job(Clip(utterance, None, text=text), encoders, folder, Limits())
+        ClipJob(Clip(utterance, None, text=text), encoders, folder, Limits())
         for utterance, text in zip(corpus.ids, texts, strict=True)
     ]
     results = list(run_parallel(encode_clip, jobs, n_workers(workers, len(jobs))))

@@ -21,7 +21,7 @@ KINDS = {
     "too_slow": "decoding took longer than the limit",
     "silent": "the audio track is silent",
     "clipped": "many samples are at full scale",
-    "sampling": "the sampling rate is below 8 kHz; high frequencies are missing",
+    "sampling": "the sampling rate is below 8 kHz, so that high frequencies are missing, or not credible",
     "no_face": "no face was found in a part of the frames",
     "several_faces": "several faces were found; the largest one was used",
     "no_text": "there is no transcript",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lacuna.errors import DataError
 from lacuna.media.clips import Clip
-from lacuna.media.encode import Done
+from lacuna.media.encode import ClipResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ FILE = "quarantine.csv"
 COLUMNS = ("id", "file", "modality", "outcome", "kind", "reason")
 
 
-def quarantine_table(clips: Sequence[Clip], results: Sequence[Done]) -> pd.DataFrame:
+def quarantine_table(clips: Sequence[Clip], results: Sequence[ClipResult]) -> pd.DataFrame:
     """Return one row a problem.
 
     Args:
@@ -40,7 +40,7 @@ def quarantine_table(clips: Sequence[Clip], results: Sequence[Done]) -> pd.DataF
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def check_share(corpus: str, clips: Sequence[Clip], results: Sequence[Done], most: float) -> None:
+def check_share(corpus: str, clips: Sequence[Clip], results: Sequence[ClipResult], most: float) -> None:
     """Check how many clips have no modality at all.
 
     Args:

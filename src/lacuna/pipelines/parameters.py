@@ -62,6 +62,7 @@ class Ingest(Parameters):
     path: Path | None = None
     importer: str | None = None
     options: dict[str, Any] = {}
+    encode: dict[str, Any] = {}
     duet: Generated = Generated()
     split: Literal["given", "carve", "fold"] = "given"
     valid_share: Annotated[float, Field(gt=0, lt=1)] = 0.15

@@ -18,7 +18,7 @@ from lacuna.media.problems import Problem
 from lacuna.registry import Registry, check_settings
 
 MODALITIES = ("text", "audio", "vision")
-ENCODERS: Registry[Encoder] = Registry("encoder", "lacuna.media.encoders")
+ENCODERS: Registry[FeatureEncoder] = Registry("encoder", "lacuna.media.encoders")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Encoder(ABC):
+class FeatureEncoder(ABC):
     """Base of all encoders; a subclass is a frozen dataclass whose fields are its settings.
 
     Attributes:
@@ -75,7 +75,7 @@ class Encoder(ABC):
             require(name, f"encoder '{self.name}'")
 
 
-class TextEncoder(Encoder):
+class TextEncoder(FeatureEncoder):
     """Encode a transcript."""
 
     modality = "text"
@@ -85,7 +85,7 @@ class TextEncoder(Encoder):
         """Return the features of a transcript that is not empty."""
 
 
-class AudioEncoder(Encoder):
+class AudioEncoder(FeatureEncoder):
     """Encode the sound of a clip."""
 
     modality = "audio"
@@ -95,7 +95,7 @@ class AudioEncoder(Encoder):
         """Return the features of the sound; the problems of the sound are added by the caller."""
 
 
-class VideoEncoder(Encoder):
+class VideoEncoder(FeatureEncoder):
     """Encode the picture of a clip; ``rate`` is a field of every subclass."""
 
     modality = "vision"
@@ -106,7 +106,7 @@ class VideoEncoder(Encoder):
         """Return the features of the pictures; the problems of the video are added by the caller."""
 
 
-def create_encoder(modality: str, name: str, settings: Mapping[str, Any] | None = None) -> Encoder:
+def create_encoder(modality: str, name: str, settings: Mapping[str, Any] | None = None) -> FeatureEncoder:
     """Return an encoder with settings.
 
     Args:
@@ -137,7 +137,7 @@ def list_encoders(modality: str | None = None) -> list[str]:
 
 
 def setting_of(description: str) -> dict[str, Any] | None:
-    """Return the settings, with the ``name``, of the encoder that :meth:`Encoder.describe` described.
+    """Return the settings, with the ``name``, of the encoder that :meth:`FeatureEncoder.describe` described.
 
     Returns:
         ``None`` if no encoder of this name, version and weights exists.

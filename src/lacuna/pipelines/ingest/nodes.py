@@ -16,6 +16,7 @@ def read_source(ingest: Ingest) -> Corpus:
         importer=ingest.importer,
         name=ingest.name,
         options=ingest.duet.changes if generated else ingest.options,
+        encode=ingest.encode,
         split=ingest.split,
         valid_share=ingest.valid_share,
         folds=ingest.folds,
