@@ -13,7 +13,7 @@ from lacuna.corpus import SPLITS, Corpus, open_corpus
 from lacuna.corpus.importers import import_corpus, recognise
 from lacuna.corpus.splits import carve_valid, fold
 from lacuna.corpus.storage.format import MANIFEST
-from lacuna.errors import DataError
+from lacuna.errors import ConfigError, DataError
 from lacuna.synthetic.duet import generate, preset
 
 SplitRule = Literal["auto", "given", "carve", "fold"]

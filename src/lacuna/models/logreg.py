@@ -15,8 +15,8 @@ from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds
+from lacuna.models.layers.autoencoder import FrameMeans
 from lacuna.models.layers.logistic import fit_logistic, fit_ridge
-from lacuna.models.layers.means import FrameMeans
 from lacuna.models.layers.modality_copies import kept_modalities
 from lacuna.models.space import Space, Span
 
