@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test demo repro lint docs results results-maci results-benchmarks results-epochs bench clean
+.PHONY: test test-all demo repro lint docs results results-maci results-benchmarks results-epochs bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -12,8 +12,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
-test: $(INSTALLED)  ## install the pinned set into .venv and run the tests
+test: $(INSTALLED)  ## the fast tests: no browser, no cluster, no long kill loops
 	OMP_NUM_THREADS=1 $(RUN)/python -m pytest --numprocesses 2
+
+test-all: $(INSTALLED)  ## every test
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest --numprocesses 2 -m ""
 
 demo: $(INSTALLED)  ## the main job on the generated corpus, and where its report is
 	$(RUN)/kedro run

@@ -201,6 +201,7 @@ def test_git_keeps_the_numbers_and_dvc_the_rest(clone: Path) -> None:
     assert set(git(clone, "ls-files", "--others", "--exclude-standard").split()) == set(paths)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)  # minutes on a busy machine
 def test_repro_from_a_clean_clone_and_then_only_what_depends_on_a_change(clone: Path) -> None:
     import psutil

@@ -68,6 +68,7 @@ def test_the_main_job_ends_in_a_report_and_predict_labels_what_is_there(project:
     np.testing.assert_allclose(answers.filter(like="p_").sum(axis=1), 1)
 
 
+@pytest.mark.slow
 def test_variants_of_a_model_lie_side_by_side(project: Path) -> None:
     variants = {"mlp_small": {"model": "mlp", "settings": {"hidden": 8}}, "mlp_again": {"model": "mlp"}}
     names = ["mlp_small", "mlp", "mlp_again"]
@@ -245,6 +246,7 @@ def test_nothing_is_scored_on_what_it_was_trained_on(project: Path) -> None:
         run(project, ["train"], replace=True)
 
 
+@pytest.mark.slow
 def test_a_report_speaks_of_one_corpus_and_one_set_of_recognisers(project: Path) -> None:
     run(project, ["__default__"])
     run(project, ["train"], train={"models": ["prior"], "seeds": [5]}, replace=True)

@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
+pytestmark = pytest.mark.browser
+
 pytest.importorskip("kedro_viz", reason="Kedro-Viz is not installed: pip install -e '.[viz]'")
 ROOT = Path(__file__).parents[1]
 NAMESPACES = ("ingest", "preprocess", "mask", "train", "recover", "evaluate", "report")

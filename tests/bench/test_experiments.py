@@ -16,6 +16,8 @@ from lacuna.pipelines import bench_command
 from lacuna.pipelines.bench_command import run
 from lacuna.pipelines.experiments import CONFIG, cells_of, environments_of, finished, read_study
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "experiments").glob(f"*/{CONFIG}"))
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 KILLS = 10
 BOARD = "data/09_bench/leaderboard/tiny/leaderboard.md"
 

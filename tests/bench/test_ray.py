@@ -12,6 +12,8 @@ import pytest
 from lacuna.bench import Cell, GridProgress, Job, Outcome, gather, on_ray, plan, run_grid
 from lacuna.errors import ConfigError
 
+pytestmark = pytest.mark.cluster
+
 Make = Callable[..., Cell]
 
 

@@ -48,6 +48,7 @@ def drawn(seed: int, *shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings"), [("repaint", {"hidden": 64}), ("imder", {"hidden": 32, "blocks": 1}), ("dicmor", {"couplings": 3})]
 )

@@ -12,6 +12,8 @@ import pytest
 
 from lacuna.reporting import render_html
 
+pytestmark = pytest.mark.browser
+
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 browser = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium; on Debian: apt-get install chromium")
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CONFIG = {
     "epochs": 8,
     "batch_size": 16,

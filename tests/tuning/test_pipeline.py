@@ -15,6 +15,8 @@ from kedro.framework.startup import bootstrap_project
 from lacuna.cli import main
 from lacuna.pipelines import tune
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

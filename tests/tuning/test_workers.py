@@ -26,6 +26,8 @@ from lacuna.tuning.run import check_result
 from lacuna.tuning.study import WARM, Count, open_study
 from lacuna.tuning.worker import run_trials
 
+pytestmark = pytest.mark.slow
+
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
