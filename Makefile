@@ -35,7 +35,6 @@ lint: $(INSTALLED)
 	$(RUN)/mypy
 
 docs: $(INSTALLED)  ## the documentation site, into site/
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[docs]"
 	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict
 
 results: $(INSTALLED)  ## every experiment, and its results.md (hours; interrupt it, and the same command continues)
