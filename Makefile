@@ -1,10 +1,10 @@
-# make test | make demo | make lint | make results | make bench
+# make test | make quick | make demo | make lint | make results | make bench
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test demo repro lint results results-maci results-benchmarks results-epochs bench clean
+.PHONY: test quick demo repro lint results results-maci results-benchmarks results-epochs bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -14,6 +14,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 test: $(INSTALLED)  ## install the pinned set into .venv and run the tests
 	OMP_NUM_THREADS=1 $(RUN)/python -m pytest --numprocesses 2
+
+ENV ?= duet
+
+quick: $(INSTALLED)  ## a first report within half a minute: make quick, or make quick ENV=mosi
+	$(RUN)/kedro run --env $(ENV) --params quick=true
+	@echo
+	@echo "The report:   data/08_reporting/$(ENV)_quick/report.html"
 
 demo: $(INSTALLED)  ## the main job on the generated corpus, and where its report is
 	$(RUN)/kedro run

@@ -9,7 +9,7 @@ MAIN = ("ingest", "preprocess", "train", "evaluate", "report")
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Every pipeline by name; ``__default__`` is the main job."""
+    """Return every pipeline by name; ``__default__`` is the main job."""
     pipelines: dict[str, Pipeline] = find_pipelines(raise_errors=True)
     pipelines["__default__"] = sum((pipelines[name] for name in MAIN if name in pipelines), Pipeline([]))
     return pipelines
