@@ -1,10 +1,10 @@
-# make test | make demo | make lint | make docs | make results | make bench
+# make test | make quick | make demo | make lint | make docs | make results | make bench
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test test-all demo repro lint docs results results-maci results-benchmarks results-epochs bench clean
+.PHONY: test test-all quick demo repro lint docs results results-maci results-benchmarks results-epochs bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -17,6 +17,13 @@ test: $(INSTALLED)  ## the fast tests: no browser, no cluster, no long kill loop
 
 test-all: $(INSTALLED)  ## every test
 	OMP_NUM_THREADS=1 $(RUN)/python -m pytest --numprocesses 2 -m ""
+
+ENV ?= duet
+
+quick: $(INSTALLED)  ## a first report within half a minute: make quick, or make quick ENV=mosi
+	$(RUN)/kedro run --env $(ENV) --params quick=true
+	@echo
+	@echo "The report:   data/08_reporting/$(ENV)_quick/report.html"
 
 demo: $(INSTALLED)  ## the main job on the generated corpus, and where its report is
 	$(RUN)/kedro run

@@ -102,9 +102,33 @@ def test_what_has_no_modality_gets_no_class(corpus: Corpus, ridge: lacuna.Model)
     from dataclasses import replace
 
     empty = {name: replace(frames, count=np.zeros_like(frames.count)) for name, frames in corpus.frames.items()}
-    table = ridge.predict(replace(corpus, frames=empty, digest=None))
+    nothing = replace(corpus, frames=empty, digest=None)
+    table = ridge.predict(nothing)
     assert set(table["predicted"]) == {""}
+    assert table["nothing_observed"].all()
+    assert set(table["recovered"]) == {""}
+    assert set(ridge.predict(nothing, anyway=True)["predicted"]) <= set(corpus.targets[0].classes)
     assert set(table["absent"]) == {"+".join(m.name for m in corpus.modalities)}
+
+
+def test_predictions_tell_what_was_recovered(corpus: Corpus, ridge: lacuna.Model) -> None:
+    from dataclasses import replace
+
+    audio = corpus.frames["audio"]
+    frames = {**corpus.frames, "audio": replace(audio, count=np.zeros_like(audio.count))}
+    voiceless = replace(corpus, frames=frames, digest=None)
+    table = ridge.predict(voiceless)
+    assert set(table["absent"]) == {"audio"}
+    assert set(table["recovered"]) == {"audio"}  # ridge fills in
+    assert not table["calibrated"].any()
+    assert not table["nothing_observed"].any()
+    assert set(lacuna.create_model("mlp").fit(corpus, epochs=1).predict(voiceless)["recovered"]) == {""}
+
+
+def test_epochs_are_counted_from_1(corpus: Corpus) -> None:
+    model = lacuna.create_model("linear").fit(corpus, epochs=2)
+    assert model.history["epoch"].tolist() == [1, 2]
+    assert "at epoch 0" not in repr(model)
 
 
 @pytest.mark.parametrize(

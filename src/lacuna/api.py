@@ -29,6 +29,7 @@ from lacuna.training import Recipe, TrainedRecognizer, fit, load_recognizer, loa
 from lacuna.training import save_recognizer as _save
 from lacuna.training.config import training_config, training_settings
 from lacuna.training.device import pick_device, reproducible
+from lacuna.training.logs import history_table
 from lacuna.training.trained import INDEX
 from lacuna.training.variant import check_variant
 
@@ -65,7 +66,7 @@ class Model:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row an epoch of training: losses, the validation metric, seconds; empty for a loaded model."""
+        """One row for each epoch, from 1: losses, the validation metric, seconds; empty for a loaded model."""
         return self._history
 
     def fit(
@@ -102,7 +103,7 @@ class Model:
         recipe = _recipe(self, corpus, {"pattern": pattern, **training}, seed, target)
         place = None if folder is None else run_folder(Path(folder), recipe)
         self._trained, history = fit(recipe, place, variant=self.variant)
-        self._history = pd.DataFrame(history).assign(model=self.variant, seed=seed)
+        self._history = history_table(history, self.variant, seed)
         return self
 
     def score(

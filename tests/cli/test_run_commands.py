@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+from lacuna.atomic import write_bytes, write_json
 from lacuna.cli import main
+from lacuna.errors import DataError
+from lacuna.evaluation.stored_sweeps import sweeps_from_bytes, sweeps_to_bytes
+from lacuna.runs import compare_runs, sweeps_of_run
 
 TRAIN = ["train", "duet", "--preset", "tiny", "--epochs", "1"]
 
@@ -51,7 +56,48 @@ def test_two_runs_are_compared(folder: Path) -> None:
     result = run(folder, "runs", "compare", "duet-1", "duet-2")
     assert result.exit_code == 0, result.output
     assert "linear" in result.output
-    assert "difference" in result.output
+    assert "difference = second - first, with its paired interval" in result.output
+    table = compare_runs(folder / "runs/duet-1", folder / "runs/duet-2")
+    assert {"linear", "oracle"} <= set(table["model"])
+    same = table[table["model"] == "oracle"]  # the same answers under the same masks
+    assert (same[["difference", "difference_low", "difference_high"]].fillna(0) == 0).all(axis=None)
+
+
+def test_runs_on_other_utterances_are_compared_without_pairs(folder: Path, tmp_path: Path) -> None:
+    second = [replace(one, fingerprint="other") for one in sweeps_of_run(folder / "runs/duet-2")]
+    write_bytes(tmp_path / "other/evaluation/sweeps.safetensors", sweeps_to_bytes(second))
+    table = compare_runs(folder / "runs/duet-1", tmp_path / "other")
+    assert "difference" in table
+    assert "difference_low" not in table
+
+
+def test_sweeps_come_back_as_they_were(folder: Path) -> None:
+    sweeps = sweeps_of_run(folder / "runs/duet-1")
+    back = sweeps_from_bytes(sweeps_to_bytes(sweeps), "x")
+    assert [s.conditions for s in back] == [s.conditions for s in sweeps]
+    assert all((a.counts == b.counts).all() and a.target == b.target for a, b in zip(sweeps, back, strict=True))
+    with pytest.raises(DataError, match="stored sweeps cannot be read"):
+        sweeps_from_bytes(b"damaged", "x")
+
+
+def test_runs_of_kedro_are_listed_inside_a_project(tmp_path: Path) -> None:
+    (tmp_path / "conf/base").mkdir(parents=True)
+    (tmp_path / "pyproject.toml").touch()
+    settings = {"ingest": {"name": "mosi", "path": "x"}, "train": {"models": ["prior", "mlp"], "seeds": [0]}}
+    record = {"settings": settings, "created": "2026-01-02T03:04:05+00:00", "command": "kedro run", "headline": "accuracy 0.7"}
+    write_json(tmp_path / "data/02_intermediate/mosi/run.json", record)
+    inside = tmp_path / "notebooks"
+    inside.mkdir()
+    output = run(inside, "runs").output
+    assert output.split() == ["mosi", "2026-01-02T03:04", "mosi", "prior+mlp", "accuracy", "0.7"]
+
+
+def test_predictions_tell_what_they_rest_on(folder: Path) -> None:
+    result = run(folder, "predict", "runs/duet-1", "runs/duet-1/corpus", "--out", "notes.csv", "--variant", "ridge")
+    assert "confidence is not calibrated" in result.output
+    table = pd.read_csv(folder / "notes.csv", keep_default_na=False)
+    assert not table["calibrated"].any()
+    assert {"absent", "recovered", "nothing_observed"} <= set(table.columns)
 
 
 def test_predictions_go_where_they_are_told_and_replace_nothing(folder: Path) -> None:
@@ -80,7 +126,7 @@ def test_the_report_can_be_written_again(folder: Path) -> None:
         (["evaluate", "runs/duet-1", "--patterns", "rmmm"], "rmmm"),
         (["predict", "runs/nothing", "duet"], "no trained recogniser"),
         (["predict", "runs/duet-1", "duet", "--variant", "mlp"], "no variant 'mlp'"),
-        (["runs", "compare", "duet-1", "duet-9"], "no finished run"),
+        (["runs", "compare", "duet-1", "duet-9"], "no finished run of this name"),
     ],
 )
 def test_mistakes_are_told_in_one_message(folder: Path, arguments: list[str], message: str) -> None:

@@ -87,7 +87,7 @@ def test_model_facts_come_from_recognisers():
     assert (variant.name, variant.model) == ("linear_again", "linear")
     with pytest.raises(DataError, match="describes one variant"):
         ModelFacts.of([trained(0), replace(trained(1), variant="linear_again")])
-    assert facts.chosen == {0: 3, 1: 4}
+    assert facts.chosen == {0: 4, 1: 5}
     assert facts.valid == {0: 0.5, 1: 0.6}
     assert facts.description.endswith(".")
     with pytest.raises(DataError, match="describes one variant"):

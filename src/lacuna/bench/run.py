@@ -17,6 +17,7 @@ from lacuna.training.device import pick_device, reproducible
 from lacuna.training.fit import fit
 from lacuna.training.identity import run_folder
 from lacuna.training.lock import locked
+from lacuna.training.logs import history_table
 
 State = Literal["done", "failed", "busy"]
 POLL = 0.5  # seconds between two looks at a cell that another process has
@@ -102,5 +103,5 @@ def work(cell: Cell) -> CellResult:
     with reproducible(protocol.threads):
         swept = sweep(trained, data.test, cell.plans(), training_labels=labels, device=device)
         recovery, points = judge_recoveries([trained], data.test, protocol.evaluation, protocol.recovery_rates, device=device)
-    rows = pd.DataFrame(history).assign(model=trained.variant, seed=cell.seed)
+    rows = history_table(history, trained.variant, cell.seed)
     return CellResult((swept,), trained, rows, recovery, points, 0.0)

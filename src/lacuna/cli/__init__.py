@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from lacuna.cli import corpus_commands, features_command, grid_commands, run_commands, score_commands
-from lacuna.cli.kedro_run import ProjectCommands
 from lacuna.errors import LacunaError, naming_extras
 
 
@@ -35,7 +34,21 @@ def main() -> None:
     """
 
 
-cli = ProjectCommands()  # Kedro adds the commands of `<package>.cli.cli` to its own
+class _ProjectCommands(click.Group):
+    """Commands that Kedro adds to its own: `run` replaces that of Kedro. It is imported when Kedro asks for it, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["run"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "run":
+            return None
+        from lacuna.pipelines.run_command import kedro_run
+
+        return kedro_run()
+
+
+cli = _ProjectCommands()  # Kedro looks for `<package>.cli.cli`
 
 for _command in (
     corpus_commands.doctor,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -23,8 +24,25 @@ def doctor(path: Path, importer: str | None, options: tuple[str, ...]) -> None:
     from lacuna.corpus.doctor import examine, render
 
     diagnosis = examine(path, importer=importer, **parse_options(options))
-    show(render(diagnosis))
+    show("\n".join([render(diagnosis), *_files(path), *(_next(path, importer, options) if diagnosis.usable else [])]))
     sys.exit(0 if diagnosis.usable else 1)
+
+
+def _files(path: Path, most: int = 8) -> list[str]:
+    """Return the names of the files in a folder, in one line."""
+    if not path.is_dir():
+        return []
+    names = sorted(child.name + "/" * child.is_dir() for child in path.iterdir())
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return [f"files: {', '.join(names[:most])}{more}"]
+
+
+def _next(path: Path, importer: str | None, options: tuple[str, ...]) -> list[str]:
+    """Return the command that trains on the path."""
+    words = ["lacuna", "train", str(path), *(["--importer", importer] if importer else [])]
+    for option in options:
+        words += ["--option", option]
+    return ["or without a project:", f"  {shlex.join(words)}"]
 
 
 @click.command()
@@ -33,10 +51,10 @@ def doctor(path: Path, importer: str | None, options: tuple[str, ...]) -> None:
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="A setting, e.g. dialogues=100000; may be repeated.")
 @click.option("--overwrite", is_flag=True, help="Replace the corpus that FOLDER holds.")
 def duet(folder: Path, preset: str, changes: tuple[str, ...], overwrite: bool) -> None:
-    """Draw the generated corpus into FOLDER.
+    """Write the generated corpus into FOLDER.
 
-    It may be of any size: it is streamed to disk. With --set ood=true it is the shifted test: the same world, other
-    speakers, another meeting of scene and emotion.
+    It may be of any size: it is streamed to disk. With --set ood=true it is the shifted test: the same settings, other
+    speakers, and another association of scene and emotion.
     """
     from lacuna.corpus.storage.format import MANIFEST
     from lacuna.errors import LacunaError
@@ -45,7 +63,7 @@ def duet(folder: Path, preset: str, changes: tuple[str, ...], overwrite: bool) -
 
     try:
         if not overwrite and (folder / MANIFEST).exists():
-            raise click.ClickException(f"{folder} holds a corpus already: name another folder, or say --overwrite")
+            raise click.ClickException(f"{folder} holds a corpus already: name another folder, or add --overwrite")
         write(settings_of_preset(preset, **parse_options(changes)), folder)
     except LacunaError as error:
         raise click.ClickException(str(error)) from None

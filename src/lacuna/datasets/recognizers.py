@@ -34,7 +34,7 @@ class RecognizersDataset(FolderDataset[list[TrainedRecognizer]]):
         rows = []
         for one in self.load():
             chosen = one.selection
-            row = [one.variant, one.name, one.seed, chosen.metric, round(chosen.value, 4), chosen.epoch, chosen.parameters]
+            row = [one.variant, one.name, one.seed, chosen.metric, round(chosen.value, 4), chosen.epoch + 1, chosen.parameters]
             rows.append(row)
         table: TablePreview = {"index": list(range(len(rows))), "columns": columns, "data": rows}
         return table

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lacuna.atomic import write_text
@@ -20,6 +21,21 @@ from lacuna.training.state import Row
 LOG = "log.jsonl"
 _PAUSE = 10.0  # seconds between two plain lines
 _log = logging.getLogger(__name__)
+
+
+def history_table(history: Sequence[Row], variant: str, seed: int) -> pd.DataFrame:
+    """Return the log of a training as a table, with epochs counted from 1.
+
+    Args:
+        history: rows of :func:`lacuna.training.fit`, with epochs counted from 0.
+        variant: column ``model``.
+        seed: of training.
+
+    >>> history_table([{"epoch": 0, "train_loss": 1.5}], "mlp", 3).to_dict("records")
+    [{'epoch': 1, 'train_loss': 1.5, 'model': 'mlp', 'seed': 3}]
+    """
+    table = pd.DataFrame(list(history)).assign(model=variant, seed=seed)
+    return table.assign(epoch=table["epoch"] + 1) if "epoch" in table else table
 
 
 @dataclass(eq=False)

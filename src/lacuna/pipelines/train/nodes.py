@@ -13,6 +13,7 @@ from lacuna.corpus.statistics import Statistics
 from lacuna.pipelines.checks import check_statistics
 from lacuna.pipelines.parameters import Models, Train, check_variants
 from lacuna.training import Recipe, TrainedRecognizer, fit_all
+from lacuna.training.logs import history_table
 
 logger = logging.getLogger(__name__)
 
@@ -31,22 +32,24 @@ def train_recognizers(
         models: by variant, which model it is, with settings.
 
     Returns:
-        The recognisers, and a row an epoch: model (its variant), seed, epoch, losses, the validation metric.
+        The recognisers, and a row for each epoch: model (its variant), seed, epoch (from 1), losses, the validation metric.
     """
     check_variants(train, models)
     standard = Statistics.from_tensors(statistics)
     check_statistics(standard, corpus)
-    wanted = [(variant, models.of(variant), seed) for variant in train.models for seed in train.seeds]
+    runs = [(variant, models.of(variant), seed) for variant in train.models for seed in train.seeds]
     recipes = [
-        Recipe.of(corpus, own.model, train.config(own), own.settings, seed, target=train.target, statistics=standard)
-        for _, own, seed in wanted
+        Recipe.of(
+            corpus, settings.model, train.config(settings), settings.settings, seed, target=train.target, statistics=standard
+        )
+        for _, settings, seed in runs
     ]
     trained, histories = [], []
-    for fitted in fit_all(recipes, train.checkpoints, [variant for variant, _, _ in wanted], workers=train.workers):
+    for fitted in fit_all(recipes, train.checkpoints, [variant for variant, _, _ in runs], workers=train.workers):
         one, chosen = fitted.trained, fitted.trained.selection
         logger.info(
-            "%s, seed %d: valid %s %.3f at epoch %d", one.variant, one.seed, chosen.metric, chosen.value, chosen.epoch + 1
+            "%s, seed %d: validation %s %.3f at epoch %d", one.variant, one.seed, chosen.metric, chosen.value, chosen.epoch + 1
         )
         trained.append(one)
-        histories.append(pd.DataFrame(fitted.history).assign(model=one.variant, seed=one.seed))
+        histories.append(history_table(fitted.history, one.variant, one.seed))
     return trained, pd.concat(histories, ignore_index=True)

@@ -97,7 +97,7 @@ class ModelFacts:
         parameters: number of trainable parameters.
         pattern: missingness pattern of training.
         selection: validation metric that selected the weights.
-        chosen: selected epoch by seed, from 0.
+        chosen: selected epoch by seed, from 1.
         epochs: number of epochs by seed.
         valid: validation value of the selected weights by seed.
         seconds: wall-clock time of training by seed, in s.
@@ -147,7 +147,7 @@ class ModelFacts:
             parameters=selection.parameters,
             pattern=selection.pattern,
             selection=selection.metric,
-            chosen={t.seed: t.selection.epoch for t in trained},
+            chosen={t.seed: t.selection.epoch + 1 for t in trained},
             epochs={t.seed: t.selection.epochs for t in trained},
             valid={t.seed: t.selection.value for t in trained},
             seconds={t.seed: t.selection.seconds for t in trained},

@@ -1,7 +1,4 @@
-"""``kedro run`` of this project: Kedro's own command, which also takes lists and knows the names of pipelines.
-
-Kedro lists the commands of ``lacuna.cli.cli`` with its own; a command of the same name replaces the one of Kedro.
-"""
+"""``kedro run`` of this project: Kedro's own command, whose ``--params`` takes lists and which knows the names of pipelines."""
 
 from __future__ import annotations
 
@@ -9,25 +6,17 @@ import copy
 from typing import Any
 
 import click
+from kedro.framework.cli.project import run
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-
-class ProjectCommands(click.Group):
-    """Commands that Kedro finds in this project. Kedro is imported when it asks for them, not before."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of the commands."""
-        return ["run"]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command by name, or ``None``."""
-        return kedro_run() if cmd_name == "run" else None
+from lacuna.errors import LacunaError
+from lacuna.pipelines.validation import check_pipelines
 
 
 def kedro_run() -> click.Command:
     """Return Kedro's ``run`` with options that read lists and check the names of pipelines."""
-    from kedro.framework.cli.project import run
-
-    command = copy.copy(run)
+    command: click.Command = copy.copy(run)
     command.params = [copy.copy(option) for option in run.params]
     for option in command.params:
         if option.name == "params":
@@ -39,9 +28,6 @@ def kedro_run() -> click.Command:
 
 def _checking_pipelines(parse: Any) -> Any:
     def checked(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-        from lacuna.errors import LacunaError
-        from lacuna.pipelines.validation import check_pipelines
-
         value = parse(ctx, param, value) if parse else value
         try:
             check_pipelines([value] if isinstance(value, str) else value or [])
@@ -66,9 +52,6 @@ def parse_parameters(text: str) -> dict[str, Any]:
     >>> parse_parameters("predict.path=a corpus")
     {'predict': {'path': 'a corpus'}}
     """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
     pairs: list[str] = []
     for part in _split(text):
         if "=" in part or not pairs:
