@@ -31,7 +31,12 @@ class RepartitionDataset(AtomicFileDataset[Repartition]):
         try:
             values = json.loads(content)
         except ValueError as error:
-            raise DataError("this is no JSON", corpus=self._filepath, found=str(error), hint="deal again") from None
+            raise DataError(
+                "the file is not JSON",
+                corpus=self._filepath,
+                found=str(error),
+                hint="split the corpus again: kedro run --pipelines ood",
+            ) from None
         return Repartition.from_json(values, self._filepath)
 
     def preview(self) -> JSONPreview:
@@ -48,11 +53,11 @@ class OodReportDataset(FolderDataset[OodReport]):
 
     @property
     def entry(self) -> str:
-        """The file to open."""
+        """Return the file to open."""
         return f"{self._path}/{self.manifest}"
 
     def read(self, folder: Path) -> NoReturn:
-        """A report is for people."""
+        """Refuse: a report is not read back."""
         raise DatasetError(f"a report is not read back: open '{folder.name}/{self.manifest}', or load the tables behind it")
 
     def write(self, content: OodReport, folder: Path) -> None:
@@ -60,6 +65,6 @@ class OodReportDataset(FolderDataset[OodReport]):
         write_ood_report(folder, content)
 
     def preview(self) -> HTMLPreview:
-        """The page, for Kedro-Viz."""
+        """Return the page, for Kedro-Viz."""
         page: HTMLPreview = (Path(self._path) / self.manifest).read_text("utf-8")
         return page

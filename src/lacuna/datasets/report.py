@@ -21,11 +21,11 @@ class ReportDataset(FolderDataset[Report]):
 
     @property
     def entry(self) -> str:
-        """The file to open."""
+        """Return the file to open."""
         return f"{self._path}/{self.manifest}"
 
     def read(self, folder: Path) -> NoReturn:
-        """A report is for people."""
+        """Refuse: a report is not read back."""
         raise DatasetError(f"a report is not read back: open '{folder.name}/{self.manifest}', or load the tables behind it")
 
     def write(self, content: Report, folder: Path) -> None:
@@ -33,6 +33,6 @@ class ReportDataset(FolderDataset[Report]):
         write_report(folder, content)
 
     def preview(self) -> HTMLPreview:
-        """The page, for Kedro-Viz."""
+        """Return the page, for Kedro-Viz."""
         page: HTMLPreview = (Path(self._path) / self.manifest).read_text("utf-8")
         return page

@@ -1,4 +1,4 @@
-"""Pipelines may be run one by one: what they hand on must be of one corpus, one state of it, and one set of recognisers."""
+"""Checks that pipelines which are run one by one read results of the same corpus, the same state of it, and the same recognisers."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from lacuna.pipelines.ingest.nodes import read_source
 
 
 def create_pipeline() -> Pipeline:
-    """Source in, corpus and its facts out."""
+    """Return the pipeline from a source to a corpus and facts about it."""
     return Pipeline(
         [
             Node(read_source, "params:ingest", "corpus@all", name="read_source"),

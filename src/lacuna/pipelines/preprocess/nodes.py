@@ -10,5 +10,5 @@ from lacuna.corpus.statistics import fit_statistics
 
 
 def take_statistics(corpus: Corpus) -> dict[str, NDArray[np.float32]]:
-    """Mean and scale of every column over the training split, by flat tensor names."""
+    """Return mean and scale of every column over the training split, by flat tensor names."""
     return fit_statistics(corpus).to_tensors()

@@ -6,7 +6,7 @@ from lacuna.pipelines.preprocess.nodes import take_statistics
 
 
 def create_pipeline() -> Pipeline:
-    """Corpus without its test split in, statistics out."""
+    """Return the pipeline from a corpus without its test split to statistics."""
     return Pipeline(
         [Node(take_statistics, "corpus@development", "statistics", name="take_statistics")],
         namespace="preprocess",
