@@ -1,4 +1,4 @@
-"""Checks that pipelines which are run one by one read results of the same corpus, the same state of it, and the same recognisers."""
+"""Check that pipelines that run one by one read results of one corpus, one state of it, and one set of recognisers."""
 
 from __future__ import annotations
 

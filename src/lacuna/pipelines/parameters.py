@@ -71,7 +71,7 @@ class Ingest(Parameters):
 
     @model_validator(mode="after")
     def _check(self) -> Ingest:
-        _as_value_error(lambda: _check_source(self))
+        _told(lambda: _check_source(self))
         return self
 
 
@@ -88,7 +88,7 @@ def _check_source(ingest: Ingest) -> None:
         preset(ingest.duet.preset, **ingest.duet.changes)
 
 
-def _as_value_error(check: Callable[[], object]) -> None:
+def _told(check: Callable[[], object]) -> None:
     """Raise an error of the library as one that pydantic reports with its key in the parameters."""
     from lacuna.errors import LacunaError
 
@@ -120,7 +120,7 @@ class Train(Parameters):
     def _check(self) -> Train:
         if len(set(self.models)) < len(self.models) or len(set(self.seeds)) < len(self.seeds):
             raise ValueError("every model and every seed may be named once")
-        _as_value_error(self.config)
+        _told(self.config)
         return self
 
     def config(self, variant: ModelParameters | None = None) -> TrainingConfig:
@@ -145,7 +145,7 @@ class Models(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Models:
         for variant in self.variants:
-            _as_value_error(lambda variant=variant: _check_model(variant, self.of(variant)))  # type: ignore[misc]
+            _told(lambda variant=variant: _check_model(variant, self.of(variant)))  # type: ignore[misc]
         return self
 
     @property
@@ -217,8 +217,8 @@ class Evaluate(Parameters):
 
         for spec in self.patterns:
             name, settings = (spec, {}) if isinstance(spec, str) else (spec.name, spec.settings)
-            _as_value_error(lambda name=name, settings=settings: pattern(name, **settings) if settings else pattern_class(name))  # type: ignore[misc]
-        _as_value_error(self.config)
+            _told(lambda name=name, settings=settings: pattern(name, **settings) if settings else pattern_class(name))  # type: ignore[misc]
+        _told(self.config)
         return self
 
     def config(self) -> EvaluationConfig:
