@@ -1,4 +1,4 @@
-"""Pipelines may be run one by one: what they hand on must be of one corpus, one state of it, and one set of recognisers."""
+"""Check that pipelines that run one by one read results of one corpus, one state of it, and one set of recognisers."""
 
 from __future__ import annotations
 

@@ -129,7 +129,9 @@ def differences(old: Any, new: Any, name: str) -> list[str]:
     ['train.models: prior, mlp -> mlp']
     """
     if isinstance(old, dict) and isinstance(new, dict):
-        names = dict.fromkeys([*old, *new])
+        names = [
+            key for key in {**old, **new} if name != "models" or (key in old and key in new)
+        ]  # train.models names the others
         return [line for key in names for line in differences(old.get(key), new.get(key), f"{name}.{key}")]
     return [] if old == new else [f"{name}: {_text(old)} -> {_text(new)}"]
 

@@ -6,7 +6,7 @@ from lacuna.pipelines.evaluate.nodes import brief_results, score_recognizers, sc
 
 
 def create_pipeline() -> Pipeline:
-    """Test split and recognisers in, tables out, and the result in a few numbers."""
+    """Return the pipeline from test split and recognisers to tables and the main numbers."""
     return Pipeline(
         [
             Node(

@@ -6,7 +6,7 @@ from lacuna.pipelines.predict.nodes import label_corpus
 
 
 def create_pipeline() -> Pipeline:
-    """The trained recognisers in, answers to the corpus that the parameters name out."""
+    """Return the pipeline from trained recognisers and the corpus that the parameters name to predictions."""
     return Pipeline(
         [Node(label_corpus, ["recognizers", "params:predict"], "predictions", name="label_corpus")],
         namespace="predict",

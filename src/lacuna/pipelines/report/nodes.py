@@ -1,4 +1,4 @@
-"""Bring results before people."""
+"""Compose the report and draw its figures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def compose_report(
     evaluate: Evaluate,
     parameters: dict[str, Any],
 ) -> Report:
-    """All tables of a run with the facts that a reader needs to trust or repeat it."""
+    """Return all tables of a run with the facts that a reader needs to trust or repeat it."""
     check_same_corpus(recognizers, corpus_facts["digest"], corpus_facts["name"])
     check_scores(scores, recognizers, corpus_facts)
     check_recovery(recovery, points, recognizers)
@@ -39,5 +39,5 @@ def compose_report(
 
 
 def draw_figures(summary: pd.DataFrame) -> tuple[go.Figure, go.Figure]:
-    """The two main figures by themselves, for Kedro-Viz: metric against rate, and the subsets of modalities."""
+    """Return the two main figures by themselves, for Kedro-Viz: metric against rate, and the subsets of modalities."""
     return curves(summary), subsets(summary)

@@ -6,7 +6,7 @@ from lacuna.pipelines.report.nodes import compose_report, draw_figures
 
 
 def create_pipeline() -> Pipeline:
-    """Tables in, report and figures out."""
+    """Return the pipeline from tables to report and figures."""
     tables = {name: f"{name}_scores" for name in ("summary", "areas", "comparisons", "confusion", "history", "recovery")}
     tables["points"] = "recovered_points_scores"
     run = {

@@ -6,7 +6,7 @@ from lacuna.pipelines.train.nodes import train_recognizers
 
 
 def create_pipeline() -> Pipeline:
-    """Corpus without its test split in, recognisers and learning curves out."""
+    """Return the pipeline from a corpus without its test split to recognisers and learning curves."""
     return Pipeline(
         [
             Node(
