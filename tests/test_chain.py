@@ -43,6 +43,7 @@ def run(project: Path, *names: str, **changes: dict[str, Any]) -> None:
     }
     for key, change in changes.items():
         parameters[key] = parameters.get(key, {}) | change
+    parameters["replace"] = True  # a test repeats a run with other settings
     with KedroSession.create(project, env="base", runtime_params=parameters) as session:
         session.run(pipeline_names=list(names))
 
