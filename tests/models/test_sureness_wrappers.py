@@ -64,6 +64,6 @@ def test_an_ensemble_averages_members_that_learn_apart(task: str) -> None:
 
 
 def test_a_model_that_recovers_frames_is_no_member() -> None:
-    inner, _ = made("linear")
+    inner, _ = made("ae")
     with pytest.raises(ConfigError, match="cannot be a member"):
         Ensemble(inner, 2)

@@ -79,7 +79,10 @@ def _encode(how: dict[str, Any], settings: tuple[str, ...]) -> dict[str, dict[st
 @click.group(invoke_without_command=True)
 @click.pass_context
 def assets(context: click.Context) -> None:
-    """List, fetch and verify files with weights; without a command: list."""
+    """List or fetch the weights of encoders.
+
+    Without a command, list them.
+    """
     from lacuna.media.assets import ASSETS, find
 
     if context.invoked_subcommand is None:

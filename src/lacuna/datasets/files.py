@@ -163,3 +163,9 @@ class SweepsDataset(AtomicFileDataset[list[Sweep]]):
     def decode(self, content: bytes) -> list[Sweep]:
         """Return the sweeps."""
         return list(sweeps_from_bytes(content, self._path))
+
+    def preview(self) -> JSONPreview:
+        """Return models, seeds and the number of conditions, for Kedro-Viz."""
+        if not self._exists():
+            return json.dumps({"note": NOT_SAVED})
+        return json.dumps([{"model": s.model, "seed": s.seed, "conditions": len(s.conditions)} for s in self.load()])

@@ -127,7 +127,8 @@ def problems(error: ValidationError, *where: str, kind: type[BaseModel]) -> list
             fields = sorted(_class_at(kind, location[:-1]).model_fields)
             parent = ".".join((*where, *location[:-1]))
             hint = suggestion(location[-1], fields)
-            texts.append(f"there is no setting '{name}'{hint}; {parent} has: {', '.join(fields)}")
+            known = f"{parent} has" if parent else "there are"
+            texts.append(f"there is no setting '{name}'{hint}; {known}: {', '.join(fields)}")
         elif one["type"] == "value_error":
             texts.append(f"{name}: {one['ctx']['error']}")
         elif one["type"] == "missing":
