@@ -13,7 +13,7 @@ from lacuna.reporting.robustness.facts import MIN_DIALOGUES, Report
 from lacuna.reporting.robustness.leaders import best_first, leaders, pairs_of, primary_rows, rivals_of
 
 HALF = 0.5
-NEAR = 0.1  # a reached rate this close to one half counts as half
+NEAR = 0.05  # a reached rate this close to one half counts as half
 
 
 @dataclass(frozen=True)
