@@ -275,6 +275,6 @@ def test_rmm_in_blocks_is_what_sorting_everything_gives(layouts, rate, monkeypat
     lost = np.zeros_like(spare)
     lost[tuple(ranked.T)] = True
     mask = MaskPlan("rmm", rate, 7).over(layout)
-    removed = mask.draw.lost(layout.at(np.arange(700)))
+    removed = mask.draw.removed
     assert np.array_equal(np.stack(list(removed.values()), axis=1), lost)
     assert mask.measured() == lost.sum() / there.sum()

@@ -12,7 +12,7 @@ from lacuna.corpus.corpus import key_of
 from lacuna.errors import ConfigError
 from lacuna.missing.hashing import bits, stream_of, uniform
 from lacuna.missing.layout import Layout, Part
-from lacuna.missing.pattern import Draw, Independence, Pattern, Removes, Unit, WholeDraw
+from lacuna.missing.pattern import Draw, Independence, Pattern, Removes, SlotDraw, Unit, WholeDraw
 from lacuna.missing.registry import register
 
 _SHIFT = 49  # a score has 63 bits; slots are counted by the leading 14
@@ -49,7 +49,7 @@ class Rmm(Pattern):
     exact: ClassVar[bool] = True
 
     def bind(self, layout: Layout, rate: float, seed: int) -> Draw:
-        """Return the draw of a split: find the highest second score that is removed, in two passes of bounded memory."""
+        """Return the draw of a split: find the highest second score that is removed; one bool a slot is kept."""
         n_slots = n_spare = 0
         histogram = np.zeros(1 << (63 - _SHIFT), np.int64)  # spare slots by the leading bits of their second score
         for _, part in layout.parts() if rate else ():
@@ -60,11 +60,13 @@ class Rmm(Pattern):
         n_removed = min(round(rate * n_slots), n_spare)
         share = n_removed / max(n_slots, 1)
         if n_removed in (0, n_spare):
-            return _RmmDraw(layout, share, seed, (_HIGHEST,) * 3 if n_removed else None)
-        total = np.cumsum(histogram)
-        bucket = int(np.searchsorted(total, n_removed))  # the leading bits of the limit
-        n_before = int(total[bucket] - histogram[bucket])
-        return _RmmDraw(layout, share, seed, _nth(layout, seed, bucket, n_removed - 1 - n_before))
+            limit = (_HIGHEST,) * 3 if n_removed else None
+        else:
+            total = np.cumsum(histogram)
+            bucket = int(np.searchsorted(total, n_removed))  # the leading bits of the limit
+            n_before = int(total[bucket] - histogram[bucket])
+            limit = _nth(layout, seed, bucket, n_removed - 1 - n_before)
+        return SlotDraw(layout, _removed(layout, seed, limit), share)
 
 
 def _nth(layout: Layout, seed: int, bucket: int, n: int) -> tuple[int, int, int]:
@@ -80,35 +82,22 @@ def _nth(layout: Layout, seed: int, bucket: int, n: int) -> tuple[int, int, int]
     return slot_score, utterance_key, modality_key
 
 
-@dataclass(frozen=True, eq=False)
-class _RmmDraw(WholeDraw):
-    """Remove the spare slots up to a limit.
+def _removed(layout: Layout, seed: int, limit: tuple[int, int, int] | None) -> dict[str, NDArray[np.bool_]]:
+    """Return by modality (N,) bool: the slot is spare, and not after the limit.
 
-    Attributes:
-        share: removed share of the slots.
+    Args:
+        layout: the split.
         seed: of the scores.
         limit: second score, utterance key and modality key of the last slot that is removed; ``None`` = none is removed.
     """
-
-    share: float
-    seed: int
-    limit: tuple[int, int, int] | None
-
-    def lost(self, part: Part) -> dict[str, NDArray[np.bool_]]:
-        """Return by modality (U,) bool: the modality is removed from the utterance."""
-        if self.limit is None:
-            return {m: np.zeros(len(part.utterance), np.bool_) for m in part.count}
-        score, spare = _spare(part, self.seed)
-        highest, utterance, modality = (np.uint64(x) for x in self.limit)
-        result = {}
-        for k, m in enumerate(part.count):
+    removed = {m: np.zeros(len(layout), np.bool_) for m in layout.modalities}
+    for rows, part in layout.parts() if limit is not None else ():
+        score, spare = _spare(part, seed)
+        highest, utterance, modality = (np.uint64(x) for x in limit or ())
+        for k, m in enumerate(layout.modalities):
             tie_removed = part.utterance <= utterance if key_of(m) <= modality else part.utterance < utterance
-            result[m] = spare[:, k] & ((score[:, k] < highest) | ((score[:, k] == highest) & tie_removed))
-        return result
-
-    def measured(self) -> float:
-        """Return the removed share of the slots originally present; 0 if there were none."""
-        return self.share
+            removed[m][rows] = spare[:, k] & ((score[:, k] < highest) | ((score[:, k] == highest) & tie_removed))
+    return removed
 
 
 def _spare(part: Part, seed: int) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
