@@ -19,8 +19,8 @@ class Ensemble(Wrapped):
     """Mean of the members' logits, which is their mean in log space (a product of experts), or of their values.
 
     Members are trained side by side on the same batches (Lakshminarayanan et al., Deep Ensembles, NeurIPS 2017), each on its own
-    loss; recovered frames are averaged too. Members of a model that is not random (``logreg``) are equal. It must be the innermost
-    wrapper, as further members are built from the class of the first one.
+    loss; recovered frames are averaged too. Members of a model that is not random (``logreg``) are equal. It must be the
+    innermost wrapper, as further members are built from the class of the first one.
 
     Args:
         inner: the first member, not wrapped.
