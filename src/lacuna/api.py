@@ -19,7 +19,15 @@ import pandas as pd
 
 from lacuna.corpus import Corpus
 from lacuna.errors import ConfigError
-from lacuna.evaluation import EvaluationConfig, PatternSpec, judge_recoveries, predict_frame, sweep_all, tabulate
+from lacuna.evaluation import (
+    EvaluationConfig,
+    PatternSpec,
+    example_table,
+    judge_recoveries,
+    predict_frame,
+    sweep_all,
+    tabulate,
+)
 from lacuna.evaluation.recovery.completed import completed
 from lacuna.loading import load_corpus, reads_recordings
 from lacuna.missing import MaskPlan, Pattern
@@ -346,8 +354,11 @@ def evaluate_recognizers(
     with reproducible(1):
         able = recognizers if len(recovery_rates) else []
         recovery, points = judge_recoveries(able, test, config, recovery_rates, device=pick_device("auto"))
+        examples = example_table(recognizers, test, config, device=pick_device("auto"))
     rows = pd.concat(history, ignore_index=True) if history else pd.DataFrame()
-    return Evaluation(corpus, tuple(recognizers), config, tabulate(sweeps, config), rows, recovery, points, tuple(sweeps))
+    return Evaluation(
+        corpus, tuple(recognizers), config, tabulate(sweeps, config), rows, recovery, points, examples, tuple(sweeps)
+    )
 
 
 def _recipe(model: Model, corpus: Corpus, training: dict[str, Any], seed: int, target: str | None) -> Recipe:

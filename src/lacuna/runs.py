@@ -34,7 +34,7 @@ RUN, RECOGNIZERS, HISTORY, EVALUATION = "run.json", "recognizers", "history.parq
 FOLDER = Path("runs")
 PROJECT_RUNS = Path("data/02_intermediate")  # of a Kedro project: <run>/run.json
 SWEEPS = "sweeps.safetensors"
-_LONG = ("history", "recovery", "points")
+_LONG = ("history", "recovery", "points", "examples")
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,8 @@ def load_evaluation(folder: Path) -> Evaluation:
         corpus_of(folder, run),
         tuple(recognizers_of(folder)),
         EvaluationConfig(patterns=patterns, **content),
-        Tables(*(tables[name] for name in Tables._fields)),
-        **{name: tables[name] for name in _LONG},
+        Tables(*(tables.get(name, pd.DataFrame()) for name in Tables._fields)),  # a run of an earlier version lacks some
+        **{name: tables.get(name, pd.DataFrame()) for name in _LONG},
         sweeps=sweeps_of_run(folder),
     )
 

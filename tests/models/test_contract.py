@@ -161,6 +161,36 @@ def test_is_deterministic_and_survives_its_state(name: str) -> None:
     assert torch.equal(logits, fresh.eval()(observed).logits)
 
 
+def test_may_be_an_ensemble_with_calibrated_probabilities(name: str) -> None:
+    """The settings `ensemble` and `calibrate` work for every model: learning, recovery, draws, state and validation."""
+    corpus = generate(SHAPES["sequences"])
+    schema, statistics = corpus.schema(), fit_statistics(corpus)
+    settings = {**model_class(name).tiny, "ensemble": 2, "calibrate": True}
+    with torch.random.fork_rng():
+        torch.random.default_generator.manual_seed(0)
+        model = build(name, schema, **settings)
+    model.prepare(lambda: Loader(corpus.only("train"), schema, statistics, 7, model.needs_dialogue))
+    observed = masks(collate(corpus, np.arange(len(corpus)), schema, statistics))
+    if model.learns:
+        sum(model.losses(observed, observed, model.stages[0].name).values()).backward()
+    model.eval()
+    with torch.no_grad():
+        before = model(observed).logits
+        model.settle(lambda: [observed], lambda logits: sum(0 * float(x.sum()) for x in logits))
+        prediction = model(observed)
+        temperature = model.temperature(observed.available())
+        torch.testing.assert_close(prediction.logits * temperature, model.inner(observed).logits)
+        assert before.shape == prediction.logits.shape
+        for m, frames in prediction.recovered.items():
+            assert torch.equal(frames[observed.present[m]], observed.features[m][observed.present[m]])
+        if model.samples:
+            drawn = model.sample(observed, 3, seed=0)
+            assert {m: x.shape for m, x in drawn.items()} == {m: (3, *x.shape) for m, x in observed.features.items()}
+        fresh = build(name, schema, **settings).eval()
+        fresh.load_state_dict(model.state_dict())
+        assert torch.equal(fresh(observed).logits, prediction.logits)
+
+
 @pytest.mark.parametrize("name", [name for name in MODELS if model_class(name).learns])
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_learns_eight_utterances_by_heart(name: str, task: str) -> None:

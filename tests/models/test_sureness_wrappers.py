@@ -9,9 +9,15 @@ import torch
 from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError
-from lacuna.models import Recognizer, build
+from lacuna.models import Recognizer, build, configure
+from lacuna.models.base import CONTRIBUTION
 from lacuna.models.wrappers.calibration import Calibrated
+from lacuna.models.wrappers.causal import Causal
 from lacuna.models.wrappers.ensemble import Ensemble
+from lacuna.models.wrappers.window import Windowed
+from lacuna.models.wrappers.wrapped import Wrapped
+from lacuna.training import Recipe
+from lacuna.training.identity import run_key
 from standin import StandIn, generate
 
 STANDIN = StandIn(dialogues=10, turns=6, dims=(("text", 6), ("audio", 5)))
@@ -52,18 +58,60 @@ def test_an_ensemble_averages_members_that_learn_apart(task: str) -> None:
     model = Ensemble(inner, 3).eval()
     answers = [member(batch).logits for member in model.members]
     assert not torch.equal(answers[0], answers[1])
+    ours = model(batch).logits
     if task == "classification":
         answers = [a.log_softmax(dim=1) for a in answers]
-    torch.testing.assert_close(model(batch).logits, torch.stack(answers).mean(dim=0))
+        mean = torch.stack(answers).mean(dim=0).log_softmax(dim=1)
+        torch.testing.assert_close(ours.log_softmax(dim=1), mean)
+    else:
+        torch.testing.assert_close(ours, torch.stack(answers).mean(dim=0))
     sum(model.losses(batch, batch, "task").values()).backward()
     alone, _ = made("mlp", task)
     alone.load_state_dict(model.members[1].state_dict())
     sum(alone.losses(batch, batch, "task").values()).backward()
-    for ours, theirs in zip(model.members[1].parameters(), alone.parameters(), strict=True):
-        torch.testing.assert_close(ours.grad, theirs.grad)
+    for mine, theirs in zip(model.members[1].parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad)
 
 
-def test_a_model_that_recovers_frames_is_no_member() -> None:
-    inner, _ = made("ae")
-    with pytest.raises(ConfigError, match="cannot be a member"):
-        Ensemble(inner, 2)
+def test_settings_switch_the_wrappers_on_from_the_inside_out() -> None:
+    corpus = generate(STANDIN)
+    model = build("mlp", corpus.schema(), ensemble=2, window=1, maci={}, calibrate=True)
+    order = []
+    while isinstance(model, Wrapped):
+        order.append(type(model))
+        model = model.inner
+    assert order == [Calibrated, Causal, Windowed, Ensemble]
+    assert build("mlp", corpus.schema(), ensemble=1, calibrate=False).info.name == "mlp"
+    assert not isinstance(build("mlp", corpus.schema()), Wrapped)
+
+
+def test_a_wrapped_model_is_no_member() -> None:
+    inner, _ = made("mlp")
+    with pytest.raises(ConfigError, match="wrapped already"):
+        Ensemble(Calibrated(inner), 2)
+
+
+@pytest.mark.parametrize("changes", [{"ensemble": 0}, {"ensemble": 65}, {"ensemble": 1.5}, {"calibrate": 1}])
+def test_settings_out_of_bounds_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=f"setting '{next(iter(changes))}' must be"):
+        configure("mlp", **changes)
+
+
+def test_contributions_of_a_calibrated_model_sum_to_its_logits() -> None:
+    inner, batch = made("evidence")
+    model = Calibrated(inner)
+    model.temperature.log_temperature.fill_(0.7)
+    prediction = model(batch)
+    parts = [x for name, x in prediction.auxiliary.items() if name.startswith(CONTRIBUTION)]
+    torch.testing.assert_close(torch.stack(parts).sum(dim=0), prediction.logits)
+    torch.testing.assert_close(prediction.logits, inner(batch).logits / model.temperature(batch.available()))
+
+
+def test_the_settings_make_other_runs_and_only_used_wrappers_are_in_the_key() -> None:
+    corpus = generate(STANDIN)
+    runs = [Recipe.of(corpus, "mlp", settings=s) for s in ({}, {"calibrate": True}, {"ensemble": 2}, {"calibrate": False})]
+    keys = [run_key(recipe) for recipe in runs]
+    assert len(set(keys[:3])) == 3
+    assert keys[3] == keys[0]
+    codes = [recipe.identity()["made.code"] for recipe in runs]
+    assert len(set(codes[:3])) == 3

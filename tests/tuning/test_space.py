@@ -81,7 +81,12 @@ def test_a_person_narrows_widens_fixes_and_leaves_out() -> None:
 @pytest.mark.parametrize(
     ("settings", "changed", "training", "told"),
     [
-        ({}, {"hiden": Span(1, 2)}, {}, r"no setting 'hiden' \(did you mean 'hidden'\?\); it has: dropout, hidden"),
+        (
+            {},
+            {"hiden": Span(1, 2)},
+            {},
+            r"no setting 'hiden' \(did you mean 'hidden'\?\); it has: calibrate, dropout, ensemble, hidden",
+        ),
         ({}, {}, {"epoch": 3}, r"no setting 'epoch'"),
         ({}, {"hidden": Span(-1, 64)}, {}, r"the space of hidden reaches -1, which is refused: model 'mlp': setting 'hidden'"),
         ({}, {"dropout": Span(0.0, 1.5)}, {}, r"the space of dropout reaches 1.5"),

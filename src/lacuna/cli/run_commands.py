@@ -23,6 +23,9 @@ _PATH = click.Path(path_type=Path)
 @click.option("--epochs", type=click.IntRange(1), help="Most passes over the training split.")
 @click.option("--target", help="What to predict. [default: the first target of the corpus]")
 @click.option("--set", "training", multiple=True, metavar="KEY=VALUE", help="A training setting; may be repeated.")
+@click.option(
+    "--setting", "own", multiple=True, metavar="KEY=VALUE", help="A setting of every model, e.g. calibrate=true or ensemble=5."
+)
 @click.option("--preset", default="demo", show_default=True, help="Size of the generated corpus, if CORPUS is duet.")
 @click.option("--importer", help="Read CORPUS with this importer instead of recognising it.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the importer; may be repeated.")
@@ -43,7 +46,7 @@ def train(source: str, models: list[str], seeds: list[str], parent: Path, name: 
     from lacuna.training import save_recognizers
 
     numbers = [_whole(seed, "--seeds") for seed in seeds]
-    created = [create_model(model) for model in models]
+    created = [create_model(model, **parse_options(settings["own"])) for model in models]
     corpus = _load(source, settings)
     folder = new_run_folder(parent, name, corpus.name)
     corpus, place = _kept(corpus, source, folder)

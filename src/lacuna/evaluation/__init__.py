@@ -8,6 +8,7 @@
 from lacuna.evaluation.ceiling import CEILINGS, has_ceiling, sweep_ceilings
 from lacuna.evaluation.conditions import Condition, EvaluationConfig, PatternSpec
 from lacuna.evaluation.evaluate import sweep_all
+from lacuna.evaluation.examples import example_table
 from lacuna.evaluation.key_figures import brief, learning_table, robustness_table
 from lacuna.evaluation.predict import Predictions, predict
 from lacuna.evaluation.prediction_table import predict_frame
@@ -46,6 +47,7 @@ __all__ = [
     "compare",
     "count",
     "effective_robustness",
+    "example_table",
     "has_ceiling",
     "judge_recoveries",
     "learning_table",

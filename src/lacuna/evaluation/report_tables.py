@@ -11,6 +11,7 @@ import torch
 
 from lacuna.corpus.corpus import Corpus
 from lacuna.evaluation.conditions import FIXED, EvaluationConfig
+from lacuna.evaluation.probabilities import calibration_table, risk_coverage_table
 from lacuna.evaluation.recovery.collect import Collector, RecoveryConfig
 from lacuna.evaluation.recovery.projection import POINT_COLUMNS, point_table
 from lacuna.evaluation.recovery.quality import QUALITY_COLUMNS, measuring_of, quality_rows
@@ -32,6 +33,8 @@ class Tables(NamedTuple):
         areas: one number for each curve.
         comparisons: paired differences of models.
         confusion: confusion counts, summed over training and mask seeds.
+        calibration: confidence and accuracy by bin; no rows for values.
+        risk_coverage: error rate of the most confident share; no rows for values.
     """
 
     scores: pd.DataFrame
@@ -39,6 +42,8 @@ class Tables(NamedTuple):
     areas: pd.DataFrame
     comparisons: pd.DataFrame
     confusion: pd.DataFrame
+    calibration: pd.DataFrame
+    risk_coverage: pd.DataFrame
 
 
 def tabulate(sweeps: Sequence[Sweep], config: EvaluationConfig) -> Tables:
@@ -57,6 +62,8 @@ def tabulate(sweeps: Sequence[Sweep], config: EvaluationConfig) -> Tables:
         areas(drawn, config.level),
         compare(drawn, level=config.level),
         _confusions(sweeps),
+        calibration_table(sweeps),
+        risk_coverage_table(sweeps),
     )
 
 

@@ -14,6 +14,7 @@ from lacuna.errors import DataError
 
 Array = NDArray[np.float64]
 BINS = 15  # equal-width bins of top-1 confidence, as in Guo et al., ICML 2017 (arXiv 1706.04599)
+HIGH = (0.96, 0.98, 0.99, 0.995, 0.999)  # further edges inside the last bin, in which overconfident models put most answers
 
 
 def is_sentiment(target: Target) -> bool:
@@ -26,8 +27,9 @@ def columns(target: Target) -> dict[str, tuple[slice, tuple[int, ...]]]:
     """Return the columns and the shape of each statistic in a row of counts.
 
     Classification: ``n``; ``confusion`` (C, C), rows are the true class; ``bins`` (15, 3): number of utterances whose top-1
-    confidence lies in the bin, number of correct ones, sum of the confidences; ``log_loss`` in nats; ``brier``, the squared
-    distance between predicted probabilities and one-hot truth.
+    confidence lies in the bin, number of correct ones, sum of the confidences; ``high`` (6, 2): the first two of these for the
+    parts of the last bin between the edges ``HIGH``; ``log_loss`` in nats; ``brier``, the squared distance between predicted
+    probabilities and one-hot truth.
     Soft labels: the same with the most probable class as the truth (the first one if several are equal), and the sums of
     ``cross_entropy`` to the label, ``entropy`` of the label and ``jensen_shannon`` divergence, in nats.
     Regression, with label y and prediction p: ``n``; sums of ``y``, ``p``, ``yy``, ``pp``, ``yp`` about the middle of the scale
@@ -46,7 +48,7 @@ def columns(target: Target) -> dict[str, tuple[slice, tuple[int, ...]]]:
         if is_sentiment(target):
             shapes |= {"has0": (2, 2), "non0": (2, 2), "same5": (), "same7": ()}
     else:
-        shapes |= {"confusion": (c, c), "bins": (BINS, 3), "log_loss": (), "brier": ()}
+        shapes |= {"confusion": (c, c), "bins": (BINS, 3), "high": (len(HIGH) + 1, 2), "log_loss": (), "brier": ()}
         if target.task == "soft":
             shapes |= dict.fromkeys(("cross_entropy", "entropy", "jensen_shannon"), ())
     where, low = {}, 0
@@ -177,6 +179,9 @@ def _count_classes(accumulator: _Accumulator, logits: Array, labels: Labels) -> 
     bin_ = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)  # (low, high]
     for column, weight in enumerate((np.ones(len(truth)), predicted == truth, confidence)):
         accumulator.add("bins", weight, bin_ * 3 + column)
+    part = np.searchsorted(HIGH, confidence)  # (low, high], like the bins
+    for column, weight in enumerate((bin_ == BINS - 1, (predicted == truth) & (bin_ == BINS - 1))):
+        accumulator.add("high", weight, part * 2 + column)
     accumulator.add("log_loss", -log_p[np.arange(len(truth)), truth])
     true_p = labels.astype(np.float64) if target.task == "soft" else np.eye(c)[truth]
     accumulator.add("brier", np.square(np.exp(log_p) - true_p).sum(axis=1))

@@ -131,6 +131,39 @@ def maximum_calibration_error(counts: Counts) -> Array:
     return np.where(counts.part("n") > 0, gap, np.nan)
 
 
+def by_confidence(counts: Counts) -> tuple[Array, Array]:
+    """Return the number of utterances and of errors by confidence, most confident first: (..., 20) each.
+
+    The bins are those of the calibration error, with the last one in six parts (:data:`lacuna.metrics.counts.HIGH`).
+    """
+    cells = np.concatenate([counts.part("bins")[..., :-1, :2], counts.part("high")], axis=-2)[..., ::-1, :]  # (..., 20, 2)
+    return cells[..., 0], cells[..., 0] - cells[..., 1]
+
+
+def area_under_risk_coverage(counts: Counts) -> Array:
+    r"""Return the mean error rate of the most confident utterances, over all shares that are kept (AURC); lower is better.
+
+    The error rate (risk) of the share :math:`c` that is most confident, integrated over c from 0 to 1. Utterances in one of the
+    20 bins of confidence are not ordered: within a bin the errors are spread evenly. So a constant prediction has its error rate,
+    and the area is too large for models whose confidences lie in few bins.
+
+    Reference: Geifman, Uziel and El-Yaniv, Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers, ICLR 2019.
+
+    Example:
+        >>> from lacuna.metrics.counts import count
+        >>> target = Target("mood", "classification", ("low", "high"))
+        >>> logits, labels = np.array([[9.0, 0.0], [1.0, 0.0]]), np.array([0, 1])  # the confident answer is right
+        >>> round(float(area_under_risk_coverage(count(target, logits, labels, np.zeros(2, np.int64), 1))[0]), 3)
+        0.153
+    """
+    n, errors = by_confidence(counts)
+    before, errors_before = n.cumsum(axis=-1) - n, errors.cumsum(axis=-1) - errors
+    rate = ratio(errors, n, 0.0)
+    growth = np.log(np.where(before > 0, (before + n) / np.where(before > 0, before, 1), 1))
+    area = rate * n + (errors_before - rate * before) * growth  # integral of (errors_before + rate t) / (before + t) over the bin
+    return ratio(area.sum(axis=-1), n.sum(axis=-1))
+
+
 def kullback_leibler(counts: Counts) -> Array:
     """Return the mean KL divergence of the prediction from the soft label, in nats."""
     return ratio(counts.part("cross_entropy") - counts.part("entropy"), counts.part("n"))
@@ -239,6 +272,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("brier", _mean_of("brier"), _classes, False, 0, 2, "mean squared distance of the probabilities from the truth"),
     Metric("ece", expected_calibration_error, _classes, False, 0, 1, "mean gap between confidence and accuracy, 15 bins"),
     Metric("mce", maximum_calibration_error, _classes, False, 0, 1, "largest gap between confidence and accuracy", detail=True),
+    Metric("aurc", area_under_risk_coverage, _classes, False, 0, 1, "mean error rate of the most confident share, all shares"),
     Metric("cross_entropy", _mean_of("cross_entropy"), _soft, False, 0, None, "mean cross-entropy to the soft label, in nats"),
     Metric("kl", kullback_leibler, _soft, False, 0, None, "mean KL divergence from the soft label, in nats"),
     Metric("js", _mean_of("jensen_shannon"), _soft, False, 0, float(np.log(2)), "mean Jensen-Shannon divergence, in nats"),

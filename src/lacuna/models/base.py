@@ -17,6 +17,8 @@ from lacuna.models.config import Config
 from lacuna.models.info import ModelInfo, Task
 from lacuna.registry import Registry
 
+CONTRIBUTION = "contribution."  # prefix of tensors in Prediction.auxiliary that sum to the logits
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -91,6 +93,7 @@ class Recognizer(nn.Module, ABC):
     recovers: bool = False  # returns estimates of missing frames
     samples: bool = False  # also draws several estimates: it is a Sampler
     learns: bool = True  # is trained by gradient descent
+    calibrated: bool = False  # the probabilities were fitted to the validation split after training
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__()

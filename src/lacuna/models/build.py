@@ -10,13 +10,16 @@ from lacuna.corpus.schema import Schema
 from lacuna.errors import ConfigError, naming_extras
 from lacuna.models.base import Recognizer, model_class
 from lacuna.models.config import Config, Maci, check_bounds
+from lacuna.models.wrappers.calibration import Calibrated
 from lacuna.models.wrappers.causal import Causal
+from lacuna.models.wrappers.ensemble import Ensemble
 from lacuna.models.wrappers.window import Windowed
 from lacuna.models.wrappers.wrapped import Wrapped
 from lacuna.registry import check_settings
 
-WRAPPER_MODULES = (Windowed.__module__, Causal.__module__)
+WRAPPER_MODULES = tuple(wrapper.__module__ for wrapper in (Ensemble, Windowed, Causal, Calibrated))
 WIDEST = 64  # turns on either side of the largest window
+MEMBERS = 64  # of the largest ensemble
 
 
 def configure(name: str, **settings: Any) -> Config:
@@ -32,7 +35,7 @@ def configure(name: str, **settings: Any) -> Config:
     cls = model_class(name)
     check_settings("model", name, cls.Config, settings)
     config = cls.Config(**settings)
-    check_bounds(name, config, window=(0, WIDEST))
+    check_bounds(name, config, window=(0, WIDEST), ensemble=(1, MEMBERS), calibrate=(False, True))
     return replace(config, maci=_maci(name, config.maci))
 
 
@@ -71,5 +74,10 @@ def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
 
 def wrappers_of(config: Config) -> dict[Callable[[Recognizer, Any], Wrapped], Any]:
     """Return the wrappers that the settings of a model switch on, innermost first, each with its setting."""
-    settings: dict[Callable[[Recognizer, Any], Wrapped], Any] = {Windowed: config.window, Causal: config.maci}
+    settings: dict[Callable[[Recognizer, Any], Wrapped], Any] = {
+        Ensemble: config.ensemble if config.ensemble > 1 else 0,
+        Windowed: config.window,
+        Causal: config.maci,
+        Calibrated: config.calibrate,
+    }
     return {wrapper: setting for wrapper, setting in settings.items() if setting}

@@ -101,9 +101,15 @@ class Config:
         window: number of neighbouring turns on either side whose frame means are added as frames, so that a model of single
             utterances sees context; see :mod:`lacuna.models.wrappers.window`. 0 = none.
         maci: corrections for bias, ``None`` = none.
+        ensemble: members that differ in their random initial weights and dropout, averaged in log space; see
+            :mod:`lacuna.models.wrappers.ensemble`. 1 = one model.
+        calibrate: divide the logits by a temperature for each set of available modalities, fitted on validation; see
+            :mod:`lacuna.models.wrappers.calibration`. For classes and soft labels only.
         space: search space of tuning studies, which contains the defaults (:mod:`lacuna.models.space`).
     """
 
     window: int = 0
     maci: Maci | None = None
+    ensemble: int = 1
+    calibrate: bool = False
     space: ClassVar[Space] = {}

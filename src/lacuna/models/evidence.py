@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, register
+from lacuna.models.base import CONTRIBUTION, Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.dialogue_context import DialogueContext, zero_linear
@@ -26,7 +26,6 @@ from lacuna.models.space import Space, Span
 
 OPTIONAL = ("correction", "interaction", "gru")  # parts that must earn their place on validation
 GAINS = (1.0, 0.5, 0.0)
-CONTRIBUTION = "contribution."  # prefix of the parts of the answer in Prediction.auxiliary
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,7 @@ class EvidenceModel(Recognizer):
         super().__init__(schema, config)
         settings, target = self.config, schema.target
         self.regression = target.task == "regression"
+        self.calibrated = not self.regression  # it has temperatures of its own
         hidden, many = settings.hidden, len(schema.dims)
         width = 2 if self.regression else target.width  # E: shift and precision, or one number a class
         self.encoders = nn.ModuleDict({m: FrameEncoder(d, hidden, settings.dropout) for m, d in schema.dims.items()})

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lacuna.corpus.batch import Batch
 from lacuna.errors import ConfigError
-from lacuna.models.base import Prediction, Recognizer
+from lacuna.models.base import CONTRIBUTION, Prediction, Recognizer
 from lacuna.models.layers.temperature import PatternTemperature
 from lacuna.models.wrappers.wrapped import Wrapped
 
@@ -22,11 +22,11 @@ class Calibrated(Wrapped):
     (:class:`~lacuna.models.layers.temperature.PatternTemperature`).
 
     Args:
-        inner: what is calibrated.
+        inner: wrapped recogniser.
         switch: always true; wrappers are called with their setting.
 
     Raises:
-        ConfigError: the target is a score, whose answer is no distribution.
+        ConfigError: the target is a value, whose prediction is no distribution.
     """
 
     def __init__(self, inner: Recognizer, switch: bool = True) -> None:
@@ -34,21 +34,25 @@ class Calibrated(Wrapped):
         if inner.schema.target.task == "regression":
             raise ConfigError(
                 f"model '{inner.name}': setting 'calibrate' needs classes or soft labels; "
-                f"target '{inner.schema.target.name}' is a score; set it to false"
+                f"target '{inner.schema.target.name}' is a value; set it to false"
             )
         self.temperature = PatternTemperature(len(inner.schema.dims))
+        self.calibrated = True
 
     def settle(self, batches: Callable[[], Iterable[Batch]], metric: Callable[[Iterable[Tensor]], float]) -> None:
-        """Settle what is inside, then choose the temperatures."""
+        """Settle the inner model, then choose the temperatures."""
         super().settle(batches, metric)
         answers, labels, available = [], [], []
         for batch in batches():
             answers.append(self.inner(batch).logits[batch.labelled].float())
             labels.append(batch.label[batch.labelled])
             available.append(batch.available()[batch.labelled])
+        if not answers:
+            return
         self.temperature.fit(self.schema.target, torch.cat(answers), torch.cat(labels), torch.cat(available))
 
     def forward(self, batch: Batch) -> Prediction:
-        """The inner answer with its logits divided by the temperature."""
-        prediction = super().forward(batch)
-        return replace(prediction, logits=prediction.logits / self.temperature(batch.available()))
+        """Return the prediction of the inner model with logits (U, C), and what sums to them, divided by the temperature."""
+        prediction, temperature = super().forward(batch), self.temperature(batch.available())  # (U, 1)
+        scaled = {k: x / temperature if k.startswith(CONTRIBUTION) else x for k, x in prediction.auxiliary.items()}
+        return replace(prediction, logits=prediction.logits / temperature, auxiliary=scaled)

@@ -4,46 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.errors import ConfigError
-from lacuna.models.base import Prediction, Recognizer, Stage
+from lacuna.models.base import Prediction, Recognizer, Sampler, Stage
 from lacuna.models.wrappers.wrapped import Wrapped
 
 
 class Ensemble(Wrapped):
-    """The mean of the members' log-probabilities (a product of experts), or of their values.
+    """Mean of the members' logits, which is their mean in log space (a product of experts), or of their values.
 
     Members are trained side by side on the same batches (Lakshminarayanan et al., Deep Ensembles, NeurIPS 2017), each on its own
-    loss. It must be the innermost wrapper, as further members are built from the class of the first one.
+    loss; recovered frames are averaged too. Members of a model that is not random (``logreg``) are equal. It must be the
+    innermost wrapper, as further members are built from the class of the first one.
 
     Args:
-        inner: the first member; not wrapped, and not one that recovers frames.
-        number: K members.
+        inner: the first member, not wrapped.
+        number: K, members.
 
     Raises:
-        ConfigError: the model cannot be one of several.
+        ConfigError: the model is wrapped already.
     """
 
     def __init__(self, inner: Recognizer, number: int) -> None:
         super().__init__(inner)
-        if isinstance(inner, Wrapped) or inner.recovers:
-            raise ConfigError(
-                f"model '{inner.name}' recovers frames or is wrapped already, so it cannot be a member of an ensemble"
-            )
+        if isinstance(inner, Wrapped):
+            raise ConfigError(f"model '{inner.name}' is wrapped already, so it cannot be a member of an ensemble")
         self.others = nn.ModuleList(type(inner)(inner.schema, inner.config) for _ in range(number - 1))
+        self.calibrated = False  # the mean of calibrated members need not be
 
     @property
     def members(self) -> list[Recognizer]:
-        """All K members."""
+        """Return all K members."""
         return [self.inner, *(m for m in self.others if isinstance(m, Recognizer))]
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The stages of a member, each for all members at once."""
+        """Return the stages of a member, each for all members at once."""
         places = ["inner", *(f"others.{number}" for number in range(len(self.others)))]
         return tuple(replace(s, parameters=tuple(f"{at}.{p}" for at in places for p in s.parameters)) for s in self.inner.stages)
 
@@ -58,16 +59,30 @@ class Ensemble(Wrapped):
             member.settle(batches, metric)
 
     def forward(self, batch: Batch) -> Prediction:
-        """The mean of the members' answers."""
-        logits = torch.stack([member(batch).logits for member in self.members])  # (K, U, C)
-        if self.schema.target.task != "regression":
-            logits = torch.log_softmax(logits, dim=-1)
-        return Prediction(logits.mean(dim=0))
+        """Return the mean of the members' logits (U, C), recovered frames, and auxiliary tensors that are numbers."""
+        predictions: list[Prediction] = [member(batch) for member in self.members]
+        recovered = {m: _mean([p.recovered[m] for p in predictions]) for m in predictions[0].recovered}
+        recovered = {m: torch.where(batch.present[m].unsqueeze(-1), batch.features[m], x) for m, x in recovered.items()}
+        numbers = [name for name, x in predictions[0].auxiliary.items() if x.is_floating_point()]
+        auxiliary = {name: _mean([p.auxiliary[name] for p in predictions]) for name in numbers}
+        return Prediction(_mean([p.logits for p in predictions]), recovered, auxiliary)
+
+    def sample(self, batch: Batch, number: int, seed: int) -> dict[str, Tensor]:
+        """Return draws (S, U, T_m, d_m): the members take turns."""
+        many, drawn = len(self.members), []
+        for place, member in enumerate(self.members):
+            if share := len(range(place, number, many)):
+                drawn.append(cast(Sampler, member).sample(batch, share, seed + place))
+        return {m: torch.cat([one[m] for one in drawn]) for m in drawn[0]}
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
-        """The summed losses of the members; each term moves one member alone."""
+        """Return the summed losses of the members; each term changes one member alone."""
         losses: dict[str, Tensor] = {}
         for member in self.members:
             for name, value in member.losses(complete, observed, stage).items():
                 losses[name] = losses[name] + value if name in losses else value
         return losses
+
+
+def _mean(tensors: list[Tensor]) -> Tensor:
+    return torch.stack(tensors).mean(dim=0)

@@ -24,6 +24,7 @@ class Wrapped(Recognizer):
         self.inner = inner
         self.name, self.info, self.learns = inner.name, inner.info, inner.learns
         self.needs_dialogue, self.recovers, self.samples = inner.needs_dialogue, inner.recovers, inner.samples
+        self.calibrated = inner.calibrated
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -7,7 +7,16 @@ from typing import Any
 import pandas as pd
 
 from lacuna.corpus import Corpus
-from lacuna.evaluation import brief, judge_recoveries, learning_table, primary, robustness_table, sweep_all, tabulate
+from lacuna.evaluation import (
+    brief,
+    example_table,
+    judge_recoveries,
+    learning_table,
+    primary,
+    robustness_table,
+    sweep_all,
+    tabulate,
+)
 from lacuna.evaluation.sweep import Sweep
 from lacuna.pipelines.checks import check_same_corpus
 from lacuna.pipelines.parameters import Evaluate
@@ -19,7 +28,7 @@ SELECTED_UNDER = ("pattern", "valid_rates", "valid_mask_seeds")  # training sett
 
 def score_recognizers(
     corpus: Corpus, development: Corpus, recognizers: list[TrainedRecognizer], evaluate: Evaluate
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, list[Sweep]]:
+) -> tuple[*tuple[pd.DataFrame, ...], list[Sweep]]:
     """Score each recogniser under all patterns, rates and mask seeds, and return the tables.
 
     Args:
@@ -29,8 +38,7 @@ def score_recognizers(
         evaluate: the protocol.
 
     Returns:
-        Scores (tidy, one row a measurement), summary (means with intervals), areas under the curves, paired comparisons, and
-        confusion counts; and the counts of every dialogue, from which all of them follow.
+        The tables of :func:`lacuna.evaluation.tabulate`, and the counts of every dialogue, from which all of them follow.
     """
     config = evaluate.config()
     check_same_corpus(recognizers, corpus.digest or "", corpus.name)
@@ -58,6 +66,19 @@ def score_recoveries(
         return judge_recoveries(
             recognizers, corpus, evaluate.config(), evaluate.recovery_rates, device=pick_device(evaluate.device)
         )
+
+
+def show_examples(corpus: Corpus, recognizers: list[TrainedRecognizer], evaluate: Evaluate) -> pd.DataFrame:
+    """Return the predictions for a few test utterances, one row for each utterance and variant.
+
+    Args:
+        corpus: the test split.
+        recognizers: the first of each variant is shown.
+        evaluate: the protocol.
+    """
+    check_same_corpus(recognizers, corpus.digest or "", corpus.name)
+    with reproducible(evaluate.threads):
+        return example_table(recognizers, corpus, evaluate.config(), device=pick_device(evaluate.device))
 
 
 def brief_results(

@@ -2,7 +2,8 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from lacuna.pipelines.evaluate.nodes import brief_results, score_recognizers, score_recoveries
+from lacuna.evaluation import Tables
+from lacuna.pipelines.evaluate.nodes import brief_results, score_recognizers, score_recoveries, show_examples
 
 
 def create_pipeline() -> Pipeline:
@@ -12,7 +13,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 score_recognizers,
                 ["corpus@test", "corpus@development", "recognizers", "params:evaluate"],
-                ["all_scores", "summary_scores", "areas_scores", "comparisons_scores", "confusion_scores", "sweeps"],
+                ["all_scores", *(f"{name}_scores" for name in Tables._fields[1:]), "sweeps"],
                 name="score_recognizers",
                 tags="gpu",
             ),
@@ -21,6 +22,13 @@ def create_pipeline() -> Pipeline:
                 ["corpus@test", "recognizers", "params:evaluate"],
                 ["recovery_scores", "recovered_points_scores"],
                 name="score_recoveries",
+                tags="gpu",
+            ),
+            Node(
+                show_examples,
+                ["corpus@test", "recognizers", "params:evaluate"],
+                "examples_scores",
+                name="show_examples",
                 tags="gpu",
             ),
             Node(

@@ -20,6 +20,9 @@ def compose_report(
     areas: pd.DataFrame,
     comparisons: pd.DataFrame,
     confusion: pd.DataFrame,
+    calibration: pd.DataFrame,
+    risk_coverage: pd.DataFrame,
+    examples: pd.DataFrame,
     scores: pd.DataFrame,
     history: pd.DataFrame,
     recovery: pd.DataFrame,
@@ -34,8 +37,8 @@ def compose_report(
     check_scores(scores, recognizers, corpus_facts)
     check_recovery(recovery, points, recognizers)
     facts = run_facts(recognizers, corpus_facts, parameters, level=evaluate.level, resamples=evaluate.replicates)
-    tables = Tables(scores, summary, areas, comparisons, confusion)
-    return composed(facts, tables, recognizers, history=history, recovery=recovery, points=points)
+    tables = Tables(scores, summary, areas, comparisons, confusion, calibration, risk_coverage)
+    return composed(facts, tables, recognizers, history=history, recovery=recovery, points=points, examples=examples)
 
 
 def draw_figures(summary: pd.DataFrame) -> tuple[go.Figure, go.Figure]:

@@ -2,12 +2,13 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from lacuna.evaluation import Tables
 from lacuna.pipelines.report.nodes import compose_report, draw_figures
 
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline from tables to report and figures."""
-    tables = {name: f"{name}_scores" for name in ("summary", "areas", "comparisons", "confusion", "history", "recovery")}
+    tables = {name: f"{name}_scores" for name in (*Tables._fields[1:], "history", "recovery", "examples")}
     tables["points"] = "recovered_points_scores"
     run = {
         "recognizers": "recognizers",

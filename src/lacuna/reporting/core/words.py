@@ -41,6 +41,7 @@ LABELS = {
     "brier": "Brier score",
     "ece": "Calibration error (ECE)",
     "mce": "Largest calibration error",
+    "aurc": "Area under risk-coverage (AURC)",
     "cross_entropy": "Cross-entropy (nats)",
     "kl": "KL divergence (nats)",
     "js": "Jensen-Shannon divergence (nats)",
@@ -78,7 +79,7 @@ PATTERNS = {
     "speaker": "modalities of one speaker",
 }
 SHARES = ("relative_robustness", "effective_robustness", "share_of_ceiling")  # higher is better for every metric
-_LOWER = ("error", "loss", "brier", "mae", "mse", "nll", "ece", "distance", "divergence")
+_LOWER = ("error", "loss", "brier", "mae", "mse", "nll", "ece", "aurc", "distance", "divergence")
 
 
 def spaced(name: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from lacuna.evaluation.conditions import FIXED
 from lacuna.evaluation.recovery.quality import MEAN_FILL
 from lacuna.reporting.core.frames import distinct, panels, records, rows_where, subset_rows
@@ -133,7 +135,10 @@ def examples(report: Report) -> list[dict[str, Any]]:
         return []
     shown = []
     for (name, text, missing, truth), rows in report.examples.groupby(["id", "text", "missing", "truth"], sort=False):
-        answers = [(r.model, str(r.answer), r.confidence, str(r.answer) == str(truth)) for r in records(rows)]
+        answers = [
+            (r.model, str(r.answer), None if pd.isna(r.confidence) else r.confidence, str(r.answer) == str(truth))
+            for r in records(rows)
+        ]
         shown.append({"id": name, "text": text, "missing": missing, "truth": truth, "answers": answers})
     return shown[:EXAMPLES]
 

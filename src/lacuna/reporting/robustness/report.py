@@ -31,6 +31,7 @@ def composed(
     history: pd.DataFrame,
     recovery: pd.DataFrame,
     points: pd.DataFrame,
+    examples: pd.DataFrame | None = None,
 ) -> Report:
     """Return the report of one run.
 
@@ -41,6 +42,7 @@ def composed(
         history: training log, one row per epoch.
         recovery: table of :func:`lacuna.evaluation.score_recovery`.
         points: table of :func:`lacuna.evaluation.recovered_points`.
+        examples: table of :func:`lacuna.evaluation.example_table`.
     """
     by_variant: dict[str, list[TrainedRecognizer]] = {}
     for trained in recognizers:
@@ -54,6 +56,7 @@ def composed(
         history=history,
         recovery=summarise_recovery(recovery, facts.level),
         points=points,
+        examples=examples,
         models={variant: ModelFacts.of(own) for variant, own in by_variant.items()},
         references=references_of(by_variant, tables.summary),
     )
