@@ -13,7 +13,14 @@ from lacuna.media.assets import ASSETS, find
 
 av = pytest.importorskip("av")
 RATE = 16_000
-needs_weights = pytest.mark.skipif(any(find(name) is None for name in ASSETS), reason="run `lacuna assets fetch`")
+
+
+def needs(*names: str) -> pytest.MarkDecorator:
+    """Skip a test without these assets, by default all of them."""
+    return pytest.mark.skipif(any(find(name) is None for name in names or ASSETS), reason="run `lacuna assets fetch`")
+
+
+needs_weights = needs("minilm-config", "minilm-tokenizer", "minilm-weights", "face-landmarker")
 
 
 def glide(seconds: float, rate: int = RATE, level: float = 0.3) -> np.ndarray:

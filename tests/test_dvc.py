@@ -140,7 +140,7 @@ def test_every_stage_says_what_the_catalog_and_the_parameters_say(clone: Path) -
     with Repo(str(clone)) as repo:
         stages = repo.index.stages
     assert {stage.name.partition("@")[0] for stage in stages} == {*pipelines} - NOT_STAGES
-    assert len(stages) == 2 * 7
+    assert len(stages) == 2 * 8
     for stage in stages:
         words = shlex.split(stage.cmd)
         options = dict(zip(words[2::2], words[3::2], strict=True))
@@ -154,7 +154,7 @@ def test_every_stage_says_what_the_catalog_and_the_parameters_say(clone: Path) -
         written = places(pipeline.all_outputs(), catalog)
         assert outs == {path for path in written if not any(path.startswith(f"{out}/") for out in outs)}, stage.name
 
-        read = places(pipeline.inputs(), catalog) | ({"data/01_raw"} if name == "ingest" else set())
+        read = places(pipeline.inputs(), catalog) | ({"data/01_raw"} if name in ("features", "ingest") else set())
         deps = {dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)}
         assert {dep for dep in deps if dep.startswith("data/")} == read, stage.name
         others = {dep for dep in deps if not dep.startswith("data/")}
@@ -162,7 +162,7 @@ def test_every_stage_says_what_the_catalog_and_the_parameters_say(clone: Path) -
         assert [dep for dep in others if not (clone / dep).exists()] == [], stage.name
         if name in ("train", "recover", "evaluate"):  # they write or read recognisers, with the code of this package
             assert "src/lacuna/training" in others, stage.name
-        if name in ("ingest", "mask", "train", "recover", "evaluate"):
+        if name in ("features", "ingest", "mask", "train", "recover", "evaluate"):
             own = {"duet": "conf/base/parameters_duet.yml", "mosi": "conf/mosi/parameters.yml"}
             assert own[corpus] in others, stage.name
 

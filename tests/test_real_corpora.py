@@ -52,7 +52,7 @@ def test_no_model_falls_below_the_constant_while_a_modality_is_there(summary: pd
 
 def test_iemocap_is_read_with_its_own_splits_and_six_emotions(shared_data: Path) -> None:
     environment = read_environment(CONF.parent, "iemocap", {"ingest": {"path": str(shared_data / "iemocap")}})
-    corpus = read_source(environment.ingest)
+    corpus = read_source(environment.ingest, environment.features, [])
     assert corpus.targets[0].name == "emotion"
     assert set(corpus.targets[0].classes) == {"ang", "exc", "fru", "hap", "neu", "sad"}
     assert int(corpus.labelled("emotion").sum()) == 7433

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.browser
 
 pytest.importorskip("kedro_viz", reason="Kedro-Viz is not installed: pip install -e '.[viz]'")
 ROOT = Path(__file__).parents[1]
-NAMESPACES = ("ingest", "preprocess", "mask", "train", "recover", "evaluate", "report")
+NAMESPACES = ("features", "ingest", "preprocess", "mask", "train", "recover", "evaluate", "report")
 SETTINGS = (
     "ingest.duet.preset=tiny,train.models=prior+linear,train.seeds=0,train.training.epochs=1,"
     "evaluate.patterns=rmm,evaluate.rates=0.0+0.5+1.0,evaluate.mask_seeds=0,evaluate.replicates=100"
@@ -75,7 +75,7 @@ def test_the_page_shows_pipelines_layers_previews_and_short_docs(tmp_path: Path)
 
     api = tmp_path / "build/api"
     main = json.loads((api / "main").read_text("utf-8"))
-    assert {*main["layers"]} == {"corpus", "features", "masks", "models", "scores", "report", "predictions"}
+    assert {*main["layers"]} == {"recordings", "corpus", "features", "masks", "models", "scores", "report", "predictions"}
     assert {node["name"] for node in main["nodes"] if node["type"] == "modularPipeline"} == {*NAMESPACES}
     places = {node["name"]: api / "nodes" / node["id"] for node in main["nodes"] if node["type"] in ("task", "data")}
     details = {name: json.loads(path.read_text("utf-8")) for name, path in places.items()}
@@ -100,6 +100,7 @@ def test_the_page_shows_pipelines_layers_previews_and_short_docs(tmp_path: Path)
     names = {node["id"]: node["name"] for node in main["nodes"]}
     edges = {(names[edge["source"]], names[edge["target"]]) for edge in main["edges"]}
     chain = [
+        *(("features", "extracted"), ("extracted", "ingest")),
         *(("ingest", "corpus"), ("corpus", "preprocess"), ("corpus", "mask"), ("mask", "masks"), ("corpus", "train")),
         *(("train", "recognizers"), ("recognizers", "recover"), ("recover", "completed_corpus"), ("recognizers", "evaluate")),
         *(("evaluate", "summary_scores"), ("summary_scores", "report")),

@@ -10,7 +10,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from lacuna.evaluation import (
     tabulate,
 )
 from lacuna.evaluation.recovery.completed import completed
-from lacuna.loading import load_corpus, reads_recordings
+from lacuna.loading import RECORDINGS, load_corpus, reads_recordings
 from lacuna.missing import MaskPlan, Pattern
 from lacuna.models import configure, model_card, model_table
 from lacuna.results import Evaluation, Score
@@ -148,21 +148,21 @@ class Model:
             source: a corpus, or a path as for :func:`load_corpus`; labels are not needed. Recordings get the features that
                 the model was trained on.
             anyway: whether an utterance of which nothing was observed gets a prediction too.
-            options: of :func:`load_corpus`, if ``source`` is a path.
+            options: of :func:`load_corpus`, if ``source`` is a path; for recordings ``encode``, and ``options`` of
+                :func:`lacuna.media.extract`, e.g. ``options={"turns": "energy"}`` to cut them into turns.
 
         Returns:
             One row for each utterance: ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence``, ``calibrated``
             and a probability ``p_<class>``, for values ``value``; ``absent``, ``recovered``, ``nothing_observed``. See
-            :func:`lacuna.evaluation.predict_frame`.
+            :func:`lacuna.evaluation.predict_frame`. For recordings also ``start`` and ``end`` in seconds of the file, and
+            ``problems``: what is wrong with the clip.
 
         Raises:
             DataError: the corpus shares no modality with the model, or a modality has another width.
         """
         if not isinstance(source, Corpus):
-            if reads_recordings(Path(source)):
-                from lacuna.media import encoders_of_modalities
-
-                options = {"encode": encoders_of_modalities(self.trained.schema.modalities), **options}
+            if options.get("importer") in (None, RECORDINGS) and reads_recordings(Path(source)):
+                return _predict_recordings(self.trained, Path(source), anyway=anyway, **options)
             source = load_corpus(source, **{"split": "given", **options})
         return predict_frame(self.trained, source, anyway=anyway)
 
@@ -206,6 +206,29 @@ class Model:
         from html import escape
 
         return f"<p>{escape(repr(self))}</p>{model_card(self.name)._repr_html_()}"
+
+
+def _predict_recordings(
+    trained: TrainedRecognizer,
+    source: Path,
+    *,
+    anyway: bool,
+    encode: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    **_: Any,
+) -> pd.DataFrame:
+    """Return predictions of clips of recordings, with their times and problems; see :meth:`Model.predict`."""
+    from lacuna.media import encoders_of_modalities, extract
+
+    extraction = extract(source, encode or encoders_of_modalities(trained.schema.modalities), **(options or {}))
+    table = predict_frame(trained, extraction.corpus, anyway=anyway)
+    clips = {clip.id: clip for clip in extraction.clips}
+    table.insert(3, "start", [clips[name].start for name in table["id"]])
+    table.insert(4, "end", [clips[name].end for name in table["id"]])
+    problems: dict[str, list[str]] = {}
+    for row in extraction.quarantine.itertuples():
+        problems.setdefault(str(row.id), []).append(f"{row.modality}: {row.reason}")
+    return table.assign(problems=["; ".join(problems.get(name, [])) for name in table["id"]])
 
 
 def list_models(*, task: str | None = None, recovers: bool | None = None, needs_dialogue: bool | None = None) -> list[str]:

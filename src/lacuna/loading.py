@@ -46,8 +46,8 @@ def load_corpus(
         name: of the corpus in tables; by default the importer chooses one.
         options: of the importer, of :func:`lacuna.media.extract`, or settings of the generated corpus that differ from the
             preset.
-        encode: by modality, the encoder of recordings, see :func:`lacuna.media.extract`; for any other corpus only ``text``:
-            its transcripts are encoded and replace the text features that it has.
+        encode: by modality, the encoder of recordings, see :func:`lacuna.media.extract`. For any other corpus: ``text`` names
+            the encoder of its transcripts, which replaces the text features that it has; a modality with ``None`` is left out.
         split: ``given`` keeps the splits of the source. ``carve`` moves whole dialogues from training to a new validation
             split. ``fold`` cuts all dialogues into folds, one of them the test. ``auto`` keeps what there is, carves
             a validation split if only that is missing, and makes folds if there is no test split.
@@ -69,6 +69,13 @@ def load_corpus(
         True
     """
     corpus = _read(source, preset, importer, name, options or {}, encode=encode or {})
+    return with_splits(corpus, split, valid_share=valid_share, folds=folds, test_fold=test_fold, seed=seed)
+
+
+def with_splits(
+    corpus: Corpus, split: SplitRule = "auto", *, valid_share: float = 0.15, folds: int = 5, test_fold: int = 0, seed: int = 0
+) -> Corpus:
+    """Return the corpus with the splits that a rule of :func:`load_corpus` makes; see there."""
     if split == "auto":
         split = _split_rule(corpus)
         if split != "given":
@@ -98,8 +105,9 @@ def _read(
 
         return extract(source, encode, name=name, **options).corpus
     corpus = _read_features(source, preset_name, importer, name, options)
-    if unknown := sorted(set(encode) - {"text"}):
-        raise ConfigError(f"corpus '{corpus.name}' has no recordings to encode; encode.{unknown[0]} needs them")
+    if unknown := next((key for key, encoder in encode.items() if key != "text" and encoder is not None), None):
+        raise ConfigError(f"corpus '{corpus.name}' has no recordings to encode; encode.{unknown} needs them")
+    corpus = corpus.without(*(key for key, encoder in encode.items() if encoder is None))
     if encode.get("text") is None:
         return corpus
     from lacuna.media import encode_texts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
-MAIN = ("ingest", "preprocess", "mask", "train", "recover", "evaluate", "report")
+MAIN = ("features", "ingest", "preprocess", "mask", "train", "recover", "evaluate", "report")
 
 
 def register_pipelines() -> dict[str, Pipeline]:

@@ -21,6 +21,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--vision", default="blendshapes", show_default=True, help="Encoder of the picture, or none.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting, e.g. vision.rate=10; may be repeated.")
 @click.option("--targets", type=Items(), help="Label columns of the table, the default target first.  [default: all]")
+@click.option("--turns", type=click.Choice(["energy", "silero"]), help="Cut recordings without a table into turns at pauses.")
 @click.option("--name", help="Of the corpus. [default: the last part of FOLDER]")
 @click.option("--workers", type=click.IntRange(1), help="Processes on this machine. [default: one a core]")
 @click.option("--cache", type=_PATH, help="Folder of the cache. [default: the cache folder of the user]")
@@ -54,7 +55,7 @@ def features(source: Path, out: Path, *, overwrite: bool, settings: tuple[str, .
         show(f"{len(corpus)} utterances with text features -> {out}")
         return
     table = TableOptions(targets=tuple(how["targets"])) if how["targets"] else None
-    chosen = {key: how[key] for key in ("name", "workers", "cache", "max_failed")}
+    chosen = {key: how[key] for key in ("name", "turns", "workers", "cache", "max_failed")}
     extraction = extract(source, encode, table=table, **chosen)
     extraction.save(out)
     dims = ", ".join(f"{m.name} {m.dim}" for m in extraction.corpus.modalities)

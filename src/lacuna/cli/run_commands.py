@@ -114,6 +114,7 @@ def report(run: Path, out: Path | None) -> None:
 @click.option("--anyway", is_flag=True, help="Predict utterances of which nothing was observed, too.")
 @click.option("--importer", help="Read CORPUS with this importer instead of recognising it.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the importer; may be repeated.")
+@click.option("--turns", type=click.Choice(["energy", "silero"]), help="Cut recordings without a table into turns at pauses.")
 def predict(model: Path, source: str, variant: str | None, out: Path, *, overwrite: bool, anyway: bool, **settings: Any) -> None:
     """Label every utterance of a corpus.
 
@@ -127,7 +128,7 @@ def predict(model: Path, source: str, variant: str | None, out: Path, *, overwri
     if out.exists() and not overwrite:
         raise click.ClickException(f"{out} exists already: name another file with --out, or say --overwrite")
     loaded = load_model(model, variant=variant)
-    options = parse_options(settings["options"])
+    options = parse_options(settings["options"]) | ({"turns": settings["turns"]} if settings["turns"] else {})
     table = loaded.predict(source, anyway=anyway, importer=settings["importer"], options=options)
     with atomic_path(out) as path:
         table.to_csv(path, index=False)

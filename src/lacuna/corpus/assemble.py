@@ -28,6 +28,8 @@ class Channel:
         tokens: one entry an utterance: (T_i,) token ids beside the frames; ``None`` = no ids in this channel.
         vocabulary: size of the vocabulary of ``tokens``.
         observed: one entry an utterance: (T_i,) bool, False where a single frame was not observed; ``None`` = all were.
+        times: one entry an utterance: (T_i,) seconds from the start of the utterance, the middle of each frame, ascending;
+            NaN or no entry where the times are not known.
     """
 
     frames: Sequence[ArrayLike | None] | NDArray[Any]
@@ -35,6 +37,7 @@ class Channel:
     tokens: Sequence[ArrayLike | None] | None = None
     vocabulary: int | None = None
     observed: Sequence[ArrayLike | None] | None = None
+    times: Sequence[ArrayLike | None] | None = None
 
 
 def assemble(
@@ -232,7 +235,8 @@ def _pack(corpus: str, modality: str, channel: Channel, ids: Sequence[str]) -> F
         for what, given, kind in (("token ids", channel.tokens, np.int64), ("observed flags", channel.observed, np.bool_))
     ]
     observed = None if per_frame[1] is None or per_frame[1].all() else per_frame[1]
-    return Frames(np.concatenate(pieces), start, count, observed=observed, tokens=per_frame[0])
+    times = None if channel.times is None else _pack_times(corpus, modality, channel.times, count, ids)
+    return Frames(np.concatenate(pieces), start, count, observed=observed, tokens=per_frame[0], times=times)
 
 
 def _matrix(corpus: str, modality: str, utterance: str, frames: ArrayLike) -> NDArray[np.float32]:
@@ -248,6 +252,27 @@ def _matrix(corpus: str, modality: str, utterance: str, frames: ArrayLike) -> ND
         )
     with np.errstate(over="ignore"):  # numbers beyond float32 become inf and are reported as such
         return np.atleast_2d(array).astype(np.float32)
+
+
+def _pack_times(
+    corpus: str, modality: str, given: Sequence[ArrayLike | None], count: NDArray[np.int64], ids: Sequence[str]
+) -> NDArray[np.float32]:
+    """Return the time of each frame, end to end: (sum T_i,) float32, NaN where it is not known."""
+    pieces = [np.zeros(0, np.float32)]
+    for row, (values, n) in enumerate(zip(given, count.tolist(), strict=True)):
+        piece = np.full(n, np.nan, np.float32) if values is None else np.asarray(values, np.float32).reshape(-1)
+        known = piece[~np.isnan(piece)]
+        if len(piece) != n or not np.isfinite(known).all() or (np.diff(known) < 0).any():
+            raise DataError(
+                "the times do not fit the frames",
+                corpus=corpus,
+                utterance=str(ids[row]),
+                modality=modality,
+                expected=f"{n} ascending seconds",
+                found=f"{len(piece)} of {np.asarray(values).dtype}",
+            )
+        pieces.append(piece)
+    return np.concatenate(pieces)
 
 
 def _pack_per_frame(

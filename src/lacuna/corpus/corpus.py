@@ -59,6 +59,8 @@ class Frames:
         count: (N,) int64 number of rows of each utterance; 0 = the modality is absent.
         observed: (R,) bool, False where a single frame inside a recording is missing; ``None`` = all were observed.
         tokens: (R,) int64 token id of each frame, or ``None``.
+        times: (R,) float32 middle of each frame in seconds from the start of its utterance, on one clock for all modalities;
+            NaN where the time is not known; or ``None``.
     """
 
     values: NDArray[np.float32]
@@ -66,6 +68,7 @@ class Frames:
     count: NDArray[np.int64]
     observed: NDArray[np.bool_] | None = None
     tokens: NDArray[np.int64] | None = None
+    times: NDArray[np.float32] | None = None
 
     def take(self, rows: Rows) -> Frames:
         """Return a view of some utterances; only ``start`` and ``count`` are copied, and not even those for a slice."""
@@ -264,6 +267,26 @@ class Corpus:
             return self._view(slice(*edges))
         runs = [np.arange(low, high) for low, high in zip(edges[::2], edges[1::2], strict=True)]
         return self._view(np.concatenate([np.zeros(0, np.int64), *runs]))
+
+    def without(self, *modalities: str) -> Corpus:
+        """Return the corpus without some of its modalities.
+
+        Raises:
+            ConfigError: the corpus has no such modality, or none would be left.
+        """
+        if not modalities:
+            return self
+        known = [m.name for m in self.modalities]
+        if unknown := [name for name in modalities if name not in known]:
+            raise ConfigError(
+                f"corpus '{self.name}' has no modality {unknown[0]!r}{suggestion(unknown[0], known)}; it has: {', '.join(known)}"
+            )
+        kept = tuple(m for m in self.modalities if m.name not in modalities)
+        if not kept:
+            raise ConfigError(f"corpus '{self.name}' would have no modality left")
+        frames = {m.name: self.frames[m.name] for m in kept}
+        note = f"left out: {', '.join(modalities)}"
+        return replace(self, modalities=kept, frames=frames, provenance=self.provenance.noting(note), digest=None, place=None)
 
     def labelled(self, target: str | None = None) -> NDArray[np.bool_]:
         """Return (N,) bool: the utterance has a label of the target, by default of the first one."""

@@ -2,7 +2,7 @@
 
 from lacuna.media.clips import clips_of, is_recordings
 from lacuna.media.decode import Audio, Limits, Picture, Tracks, Video, inspect, read_audio
-from lacuna.media.extract import Extraction, encode_texts, encoders_of_modalities, extract
+from lacuna.media.extract import Extraction, encode_texts, encoders_of, encoders_of_modalities, extract
 from lacuna.media.problems import MediaError, Problem
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Video",
     "clips_of",
     "encode_texts",
+    "encoders_of",
     "encoders_of_modalities",
     "extract",
     "inspect",

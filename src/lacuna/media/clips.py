@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from lacuna.corpus.schema import Target
 from lacuna.errors import DataError
 from lacuna.media.decode import SUFFIXES
 from lacuna.media.names import recognise_names
+from lacuna.media.problems import MediaError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,18 +75,20 @@ def is_recordings(path: Path) -> bool:
     return path.is_dir() and (_table(path) is not None or bool(_recordings(path)))
 
 
-def clips_of(path: Path, options: TableOptions | None = None) -> Clips:
+def clips_of(path: Path, options: TableOptions | None = None, turns: str | None = None) -> Clips:
     """Return the clips of a source.
 
     Args:
         path: a recording; a folder with a table of clips; or a folder whose recordings are one utterance each.
         options: how label columns of the table are read.
+        turns: cut recordings without a table into turns, found by this detector of speech
+            (:func:`lacuna.media.turns.activity`); the turns of a recording are a dialogue.
 
     Raises:
         DataError: there is no recording, or the table is malformed.
     """
     if path.is_file():
-        return _from_files([path], path.parent)
+        return _cut(_from_files([path], path.parent), turns)
     if (table := _table(path)) is not None:
         return _from_table(path, table, options or TableOptions())
     files = _recordings(path)
@@ -95,7 +98,36 @@ def clips_of(path: Path, options: TableOptions | None = None) -> Clips:
             expected=f"files such as .wav or .mp4, or a table ({', '.join(TABLES)}) with a column 'file'",
             found="nothing" if not path.is_dir() or not any(path.iterdir()) else "other files",
         )
-    return _from_files(files, path)
+    return _cut(_from_files(files, path), turns)
+
+
+def _cut(whole: Clips, detector: str | None) -> Clips:
+    """Return the turns of recordings. One with a transcript, without sound or without speech stays one clip."""
+    if detector is None:
+        return whole
+    from lacuna.media.turns import find_turns
+
+    rows: list[int] = []
+    clips: list[Clip] = []
+    for row, clip in enumerate(whole.clips):
+        try:
+            found = [] if clip.text or clip.path is None else find_turns(clip.path, detector)
+        except MediaError:
+            found = []  # what is wrong with the recording is told when it is encoded
+        clips += [replace(clip, id=f"{clip.id}-{n:04d}", start=start, end=end) for n, (start, end) in enumerate(found)] or [clip]
+        rows += [row] * max(1, len(found))
+    if len(clips) == len(whole.clips):
+        return whole
+    pauses = f"cut into {len(clips)} turns at pauses ({detector})"
+    return Clips(
+        clips,
+        dialogues=[whole.clips[row].id for row in rows],
+        turns=[n - rows.index(row) for n, row in enumerate(rows)],
+        speakers=[whole.speakers[row] for row in rows],
+        targets=whole.targets,
+        labels={name: [values[row] for row in rows] for name, values in whole.labels.items()},
+        notes=[*whole.notes, pauses],
+    )
 
 
 def _table(folder: Path) -> Path | None:

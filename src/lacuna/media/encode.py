@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,8 +18,10 @@ from lacuna.media.clips import Clip
 from lacuna.media.decode import Audio, Limits, Video, inspect, read_audio
 from lacuna.media.encoders import AudioEncoder, Encoded, FeatureEncoder, TextEncoder, VideoEncoder
 from lacuna.media.problems import MediaError, Problem
+from lacuna.media.turns import TurnRule, activity, speech
 
-_FORMAT = 1  # of a cached file, and of decoding: raise it when either changes what is cached
+_FORMAT = 1  # of a cached file: raise it when it changes
+_DECODING = 2  # raise it when sound and picture are decoded in another way, or more of them is cached
 _SILENCE = -60.0  # dB relative to full scale
 _CLIPPED = 0.01  # share of samples at full scale
 _FASTEST = 8.0  # words a second
@@ -50,11 +52,13 @@ class ClipResult:
         files: cached file by modality.
         problems: by modality.
         digest: SHA-256 of the recording, empty without one.
+        speech: start and end in seconds of the clip where somebody speaks, if the clip has a transcript and sound.
     """
 
     files: dict[str, Path]
     problems: dict[str, tuple[Problem, ...]]
     digest: str
+    speech: tuple[tuple[float, float], ...] = ()
 
 
 def encode_clip(job: ClipJob) -> ClipResult:
@@ -79,7 +83,26 @@ def encode_clip(job: ClipJob) -> ClipResult:
             problems[encoder.modality] = encoded.problems
             if encoded.values is not None:
                 files[encoder.modality] = path
-    return ClipResult(files, problems, digest)
+        speaks = _speech(job, digest) if digest and "text" in files else ()
+    return ClipResult(files, problems, digest, speaks)
+
+
+def _speech(job: ClipJob, digest: str) -> tuple[tuple[float, float], ...]:
+    """Return where somebody speaks, from the cache or from the sound; empty without sound."""
+    clip = job.clip
+    assert clip.path is not None
+    content = json.dumps([_DECODING, "energy", digest, clip.start, clip.end, asdict(job.limits)])
+    path = job.cache / "speech" / f"{hashlib.sha256(content.encode()).hexdigest()[:40]}.safetensors"
+    cached = read_encoded(path) if path.is_file() else None
+    if cached is None:
+        try:
+            turns = speech(activity(read_audio(clip.path, clip.start, clip.end, job.limits)), TurnRule(margin=0.0))
+        except MediaError:
+            turns = []
+        cached = Encoded(np.array(turns, np.float32).reshape(-1, 2))  # (K, 2)
+        write_encoded(path, cached)
+    assert cached.values is not None
+    return tuple((start, end) for start, end in cached.values.tolist())
 
 
 def _encode(clip: Clip, encoder: FeatureEncoder, limits: Limits) -> Encoded:
@@ -103,7 +126,7 @@ def _encode(clip: Clip, encoder: FeatureEncoder, limits: Limits) -> Encoded:
             raise TypeError(f"encoder '{encoder.name}' is of no known modality")
     except MediaError as error:
         return Encoded(None, problems=(error.problem,))
-    return Encoded(encoded.values, encoded.observed, (*problems, *encoded.problems))
+    return replace(encoded, problems=(*problems, *encoded.problems))
 
 
 def _sound_problems(clip: Clip, audio: Audio) -> Iterator[Problem]:
@@ -125,7 +148,11 @@ def _sound_problems(clip: Clip, audio: Audio) -> Iterator[Problem]:
 def _key(job: ClipJob, encoder: FeatureEncoder, digest: str) -> str:
     """Return the name of the cached file: a hash of all that decides the features."""
     clip = job.clip
-    content = [clip.text] if isinstance(encoder, TextEncoder) else [digest, clip.start, clip.end, clip.text, asdict(job.limits)]
+    content = (
+        [clip.text]
+        if isinstance(encoder, TextEncoder)
+        else [_DECODING, digest, clip.start, clip.end, clip.text, asdict(job.limits)]
+    )
     return hashlib.sha256(json.dumps([_FORMAT, encoder.describe(), *content]).encode()).hexdigest()[:40]
 
 
@@ -137,6 +164,8 @@ def write_encoded(path: Path, encoded: Encoded) -> None:
     if encoded.values is not None:
         observed = encoded.observed if encoded.observed is not None else np.ones(len(encoded.values), np.bool_)
         tensors = {"values": np.ascontiguousarray(encoded.values), "observed": observed}
+        if encoded.times is not None:
+            tensors["times"] = encoded.times
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, {"problems": json.dumps([asdict(problem) for problem in encoded.problems])})
 
@@ -150,7 +179,8 @@ def read_encoded(path: Path) -> Encoded | None:
             problems = tuple(Problem(**problem) for problem in json.loads(file.metadata()["problems"]))
             if "values" not in file.keys():  # noqa: SIM118 - the file is no mapping
                 return Encoded(None, problems=problems)
-            return Encoded(file.get_tensor("values"), file.get_tensor("observed"), problems)
+            times = file.get_tensor("times") if "times" in file.keys() else None  # noqa: SIM118
+            return Encoded(file.get_tensor("values"), file.get_tensor("observed"), problems, times)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return None
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lacuna.atomic import sha256, write_text
 from lacuna.corpus.assemble import Channel, assemble
@@ -19,13 +20,15 @@ from lacuna.corpus.importers.table import TableOptions
 from lacuna.corpus.schema import Modality, Provenance
 from lacuna.corpus.storage.writer import save_corpus
 from lacuna.errors import ConfigError, suggestion
+from lacuna.media.align import frame_times
 from lacuna.media.assets import cache_folder
 from lacuna.media.clips import Clip, Clips, clips_of
 from lacuna.media.decode import Limits
 from lacuna.media.encode import ClipJob, ClipResult, encode_clip, read_encoded
-from lacuna.media.encoders import FeatureEncoder, create_encoder
+from lacuna.media.encoders import Encoded, FeatureEncoder, create_encoder
 from lacuna.media.encoders.base import MODALITIES, setting_of
 from lacuna.media.quarantine import FILE, check_share, notes_of, quarantine_table
+from lacuna.media.turns import spread
 from lacuna.parallel import n_workers, run_parallel
 
 if TYPE_CHECKING:
@@ -42,10 +45,12 @@ class Extraction:
     Attributes:
         corpus: in memory.
         quarantine: what was wrong, see :func:`lacuna.media.quarantine.quarantine_table`.
+        clips: all clips of the source, those in quarantine too.
     """
 
     corpus: Corpus
     quarantine: pd.DataFrame
+    clips: Sequence[Clip] = ()
 
     def save(self, folder: Path) -> Path:
         """Write the corpus, and the table as ``quarantine.csv`` beside it."""
@@ -60,6 +65,7 @@ def extract(
     *,
     name: str | None = None,
     table: TableOptions | None = None,
+    turns: str | None = None,
     cache: str | Path | None = None,
     workers: int | None = 1,
     limits: Limits | None = None,
@@ -76,6 +82,7 @@ def extract(
             modalities that are not named get :data:`DEFAULTS`.
         name: of the corpus; default: the last part of the path.
         table: how label columns of the table are read.
+        turns: cut recordings without a table into turns; ``energy`` or ``silero``, see :func:`lacuna.media.turns.activity`.
         cache: folder of the cache; default: the cache folder of the user.
         workers: processes; ``None`` = one for each physical core.
         limits: bounds of decoding.
@@ -90,7 +97,7 @@ def extract(
     """
     source = Path(source)
     corpus_name = name or slug(source.resolve().stem)
-    clips = clips_of(source, table)
+    clips = clips_of(source, table, turns)
     encoders = _needed(encoders_of(encode or {}), clips.clips)
     for encoder in encoders:
         encoder.prepare()
@@ -106,7 +113,9 @@ def extract(
     for row in quarantine[quarantine["outcome"] == "quarantined"].itertuples():
         _log.warning("%s: %s is not in the corpus: %s (%s)", corpus_name, row.id, row.reason, row.modality)
     return Extraction(
-        _assembled(corpus_name, source, clips, encoders, results=results, problems=notes_of(quarantine)), quarantine
+        _assembled(corpus_name, source, clips, encoders, results=results, problems=notes_of(quarantine)),
+        quarantine,
+        clips.clips,
     )
 
 
@@ -172,6 +181,9 @@ def _assembled(
             [None if one is None else one.values for one in encoded],
             extractor=encoder.describe(),
             observed=[None if one is None else one.observed for one in encoded],
+            times=[
+                None if one is None else _times(encoder, one, results[row].speech) for row, one in zip(kept, encoded, strict=True)
+            ],
         )
         notes.append(f"{encoder.modality}: {encoder.describe()} ({encoder.source})")
     recordings = hashlib.sha256("".join(sorted({done.digest for done in results})).encode()).hexdigest()
@@ -192,6 +204,17 @@ def _assembled(
         texts=texts if any(texts) else None,
         provenance=Provenance(source.resolve().name, "recordings", files=files, notes=(*notes, *problems)),
     )
+
+
+def _times(encoder: FeatureEncoder, encoded: Encoded, speaks: Sequence[tuple[float, float]]) -> NDArray[np.float32] | None:
+    """Return the middle of each frame in seconds of the clip: (T,); ``None`` where a frame is the whole clip."""
+    assert encoded.values is not None
+    count = len(encoded.values)
+    if encoded.times is not None:
+        return encoded.times
+    if rate := getattr(encoder, "rate", None):
+        return frame_times(count, rate).astype(np.float32)
+    return spread(count, list(speaks)) if encoder.modality == "text" and count > 1 else None
 
 
 def encode_texts(

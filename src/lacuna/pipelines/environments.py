@@ -14,6 +14,8 @@ from lacuna.atomic import write_json
 from lacuna.corpus import check, open_corpus, save_corpus
 from lacuna.errors import ConfigError, suggestion
 from lacuna.loading import corpus_facts
+from lacuna.pipelines.features.nodes import extract_features
+from lacuna.pipelines.features.parameters import Features
 from lacuna.pipelines.ingest.nodes import read_source
 from lacuna.pipelines.parameters import Evaluate, Ingest, Models, Predict, Train, check_variants
 from lacuna.pipelines.validation import problems
@@ -22,6 +24,7 @@ from lacuna.settings import BASE, CONFIG_LOADER_ARGS, ConfigLoader, environments
 KINDS: Mapping[str, type[BaseModel]] = {
     "train": Train,
     "models": Models,
+    "features": Features,
     "ingest": Ingest,
     "evaluate": Evaluate,
     "predict": Predict,
@@ -34,6 +37,7 @@ class Environment:
 
     Attributes:
         name: of the environment.
+        features: recordings that are encoded.
         ingest: where the corpus comes from.
         train: what is trained.
         models: settings by variant.
@@ -45,6 +49,7 @@ class Environment:
     """
 
     name: str
+    features: Features
     ingest: Ingest
     train: Train
     models: Models
@@ -95,6 +100,7 @@ def read_environment(project: Path, name: str, changes: Mapping[str, Any] | None
     check_variants(checked["train"], checked["models"])
     return Environment(
         name=name,
+        features=checked["features"],
         ingest=checked["ingest"],
         train=checked["train"],
         models=checked["models"],
@@ -115,10 +121,12 @@ def ingest_corpus(environment: Environment, project: Path) -> dict[str, Any]:
     Raises:
         DataError: the source cannot be read, or the corpus is not valid.
     """
-    ingest = environment.ingest
-    if ingest.path is not None:
-        ingest = ingest.model_copy(update={"path": project / ingest.path})
-    save_corpus(check(read_source(ingest)), environment.corpus)
+    features, ingest = (
+        section if section.path is None else section.model_copy(update={"path": project / section.path})
+        for section in (environment.features, environment.ingest)
+    )
+    extracted, _ = extract_features(features)
+    save_corpus(check(read_source(ingest, features, extracted)), environment.corpus)
     facts = corpus_facts(open_corpus(environment.corpus))
     write_json(environment.facts, facts)
     return facts

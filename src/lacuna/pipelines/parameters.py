@@ -64,7 +64,7 @@ class Ingest(Parameters):
     options: dict[str, Any] = {}
     encode: dict[str, Any] = {}
     duet: Generated = Generated()
-    split: Literal["given", "carve", "fold"] = "given"
+    split: Literal["auto", "given", "carve", "fold"] = "given"
     valid_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     folds: Annotated[int, Field(ge=3)] = 5
     test_fold: Seed = 0

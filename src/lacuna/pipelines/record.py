@@ -16,7 +16,7 @@ from lacuna.metrics.scores import primary
 from lacuna.pipelines.parameters import Ingest, Models, Predict, Train
 from lacuna.runs import PROJECT_RUNS, RUN, headline_of, now
 
-NOT_DECISIVE = {"workers", "device", "threads", "batch_size", "checkpoints"}
+NOT_DECISIVE = {"workers", "device", "threads", "batch_size", "checkpoints", "cache"}
 _UNPROTECTED = {"tune", "predict"}  # namespaces: studies are kept by name, and predictions by file
 
 

@@ -141,7 +141,10 @@ def corpus_digest(corpus: Corpus, schema: Schema) -> str:
         if name in corpus.frames:
             frames = corpus.frames[name]
             rows = frame_rows(frames.start, frames.count)
-            parts += [frames.count, *(part[rows] for part in (frames.values, frames.observed, frames.tokens) if part is not None)]
+            parts += [
+                frames.count,
+                *(part[rows] for part in (frames.values, frames.observed, frames.tokens, frames.times) if part is not None),
+            ]
     return _digest(*parts)
 
 

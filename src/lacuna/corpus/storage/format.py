@@ -171,6 +171,7 @@ def _frames(name: str, tensors: dict[str, NDArray[np.generic]], records: NDArray
         count=records[f"frames.{name}.count"],
         observed=cast("NDArray[np.bool_] | None", tensors.get(f"{name}.observed")),
         tokens=cast("NDArray[np.int64] | None", tensors.get(f"{name}.tokens")),
+        times=cast("NDArray[np.float32] | None", tensors.get(f"{name}.times")),
     )
 
 

@@ -17,7 +17,8 @@ from lacuna.corpus.schema import SPLITS
 from lacuna.corpus.storage.columns import record_type
 
 BLOCK = 1 << 22  # bytes
-PARTS = (("frames", np.float32), ("tokens", np.int64), ("observed", np.bool_))
+PARTS = (("frames", np.float32), ("tokens", np.int64), ("observed", np.bool_), ("times", np.float32))
+FILL = {"observed": b"\x01", "times": np.float32(np.nan).tobytes()}  # of frames without the part, where others have it
 
 
 class SplitBuffer:
@@ -82,8 +83,8 @@ class SplitBuffer:
         for part, _ in PARTS:
             source = frames.values if part == "frames" else getattr(frames, part)
             key = f"{name}.{part}"
-            if part == "observed" and (source is None) == (key in self.raw):  # only some pieces have flags
-                for block in all_observed(n_new if source is None else n_before):
+            if part in FILL and (source is None) == (key in self.raw):  # only some pieces have the part
+                for block in filled(part, n_new if source is None else n_before):
                     self._file(key).write(block)
             if source is None:
                 continue
@@ -143,7 +144,7 @@ def _runs(frames: Frames) -> Iterator[tuple[int, int]]:
     yield low, high
 
 
-def all_observed(n_frames: int) -> Iterator[bytes]:
-    """Yield ``True`` flags for frames of a modality without flags, in blocks."""
+def filled(part: str, n_frames: int) -> Iterator[bytes]:
+    """Yield the part of frames that lack it, in blocks: ``True`` for flags, NaN for times."""
     for start in range(0, n_frames, BLOCK):
-        yield b"\x01" * min(BLOCK, n_frames - start)
+        yield FILL[part] * min(BLOCK, n_frames - start)

@@ -18,7 +18,7 @@ from lacuna.atomic import TEMPORARY, store, sweep_stale, write_json
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import SPLITS
 from lacuna.corpus.storage.columns import record_type
-from lacuna.corpus.storage.split_buffer import BLOCK, PARTS, SplitBuffer, all_observed
+from lacuna.corpus.storage.split_buffer import BLOCK, FILL, PARTS, SplitBuffer, filled
 from lacuna.corpus.storage.tensors import write_tensors
 from lacuna.errors import DataError
 
@@ -186,12 +186,12 @@ def _index(kind: np.dtype[Any], first: Corpus, buffers: list[SplitBuffer]) -> It
 
 
 def _joined(modality: str, part: str, buffers: list[SplitBuffer]) -> Iterator[bytes]:
-    """Yield one part (frames, tokens or flags) of a modality, all splits end to end."""
+    """Yield one part (frames, tokens, flags or times) of a modality, all splits end to end."""
     key = f"{modality}.{part}"
     for buffer in buffers:
         yield from buffer.read(key)
-        if part == "observed" and key not in buffer.raw:
-            yield from all_observed(buffer.frames[modality])
+        if part in FILL and key not in buffer.raw:
+            yield from filled(part, buffer.frames[modality])
 
 
 def _write_table(path: Path, buffers: list[SplitBuffer]) -> None:

@@ -29,11 +29,13 @@ class Encoded:
         values: (T, d) float32, or ``None`` where the modality is absent.
         observed: (T,) bool; values of a frame that was not observed are 0.
         problems: what was wrong.
+        times: (T,) seconds of the clip of the middle of each frame, where the encoder has no fixed ``rate``.
     """
 
     values: NDArray[np.float32] | None
     observed: NDArray[np.bool_] | None = None
     problems: tuple[Problem, ...] = ()
+    times: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ class Blendshapes(VideoEncoder):
 
         networks = face_landmarker()
         rows: list[np.ndarray | None] = []
+        times: list[float] = []
         n_pictures = n_several = 0
         for picture in video:
             row = None
@@ -46,12 +47,14 @@ class Blendshapes(VideoEncoder):
                 n_several += face is not None and len(boxes) > 1
                 row = None if face is None else np.concatenate([face.blendshapes, face.pose])
             rows.append(row)
+            times.append(picture.time)
         observed = np.array([row is not None for row in rows], np.bool_)
         problems = list(_problems(n_pictures, int(observed.sum()), n_several))
         if not observed.any():
             return Encoded(None, problems=tuple(problems))
         nothing = np.zeros(self.dim, np.float32)
-        return Encoded(np.stack([nothing if row is None else row for row in rows]), observed, tuple(problems))
+        values = np.stack([nothing if row is None else row for row in rows])  # (T, 55)
+        return Encoded(values, observed, tuple(problems), np.array(times, np.float32) if self.rate is None else None)
 
 
 def _problems(n_pictures: int, n_faces: int, n_several: int) -> list[Problem]:

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from lacuna.corpus import Corpus
-from lacuna.loading import GENERATED, load_corpus
+from lacuna.errors import ConfigError, DataError
+from lacuna.loading import GENERATED, load_corpus, with_splits
+from lacuna.pipelines.features.parameters import Features
 from lacuna.pipelines.parameters import Ingest
 
 
-def read_source(ingest: Ingest) -> Corpus:
-    """Import (or generate) the corpus and give it the splits that the parameters ask for."""
+def read_source(ingest: Ingest, features: Features, extracted: Sequence[Corpus]) -> Corpus:
+    """Import (or generate) the corpus, or take that of the recordings, and give it the splits that the parameters ask for.
+
+    Args:
+        ingest: the source and the rule of the splits.
+        features: the recordings; without a path the corpus does not come from recordings.
+        extracted: the corpus of the recordings, or nothing.
+
+    Raises:
+        ConfigError: both recordings and another source are named.
+        DataError: the features of the recordings are not there, or the source cannot be read.
+    """
+    if features.path is not None:
+        if ingest.path is not None:
+            raise ConfigError("the corpus has two sources, features.path and ingest.path; leave one of them out")
+        if not extracted:
+            raise DataError("the recordings are not encoded yet", hint="run the pipeline `features` before `ingest`")
+        rule = {key: getattr(ingest, key) for key in ("split", "valid_share", "folds", "test_fold", "seed")}
+        return with_splits(replace(extracted[0], name=ingest.name, digest=None, place=None), **rule)
     generated = ingest.path is None
     return load_corpus(
         GENERATED if ingest.path is None else ingest.path,

@@ -12,6 +12,6 @@ def create_pipeline() -> Pipeline:
     ``describe_corpus`` is outside the namespace: Kedro-Viz draws no edge from a namespace to a transcoded dataset that a node
     of the same namespace reads.
     """
-    read = Node(read_source, "params:ingest", "corpus@all", name="read_source")
+    read = Node(read_source, ["params:ingest", "params:features", "extracted"], "corpus@all", name="read_source")
     facts = Node(corpus_facts, "corpus@all", "corpus_facts", name="describe_corpus")
     return Pipeline([read], namespace="ingest", prefix_datasets_with_namespace=False) + Pipeline([facts])

@@ -1,0 +1,45 @@
+"""From recordings to features."""
+
+from __future__ import annotations
+
+import logging
+
+import pandas as pd
+
+from lacuna.corpus import Corpus
+from lacuna.corpus.importers.table import TableOptions
+from lacuna.errors import DataError
+from lacuna.pipelines.features.parameters import Features
+
+logger = logging.getLogger(__name__)
+
+
+def extract_features(features: Features) -> tuple[list[Corpus], pd.DataFrame]:
+    """Encode the recordings that the parameters name.
+
+    Args:
+        features: the recordings and their encoders.
+
+    Returns:
+        The corpus of the recordings, without splits unless their table has them; empty if no recordings are named. And the
+        table of what is wrong with clips, see :func:`lacuna.media.quarantine.quarantine_table`.
+    """
+    from lacuna.media import extract
+    from lacuna.media.quarantine import notes_of, quarantine_table
+
+    if features.path is None:
+        return [], quarantine_table([], [])
+    if not features.path.exists():
+        raise DataError(f"there is no file or folder {features.path}", hint="features.path names the recordings")
+    extraction = extract(
+        features.path,
+        features.encode,
+        table=TableOptions(targets=tuple(features.targets)) if features.targets else None,
+        turns=features.turns,
+        cache=features.cache,
+        workers=features.workers,
+        max_failed=features.max_failed,
+    )
+    for line in notes_of(extraction.quarantine):
+        logger.info("%s", line)
+    return [extraction.corpus], extraction.quarantine
