@@ -14,6 +14,8 @@ from lacuna.corpus.importers import import_corpus, recognise
 from lacuna.corpus.splits import carve_valid, fold
 from lacuna.corpus.storage.format import MANIFEST
 from lacuna.errors import ConfigError, DataError
+from lacuna.missing import Thin
+from lacuna.missing import thin as remove
 from lacuna.synthetic.duet import generate, preset
 
 SplitRule = Literal["auto", "given", "carve", "fold"]
@@ -35,6 +37,7 @@ def load_corpus(
     folds: int = 5,
     test_fold: int = 0,
     seed: int = 0,
+    thin: Mapping[str, Any] | None = None,
 ) -> Corpus:
     """Return the corpus that a name or a path stands for.
 
@@ -55,6 +58,8 @@ def load_corpus(
         folds: number of folds, at least 3.
         test_fold: the fold that becomes the test split, from 0.
         seed: decides which dialogues are moved; it changes nothing else.
+        thin: ``{"pattern": "rmm", "rate": 0.5, "seed": 0}`` removes this share of the training and validation data for good, see
+            :func:`lacuna.missing.thin`; the test split stays.
 
     Returns:
         The corpus, with its splits. What was decided on the way is in ``corpus.provenance.notes``.
@@ -68,6 +73,7 @@ def load_corpus(
         >>> len(corpus.only("train")) > 0
         True
     """
+    removal = None if thin is None else Thin.of(thin)  # a wrong setting is refused before anything is read
     corpus = _read(source, preset, importer, name, options or {}, encode=encode or {})
     return with_splits(corpus, split, valid_share=valid_share, folds=folds, test_fold=test_fold, seed=seed)
 
@@ -81,10 +87,10 @@ def with_splits(
         if split != "given":
             _log.info("%s: no %s split; split=%r made it", corpus.name, "test" if split == "fold" else "validation", split)
     if split == "carve":
-        return carve_valid(corpus, valid_share, seed)
-    if split == "fold":
-        return fold(corpus, folds, test_fold, seed)
-    return corpus
+        corpus = carve_valid(corpus, valid_share, seed)
+    elif split == "fold":
+        corpus = fold(corpus, folds, test_fold, seed)
+    return corpus if removal is None else remove(corpus, removal)
 
 
 def _read(

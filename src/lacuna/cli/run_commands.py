@@ -30,6 +30,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--importer", help="Read CORPUS with this importer instead of recognising it.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the importer; may be repeated.")
 @click.option("--split", default="auto", show_default=True, type=click.Choice(["auto", "given", "carve", "fold"]))
+@click.option("--thin", metavar="PATTERN:RATE[:SEED]", help="Remove this share of the training and validation data for good.")
 @click.option("--runs", "parent", type=_PATH, default=Path("runs"), show_default=True, help="Folder of all runs.")
 @click.option("--name", help="Of the run. [default: the corpus and a number]")
 def train(source: str, models: list[str], seeds: list[str], parent: Path, name: str | None, **settings: Any) -> None:
@@ -194,11 +195,15 @@ def _run_folder(parent: Path, name: str) -> Path:
 
 
 def _load(source: str, settings: dict[str, Any]) -> Corpus:
+    from dataclasses import asdict
+
     from lacuna.loading import load_corpus
+    from lacuna.missing import Thin
 
     options = parse_options(settings["options"])
     how = {name: settings[name] for name in ("preset", "importer", "split")}
-    return load_corpus(source, options=options, **how)
+    thin = None if settings.get("thin") is None else asdict(Thin.parse(settings["thin"]))
+    return load_corpus(source, options=options, thin=thin, **how)
 
 
 def _kept(corpus: Corpus, source: str, folder: Path) -> tuple[Corpus, str]:

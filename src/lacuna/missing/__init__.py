@@ -16,6 +16,7 @@ from lacuna.missing.patterns.speaker import Speaker
 from lacuna.missing.patterns.time import Stmfm, Tmfm
 from lacuna.missing.plan import Mask, MaskPlan
 from lacuna.missing.registry import list_patterns, pattern, pattern_class, register
+from lacuna.missing.thin import Thin, thin
 
 __all__ = [
     "FILE",
@@ -36,6 +37,7 @@ __all__ = [
     "Speaker",
     "Stmfm",
     "StoredMask",
+    "Thin",
     "Tmfm",
     "Unit",
     "decode_masks",
@@ -48,5 +50,6 @@ __all__ = [
     "published_plans",
     "read_masks",
     "register",
+    "thin",
     "write_masks",
 ]

@@ -14,6 +14,7 @@ from lacuna.atomic import write_json
 from lacuna.corpus import check, open_corpus, save_corpus
 from lacuna.errors import ConfigError, suggestion
 from lacuna.loading import corpus_facts
+from lacuna.missing import Thin
 from lacuna.pipelines.features.nodes import extract_features
 from lacuna.pipelines.features.parameters import Features
 from lacuna.pipelines.ingest.nodes import read_source
@@ -106,8 +107,8 @@ def read_environment(project: Path, name: str, changes: Mapping[str, Any] | None
         models=checked["models"],
         evaluate=checked["evaluate"],
         parameters=parameters | checked,
-        corpus=_place(project, loader["catalog"], "corpus@all"),
-        facts=_place(project, loader["catalog"], "corpus_facts"),
+        corpus=_beside(_place(project, loader["catalog"], "corpus@all"), checked["ingest"]),
+        facts=_beside(_place(project, loader["catalog"], "corpus_facts"), checked["ingest"]),
         checkpoints=project / checked["train"].checkpoints,
     )
 
@@ -130,6 +131,13 @@ def ingest_corpus(environment: Environment, project: Path) -> dict[str, Any]:
     facts = corpus_facts(open_corpus(environment.corpus))
     write_json(environment.facts, facts)
     return facts
+
+
+def _beside(path: Path, ingest: Ingest) -> Path:
+    """Return another path for a thinned corpus, so that a grid can hold it together with the complete one."""
+    if ingest.thin is None:
+        return path
+    return path.with_name(f"{path.stem}-{Thin(**ingest.thin.model_dump()).slug}{path.suffix}")
 
 
 def _place(project: Path, catalog: Mapping[str, Any], name: str) -> Path:

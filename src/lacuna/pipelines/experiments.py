@@ -14,7 +14,7 @@ from lacuna.bench import Cell, Gathered, gather, plan
 from lacuna.corpus.schema import check_name
 from lacuna.errors import ConfigError, DataError
 from lacuna.pipelines.environments import Environment, read_environment
-from lacuna.pipelines.parameters import Listed, ModelParameters, Parameters, PatternParameters, Rate, Seed
+from lacuna.pipelines.parameters import Listed, ModelParameters, Parameters, PatternParameters, Rate, Seed, ThinParameters
 from lacuna.pipelines.validation import problems
 from lacuna.settings import environments
 
@@ -48,6 +48,7 @@ class Experiment(Parameters):
         rates: of missing data, in scoring.
         mask_seeds: of missing data, in scoring.
         recovery_rates: where recovered values are scored.
+        thin: what is removed from the training and validation data for good; the corpus is then stored beside the complete one.
         ood: the shifted tests, for ``pipeline: ood``.
     """
 
@@ -61,6 +62,7 @@ class Experiment(Parameters):
     rates: Annotated[list[Rate] | None, Listed] = None
     mask_seeds: Annotated[list[Seed] | None, Listed] = None
     recovery_rates: Annotated[list[Rate] | None, Listed] = None
+    thin: ThinParameters | None = None
     ood: dict[str, Any] | None = None
 
     @model_validator(mode="after")
@@ -80,7 +82,8 @@ class Experiment(Parameters):
         if models:
             train["models"] = list(models)
         tests = {"ood": {**given.get("ood", {}), "evaluate": scoring}} if self.pipeline == "ood" else {"evaluate": scoring}
-        return {"train": train, "models": {name: entry for name, entry in models.items() if entry}, **tests}
+        ingest = {"ingest": {"thin": given["thin"]}} if "thin" in given else {}
+        return {**ingest, "train": train, "models": {name: entry for name, entry in models.items() if entry}, **tests}
 
 
 @dataclass(frozen=True)

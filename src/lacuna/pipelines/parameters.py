@@ -55,8 +55,23 @@ class Generated(Parameters):
     changes: dict[str, Any] = {}
 
 
+class ThinParameters(Parameters):
+    """What is removed from the training and validation data for good, see :class:`lacuna.missing.Thin`."""
+
+    pattern: str = "rmm"
+    rate: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> ThinParameters:
+        from lacuna.missing import Thin
+
+        _told(lambda: Thin(**self.model_dump()))
+        return self
+
+
 class Ingest(Parameters):
-    """Where the corpus comes from and how it is split."""
+    """Where the corpus comes from, how it is split, and what is removed from training for good."""
 
     name: str
     path: Path | None = None
@@ -69,6 +84,7 @@ class Ingest(Parameters):
     folds: Annotated[int, Field(ge=3)] = 5
     test_fold: Seed = 0
     seed: Seed = 0
+    thin: ThinParameters | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Ingest:

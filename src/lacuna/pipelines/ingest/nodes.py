@@ -44,4 +44,5 @@ def read_source(ingest: Ingest, features: Features, extracted: Sequence[Corpus])
         folds=ingest.folds,
         test_fold=ingest.test_fold,
         seed=ingest.seed,
+        thin=None if ingest.thin is None else ingest.thin.model_dump(),
     )

@@ -6,6 +6,7 @@ import pandas as pd
 
 from lacuna.evaluation.conditions import FIXED
 from lacuna.evaluation.tables import CEILING, against_baseline
+from lacuna.missing.thin import NOTE
 from lacuna.reporting.core.frames import records, rows_where, subset_rows
 from lacuna.reporting.core.words import (
     Finding,
@@ -106,8 +107,14 @@ def overconfident(report: Report) -> Finding | None:
 
 
 def little_data(report: Report) -> list[Finding]:
-    """Return cautions on few dialogues, few utterances, few seeds, and classes that are absent from a split."""
-    return [*_small_test(report), *_classes(report), *_few_seeds(report)]
+    """Return cautions on thinned training data, few dialogues, utterances or seeds, and classes absent from a split."""
+    return [*_thinned(report), *_small_test(report), *_classes(report), *_few_seeds(report)]
+
+
+def _thinned(report: Report) -> list[Finding]:
+    notes = [note for note in report.facts.notes if note.startswith(NOTE)]
+    text = "Scores do not compare with those of models that were trained on complete data."
+    return [Finding("Incomplete training data", f"{note[:1].upper()}{note[1:]}. {text}", caution=True) for note in notes]
 
 
 def _small_test(report: Report) -> list[Finding]:
