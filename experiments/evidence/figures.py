@@ -85,7 +85,9 @@ def scatter(panels: Mapping[str, tuple[Array, Array]]) -> str:
 
         parts.append(text(left + inner / 2, 24, f"{name}: correlation {np.corrcoef(x, y)[0, 1]:.3f}", colour=INK, weight="bold"))
         for tick in (-limit, 0.0, limit):
-            parts.append(f'<path d="M{left} {40 + inner - at(tick):.1f}h{inner}M{left + at(tick):.1f} 40v{inner}" stroke="{LINE}"/>')
+            parts.append(
+                f'<path d="M{left} {40 + inner - at(tick):.1f}h{inner}M{left + at(tick):.1f} 40v{inner}" stroke="{LINE}"/>'
+            )
             parts.append(text(left + at(tick), 56 + inner, f"{tick:g}"))
             parts.append(text(left - 6, 44 + inner - at(tick), f"{tick:g}", anchor="end"))
         dots = "".join(f"M{left + at(x[i]):.1f} {40 + inner - at(y[i]):.1f}h0" for i in chosen)
