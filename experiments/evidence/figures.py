@@ -2,8 +2,9 @@
 
 python experiments/evidence/figures.py experiments/evidence/duet_2000.yml
 
-Writes docs/images/evidence-contributions.svg (evidence of each modality against the oracle's log-likelihood, with correlations) and
-docs/images/evidence-waterfall.svg (one utterance). The model is that of measure.py with the first seed; it is trained if it was not.
+Writes docs/images/evidence-contributions.svg (evidence of each modality against the oracle's log-likelihood, with correlations)
+and docs/images/evidence-waterfall.svg (one utterance). The model is that of measure.py with the first seed; it is trained if it
+was not.
 """
 
 from __future__ import annotations

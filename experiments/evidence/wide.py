@@ -1,7 +1,7 @@
 """Write a corpus of single utterances with wide vectors: python experiments/evidence/wide.py, then measure.py with wide.yml.
 
-Six classes; text of 1,000 columns and audio of 400. A class moves 12 latent numbers of each modality; 60 nuisance factors that say
-nothing about the class make the columns correlated; two latent numbers matter only through their product.
+Six classes; text of 1,000 columns and audio of 400. A class moves 12 latent numbers of each modality; 60 nuisance factors that
+say nothing about the class make the columns correlated; two latent numbers matter only through their product.
 """
 
 from __future__ import annotations
