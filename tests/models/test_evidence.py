@@ -16,6 +16,7 @@ from lacuna.models import build
 from lacuna.models.evidence import CONTRIBUTION, EvidenceModel, drop_frames
 from lacuna.models.layers.frame_encoder import FrameEncoder
 from lacuna.models.layers.pair_chain import EXCHANGE, NEW, STAY, PairChain, floor_events
+from lacuna.models.layers.paired_gru import PairedGRU
 from lacuna.models.layers.squash import Squash
 from lacuna.models.layers.temperature import PatternTemperature
 from lacuna.models.layers.turn_means import REACHES, TurnMeans
@@ -248,3 +249,33 @@ def test_hidden_frames_leave_one_of_each_observed_modality() -> None:
         seen = drop_frames(batch, 1.0)
     assert torch.equal(seen.available(), batch.available())
     assert sum(int(p.sum()) for p in seen.present.values()) < sum(int(p.sum()) for p in batch.present.values())
+
+
+def test_the_paired_gru_is_two_grus() -> None:
+    generator = torch.Generator().manual_seed(0)
+    pair = PairedGRU(5, 4)
+    inputs = torch.randn(2, 3, 6, 5, generator=generator, requires_grad=True)
+    weights = torch.randn(2, 3, 6, 4, generator=generator)
+    one_by_one = torch.stack([network(x)[0] for network, x in zip(pair.networks, inputs, strict=True)])
+    wanted = torch.autograd.grad((one_by_one * weights).sum(), [inputs, *pair.parameters()])
+    together = pair(inputs)
+    torch.testing.assert_close(together, one_by_one)
+    torch.testing.assert_close(torch.autograd.grad((together * weights).sum(), [inputs, *pair.parameters()]), wanted)
+
+
+def test_the_gradient_of_the_squash() -> None:
+    squash = Squash(3).double()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in squash.parameters():
+            parameter.normal_(std=0.3, generator=generator)
+    x = torch.randn(4, 3, dtype=torch.float64, generator=generator, requires_grad=True)
+    names, values = zip(*squash.named_parameters(), strict=True)
+    call = torch.func.functional_call
+
+    def answer(x: Tensor, *columns: Tensor) -> Tensor:
+        return call(squash, dict(zip(names, columns, strict=True)), (x,))
+
+    assert torch.autograd.gradcheck(answer, (x, *values))
+    plain = squash.log_gain.exp() * torch.sinh(squash.log_exponent.exp() * torch.asinh(squash.log_scale.exp() * x + squash.shift))
+    torch.testing.assert_close(squash(x), plain + squash.centre)
