@@ -38,7 +38,7 @@ INK, SOFT, LINE = "#1d232a", "#5a626c", "#e3e6ea"
 def oracle_evidence(corpus: Corpus, name: str) -> Array:
     """Return log P(observed of one modality | class) with mean 0 over classes: (N, K)."""
     oracle = Oracle.of(corpus)
-    present = {m: np.full(int(f.count.sum()), m == name) for m, f in corpus.features.items()}
+    present = {m: np.full(int(f.count.sum()), m == name) for m, f in corpus.frames.items()}
     posterior = oracle.posterior(corpus, present, context=False)
     return centred(np.log(np.maximum(posterior, 1e-12)) - np.log(oracle.world.prior))
 
@@ -152,7 +152,7 @@ def main() -> None:
     trained = fit(recipe, run_folder(environment.checkpoints, recipe), variant="evidence").trained
     test = corpus.only("test")
     parts, logits = contributions(trained, test)
-    exact = {name: oracle_evidence(test, name) for name in test.features}
+    exact = {name: oracle_evidence(test, name) for name in test.frames}
     panels = {name: (exact[name], centred(parts[f"evidence.{name}"])) for name in exact}
     images = project / "docs" / "images"
     (images / "evidence-contributions.svg").write_text(scatter(panels), "utf-8")

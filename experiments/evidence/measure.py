@@ -5,7 +5,7 @@ python experiments/evidence/measure.py experiments/evidence/duet_300.yml
 A file holds the keys of ``experiments/<study>/config.yml``, and two that `lacuna bench` has not: ``ingest``, which changes the
 corpus, and ``folds``, which scores every fold as test once and puts their dialogues into one table. Scored runs are stored under
 ``data/09_bench/evidence`` and are not repeated; delete the folder after a change of code. Areas go to ``<file>_areas.csv``,
-paired differences with the first model to ``<file>_pairs.csv``, seconds and parameters to ``<file>_runs.csv``.
+paired differences with evidence to ``<file>_pairs.csv``, seconds and parameters to ``<file>_runs.csv``.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def main() -> None:
         (store / name).mkdir(parents=True, exist_ok=True)
         folds.append(scored(environment, read_source(environment.ingest), store / name))
     drawn = bootstrap(joined(folds), replicates=1000, metrics=METRICS)
-    first = next(iter(drawn.models))
+    first = "evidence" if "evidence" in drawn.models else next(iter(drawn.models))
     area = areas(drawn)
     pairs = compare(drawn, reference=first)
     pairs = pairs[pairs["rate"].isna()]
