@@ -1,108 +1,116 @@
-"""Train models on a corpus and score them under missing data: one CSV row a model, seed and pattern.
+"""Train and score what a YAML file of this folder names; write areas and paired differences with their intervals.
 
-python experiments/evidence/measure.py duet --models evidence context_gru --seeds 0 1 2
-LACUNA_SHARED_DATA=<folder> python experiments/evidence/measure.py iemocap --models evidence linear --seeds 0 1 2
+python experiments/evidence/measure.py experiments/evidence/duet_300.yml
+
+A file holds the keys of ``experiments/<study>/config.yml``, and two that `lacuna bench` has not: ``ingest``, which changes the
+corpus, and ``folds``, which scores every fold as test once and puts their dialogues into one table. Scored runs are stored under
+``data/09_bench/evidence`` and are not repeated; delete the folder after a change of code. Areas go to ``<file>_areas.csv``,
+paired differences with evidence to ``<file>_pairs.csv``, seconds and parameters to ``<file>_runs.csv``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+import yaml
 
+from lacuna.atomic import write_bytes
 from lacuna.corpus import Corpus
-from lacuna.corpus.importers import import_corpus
-from lacuna.evaluation.ceiling import has_ceiling, sweep_ceilings
-from lacuna.evaluation.sweep import Sweep, sweep
-from lacuna.metrics.scores import weighted_f1
-from lacuna.missing import MaskPlan
+from lacuna.evaluation import Sweep, areas, bootstrap, compare, has_ceiling, sweep, sweep_ceilings
+from lacuna.evaluation.stored_sweeps import sweeps_from_bytes, sweeps_to_bytes
 from lacuna.models import model_class
-from lacuna.synthetic.duet import generate, preset
-from lacuna.training import Recipe, TrainingConfig, fit
+from lacuna.pipelines.environments import Environment, project_of, read_environment
+from lacuna.pipelines.experiments import Experiment
+from lacuna.pipelines.ingest.nodes import read_source
+from lacuna.training import Recipe, fit
+from lacuna.training.identity import run_folder
 
-RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 METRICS = ("weighted_f1", "accuracy", "log_loss", "ece")
-TRAINING: dict[str, Any] = {  # of conf/base, for every model
-    "epochs": 40,
-    "batch_size": 256,
-    "learning_rate": 0.004,
-    "weight_decay": 0.01,
-    "patience": 8,
-    "rates": (0.0, 0.2, 0.4, 0.6),
-    "threads": 1,
-}
 
 
-def corpus_of(name: str, world: int, dialogues: int) -> Corpus:
-    """Return a corpus by name: ``duet``, or a folder of the shared data."""
-    if name == "duet":
-        return generate(preset("demo", dialogues=dialogues, seed=world))
-    return import_corpus(Path(os.environ["LACUNA_SHARED_DATA"]) / name)
+def environments_of(study: dict[str, Any], project: Path) -> Iterator[tuple[str, Environment]]:
+    """Yield the environment of each fold, or the one environment."""
+    ingest, folds = study.pop("ingest", {}), study.pop("folds", 0)
+    experiment = Experiment.model_validate(study)
+    for number in range(max(1, folds)):
+        changed = ingest | ({"split": "fold", "folds": folds, "test_fold": number} if folds else {})
+        changes = experiment.parameters() | {"ingest": changed}
+        yield f"fold_{number}" if folds else "all", read_environment(project, experiment.corpus[0], changes)
 
 
-def summary(swept: Sweep) -> pd.DataFrame:
-    """Return the mean of each metric over rates and mask seeds, by pattern."""
-    scores = swept.scores(detail=False)
-    table = scores[scores.metric.isin(METRICS)].groupby(["pattern", "metric"]).value.mean().unstack("metric")
-    constant = swept.pooled_constant
-    table["rate_0"] = scores[(scores.metric == "weighted_f1") & (scores.rate == 0)].groupby("pattern").value.mean()
-    table["majority"] = float(weighted_f1(constant))
-    return table
+def scored(environment: Environment, corpus: Corpus, store: Path) -> list[Sweep]:
+    """Return the sweeps of all models and seeds on the test split, those of the oracle included."""
+    torch.set_num_threads(1)
+    test, target = corpus.only("test"), environment.train.target or corpus.targets[0].name
+    labels = corpus.only("train").utterances.labels[target]
+    plans = environment.evaluate.protocol().evaluation.plans(list(corpus.schema(target).dims))
+    sweeps: list[Sweep] = []
+    for variant in environment.train.models:
+        own = environment.models.of(variant)
+        seeds = environment.train.seeds if model_class(own.model).learns else environment.train.seeds[:1]
+        for seed in seeds:
+            file = store / f"{variant}-{seed}.sweeps"
+            if not file.is_file():
+                recipe = Recipe.of(corpus, own.model, environment.train.config(own), own.settings, seed, target=target)
+                trained = fit(recipe, run_folder(environment.checkpoints, recipe), variant=variant).trained
+                chosen = trained.selection
+                row = {"fold": store.name, "model": variant, "seed": seed, "valid": chosen.value, "epoch": chosen.epoch + 1}
+                row |= {"epochs": chosen.epochs, "seconds": chosen.seconds, "parameters": chosen.parameters}
+                write_bytes(file, sweeps_to_bytes([sweep(trained, test, plans, training_labels=labels)]))
+                runs = store.parent / "runs.csv"
+                pd.DataFrame([row]).to_csv(runs, mode="a", header=not runs.exists(), index=False)
+            sweeps += sweeps_from_bytes(file.read_bytes(), file.name)
+    if has_ceiling(corpus, target):
+        sweeps.append(sweep_ceilings(test, plans, training_labels=labels)[0])
+    return sweeps
+
+
+def joined(folds: Sequence[Sequence[Sweep]]) -> list[Sweep]:
+    """Return the sweeps of one model and seed in all folds as one sweep over all dialogues."""
+    found = []
+    for parts in zip(*folds, strict=True):
+        conditions = tuple(
+            replace(of_one[0], measured=float(np.mean([c.measured for c in of_one])))
+            for of_one in zip(*(p.conditions for p in parts), strict=True)
+        )
+        counts = np.concatenate([p.counts for p in parts], axis=1)  # (P, D of a fold, K) -> (P, D of all, K)
+        baseline = np.concatenate([p.baseline for p in parts])
+        fingerprint = "".join(p.fingerprint for p in parts)
+        found.append(replace(parts[0], conditions=conditions, counts=counts, baseline=baseline, fingerprint=fingerprint))
+    return found
 
 
 def main() -> None:
-    """Measure what the command line names."""
+    """Measure what a file names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus")
-    parser.add_argument("--models", nargs="+", default=["evidence"])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--patterns", nargs="+", default=["rmm", "outage"])
-    parser.add_argument("--world", type=int, default=0, help="seed of duet")
-    parser.add_argument("--dialogues", type=int, default=300, help="of duet")
-    parser.add_argument("--settings", default="{}", help="JSON, of every model named")
-    parser.add_argument("--training", default="{}", help="JSON, of every model named")
-    parser.add_argument("--validation-only", action="store_true", help="do not read the test split")
-    parser.add_argument("--note", default="")
-    parser.add_argument("--out", type=Path, help="CSV to which rows are added")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    corpus = corpus_of(args.corpus, args.world, args.dialogues)
-    test = corpus.only("test")
-    plans = [MaskPlan(pattern, rate, seed) for pattern in args.patterns for rate in RATES for seed in (0, 1, 2)]
-    rows: list[dict[str, Any]] = []
-    ceiling = None
-    for name in args.models:
-        for seed in args.seeds:
-            training = {**TRAINING, **getattr(model_class(name), "training_defaults", {}), **json.loads(args.training)}
-            recipe = Recipe.of(corpus, name, TrainingConfig(**training), json.loads(args.settings), seed)
-            fitted = fit(recipe)
-            chosen = fitted.trained.selection
-            base = {"corpus": corpus.name, "model": name, "note": args.note, "seed": seed, "valid": chosen.value}
-            base |= {"valid_loss": fitted.history[chosen.epoch]["valid_loss"], "epoch": chosen.epoch, "seconds": chosen.seconds}
-            base |= {"epoch_seconds": chosen.seconds / max(1, chosen.epochs), "parameters": chosen.parameters}
-            if args.validation_only:
-                rows.append(base)
-            else:
-                labels = corpus.only("train").utterances.labels[recipe.schema.target.name]
-                found = summary(sweep(fitted.trained, test, plans, training_labels=labels))
-                if ceiling is None and has_ceiling(corpus, recipe.schema.target.name):
-                    ceiling = summary(sweep_ceilings(test, plans, training_labels=labels)[0])
-                for pattern, values in found.iterrows():
-                    row = base | {"pattern": pattern, **values.to_dict()}
-                    if ceiling is not None:
-                        best = ceiling.loc[pattern]
-                        row["share"] = (row["weighted_f1"] - row["majority"]) / (best["weighted_f1"] - row["majority"])
-                        row["oracle_log_loss"] = best["log_loss"]
-                    rows.append(row)
-            table = pd.DataFrame(rows).tail(1 if args.validation_only else len(args.patterns))
-            print(table.round(4).to_string(), flush=True)  # noqa: T201 - progress
-    if args.out:
-        pd.DataFrame(rows).to_csv(args.out, mode="a", header=not args.out.exists(), index=False)
+    parser.add_argument("study", type=Path)
+    file = parser.parse_args().study
+    project = project_of(file.resolve().parent)
+    store = project / "data" / "09_bench" / "evidence" / file.stem
+    folds = []
+    for name, environment in environments_of(yaml.safe_load(file.read_text("utf-8")), project):
+        (store / name).mkdir(parents=True, exist_ok=True)
+        folds.append(scored(environment, read_source(environment.ingest), store / name))
+    drawn = bootstrap(joined(folds), replicates=1000, metrics=METRICS)
+    first = "evidence" if "evidence" in drawn.models else next(iter(drawn.models))
+    area = areas(drawn)
+    pairs = compare(drawn, reference=first)
+    pairs = pairs[pairs["rate"].isna()]
+    area.round(4).to_csv(file.with_name(f"{file.stem}_areas.csv"), index=False)
+    pairs.round(4).to_csv(file.with_name(f"{file.stem}_pairs.csv"), index=False)
+    if (runs := store / "runs.csv").is_file():
+        pd.read_csv(runs).round(3).to_csv(file.with_name(f"{file.stem}_runs.csv"), index=False)
+    shown = area[area.measure.isin(["auilc", "share_of_ceiling"])]
+    columns = ["model", "pattern", "metric", "measure", "mean", "low", "high", "sd_over_seeds", "constant", "dialogues"]
+    print(shown[columns].round(4).to_string(index=False))  # noqa: T201
+    print(pairs[["model_a", "model_b", "pattern", "metric", "difference", "low", "high"]].round(4).to_string(index=False))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from lacuna.corpus import Corpus
 from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.models import Recognizer, build, list_models, model_class
+from lacuna.models.layers.paired_gru import PairedGRU
 from lacuna.models.layers.recurrent import TwoWayLSTM
 from lacuna.training.loader import Loader
 from standin import StandIn, generate
@@ -237,10 +238,9 @@ def test_recurrent_networks_are_exact_under_autocast(name: str) -> None:
     """On CUDA autocast would run them in float16, whatever it was asked for."""
     model, batch, _ = make(name)
     found: list[torch.dtype] = []
-    recurrent = [module for module in model.modules() if isinstance(module, torch.nn.RNNBase | TwoWayLSTM)]
-    inside = {
-        id(part) for module in recurrent if isinstance(module, TwoWayLSTM) for part in module.modules() if part is not module
-    }
+    recurrent = [module for module in model.modules() if isinstance(module, torch.nn.RNNBase | PairedGRU | TwoWayLSTM)]
+    ours = [module for module in recurrent if isinstance(module, PairedGRU | TwoWayLSTM)]
+    inside = {id(part) for module in ours for part in module.modules() if part is not module}
     recurrent = [module for module in recurrent if id(module) not in inside]
 
     def note(module: torch.nn.Module, _: object, out: Any) -> None:

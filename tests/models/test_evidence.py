@@ -16,8 +16,10 @@ from lacuna.models import build
 from lacuna.models.evidence import CONTRIBUTION, EvidenceModel, drop_frames
 from lacuna.models.layers.frame_encoder import FrameEncoder
 from lacuna.models.layers.pair_chain import EXCHANGE, NEW, STAY, PairChain, floor_events
+from lacuna.models.layers.paired_gru import PairedGRU
 from lacuna.models.layers.squash import Squash
 from lacuna.models.layers.temperature import PatternTemperature
+from lacuna.models.layers.turn_means import REACHES, TurnMeans
 from lacuna.training.loader import Loader
 from standin import StandIn, generate
 
@@ -66,10 +68,11 @@ def test_the_interaction_needs_two_modalities(task: str) -> None:
 
 
 @pytest.mark.parametrize("task", ["classification", "soft", "regression"])
+@pytest.mark.parametrize("means", [True, False])
 @pytest.mark.parametrize("gru", [True, False])
 @pytest.mark.parametrize("chain", [True, False])
-def test_contributions_sum_to_the_logits(task: str, gru: bool, chain: bool) -> None:
-    model, batch = made(task, gru=gru, chain=chain)
+def test_contributions_sum_to_the_logits(task: str, means: bool, gru: bool, chain: bool) -> None:
+    model, batch = made(task, means=means, gru=gru, chain=chain)
     model.temperature.log_temperature.uniform_(-0.5, 0.5, generator=torch.Generator().manual_seed(1))
     prediction = model(batch)
     contributions = {name: x for name, x in prediction.auxiliary.items() if name.startswith(CONTRIBUTION)}
@@ -78,27 +81,45 @@ def test_contributions_sum_to_the_logits(task: str, gru: bool, chain: bool) -> N
     torch.testing.assert_close(sum(contributions.values()), prediction.logits)
 
 
-@pytest.mark.parametrize("chain", [True, False])
-def test_a_turn_without_neighbours_has_no_context(chain: bool) -> None:
-    model, batch = made(chain=chain)
+@pytest.mark.parametrize("part", ["means", "gru", "chain"])
+def test_a_turn_without_neighbours_has_no_context(part: str) -> None:
+    model, batch = made(**{"means": False, "gru": False, "chain": False, part: True})
     single = batch.take(torch.nonzero(batch.turn == 2).squeeze(1))
     torch.testing.assert_close(model(single).auxiliary[f"{CONTRIBUTION}context"], torch.zeros(len(single), 4), atol=1e-5, rtol=0)
     assert model(batch).auxiliary[f"{CONTRIBUTION}context"].abs().min() > 1e-5
 
 
 def test_without_any_observation_the_answer_is_the_prior() -> None:
-    model, batch = made(gru=False, noise=0.0)
+    model, batch = made(means=False, noise=0.0)
     logits = model(hidden(batch, *batch.features)).logits
     torch.testing.assert_close(logits.log_softmax(dim=1)[batch.turn == 0], model.prior.expand(8, 4), atol=1e-5, rtol=0)
 
 
-def test_context_without_gru_and_chain_is_nothing() -> None:
-    model, batch = made(gru=False, chain=False)
+def test_context_without_its_parts_is_nothing() -> None:
+    model, batch = made(means=False, gru=False, chain=False)
     assert (model(batch).auxiliary[f"{CONTRIBUTION}context"] == 0).all()
 
 
+def test_means_of_turns_are_those_of_the_formula() -> None:
+    generator = torch.Generator().manual_seed(0)
+    turns, speaker = torch.randn(1, 5, 3, generator=generator), torch.tensor([[0, 1, 0, 0, 2]])
+    layer = TurnMeans(3, 3, 1)
+    with torch.no_grad():
+        layer.project.weight.copy_(torch.eye(3))
+        layer.project.bias.zero_()
+        layer.head.weight.copy_(torch.arange(24.0)[None])  # of means in the order [same speaker or not, reach, column]
+        result = layer(turns, speaker, torch.tensor([[True, True, True, True, False]]))[0, 2, 0]
+    expected, column = 0.0, 0
+    for others in ([0, 3], [1]):  # the fifth turn is padding
+        for reach in REACHES:
+            weight = torch.tensor([-abs(2 - t) / reach for t in others]).exp()
+            mean = (weight[:, None] * turns[0, others]).sum(dim=0) / weight.sum()
+            expected, column = expected + float(mean @ torch.arange(column, column + 3.0)), column + 3
+    assert float(result) == pytest.approx(expected, rel=1e-4)
+
+
 def test_the_score_lies_between_the_experts_and_its_variance_shrinks_with_each() -> None:
-    model, batch = made("regression", gru=False, interaction=False)
+    model, batch = made("regression", means=False, interaction=False)
     three, one = model(batch).auxiliary["variance"], model(hidden(batch, "audio", "vision")).auxiliary["variance"]
     several = batch.available().sum(dim=1) > 1
     assert (three[several & batch.available()[:, 0]] < one[several & batch.available()[:, 0]]).all()
@@ -228,3 +249,33 @@ def test_hidden_frames_leave_one_of_each_observed_modality() -> None:
         seen = drop_frames(batch, 1.0)
     assert torch.equal(seen.available(), batch.available())
     assert sum(int(p.sum()) for p in seen.present.values()) < sum(int(p.sum()) for p in batch.present.values())
+
+
+def test_the_paired_gru_is_two_grus() -> None:
+    generator = torch.Generator().manual_seed(0)
+    pair = PairedGRU(5, 4)
+    inputs = torch.randn(2, 3, 6, 5, generator=generator, requires_grad=True)
+    weights = torch.randn(2, 3, 6, 4, generator=generator)
+    one_by_one = torch.stack([network(x)[0] for network, x in zip(pair.networks, inputs, strict=True)])
+    wanted = torch.autograd.grad((one_by_one * weights).sum(), [inputs, *pair.parameters()])
+    together = pair(inputs)
+    torch.testing.assert_close(together, one_by_one)
+    torch.testing.assert_close(torch.autograd.grad((together * weights).sum(), [inputs, *pair.parameters()]), wanted)
+
+
+def test_the_gradient_of_the_squash() -> None:
+    squash = Squash(3).double()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in squash.parameters():
+            parameter.normal_(std=0.3, generator=generator)
+    x = torch.randn(4, 3, dtype=torch.float64, generator=generator, requires_grad=True)
+    names, values = zip(*squash.named_parameters(), strict=True)
+    call = torch.func.functional_call
+
+    def answer(x: Tensor, *columns: Tensor) -> Tensor:
+        return call(squash, dict(zip(names, columns, strict=True)), (x,))
+
+    assert torch.autograd.gradcheck(answer, (x, *values))
+    plain = squash.log_gain.exp() * torch.sinh(squash.log_exponent.exp() * torch.asinh(squash.log_scale.exp() * x + squash.shift))
+    torch.testing.assert_close(squash(x), plain + squash.centre)

@@ -22,9 +22,10 @@ from lacuna.models.layers.linear_evidence import LinearEvidence
 from lacuna.models.layers.pair_chain import PairChain, floor_events
 from lacuna.models.layers.squash import observed_frames
 from lacuna.models.layers.temperature import PatternTemperature, cross_entropy
+from lacuna.models.layers.turn_means import TurnMeans
 from lacuna.models.space import Space, Span
 
-OPTIONAL = ("correction", "interaction", "gru")  # parts that must earn their place on validation
+OPTIONAL = ("correction", "interaction", "means", "gru")  # parts that must earn their place on validation
 GAINS = (1.0, 0.5, 0.0)
 
 
@@ -39,9 +40,10 @@ class EvidenceConfig(Config):
         frame_dropout: chance that training hides an observed frame, beyond the mask; the chance is drawn anew for each utterance
             from 0 to this value, and one frame always stays.
         part_dropout: chance that training leaves out a part that must earn its place: of an utterance what is added to its linear
-            base, and the interaction; of a dialogue the GRU.
+            base, and the interaction; of a dialogue the means, and the GRU.
         base: start the evidence of a modality with one frame an utterance from a regularised linear regression.
         interaction: correct for what modalities share.
+        means: weighted means of the other turns add evidence (:class:`lacuna.models.layers.turn_means.TurnMeans`).
         gru: a bidirectional GRU over the other turns adds evidence.
         chain: a Markov chain over pairs of emotions passes beliefs along; for classes and soft labels only.
     """
@@ -53,7 +55,8 @@ class EvidenceConfig(Config):
     part_dropout: float = 0.2
     base: bool = True
     interaction: bool = True
-    gru: bool = True
+    means: bool = True
+    gru: bool = False
     chain: bool = True
     space: ClassVar[Space] = {
         "hidden": Span(16, 128, log=True),
@@ -67,7 +70,8 @@ class EvidenceConfig(Config):
         check_bounds("evidence", self, hidden=(1, 65536), dropout=(0.0, 1.0), auxiliary=(0.0, 100.0))
         check_bounds("evidence", self, frame_dropout=(0.0, 1.0), part_dropout=(0.0, 1.0))
         switch = (False, True)
-        check_bounds("evidence", self, base=switch, interaction=switch, gru=switch, chain=switch)
+        check_bounds("evidence", self, base=switch, interaction=switch, means=switch)
+        check_bounds("evidence", self, gru=switch, chain=switch)
 
 
 @register(
@@ -107,6 +111,7 @@ class EvidenceModel(Recognizer):
         self.drop = nn.Dropout(settings.dropout)
         seen = many * (hidden + width + 1)
         self.interaction = _small(seen, hidden, width, settings.dropout) if settings.interaction and many > 1 else None
+        self.means = TurnMeans(seen, hidden, width, settings.dropout) if settings.means else None
         self.context = DialogueContext(seen, hidden, width, settings.dropout) if settings.gru else None
         self.chain = PairChain(target.width) if settings.chain and not self.regression else None
         self.temperature = PatternTemperature(many)
@@ -171,14 +176,15 @@ class EvidenceModel(Recognizer):
     def _context(self, seen: Tensor, local: Tensor, batch: Batch, dialogues: Dialogues) -> Tensor:
         """Evidence of the other turns: (U, E)."""
         context = torch.zeros_like(local)
-        if self.context is None and self.chain is None:
+        if self.means is None and self.context is None and self.chain is None:
             return context
         inside = dialogues.pad(torch.ones_like(local[:, :1])).squeeze(-1) > 0  # (D, L)
         speaker = dialogues.pad(batch.speaker.unsqueeze(1)).squeeze(-1)  # (D, L)
-        if self.context is not None:
-            read = self._experts(dialogues.flat(self.context(dialogues.pad(seen), speaker, inside)))
-            gain = self._gain("gru", (len(dialogues.lengths), 1)) * (dialogues.lengths > 1).unsqueeze(1)  # (D, 1)
-            context = context + read * gain[dialogues.row]
+        for part, reader in (("means", self.means), ("gru", self.context)):
+            if reader is not None:
+                read = self._experts(dialogues.flat(reader(dialogues.pad(seen), speaker, inside)))
+                gain = self._gain(part, (len(dialogues.lengths), 1)) * (dialogues.lengths > 1).unsqueeze(1)  # (D, 1)
+                context = context + read * gain[dialogues.row]
         if self.chain is not None:
             likelihood = dialogues.pad((local + context).float())  # (D, L, K)
             context = context + dialogues.flat(self.chain(likelihood, floor_events(speaker, inside), self.prior))
@@ -239,9 +245,8 @@ class EvidenceModel(Recognizer):
     def settle(self, batches: Callable[[], Iterable[Batch]], metric: Callable[[Iterable[Tensor]], float]) -> None:
         """Choose on validation how much each optional part counts, and then the temperatures."""
         for index, name in enumerate(OPTIONAL):
-            if (name == "correction" and self.base is None) or (name == "interaction" and self.interaction is None):
-                continue
-            if name == "gru" and self.context is None:
+            owners = {"correction": self.base, "interaction": self.interaction, "means": self.means, "gru": self.context}
+            if owners[name] is None:
                 continue
             losses = []
             for gain in GAINS:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.compiler import is_exporting as exporting
 
+from lacuna.models.layers.paired_gru import PairedGRU
 from lacuna.models.layers.pooling import full_precision
 
 
@@ -24,8 +26,7 @@ class DialogueContext(nn.Module):
     def __init__(self, width: int, hidden: int, out: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.project = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout))
-        self.before = nn.GRU(hidden + 1, hidden, batch_first=True)
-        self.after = nn.GRU(hidden + 1, hidden, batch_first=True)
+        self.states = PairedGRU(hidden + 1, hidden)
         self.drop = nn.Dropout(dropout)
         self.head = zero_linear(2 * hidden, out)
 
@@ -45,8 +46,9 @@ class DialogueContext(nn.Module):
         position = torch.arange(inside.shape[1], device=inside.device).expand_as(inside)
         backwards = torch.where(inside, length - 1 - position, position)  # (D, L), its own inverse
         with full_precision(content):
-            ahead = _read(self.before, content.float(), speaker)
-            back = _read(self.after, _reordered(content.float(), backwards), speaker.gather(1, backwards))
+            turns = torch.stack([content.float(), _reordered(content.float(), backwards)])  # (2, D, L, H)
+            speakers = torch.stack([speaker, speaker.gather(1, backwards)])  # (2, D, L)
+            ahead, back = _read(self.states, turns, speakers).unbind()
         read = torch.cat([ahead, _reordered(back, backwards)], dim=2)  # (D, L, 2 H)
         result: Tensor = self.head(self.drop(read))
         return result
@@ -60,14 +62,14 @@ def zero_linear(width: int, out: int) -> nn.Linear:
     return layer
 
 
-def _read(network: nn.GRU, content: Tensor, speaker: Tensor) -> Tensor:
-    """State of the network after the turns before each turn: (D, L, H), 0 at the first."""
-    same = (speaker[:, 1:] == speaker[:, :-1]).unsqueeze(-1).to(content.dtype)  # (D, L - 1, 1)
-    shifted = torch.cat([content[:, :-1], same], dim=2)  # (D, L - 1, H + 1)
-    first = content.new_zeros(len(content), 1, network.hidden_size)
-    if not shifted.shape[1]:
+def _read(states: PairedGRU, content: Tensor, speaker: Tensor) -> Tensor:
+    """State of each GRU after the turns before each turn: (2, D, L, H), 0 at the first."""
+    first = content.new_zeros(*content.shape[:2], 1, states.hidden)
+    if not exporting() and content.shape[2] == 1:
         return first
-    return torch.cat([first, network(shifted)[0]], dim=1)
+    same = (speaker[..., 1:] == speaker[..., :-1]).unsqueeze(-1).to(content.dtype)  # (2, D, L - 1, 1)
+    shifted = torch.cat([content[..., :-1, :], same], dim=3)  # (2, D, L - 1, H + 1)
+    return torch.cat([first, states(shifted)], dim=2)
 
 
 def _reordered(x: Tensor, order: Tensor) -> Tensor:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.compiler import is_exporting as exporting
 from torch.nn import functional
 
 from lacuna.models.layers.squash import Squash
@@ -44,13 +46,30 @@ class FrameEncoder(nn.Module):
         Returns:
             (..., H), exactly zero where no frame is present.
         """
-        keep = present.unsqueeze(-1).to(features.dtype)  # (..., T, 1)
-        number = keep.sum(dim=-2)  # (..., 1)
-        some = number.clamp_min(1)
-        frames = self.squash(features * keep)  # (..., T, d)
-        mean = (frames * keep).sum(dim=-2) / some  # (..., d)
-        bent = (functional.gelu(self.first(frames)) * keep).sum(dim=-2) / some  # (..., H)
+        some = present.sum(dim=-1, keepdim=True).clamp_min(1).to(features.dtype)  # (..., 1)
+        frames, average = _padded(features, present) if exporting() else _observed(features, present)
+        frames = self.squash(frames)  # (F, d), or (..., T, d)
+        mean = average(frames) / some  # (..., d)
+        bent = average(functional.gelu(self.first(frames))) / some  # (..., H)
         encoded = self.linear(mean) + self.second(self.dropout(bent))
         counts = torch.cat([some.log(), some.rsqrt()], dim=-1)  # (..., 2)
-        scaled: Tensor = encoded * functional.softplus(self.scale(counts)) * (number > 0)
+        scaled: Tensor = encoded * functional.softplus(self.scale(counts)) * present.any(dim=-1, keepdim=True)
         return scaled
+
+
+def _observed(features: Tensor, present: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """The observed frames alone (F, d), and what adds up values of them (F, H) by utterance: (..., H)."""
+    rows = present.flatten().nonzero().squeeze(1)
+    owner = torch.div(rows, present.shape[-1], rounding_mode="floor")
+
+    def total(values: Tensor) -> Tensor:
+        flat = values.new_zeros(present.shape[:-1].numel(), values.shape[-1])
+        return flat.index_add(0, owner, values).unflatten(0, present.shape[:-1])  # (U, H) -> (..., H)
+
+    return features.flatten(0, -2)[rows], total
+
+
+def _padded(features: Tensor, present: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """The same in shapes that depend on no values, for exported graphs; in training it takes twice as long."""
+    keep = present.unsqueeze(-1)  # (..., T, 1)
+    return features * keep, lambda values: (values * keep).sum(dim=-2)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+from torch.compiler import is_exporting as exporting
 
 STAY, EXCHANGE, NEW = 0, 1, 2  # who speaks: the same as in the turn before, the other of the pair, or somebody else
 _NORMALISED_EVERY = 4  # turns; a product of so many smallest transitions is far from underflow
@@ -22,18 +25,14 @@ def floor_events(speaker: Tensor, inside: Tensor) -> Tensor:
     Returns:
         (D, L) int64, ``STAY``, ``EXCHANGE`` or ``NEW``; the first turn of a dialogue and padding are ``STAY``.
     """
-    events = torch.zeros_like(speaker)
-    own, other = speaker[:, 0], torch.full_like(speaker[:, 0], -1)
-    known = torch.zeros_like(own, dtype=torch.bool)  # the pair has another
-    for turn in range(1, speaker.shape[1]):
-        new = speaker[:, turn]
-        passes = (new != own) & inside[:, turn]
-        back = known & (new == other)
-        events[:, turn] = torch.where(passes, torch.where(back | ~known, EXCHANGE, NEW), STAY)
-        other = torch.where(passes, own, other)
-        own = torch.where(passes, new, own)
-        known = known | passes
-    return events
+    before = torch.cat([speaker[:, :1], speaker[:, :-1]], dim=1)  # (D, L) speaker of the turn before
+    passes = (speaker != before) & inside
+    turn = torch.arange(speaker.shape[1], device=speaker.device)
+    earlier = turn < turn[:, None]  # (L, L)
+    change = torch.where(passes.unsqueeze(1) & earlier, turn, 0).amax(dim=2)  # (D, L) when the floor last passed; 0 = never
+    other = speaker.gather(1, (change - 1).clamp_min(0))
+    returns = (change == 0) | (speaker == other)
+    return torch.where(passes, torch.where(returns, EXCHANGE, NEW), STAY)
 
 
 class PairChain(nn.Module):
@@ -84,38 +83,72 @@ class PairChain(nn.Module):
         Returns:
             (D, L, K) log m_t - log prior; zero for the turn of a dialogue of one turn.
         """
+        if not exporting() and evidence.shape[1] == 1:
+            return torch.zeros_like(evidence)
         start = prior.exp()
         kernel = self.transition(prior).exp()  # [own, other, new]
-        forth, back = kernel.transpose(0, 1), kernel.permute(1, 2, 0)  # [other, own, new] and [other, new, own]
-        likelihood = torch.exp(evidence - evidence.amax(dim=-1, keepdim=True)).unbind(dim=1)  # L of (D, K)
-        dialogues, turns, classes = evidence.shape
-        exchanges, newcomers = ((events == e).T[:, None, :, None].unbind() for e in (EXCHANGE, NEW))  # L of (1, D, 1)
-        third = bool((events == NEW).any())  # dialogues of two need less
-        state = (start[:, None, None] * start).expand(classes, dialogues, classes)  # (other, D, own)
-        ahead = [state]
-        for turn in range(1, turns):
-            state = state * likelihood[turn - 1]
-            if turn % _NORMALISED_EVERY == 0:
-                state = state / state.sum(dim=(0, 2), keepdim=True)
-            exchanged = state.transpose(0, 2)
-            passed = torch.where(exchanges[turn], exchanged, state)
-            if third:  # the speaker becomes the other, and the former other is summed out
-                passed = torch.where(newcomers[turn], exchanged.sum(dim=2, keepdim=True) * start, passed)
-            state = passed @ forth
-            ahead.append(state)
-        future = torch.ones_like(state)
-        behind = [future]
-        for turn in range(turns - 1, 0, -1):
-            future = (future * likelihood[turn]) @ back  # (other, D, new) @ (other, new, own)
-            if turn % _NORMALISED_EVERY == 0:
-                future = future / future.amax(dim=(0, 2), keepdim=True)
-            passed = torch.where(exchanges[turn], future.transpose(0, 2), future)
-            if third:  # the transpose of the step above: the same whatever the former other feels
-                expected = (future * start).sum(dim=2, keepdim=True).transpose(0, 2)  # (1, D, own)
-                passed = torch.where(newcomers[turn], expected, passed)
-            future = passed
-            behind.append(future)
-        joint = torch.stack(ahead) * torch.stack(behind[::-1])  # (L, other, D, own)
-        message = joint.sum(dim=1)  # (L, D, own)
+        kernels = torch.stack([kernel.transpose(0, 1), kernel.permute(1, 2, 0)])  # [other, own, new] and [other, new, own]
+        likelihood = torch.exp(evidence - evidence.amax(dim=-1, keepdim=True)).transpose(0, 1)  # (L, D, K)
+        own, other = likelihood.unsqueeze(1), likelihood.transpose(1, 2).unsqueeze(3)  # (L, 1, D, K) and (L, K, D, 1)
+        event = events.T[:, None, :, None]  # (L, 1, D, 1)
+        third = exporting() or bool((events == NEW).any())  # dialogues of two need less
+        backwards = torch.tensor([False, True], device=event.device)[:, None, None, None]
+
+        def passed(pairs: Tensor, event: Tensor, backwards: Tensor) -> Tensor:
+            """Beliefs (..., other, D, own) after the floor passed; the transposed map for what looks back."""
+            exchanged = pairs.transpose(1, 3)
+            result = torch.where(event == EXCHANGE, exchanged, pairs)
+            if third:  # the speaker becomes the other, and the former other is summed out; back: the same whoever that was
+                left = torch.where(backwards, pairs * start, exchanged).sum(dim=3, keepdim=True)
+                result = torch.where(event == NEW, torch.where(backwards, left.transpose(1, 3), left * start), result)
+            return result
+
+        def step(pairs: Tensor, weight: Tensor, event: Tensor) -> tuple[Tensor, Tensor]:
+            moved = pairs @ kernels  # (2, other, D, own) @ (2, other, own, new)
+            return passed(moved * weight, event, backwards), moved
+
+        # Both directions are one recursion. What looks back is multiplied by the likelihood of the turn before the floor passes;
+        # there it is that of the other, unless the same person goes on.
+        first = start[:, None, None] * start * torch.ones_like(other[:1])  # (1, other, D, own)
+        last = torch.ones_like(first)
+        until = torch.where(event[1:] == STAY, own[:-1], other[:-1])  # (L - 1, K, D, K)
+        weights = torch.stack([own[1:].expand_as(until), until.flip(0)], dim=1)  # (L - 1, 2, K, D, K)
+        steps = torch.stack([torch.cat([event[2:], torch.zeros_like(event[:1])]), event[1:].flip(0)], dim=1)  # (L - 1, 2, ...)
+        pairs = torch.cat([passed(first * own[:1], event[1:2], backwards[:1]), last * own[-1:]])
+        moved = repeat(step, pairs, weights, steps)  # (L - 1, 2, K, D, K)
+        ahead = torch.cat([first, moved[:, 0]])  # (L, other, D, own)
+        behind = torch.cat([passed(moved[:, 1].flip(0), event[1:], backwards[1:]), last])
+        message = (ahead * behind).sum(dim=1)  # (L, D, own)
         message = message / message.sum(dim=-1, keepdim=True)
         return torch.log(message).transpose(0, 1) - prior  # (L, D, K) -> (D, L, K)
+
+
+def repeat(step: Callable[..., tuple[Tensor, Tensor]], state: Tensor, *inputs: Tensor) -> Tensor:
+    """Apply a step to a state once for each row of the inputs; the state is scaled, as only its proportions matter.
+
+    An exported graph gets one loop, because the number of turns is not known then.
+
+    Args:
+        step: from a state and a row of each input to the next state and an output.
+        state: (2, K, D, K), not negative.
+        inputs: (N, ...) each.
+
+    Returns:
+        The N outputs, stacked.
+    """
+    if exporting():
+
+        def scaled(state: Tensor, rows: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+            state, output = step(state, *rows)
+            return state / state.amax(dim=(1, 3), keepdim=True), output
+
+        from torch._higher_order_ops import scan
+
+        return scan(scaled, state, inputs)[1]
+    outputs = []
+    for number, rows in enumerate(zip(*(x.unbind() for x in inputs), strict=True)):
+        state, output = step(state, *rows)
+        if number % _NORMALISED_EVERY == 0:
+            state = state / state.detach().amax(dim=(1, 3), keepdim=True)
+        outputs.append(output)
+    return torch.stack(outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,8 +37,9 @@ class Squash(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., d) -> (..., d)."""
-        inner = torch.asinh(self.log_scale.exp() * x + self.shift)
-        return self.log_gain.exp() * torch.sinh(self.log_exponent.exp() * inner) + self.centre
+        columns = self.log_exponent.exp(), self.log_scale.exp(), self.shift
+        bent: Tensor = _Bent.apply(x, *columns) if torch.is_grad_enabled() else _bend(x, *columns)[0]
+        return torch.addcmul(self.centre, self.log_gain.exp(), bent)
 
     @torch.no_grad()
     def fit(self, frames: Tensor) -> None:
@@ -79,6 +81,34 @@ class Squash(nn.Module):
         chosen = torch.where(different, chosen, torch.zeros_like(chosen))
         for parameter, value in zip(self.parameters(), chosen, strict=True):
             parameter.copy_(value)
+
+
+class _Bent(torch.autograd.Function):
+    """sinh(e arsinh(k x + b)) with a gradient that computes what the two functions share once."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, exponent: Tensor, scale: Tensor, shift: Tensor) -> Tensor:  # type: ignore[override]
+        bent, inner, root = _bend(x, exponent, scale, shift)
+        ctx.save_for_backward(x, exponent, scale, bent, inner, root)
+        return bent
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        x, exponent, scale, bent, inner, root = ctx.saved_tensors
+        leading = tuple(range(x.ndim - 1))
+        outer = grad * torch.sqrt(torch.addcmul(grad.new_ones(()), bent, bent))  # cosh = sqrt(1 + sinh^2)
+        of_shift = outer * exponent / root
+        of_x = of_shift * scale if ctx.needs_input_grad[0] else None
+        return of_x, (outer * inner).sum(leading), (of_shift * x).sum(leading), of_shift.sum(leading)
+
+
+def _bend(x: Tensor, exponent: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return sinh(e a), a = arsinh(z) and sqrt(1 + z^2) for z = k x + b; torch.asinh takes three times as long."""
+    z = torch.addcmul(shift, scale, x)
+    square = z * z
+    root = torch.sqrt(1 + square)
+    inner = torch.copysign(torch.log1p(z.abs() + square / (1 + root)), z)
+    return torch.sinh(exponent * inner), inner, root
 
 
 def observed_frames(batches: Callable[[], Iterable[Batch]], name: str, most: int = _MOST_FRAMES) -> Tensor:
