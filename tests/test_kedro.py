@@ -18,7 +18,7 @@ from kedro.framework.session import KedroSession
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation import CEILINGS
 from lacuna.pipelines import evaluate, ingest, mask, predict, preprocess, recover, report, train, tune
-from lacuna.pipelines.validation import OF_RUN, check_parameters
+from lacuna.pipelines.validation import KINDS, OF_RUN, OTHERS, check_parameters, mistakes, sections
 from lacuna.runs import list_project_runs
 from lacuna.settings import CONFIG_LOADER_ARGS, ConfigLoader, environments
 from lacuna.synthetic.duet import Duet
@@ -180,7 +180,29 @@ def test_all_mistakes_are_told_at_once_in_plain_words(project: Path) -> None:
 
 def test_conf_as_it_is_has_no_mistake(project: Path) -> None:
     for name in environments(project / "conf"):
-        check_parameters(ConfigLoader(project / "conf", name, {"quick": True}, **CONFIG_LOADER_ARGS)["parameters"])
+        parameters = ConfigLoader(project / "conf", name, {"quick": True}, **CONFIG_LOADER_ARGS)["parameters"]
+        check_parameters(parameters)
+        assert not mistakes(parameters, light=True)
+
+
+def test_misspelt_names_are_refused_before_torch_is_imported(project: Path) -> None:
+    code = """if True:
+        import sys
+        from lacuna.pipelines.validation import mistakes
+        train = {"models": ["mlpp"], "seeds": [0], "checkpoints": "x"}
+        evaluate = {"patterns": ["rmn"], "rates": [0.5], "mask_seeds": [0]}
+        found = mistakes({"trian": {}, "train": train, "evaluate": evaluate, "ingest": {"nmae": "x"}}, light=True)
+        names = ("'trian'", "'mlpp'", "'rmn'", "'ingest.nmae'")
+        assert all(any(name in line for line in found) for name in names), found
+        assert "torch" not in sys.modules
+    """
+    result = subprocess.run([sys.executable, "-c", code], check=False, cwd=project, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_sections_that_are_known_without_imports_are_all_sections() -> None:
+    assert {*KINDS, *OTHERS} == {*sections()}
+    assert all(sections()[name] is kind for name, kind in KINDS.items())
 
 
 def test_an_unknown_environment_is_refused_with_a_suggestion(project: Path) -> None:

@@ -29,12 +29,13 @@ class RunHooks:
     @hook_impl
     def after_context_created(self, context: Any) -> None:
         """Check every parameter, whether a node reads it or not."""
-        from lacuna.pipelines.record import Record
         from lacuna.pipelines.validation import check_parameters
 
         loader = context.config_loader
         parameters = loader["parameters"]
         check_parameters(parameters)
+        from lacuna.pipelines.record import Record  # imports torch: after the check
+
         names = loader["globals"]
         self._record = Record(Path(context.project_path), names["run"], loader.env or "", replace=bool(parameters.get("replace")))
 

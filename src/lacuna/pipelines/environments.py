@@ -8,24 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from lacuna.atomic import write_json
 from lacuna.corpus import check, open_corpus, save_corpus
 from lacuna.errors import ConfigError, suggestion
 from lacuna.loading import corpus_facts
 from lacuna.pipelines.ingest.nodes import read_source
-from lacuna.pipelines.parameters import Evaluate, Ingest, Models, Predict, Train, check_variants
-from lacuna.pipelines.validation import problems
+from lacuna.pipelines.parameters import Evaluate, Ingest, Models, Train, check_variants
+from lacuna.pipelines.validation import KINDS, problems
 from lacuna.settings import BASE, CONFIG_LOADER_ARGS, ConfigLoader, environments
-
-KINDS: Mapping[str, type[BaseModel]] = {
-    "train": Train,
-    "models": Models,
-    "ingest": Ingest,
-    "evaluate": Evaluate,
-    "predict": Predict,
-}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from importlib import resources
 import plotly.graph_objects as go
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from lacuna.reporting.core.style import BASELINE, GREY, SCALES, SPLIT, template
 from lacuna.reporting.core.table import Table
@@ -82,6 +81,8 @@ def packed(text: str) -> Markup:
 @cache
 def packed_plotly() -> Markup:
     """Return the script of Plotly, packed from 4.6 to 1.7 MB."""
+    from plotly.offline import get_plotlyjs  # imports IPython where it is installed, which takes 0.3 s
+
     return packed(get_plotlyjs())
 
 
