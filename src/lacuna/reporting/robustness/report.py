@@ -11,6 +11,7 @@ import pandas as pd
 
 from lacuna.atomic import write_text
 from lacuna.evaluation import CEILINGS, Tables, primary, summarise_recovery
+from lacuna.progress import tracked
 from lacuna.reporting.core.table import slug, to_csv, to_latex, to_markdown, unique
 from lacuna.reporting.recovery.tables import recovery_tables
 from lacuna.reporting.robustness.cards import model_card
@@ -81,7 +82,7 @@ def write_report(folder: Path, report: Report) -> Path:
         write_text(path, text)
         written.add(path)
 
-    for table in [*all_tables(report), *recovery_tables(report)]:
+    for table in tracked([*all_tables(report), *recovery_tables(report)], "writing tables"):
         stem = folder / "tables" / table.name
         write(stem.with_name(f"{table.name}.csv"), to_csv(table))
         write(stem.with_name(f"{table.name}.md"), f"{table.caption}. {table.note}\n\n{to_markdown(table)}")
