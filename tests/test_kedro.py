@@ -15,13 +15,14 @@ import pytest
 import yaml
 from kedro.framework.session import KedroSession
 
+from lacuna.corpus import save_corpus
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation import CEILINGS
 from lacuna.pipelines import evaluate, ingest, mask, predict, preprocess, recover, report, train, tune
 from lacuna.pipelines.validation import KINDS, OF_RUN, OTHERS, check_parameters, mistakes, sections
 from lacuna.runs import list_project_runs
 from lacuna.settings import CONFIG_LOADER_ARGS, ConfigLoader, environments
-from lacuna.synthetic.duet import Duet
+from lacuna.synthetic.duet import Duet, generate, preset
 
 ROOT = Path(__file__).parents[1]
 SMALL: dict[str, Any] = {
@@ -243,6 +244,20 @@ def test_no_run_replaces_the_results_of_other_settings(project: Path) -> None:
     assert before.items() <= files_of(project / "data").items()
     run(project, steps, train={"models": ["linear"], "seeds": [0]}, replace=True)
     assert {r.name: r.models for r in list_project_runs(project)} == {"duet": ("linear",), "duet-2": ("prior",)}
+
+
+def test_an_edited_source_is_noticed_before_it_replaces_the_corpus_of_results(project: Path, tmp_path: Path) -> None:
+    source = save_corpus(generate(preset("tiny")), tmp_path / "source")
+    steps = ["ingest", "preprocess", "train"]
+    settings = {"ingest": {"name": "mine", "path": str(source)}, "train": {"models": ["prior"], "seeds": [0]}}
+    run(project, steps, **settings)
+    before = files_of(project / "data")
+    run(project, steps, **settings)  # the same content again
+    save_corpus(generate(preset("tiny", seed=1)), source)
+    with pytest.raises(ConfigError, match=r"source' is not the one that(.|\n)*before: 73 utterances, now: 69(.|\n)*run=duet-2"):
+        run(project, steps, **settings)
+    assert files_of(project / "data") == before
+    run(project, steps, **settings, replace=True)
 
 
 def test_what_failed_does_not_hold_the_name(project: Path) -> None:

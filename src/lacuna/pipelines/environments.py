@@ -16,6 +16,7 @@ from lacuna.errors import ConfigError, suggestion
 from lacuna.loading import corpus_facts
 from lacuna.pipelines.ingest.nodes import read_source
 from lacuna.pipelines.parameters import Evaluate, Ingest, Models, Train, check_variants
+from lacuna.pipelines.record import Record, decisive
 from lacuna.pipelines.validation import KINDS, problems
 from lacuna.settings import BASE, CONFIG_LOADER_ARGS, ConfigLoader, environments
 
@@ -101,16 +102,26 @@ def read_environment(project: Path, name: str, changes: Mapping[str, Any] | None
 def ingest_corpus(environment: Environment, project: Path) -> dict[str, Any]:
     """Import (or generate) the corpus of an environment, as the ingest pipeline does.
 
+    The corpus is that of the run of this name, so it is recorded as one, and no corpus that results rest on is replaced.
+
     Returns:
         The facts about the corpus.
 
     Raises:
+        ConfigError: the run has results of another corpus.
         DataError: the source cannot be read, or the corpus is not valid.
     """
-    ingest = environment.ingest
+    ingest, name = environment.ingest, environment.name
+    settings = {"ingest": decisive(ingest)}
+    again = f"kedro run --env {name} --pipelines ingest --params replace=true (its models and report must be made again, too)"
+    record = Record(project, environment.corpus.parent.name, name, remedy=again)
+    record.check_settings(settings)
     if ingest.path is not None:
         ingest = ingest.model_copy(update={"path": project / ingest.path})
-    save_corpus(check(read_source(ingest)), environment.corpus)
+    corpus = check(read_source(ingest))
+    record.check_corpus(corpus, environment.ingest.path or environment.ingest.name)
+    save_corpus(corpus, environment.corpus)
+    record.note_settings(settings)
     facts = corpus_facts(open_corpus(environment.corpus))
     write_json(environment.facts, facts)
     return facts
