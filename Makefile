@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test test-all quick demo repro lint docs results results-maci results-benchmarks results-epochs bench clean
+.PHONY: test test-all quick demo notebook notebook-outputs repro lint docs results results-maci results-benchmarks results-epochs bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,18 @@ demo: $(INSTALLED)  ## the main job on the generated corpus, and where its repor
 	@echo "Then:         $(RUN)/python -m lacuna doctor PATH                             what your own data is"
 	@echo "              $(RUN)/kedro viz                                                the pipeline and its figures"
 	@echo "              $(RUN)/kedro run --pipelines predict --params predict.path=PATH   labels for a corpus, missing modalities included"
+
+NOTEBOOKS := PLOTLY_RENDERER=plotly_mimetype $(RUN)/jupyter
+
+$(VENV)/.notebooks: $(INSTALLED)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[notebooks]"
+	touch $@
+
+notebook: $(VENV)/.notebooks  ## JupyterLab with the notebooks; figures need no network
+	$(NOTEBOOKS) lab notebooks/first_look.ipynb
+
+notebook-outputs: $(VENV)/.notebooks  ## run all notebooks and store their outputs
+	$(NOTEBOOKS) nbconvert --to notebook --execute --inplace notebooks/*.ipynb
 
 repro: $(INSTALLED)  ## run the stages that a change affects; docs/how-to/versions.md
 	PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/python -m dvc repro

@@ -15,13 +15,14 @@ import pytest
 import yaml
 from kedro.framework.session import KedroSession
 
+from lacuna.corpus import save_corpus
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation import CEILINGS
 from lacuna.pipelines import evaluate, ingest, mask, predict, preprocess, recover, report, train, tune
-from lacuna.pipelines.validation import OF_RUN, check_parameters
+from lacuna.pipelines.validation import KINDS, OF_RUN, OTHERS, check_parameters, mistakes, sections
 from lacuna.runs import list_project_runs
 from lacuna.settings import CONFIG_LOADER_ARGS, ConfigLoader, environments
-from lacuna.synthetic.duet import Duet
+from lacuna.synthetic.duet import Duet, generate, preset
 
 ROOT = Path(__file__).parents[1]
 SMALL: dict[str, Any] = {
@@ -180,7 +181,29 @@ def test_all_mistakes_are_told_at_once_in_plain_words(project: Path) -> None:
 
 def test_conf_as_it_is_has_no_mistake(project: Path) -> None:
     for name in environments(project / "conf"):
-        check_parameters(ConfigLoader(project / "conf", name, {"quick": True}, **CONFIG_LOADER_ARGS)["parameters"])
+        parameters = ConfigLoader(project / "conf", name, {"quick": True}, **CONFIG_LOADER_ARGS)["parameters"]
+        check_parameters(parameters)
+        assert not mistakes(parameters, light=True)
+
+
+def test_misspelt_names_are_refused_before_torch_is_imported(project: Path) -> None:
+    code = """if True:
+        import sys
+        from lacuna.pipelines.validation import mistakes
+        train = {"models": ["mlpp"], "seeds": [0], "checkpoints": "x"}
+        evaluate = {"patterns": ["rmn"], "rates": [0.5], "mask_seeds": [0]}
+        found = mistakes({"trian": {}, "train": train, "evaluate": evaluate, "ingest": {"nmae": "x"}}, light=True)
+        names = ("'trian'", "'mlpp'", "'rmn'", "'ingest.nmae'")
+        assert all(any(name in line for line in found) for name in names), found
+        assert "torch" not in sys.modules
+    """
+    result = subprocess.run([sys.executable, "-c", code], check=False, cwd=project, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_sections_that_are_known_without_imports_are_all_sections() -> None:
+    assert {*KINDS, *OTHERS} == {*sections()}
+    assert all(sections()[name] is kind for name, kind in KINDS.items())
 
 
 def test_an_unknown_environment_is_refused_with_a_suggestion(project: Path) -> None:
@@ -221,6 +244,20 @@ def test_no_run_replaces_the_results_of_other_settings(project: Path) -> None:
     assert before.items() <= files_of(project / "data").items()
     run(project, steps, train={"models": ["linear"], "seeds": [0]}, replace=True)
     assert {r.name: r.models for r in list_project_runs(project)} == {"duet": ("linear",), "duet-2": ("prior",)}
+
+
+def test_an_edited_source_is_noticed_before_it_replaces_the_corpus_of_results(project: Path, tmp_path: Path) -> None:
+    source = save_corpus(generate(preset("tiny")), tmp_path / "source")
+    steps = ["ingest", "preprocess", "train"]
+    settings = {"ingest": {"name": "mine", "path": str(source)}, "train": {"models": ["prior"], "seeds": [0]}}
+    run(project, steps, **settings)
+    before = files_of(project / "data")
+    run(project, steps, **settings)  # the same content again
+    save_corpus(generate(preset("tiny", seed=1)), source)
+    with pytest.raises(ConfigError, match=r"source' is not the one that(.|\n)*before: 73 utterances, now: 69(.|\n)*run=duet-2"):
+        run(project, steps, **settings)
+    assert files_of(project / "data") == before
+    run(project, steps, **settings, replace=True)
 
 
 def test_what_failed_does_not_hold_the_name(project: Path) -> None:

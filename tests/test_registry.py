@@ -8,9 +8,9 @@ import pytest
 
 from lacuna.corpus.importers import importer_class
 from lacuna.errors import ConfigError, suggestion
-from lacuna.missing import pattern_class
-from lacuna.models import model_class
-from lacuna.registry import check_settings
+from lacuna.missing import list_patterns, pattern_class
+from lacuna.models import list_models, model_class
+from lacuna.registry import check_settings, names_in_source
 from lacuna.shift import corruption
 
 
@@ -46,3 +46,12 @@ def test_an_unknown_setting_is_refused_with_the_nearest_one():
 def test_a_suggestion_is_a_known_name_or_nothing():
     assert suggestion("TEXT", ["text", "audio"]) == " (did you mean 'text'?)"
     assert suggestion("text", []) == ""
+
+
+@pytest.mark.parametrize(
+    ("package", "names"),
+    [("lacuna.models", list_models()), ("lacuna.missing.patterns", list_patterns())],
+    ids=["models", "patterns"],
+)
+def test_names_read_from_the_source_are_those_of_the_registry(package: str, names: list[str]) -> None:
+    assert names_in_source(package) == names

@@ -196,9 +196,10 @@ class Model:
         if self._trained is None:
             return f"Model('{self.name}'{settings}), not trained"
         chosen = self._trained.selection
+        epoch = f"at epoch {chosen.epoch + 1} of {chosen.epochs}, " if chosen.epochs else ""  # none of models that do not learn
         return (
             f"Model('{self.name}'{settings}), trained on {self._trained.corpus} with seed {self._trained.seed}: "
-            f"validation {chosen.metric} {chosen.value:.3f} at epoch {chosen.epoch + 1} of {chosen.epochs}, "
+            f"validation {chosen.metric} {chosen.value:.3f}{', ' if not epoch else ' '}{epoch}"
             f"{chosen.parameters:,} parameters"
         )
 

@@ -25,16 +25,19 @@ class RunHooks:
     def __init__(self) -> None:
         self._started: dict[str, float] = {}
         self._record: Record | None = None
+        self._source: object = None  # of the corpus, for messages
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
         """Check every parameter, whether a node reads it or not."""
-        from lacuna.pipelines.record import Record
         from lacuna.pipelines.validation import check_parameters
 
         loader = context.config_loader
         parameters = loader["parameters"]
         check_parameters(parameters)
+        from lacuna.pipelines.record import Record  # imports torch: after the check
+
+        self._source = parameters["ingest"].get("path") or parameters["ingest"].get("name") if "ingest" in parameters else None
         names = loader["globals"]
         self._record = Record(Path(context.project_path), names["run"], loader.env or "", replace=bool(parameters.get("replace")))
 
@@ -52,6 +55,12 @@ class RunHooks:
     def before_node_run(self, node: Any) -> None:
         """Note when a node starts."""
         self._started[node.name] = time.perf_counter()
+
+    @hook_impl
+    def before_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Refuse another corpus than the one that the results of the run were made from."""
+        if dataset_name == "corpus@all" and self._record is not None:
+            self._record.check_corpus(data, self._source)
 
     @hook_impl
     def after_node_run(self, node: Any, catalog: Any, outputs: dict[str, Any]) -> None:

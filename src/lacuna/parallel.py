@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, TypeVar
 
 from lacuna.errors import ConfigError
+from lacuna.progress import WorkProgress, shown_by
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 IDLE = 15.0  # seconds after which a process without work ends, also if the command that started it was killed
+PERIOD = 0.5  # seconds between two looks at the progress of other processes
 
 
 def n_workers(wanted: int | None, n_jobs: int, *, on_gpu: bool = False) -> int:
@@ -33,27 +40,78 @@ def n_workers(wanted: int | None, n_jobs: int, *, on_gpu: bool = False) -> int:
     return max(1, min(wanted, n_jobs))
 
 
-def run_parallel(function: Callable[[In], Out], jobs: Iterable[In], workers: int, *, ordered: bool = True) -> Iterator[Out]:
+def run_parallel(
+    function: Callable[[In], Out], jobs: Iterable[In], workers: int, *, ordered: bool = True, progress: WorkProgress | None = None
+) -> Iterator[Out]:
     """Yield the result of each job; with one worker in this process, without starting another.
 
-    Each process computes with one thread, so results do not depend on the number of workers.
+    Each process computes with one thread, so results do not depend on the number of workers. Other processes show no progress
+    of their own; it moves that of the whole.
 
     Args:
         function: importable by its name.
         jobs: arguments that can be pickled.
         workers: number of processes.
         ordered: yield results in the order of the jobs; otherwise in the order in which they end.
+        progress: of the whole, one unit for each job.
 
     Raises:
         concurrent.futures.process.BrokenProcessPool: one of the processes was killed.
         Exception: what the function raises.
     """
     if workers == 1:
-        yield from map(function, jobs)
+        for job in jobs:
+            with nullcontext() if progress is None else progress.part():
+                result = function(job)
+            yield result
         return
     from joblib import Parallel, delayed, parallel_config
 
     order = "generator" if ordered else "generator_unordered"
     with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE):
         pool: Any = Parallel(n_jobs=workers, batch_size=1, pre_dispatch="n_jobs", return_as=order)
-    yield from pool(delayed(function)(job) for job in jobs)
+    with tempfile.TemporaryDirectory(prefix="lacuna-", ignore_cleanup_errors=True) as folder, _watched(Path(folder), progress):
+        yield from pool(delayed(_work)(function, job, Path(folder, str(number))) for number, job in enumerate(jobs))
+
+
+def _work(function: Callable[[In], Out], job: In, file: Path) -> Out:
+    """Return the result of a job; the file holds the share of it that is done, for the process that shows the progress."""
+    last = 0.0
+
+    def write(share: float, note: str = "", line: bool = False) -> None:
+        nonlocal last
+        if share >= 1 or time.monotonic() - last > PERIOD:
+            last = time.monotonic()
+            file.write_text(f"{share:.6f}", "ascii")
+
+    with shown_by(write):
+        result = function(job)
+    write(1.0)
+    return result
+
+
+@contextmanager
+def _watched(folder: Path, progress: WorkProgress | None) -> Iterator[None]:
+    """Show the progress of the processes that write to a folder, until the block ends."""
+    if progress is None:
+        yield
+        return
+    start, over = progress.done, threading.Event()
+
+    def watch() -> None:
+        while not over.wait(PERIOD):
+            progress.update(start + _done_in(folder))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    progress.update(start + _done_in(folder))
+
+
+def _done_in(folder: Path) -> float:
+    """Return how many jobs are done, with the shares of those that run."""
+    return sum(float(path.read_text("ascii") or 0) for path in folder.iterdir())

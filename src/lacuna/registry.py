@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lacuna.errors import ConfigError, suggestion
@@ -63,6 +65,23 @@ class Registry(Generic[T]):
             known = self.names()
             raise ConfigError(f"unknown {self.kind} {name!r}{suggestion(name, known)}; known: {', '.join(known)}")
         return self._classes[name]
+
+
+def names_in_source(package: str) -> list[str]:
+    """Return the names that the modules of a package register, read from their source: nothing is imported.
+
+    Args:
+        package: dotted name.
+
+    >>> names_in_source("lacuna.missing.patterns")[-2:]
+    ['stmfm', 'tmfm']
+    """
+    spec = importlib.util.find_spec(package)
+    folders = spec.submodule_search_locations if spec is not None else None
+    files = [path for folder in folders or () for path in Path(folder).glob("*.py")]
+    return sorted(
+        name for path in files for name in re.findall(r'^@register\(\s*"([^"]+)"', path.read_text("utf-8"), re.MULTILINE)
+    )
 
 
 def check_settings(kind: str, name: str, cls: type[Any], settings: Mapping[str, Any], noun: str = "setting") -> None:

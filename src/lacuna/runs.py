@@ -282,7 +282,12 @@ def compare_runs(first: Path, second: Path, replicates: int = 500) -> pd.DataFra
         tables.append(chosen[["model", "pattern", "setting", "mean", "low", "high"]])
     both = tables[0].merge(tables[1], on=_KEYS, suffixes=("_first", "_second"))
     if both.empty:
-        raise DataError("the runs share no model and pattern", expected="one at least", found=f"{first.name}, {second.name}")
+        raise DataError(
+            "the runs share no model and pattern",
+            expected="one at least",
+            found=f"{first.name}, {second.name}",
+            hint="compare runs that share a model, and were evaluated under a common pattern",
+        )
     both = both.assign(difference=both["mean_second"] - both["mean_first"])
     return both.merge(_paired(sweeps, metric, replicates), on=_KEYS) if conditions else both
 

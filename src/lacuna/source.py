@@ -21,7 +21,8 @@ _ROOT = Path(__file__).parent
 _FILES = {path.relative_to(_ROOT).as_posix(): path.read_bytes() for path in sorted(_ROOT.rglob("*.py"))}
 # These decide no number: messages, locks, files, and the registry that finds classes by name.
 NO_EFFECT = frozenset(
-    f"lacuna.{name}" for name in ("atomic", "errors", "parallel", "registry", "source", "training.lock", "training.logs")
+    f"lacuna.{name}"
+    for name in ("atomic", "errors", "parallel", "progress", "registry", "source", "training.lock", "training.logs")
 )
 _LOGGERS = {"_log", "log", "logger", "logging"}
 

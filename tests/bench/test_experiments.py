@@ -122,3 +122,14 @@ def test_a_study_of_shifted_tests_writes_their_page(project: Path, monkeypatch: 
     scores = pd.read_parquet(project / "data/07_model_output/shifted/ood_summary.parquet")
     assert set(scores["rate"]) == {0.0, 0.5}
     assert set(scores["test"]) == {"iid", "ood"}
+
+
+def test_bench_does_not_replace_the_corpus_of_another_run(project: Path) -> None:
+    from lacuna.pipelines.environments import ingest_corpus, read_environment
+    from lacuna.runs import list_project_runs
+
+    ingest_corpus(read_environment(project, "tiny"), project)
+    assert [(run.name, run.corpus, run.models) for run in list_project_runs(project)] == [("tiny", "duet", ())]
+    other = read_environment(project, "tiny", {"ingest": {"duet": {"changes": {"seed": 1}}}})
+    with pytest.raises(ConfigError, match=r"run 'tiny' has results of other(.|\n)*do: kedro run --env tiny"):
+        ingest_corpus(other, project)

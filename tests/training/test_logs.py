@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lacuna.training import Fitted, logs
+from lacuna.training import Fitted
 
 Train = Callable[..., Fitted]
 
@@ -29,7 +29,7 @@ def test_events_for_tensorboard(train_toy: Train, tmp_path: Path) -> None:
 
 
 def test_without_a_terminal_few_plain_lines(train_toy: Train, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="lacuna.training"):
+    with caplog.at_level(logging.INFO, logger="lacuna"):
         train_toy(epochs=8, patience=0)
     lines = [r.getMessage() for r in caplog.records]
     assert len(lines) == 2  # the first epoch and the last one; those between came too soon after
@@ -40,8 +40,8 @@ def test_without_a_terminal_few_plain_lines(train_toy: Train, caplog: pytest.Log
 def test_slow_epochs_are_told_one_by_one(
     train_toy: Train, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "_PAUSE", -1)
-    with caplog.at_level(logging.INFO, logger="lacuna.training"):
+    monkeypatch.setattr("lacuna.progress.PAUSE", -1)
+    with caplog.at_level(logging.INFO, logger="lacuna"):
         train_toy()
     assert sum("update 3 of 5" in r.getMessage() for r in caplog.records) == 3
 

@@ -100,7 +100,13 @@ def load_result(place: Path) -> CellResult:
     try:
         content = json.loads((place / DONE).read_text("utf-8"))
         if content["format"] != VERSION:
-            raise DataError("the cell has another format", corpus=place.name, expected=VERSION, found=content["format"])
+            raise DataError(
+                "the cell has another format",
+                corpus=place.name,
+                expected=VERSION,
+                found=content["format"],
+                hint="delete the folder of the cell; the same command runs it again",
+            )
         files = {name: Stored(**entry).check(place) for name, entry in content["files"].items()}
         arrays = load_file(files["sweeps"])
         sweeps = sweeps_of(content["sweeps"], arrays)

@@ -151,8 +151,8 @@ def runs(context: click.Context, parent: Path) -> None:
         project = project_of(Path.cwd())
         listed = list_runs(parent) + (list_project_runs(project) if project else [])
         for run in listed:
-            models = "+".join(run.models)
-            click.echo(f"{run.name:<20} {run.created[:16]:<17} {run.corpus:<12} {models:<30} {run.headline or 'not evaluated'}")
+            models, state = "+".join(run.models), run.headline or ("not evaluated" if run.models else "corpus only")
+            click.echo(f"{run.name:<20} {run.created[:16]:<17} {run.corpus:<12} {models:<30} {state}")
         if not listed:
             click.echo(f"no runs in {parent}; make one with: lacuna train CORPUS")
 

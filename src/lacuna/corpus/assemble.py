@@ -81,9 +81,16 @@ def assemble(
     total = len(ids)
     if not total or not channels:
         message = "there is no utterance" if not total else "there is no modality"
-        raise DataError(message, corpus=name, expected="at least one", found=0)
+        raise DataError(
+            message, corpus=name, expected="at least one", found=0, hint="give at least one utterance, modality and target"
+        )
     if unknown := sorted(set(labels or {}) - {t.name for t in targets}):
-        raise DataError("there are labels for a target that is not declared", corpus=name, found=unknown[0])
+        raise DataError(
+            "there are labels for a target that is not declared",
+            corpus=name,
+            found=unknown[0],
+            hint="declare it in `targets`, or remove its labels",
+        )
     columns: dict[str, Sequence[Any] | None] = {
         "dialogues": dialogues,
         "turns": turns,
@@ -93,10 +100,18 @@ def assemble(
     }
     for column, values in columns.items():
         if values is not None and len(values) != total:
-            raise DataError(f"the {column} do not match the ids one by one", corpus=name, expected=total, found=len(values))
+            raise DataError(
+                f"the {column} do not match the ids one by one",
+                corpus=name,
+                expected=total,
+                found=len(values),
+                hint="give one for each id, in the same order",
+            )
     for column, names in (("id", ids), ("dialogue", dialogues), ("speaker", speakers or [""])):
         if (row := next((r for r, v in enumerate(names) if v is None or v != v), None)) is not None:  # noqa: PLR0124 - NaN
-            raise DataError(f"row {row} has no {column}", corpus=name, expected="a name", found=names[row])
+            raise DataError(
+                f"row {row} has no {column}", corpus=name, expected="a name", found=names[row], hint="give every row a name"
+            )
     dialogue, dialogue_names = _codes([str(d) for d in dialogues])
     speaker, speaker_names = _codes([str(s) for s in speakers] if speakers is not None else ["unknown"] * total)
     transcripts = None if texts is None else _texts(name, texts)
@@ -136,7 +151,13 @@ def _texts(corpus: str, texts: Sequence[str | None]) -> pa.Array:
     try:
         return pa.array(texts, pa.large_string())
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise DataError("the transcripts are not texts", corpus=corpus, expected="text or None", found=str(error)) from None
+        raise DataError(
+            "the transcripts are not texts",
+            corpus=corpus,
+            expected="text or None",
+            found=str(error),
+            hint="give text, or None where there is no transcript",
+        ) from None
 
 
 def _integers(corpus: str, column: str, values: Sequence[Any], ids: Sequence[str]) -> NDArray[np.int64]:
@@ -154,6 +175,7 @@ def _integers(corpus: str, column: str, values: Sequence[Any], ids: Sequence[str
                 utterance=str(ids[row]),
                 expected="an integer",
                 found=repr(value),
+                hint="number the turns of a dialogue 0, 1, 2, ...",
             )
     return result
 
@@ -164,7 +186,12 @@ def _split_codes(corpus: str, splits: Sequence[str | None] | None, ids: Sequence
     for row, split in enumerate(splits):
         if split is not None and split not in SPLITS:
             raise DataError(
-                "unknown split", corpus=corpus, utterance=str(ids[row]), expected=f"one of {', '.join(SPLITS)}", found=repr(split)
+                "unknown split",
+                corpus=corpus,
+                utterance=str(ids[row]),
+                expected=f"one of {', '.join(SPLITS)}",
+                found=repr(split),
+                hint="correct the column of splits, or leave it out and choose --split carve (ingest.split)",
             )
     return np.array([-1 if s is None else SPLITS.index(s) for s in splits], np.int64).reshape(-1)
 
@@ -175,11 +202,20 @@ def _labels(corpus: str, target: Target, values: ArrayLike | None, ids: Sequence
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise DataError(f"labels of target '{target.name}' are not numbers", corpus=corpus, found=str(error)) from None
+        raise DataError(
+            f"labels of target '{target.name}' are not numbers",
+            corpus=corpus,
+            found=str(error),
+            hint="write numbers, and leave the cell of an unlabelled utterance empty",
+        ) from None
     shape = (len(ids), len(target.classes)) if target.task == "soft" else (len(ids),)
     if array.shape != shape:
         raise DataError(
-            f"labels of target '{target.name}' have the wrong shape", corpus=corpus, expected=shape, found=array.shape
+            f"labels of target '{target.name}' have the wrong shape",
+            corpus=corpus,
+            expected=shape,
+            found=array.shape,
+            hint="give one label for each id, in the same order",
         )
     if target.task != "classification":
         return array.astype(np.float32)
@@ -191,6 +227,7 @@ def _labels(corpus: str, target: Target, values: ArrayLike | None, ids: Sequence
             corpus=corpus,
             utterance=str(ids[row]),
             found=array[row],
+            hint="give the position of the class, or -1 for an utterance without label",
         )
     return array.astype(np.int64)
 
@@ -205,6 +242,7 @@ def _pack(corpus: str, modality: str, channel: Channel, ids: Sequence[str]) -> F
             modality=modality,
             expected=len(ids),
             found=len(channel.frames),
+            hint="give one piece of frames for each id, in the same order; an empty piece = absent",
         )
     pieces: list[NDArray[np.float32]] = []
     count = np.zeros(len(ids), np.int64)
@@ -221,6 +259,7 @@ def _pack(corpus: str, modality: str, channel: Channel, ids: Sequence[str]) -> F
                 modality=modality,
                 expected=width,
                 found=piece.shape[1],
+                hint="extract the features of all utterances with the same encoder",
             )
         width = piece.shape[1]
         count[row] = len(piece)
@@ -249,6 +288,7 @@ def _matrix(corpus: str, modality: str, utterance: str, frames: ArrayLike) -> ND
             modality=modality,
             expected="numbers of shape (frames, width) or (width,)",
             found=f"{array.dtype} of shape {array.shape}",
+            hint="give one row a frame, each with the same number of columns",
         )
     with np.errstate(over="ignore"):  # numbers beyond float32 become inf and are reported as such
         return np.atleast_2d(array).astype(np.float32)
@@ -289,7 +329,12 @@ def _pack_per_frame(
     pieces = [np.zeros(0, kind)]
     if len(given) != len(ids):
         raise DataError(
-            f"the {what} do not match the ids one by one", corpus=corpus, modality=modality, expected=len(ids), found=len(given)
+            f"the {what} do not match the ids one by one",
+            corpus=corpus,
+            modality=modality,
+            expected=len(ids),
+            found=len(given),
+            hint="give one for each id, in the same order",
         )
     for row, values in enumerate(given):
         piece = np.zeros(0, kind) if values is None else np.asarray(values).reshape(-1)
@@ -301,6 +346,7 @@ def _pack_per_frame(
                 modality=modality,
                 expected=f"{count[row]} of {np.dtype(kind)}",
                 found=f"{len(piece)} of {piece.dtype}",
+                hint="give one for each frame",
             )
         pieces.append(piece.astype(kind))
     return np.concatenate(pieces)

@@ -175,7 +175,11 @@ def collate(corpus: Corpus, rows: NDArray[np.int64], schema: Schema, statistics:
         if not np.isfinite(values).all():
             row = int(rows[np.argwhere(~np.isfinite(values))[0, 0]])
             raise DataError(
-                "a frame is not finite", corpus=corpus.name, utterance=corpus.utterances.id[row].as_py(), modality=name
+                "a frame is not finite",
+                corpus=corpus.name,
+                utterance=corpus.utterances.id[row].as_py(),
+                modality=name,
+                hint="run `lacuna doctor` on the source; option `nonfinite` of the importers says what to do with such frames",
             )
         if flat_tokens is not None:
             padded_tokens = np.zeros(padded.shape, np.int64)

@@ -330,4 +330,5 @@ class Corpus:
                 corpus=self.name,
                 expected=", ".join(schema.dims),
                 found=", ".join(dims),
+                hint="rename the modalities of the corpus, or train a model on these modalities",
             )

@@ -43,7 +43,13 @@ def read_pickle(path: Path, limit: int = 16 << 30) -> Any:
     try:
         size = path.stat().st_size
         if size > limit:
-            raise DataError("the pickle is too large to read", corpus=path.name, expected=f"at most {limit} bytes", found=size)
+            raise DataError(
+                "the pickle is too large to read",
+                corpus=path.name,
+                expected=f"at most {limit} bytes",
+                found=size,
+                hint="save the arrays as .npz instead",
+            )
         with path.open("rb") as handle:
             return _plain(_Restricted(handle, encoding="latin1").load(), {})
     except DataError:
@@ -51,7 +57,7 @@ def read_pickle(path: Path, limit: int = 16 << 30) -> Any:
     except UnsafePickleError as error:
         raise UnsafePickleError(f"{path.name} was not read: {error}\n  do: {_HINT}") from None
     except RecursionError:
-        raise DataError("the pickle nests too deeply", corpus=path.name) from None
+        raise DataError("the pickle nests too deeply", corpus=path.name, hint="save the arrays as .npz instead") from None
     except Exception as error:  # a broken pickle may raise anything
         identity = identify(path) if path.is_file() else Identity("no file")
         found = identity.kind if identity.action else f"{identity.kind}; {type(error).__name__}: {error}"

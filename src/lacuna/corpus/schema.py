@@ -48,7 +48,13 @@ class Modality:
     def __post_init__(self) -> None:
         check_name("modality", self.name)
         if self.dim < 1:
-            raise DataError("a modality needs at least one column", modality=self.name, expected="dim >= 1", found=self.dim)
+            raise DataError(
+                "a modality needs at least one column",
+                modality=self.name,
+                expected="dim >= 1",
+                found=self.dim,
+                hint="give the number of feature columns",
+            )
 
 
 @dataclass(frozen=True)
@@ -73,11 +79,16 @@ class Target:
         check_name("target", self.name)
         object.__setattr__(self, "classes", tuple(self.classes))
         if self.task not in ("classification", "soft", "regression"):
-            raise DataError(f"target '{self.name}' has unknown task {self.task!r}", expected="classification, soft or regression")
+            raise DataError(
+                f"target '{self.name}' has unknown task {self.task!r}",
+                expected="classification, soft or regression",
+                hint="choose one of these tasks",
+            )
         if (self.task == "regression") != (not self.classes):
             raise DataError(
                 f"target '{self.name}' of task '{self.task}' has {len(self.classes)} classes",
                 expected="no classes for regression, at least one otherwise",
+                hint="list the classes of a classification, and none of a regression",
             )
 
     @property

@@ -11,6 +11,11 @@ from lacuna.corpus.corpus import Corpus, keys_of
 from lacuna.corpus.schema import SPLITS
 from lacuna.errors import ConfigError
 
+DO = (
+    "add dialogues; with 3 or more, name the split of each utterance yourself (train, valid, test), or set fewer folds "
+    "(ingest.folds)"
+)
+
 
 def carve_valid(corpus: Corpus, share: float, seed: int) -> Corpus:
     """Return the corpus with some of its training dialogues moved into a new validation split.
@@ -31,7 +36,7 @@ def carve_valid(corpus: Corpus, share: float, seed: int) -> Corpus:
     train = split == 0
     order = _shuffled(corpus, train, seed)
     if len(order) < 2:
-        raise ConfigError(f"corpus '{corpus.name}' has {len(order)} training dialogue(s); carving needs two")
+        raise ConfigError(f"corpus '{corpus.name}' has {len(order)} training dialogue(s); carving needs two\n  do: {DO}")
     sizes = np.bincount(corpus.utterances.dialogue[train], minlength=len(corpus.utterances.dialogue_names))[order]
     n_moved = 1 + int(np.searchsorted(np.cumsum(sizes), share * sizes.sum()))
     moved = order[: min(n_moved, len(order) - 1)]
@@ -54,7 +59,7 @@ def fold(corpus: Corpus, folds: int, test_fold: int, seed: int) -> Corpus:
     if folds < 3 or len(order) < folds or not 0 <= test_fold < folds:
         raise ConfigError(
             f"cannot make test fold {test_fold} of {folds} from {len(order)} dialogues of corpus '{corpus.name}': "
-            "at least 3 folds, a dialogue in each, and a test fold among them are needed"
+            f"at least 3 folds, a dialogue in each, and a test fold among them are needed\n  do: {DO}"
         )
     sizes = np.bincount(corpus.utterances.dialogue, minlength=len(corpus.utterances.dialogue_names))
     fold_sizes = np.zeros(folds, np.int64)

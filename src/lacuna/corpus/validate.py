@@ -52,12 +52,29 @@ def validate(corpus: Corpus) -> Iterator[Violation]:
 def _structure(corpus: Corpus) -> Iterator[Violation]:
     u = corpus.utterances
     if not len(corpus):
-        yield Violation(True, DataError("the corpus has no utterance", corpus=corpus.name, expected="at least one", found=0))
+        yield Violation(
+            True,
+            DataError(
+                "the corpus has no utterance",
+                corpus=corpus.name,
+                expected="at least one",
+                found=0,
+                hint="check the path and the splits of the source: lacuna doctor PATH",
+            ),
+        )
         return
     for kind, names in (("modality", [m.name for m in corpus.modalities]), ("target", [t.name for t in corpus.targets])):
         if len(set(names)) != len(names) or (kind == "modality" and not names):
             message = f"every {kind} needs its own name, and a corpus at least one modality"
-            yield Violation(True, DataError(message, corpus=corpus.name, found=", ".join(names) or "none"))
+            yield Violation(
+                True,
+                DataError(
+                    message,
+                    corpus=corpus.name,
+                    found=", ".join(names) or "none",
+                    hint="give at least one, and each a name of its own",
+                ),
+            )
     ids = corpus.ids
     if len(set(ids)) != len(ids) or any(not i for i in ids):
         seen: set[str] = set()
@@ -65,12 +82,25 @@ def _structure(corpus: Corpus) -> Iterator[Violation]:
         yield Violation(
             True,
             DataError(
-                "utterance ids must be unique and not empty", corpus=corpus.name, utterance=twin, found=f"{ids.count(twin)} times"
+                "utterance ids must be unique and not empty",
+                corpus=corpus.name,
+                utterance=twin,
+                found=f"{ids.count(twin)} times",
+                hint="give every utterance an id of its own",
             ),
         )
     if (u.turn < 0).any():
         row = int(np.argmin(u.turn))
-        yield Violation(True, DataError("a turn is negative", corpus=corpus.name, utterance=ids[row], found=int(u.turn[row])))
+        yield Violation(
+            True,
+            DataError(
+                "a turn is negative",
+                corpus=corpus.name,
+                utterance=ids[row],
+                found=int(u.turn[row]),
+                hint="number the turns of a dialogue 0, 1, 2, ...",
+            ),
+        )
     same = u.dialogue[1:] == u.dialogue[:-1]
     for row in np.flatnonzero(same & (u.turn[1:] <= u.turn[:-1]))[:1]:
         yield Violation(
@@ -85,7 +115,14 @@ def _structure(corpus: Corpus) -> Iterator[Violation]:
             ),
         )
     if 1 + int((~same).sum()) != len(np.unique(u.dialogue)):
-        yield Violation(True, DataError("the utterances of a dialogue must be contiguous", corpus=corpus.name))
+        yield Violation(
+            True,
+            DataError(
+                "the utterances of a dialogue must be contiguous",
+                corpus=corpus.name,
+                hint="sort the utterances by dialogue and turn",
+            ),
+        )
 
 
 def _splits(corpus: Corpus) -> Iterator[Violation]:
@@ -116,7 +153,12 @@ def _splits(corpus: Corpus) -> Iterator[Violation]:
 def _labels(corpus: Corpus, target: Target) -> Iterator[Violation]:
     values = corpus.utterances.labels.get(target.name)
     if values is None or len(values) != len(corpus):
-        yield Violation(True, DataError(f"labels of target '{target.name}' are missing", corpus=corpus.name))
+        yield Violation(
+            True,
+            DataError(
+                f"labels of target '{target.name}' are missing", corpus=corpus.name, hint="give the labels, or remove the target"
+            ),
+        )
         return
     is_labelled = corpus.labelled(target.name)
     wrong = np.zeros(len(corpus), bool)
@@ -135,17 +177,37 @@ def _labels(corpus: Corpus, target: Target) -> Iterator[Violation]:
     for row in np.flatnonzero(wrong)[:1]:
         message = f"{wrong.sum()} label(s) of target '{target.name}' are out of bounds"
         yield Violation(
-            True, DataError(message, corpus=corpus.name, utterance=corpus.ids[row], expected=expected, found=values[row])
+            True,
+            DataError(
+                message,
+                corpus=corpus.name,
+                utterance=corpus.ids[row],
+                expected=expected,
+                found=values[row],
+                hint="correct the label, or leave it empty",
+            ),
         )
     u = corpus.utterances
     if not is_labelled.any() and (u.split >= 0).any():
-        yield Violation(True, DataError(f"no utterance is labelled for target '{target.name}'", corpus=corpus.name))
+        yield Violation(
+            True,
+            DataError(
+                f"no utterance is labelled for target '{target.name}'",
+                corpus=corpus.name,
+                hint="check the column of labels: lacuna doctor PATH",
+            ),
+        )
     if target.task == "classification" and not wrong.any() and (u.split == 0).any():
         missing = sorted(set(range(len(target.classes))) - set(values[(u.split == 0) & is_labelled].tolist()))
         if missing:
             names = ", ".join(target.classes[c] for c in missing)
             yield Violation(
-                False, DataError(f"target '{target.name}': no training utterance of class {names}", corpus=corpus.name)
+                False,
+                DataError(
+                    f"target '{target.name}': no training utterance of class {names}",
+                    corpus=corpus.name,
+                    hint="re-split: --split carve (ingest.split: carve), or collect labels of this class",
+                ),
             )
 
 
@@ -161,6 +223,7 @@ def _frames(corpus: Corpus, modality: str, dim: int) -> Iterator[Violation]:
                 modality=modality,
                 expected=f"(rows, {dim})",
                 found=found,
+                hint="import the source again",
             ),
         )
         return
@@ -179,6 +242,7 @@ def _frames(corpus: Corpus, modality: str, dim: int) -> Iterator[Violation]:
                 modality=modality,
                 expected=f"{len(corpus)} ranges within {len(frames.values)} rows",
                 found=f"{len(frames.count)} ranges up to row {end.max(initial=0)}",
+                hint="import the source again",
             ),
         )
         return
@@ -193,17 +257,38 @@ def _frames(corpus: Corpus, modality: str, dim: int) -> Iterator[Violation]:
         message = f"{bad.sum()} frames of {modality} hold NaN or inf"
         yield Violation(
             True,
-            DataError(message, corpus=corpus.name, utterance=corpus.ids[holder], modality=modality, expected="numbers"),
+            DataError(
+                message,
+                corpus=corpus.name,
+                utterance=corpus.ids[holder],
+                modality=modality,
+                expected="numbers",
+                hint="replace what is not a number, or choose the option `nonfinite` of the importer",
+            ),
         )
     if not frames.any_observed.any():
-        yield Violation(False, DataError("the modality is absent from every utterance", corpus=corpus.name, modality=modality))
+        yield Violation(
+            False,
+            DataError(
+                "the modality is absent from every utterance",
+                corpus=corpus.name,
+                modality=modality,
+                hint="remove the modality, or check how its frames are matched with the utterances",
+            ),
+        )
         return
     if bad.any():
         return
     low, high, silent = _extent(corpus, modality)
     if (constant := int((low == high).sum())) and len(frames.values) > 1:
         yield Violation(
-            False, DataError(f"{constant} of {dim} columns of {modality} are constant", corpus=corpus.name, modality=modality)
+            False,
+            DataError(
+                f"{constant} of {dim} columns of {modality} are constant",
+                corpus=corpus.name,
+                modality=modality,
+                hint="no action is needed; constant columns carry no information",
+            ),
         )
     if silent:
         yield Violation(
@@ -212,6 +297,7 @@ def _frames(corpus: Corpus, modality: str, dim: int) -> Iterator[Violation]:
                 f"{silent} recordings of {modality} are all zero",
                 corpus=corpus.name,
                 modality=modality,
+                hint="check the extraction of these recordings",
             ),
         )
 

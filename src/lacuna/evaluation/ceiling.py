@@ -13,6 +13,7 @@ from lacuna.evaluation.sweep import MOST_GROUPS, Sweep, fingerprint_of, groups_o
 from lacuna.evaluation.tables import CEILING
 from lacuna.metrics.counts import baseline_counts, count, width
 from lacuna.missing import Layout, MaskPlan
+from lacuna.progress import tracked
 from lacuna.synthetic.duet import Oracle, settings_of
 
 CEILINGS = {CEILING: True, f"{CEILING} (one turn)": False}  # by name in tables: whether it uses the whole dialogue
@@ -53,7 +54,7 @@ def sweep_ceilings(
     dialogue, total = groups_of(corpus, target, groups)
     masks = [plan.over(layout) for plan in plans]
     sums = {name: np.zeros((len(masks), total, width(target))) for name in CEILINGS}
-    for index, mask in enumerate(masks):
+    for index, mask in enumerate(tracked(masks, CEILING)):
         present = {m: ~gone for m, gone in mask.missing_flat().items()}
         for name, context in CEILINGS.items():
             logits = np.log(np.maximum(oracle.posterior(reading, present, context=context), _LEAST))

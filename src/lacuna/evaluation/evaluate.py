@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from lacuna.evaluation.ceiling import has_ceiling, sweep_ceilings
 from lacuna.evaluation.conditions import EvaluationConfig
 from lacuna.evaluation.sweep import Sweep, sweep
 from lacuna.parallel import n_workers, run_parallel
+from lacuna.progress import progress
 from lacuna.training.device import pick_device, reproducible
 from lacuna.training.trained import TrainedRecognizer
 
@@ -55,10 +57,12 @@ def sweep_all(
     if recognizers and has_ceiling(test, recognizers[0].schema.target.name):
         jobs.append(_Job(None, None, config, training_labels, device, threads))
     count = n_workers(workers, len(jobs), on_gpu=pick_device(device).type == "cuda")
-    if count == 1 or not _is_test_split(test):
-        return [one for job in jobs for one in _score(job, test)]
-    scored = run_parallel(_score, [job._replace(corpus=test.folder) for job in jobs], count)
-    return [one for sweeps in scored for one in sweeps]
+    with progress("scoring", len(jobs)) as shown:
+        if count == 1 or not _is_test_split(test):
+            scored = run_parallel(partial(_score, test=test), jobs, 1, progress=shown)
+        else:
+            scored = run_parallel(_score, [job._replace(corpus=test.folder) for job in jobs], count, progress=shown)
+        return [one for sweeps in scored for one in sweeps]
 
 
 class _Job(NamedTuple):

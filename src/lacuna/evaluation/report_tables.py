@@ -19,6 +19,7 @@ from lacuna.evaluation.replicates import Bootstrap, bootstrap
 from lacuna.evaluation.sweep import Sweep
 from lacuna.evaluation.tables import CEILING, above_ceiling, against_baseline, areas, compare, summarise
 from lacuna.metrics.scores import primary
+from lacuna.progress import progress, tracked
 from lacuna.training.trained import TrainedRecognizer
 
 logger = logging.getLogger(__name__)
@@ -53,18 +54,27 @@ def tabulate(sweeps: Sequence[Sweep], config: EvaluationConfig) -> Tables:
         sweeps: one for each model and training seed, under the same plans.
         config: the protocol; its replicates, level and seed are used.
     """
-    drawn = bootstrap(sweeps, config.replicates, config.seed)
-    summary = summarise(drawn, config.level)
-    _warn(drawn, summary)
-    return Tables(
-        pd.concat([s.scores() for s in sweeps], ignore_index=True),
-        summary,
-        areas(drawn, config.level),
-        compare(drawn, level=config.level),
-        _confusions(sweeps),
-        calibration_table(sweeps),
-        risk_coverage_table(sweeps),
-    )
+    with progress("tables", 5) as shown:
+        shown.update(0, "bootstrap")
+        drawn = bootstrap(sweeps, config.replicates, config.seed)
+        shown.update(1, "intervals")
+        summary = summarise(drawn, config.level)
+        _warn(drawn, summary)
+        shown.update(2, "areas under the curves")
+        curve_areas = areas(drawn, config.level)
+        shown.update(3, "comparisons of models")
+        comparisons = compare(drawn, level=config.level)
+        shown.update(4, "scores")
+        scores = pd.concat([s.scores() for s in sweeps], ignore_index=True)
+        return Tables(
+            scores,
+            summary,
+            curve_areas,
+            comparisons,
+            _confusions(sweeps),
+            calibration_table(sweeps),
+            risk_coverage_table(sweeps),
+        )
 
 
 def judge_recoveries(
@@ -101,8 +111,7 @@ def judge_recoveries(
         settings = RecoveryConfig(replicates=config.replicates, level=config.level, seed=config.seed)
         collector = Collector(recovering, corpus, settings, device)
         measuring = measuring_of(collector)
-        for number, plan in enumerate(plans, 1):
-            logger.info("recovery quality: mask %d of %d, %s at rate %s", number, len(plans), plan.pattern.name, plan.rate)
+        for plan in tracked(plans, "judging recovered values"):
             sums = collector.collect(plan)
             rows += quality_rows(corpus.name, sums, measuring)
             if plan in shown:

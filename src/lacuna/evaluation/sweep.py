@@ -20,6 +20,7 @@ from lacuna.evaluation.predict import answer, inference, loader_of, observe
 from lacuna.metrics.counts import Array, Counts, baseline_counts, count, width
 from lacuna.metrics.scores import metrics_of
 from lacuna.missing import Layout, MaskPlan
+from lacuna.progress import tracked
 from lacuna.training.trained import TrainedRecognizer
 
 MOST_GROUPS = 512  # more dialogues than this are pooled into groups, which bounds the memory of a bootstrap
@@ -164,7 +165,7 @@ def sweep(
     sums = np.zeros((len(masks), total, width(target)))
     loader = loader_of(trained, corpus, batch_size, device)
     with inference(trained.model, device):
-        for rows in loader.rows():
+        for rows in tracked(loader.rows(), f"{name or trained.variant}, seed {trained.seed}"):
             complete = loader.read(rows)
             originally = {m: p.cpu().numpy() for m, p in complete.present.items()}
             counted: dict[bytes, Array] = {}

@@ -97,6 +97,7 @@ def clips_of(path: Path, options: TableOptions | None = None, turns: str | None 
             f"there is no recording in {path.name}",
             expected=f"files such as .wav or .mp4, or a table ({', '.join(TABLES)}) with a column 'file'",
             found="nothing" if not path.is_dir() or not any(path.iterdir()) else "other files",
+            hint="give a recording, a folder of recordings or such a table",
         )
     return _cut(_from_files(files, path), turns)
 
@@ -184,7 +185,9 @@ def _transcript(file: Path) -> str | None:
     try:
         return path.read_text("utf-8-sig").strip() or None
     except UnicodeDecodeError:
-        raise DataError(f"{path.name} is not a transcript", expected="text as UTF-8", found="other bytes") from None
+        raise DataError(
+            f"{path.name} is not a transcript", expected="text as UTF-8", found="other bytes", hint="save the file as UTF-8"
+        ) from None
 
 
 def _from_table(folder: Path, file: Path, options: TableOptions) -> Clips:
@@ -199,13 +202,18 @@ def _from_table(folder: Path, file: Path, options: TableOptions) -> Clips:
     ]
     for clip in clips:
         if clip.path is None and clip.text is None:
-            raise DataError(f"{file.name}: a row has neither a file nor a text", utterance=clip.id)
+            raise DataError(
+                f"{file.name}: a row has neither a file nor a text",
+                utterance=clip.id,
+                hint="name a file in the row, or delete the row",
+            )
         if not 0 <= clip.start < (clip.end if clip.end is not None else float("inf")):
             raise DataError(
                 f"{file.name}: a clip has no length",
                 utterance=clip.id,
                 expected="0 <= start < end",
                 found=f"{clip.start}, {clip.end}",
+                hint="correct start and end, in seconds",
             )
     targets, labels, read = read_targets(file.name, table.drop(columns=[c for c in _OWN if c in table]), options)
     dialogues, splits, speakers = (strings(table, column) for column in ("dialogue", "split", "speaker"))
@@ -230,5 +238,7 @@ def _seconds(file: str, table: pd.DataFrame, column: str, ids: list[str]) -> lis
         try:
             seconds.append(None if cell is None else float(cell))
         except ValueError:
-            raise DataError(f"{file}: '{column}' is no number of seconds", utterance=name, found=repr(cell)) from None
+            raise DataError(
+                f"{file}: '{column}' is no number of seconds", utterance=name, found=repr(cell), hint="write seconds, e.g. 12.5"
+            ) from None
     return seconds

@@ -51,7 +51,13 @@ def read_mask_table(path: Path) -> MaskFile:
     ids = [str(name) for name in np.asarray(columns.pop(ID)).ravel()]
     if len(set(ids)) < len(ids):
         twice = next(name for name in ids if ids.count(name) > 1)
-        raise DataError("an id occurs twice", corpus=path.name, utterance=twice, found=f"{ids.count(twice)} rows")
+        raise DataError(
+            "an id occurs twice",
+            corpus=path.name,
+            utterance=twice,
+            found=f"{ids.count(twice)} rows",
+            hint="keep one row for each utterance",
+        )
     flags = {m: _flags(path, m, values, ids) for m, values in columns.items()}
     share = 1 - float(np.mean(list(flags.values()))) if ids else 0.0
     return MaskFile(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from lacuna.atomic import write_json
 from lacuna.corpus import check, open_corpus, save_corpus
@@ -16,20 +16,11 @@ from lacuna.errors import ConfigError, suggestion
 from lacuna.loading import corpus_facts
 from lacuna.missing import Thin
 from lacuna.pipelines.features.nodes import extract_features
-from lacuna.pipelines.features.parameters import Features
 from lacuna.pipelines.ingest.nodes import read_source
-from lacuna.pipelines.parameters import Evaluate, Ingest, Models, Predict, Train, check_variants
-from lacuna.pipelines.validation import problems
+from lacuna.pipelines.parameters import Evaluate, Features, Ingest, Models, Train, check_variants
+from lacuna.pipelines.record import Record, decisive
+from lacuna.pipelines.validation import KINDS, problems
 from lacuna.settings import BASE, CONFIG_LOADER_ARGS, ConfigLoader, environments
-
-KINDS: Mapping[str, type[BaseModel]] = {
-    "train": Train,
-    "models": Models,
-    "features": Features,
-    "ingest": Ingest,
-    "evaluate": Evaluate,
-    "predict": Predict,
-}
 
 
 @dataclass(frozen=True)
@@ -116,18 +107,29 @@ def read_environment(project: Path, name: str, changes: Mapping[str, Any] | None
 def ingest_corpus(environment: Environment, project: Path) -> dict[str, Any]:
     """Import (or generate) the corpus of an environment, as the ingest pipeline does.
 
+    The corpus is that of the run of this name, so it is recorded as one, and no corpus that results rest on is replaced.
+
     Returns:
         The facts about the corpus.
 
     Raises:
+        ConfigError: the run has results of another corpus.
         DataError: the source cannot be read, or the corpus is not valid.
     """
     features, ingest = (
         section if section.path is None else section.model_copy(update={"path": project / section.path})
         for section in (environment.features, environment.ingest)
     )
+    name = environment.name
+    settings = {"ingest": decisive(environment.ingest), "features": decisive(environment.features)}
+    again = f"kedro run --env {name} --pipelines ingest --params replace=true (its models and report must be made again, too)"
+    record = Record(project, environment.corpus.parent.name, name, remedy=again)
+    record.check_settings(settings)
     extracted, _ = extract_features(features)
-    save_corpus(check(read_source(ingest, features, extracted)), environment.corpus)
+    corpus = check(read_source(ingest, features, extracted))
+    record.check_corpus(corpus, environment.ingest.path or environment.ingest.name)
+    save_corpus(corpus, environment.corpus)
+    record.note_settings(settings)
     facts = corpus_facts(open_corpus(environment.corpus))
     write_json(environment.facts, facts)
     return facts

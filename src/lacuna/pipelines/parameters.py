@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationInfo, model_validator
 
 if TYPE_CHECKING:
     from lacuna.bench import Protocol
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Rate = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
 BEST = "best"  # `predict.model`: the variant that was best on validation
+LIGHT = {"light": True}  # context of a validation that imports neither torch nor pandas, which takes two seconds
 
 
 class Parameters(BaseModel):
@@ -55,6 +56,36 @@ class Generated(Parameters):
     changes: dict[str, Any] = {}
 
 
+class Features(Parameters):
+    """Which recordings are encoded, and how; the fields are those of :func:`lacuna.media.extract`.
+
+    Attributes:
+        path: a recording, or a folder of recordings; ``None`` = the corpus does not come from recordings.
+        encode: by modality, the name of an encoder, or its settings with its ``name``, or ``None``.
+        targets: label columns of the table of clips, the default target first; empty = all.
+        turns: cut recordings without a table into turns, found by this detector of speech; ``None`` = do not cut.
+        max_failed: share of clips that may fail.
+        workers: processes; ``None`` = one for each core.
+        cache: folder of the cache; ``None`` = the cache folder of the user.
+    """
+
+    path: Path | None = None
+    encode: dict[str, Any] = Field(default_factory=dict)
+    targets: Annotated[list[str], Listed] = Field(default_factory=list)
+    turns: Literal["energy", "silero"] | None = None
+    max_failed: Rate = 0.5
+    workers: PositiveInt | None = None
+    cache: Path | None = None
+
+    @model_validator(mode="after")
+    def _check(self, info: ValidationInfo) -> Features:
+        if not _light(info):
+            from lacuna.media import encoders_of
+
+            _told(lambda: encoders_of(self.encode))
+        return self
+
+
 class ThinParameters(Parameters):
     """What is removed from the training and validation data for good, see :class:`lacuna.missing.Thin`."""
 
@@ -63,10 +94,11 @@ class ThinParameters(Parameters):
     seed: Seed = 0
 
     @model_validator(mode="after")
-    def _check(self) -> ThinParameters:
-        from lacuna.missing import Thin
+    def _check(self, info: ValidationInfo) -> ThinParameters:
+        if not _light(info):
+            from lacuna.missing import Thin
 
-        _told(lambda: Thin(**self.model_dump()))
+            _told(lambda: Thin(**self.model_dump()))
         return self
 
 
@@ -105,6 +137,10 @@ def _check_source(ingest: Ingest) -> None:
         preset(ingest.duet.preset, **ingest.duet.changes)
 
 
+def _light(info: ValidationInfo) -> bool:
+    return bool(info.context and info.context.get("light"))
+
+
 def _told(check: Callable[[], object]) -> None:
     """Raise an error of the library as one that pydantic reports with its key in the parameters."""
     from lacuna.errors import LacunaError
@@ -134,10 +170,11 @@ class Train(Parameters):
     training: dict[str, Any] = {}
 
     @model_validator(mode="after")
-    def _check(self) -> Train:
+    def _check(self, info: ValidationInfo) -> Train:
         if len(set(self.models)) < len(self.models) or len(set(self.seeds)) < len(self.seeds):
             raise ValueError("every model and every seed may be named once")
-        _told(self.config)
+        if not _light(info):
+            _told(self.config)
         return self
 
     def config(self, variant: ModelParameters | None = None) -> TrainingConfig:
@@ -160,8 +197,8 @@ class Models(BaseModel):
     __pydantic_extra__: dict[str, ModelParameters] = Field(init=False)
 
     @model_validator(mode="after")
-    def _check(self) -> Models:
-        for variant in self.variants:
+    def _check(self, info: ValidationInfo) -> Models:
+        for variant in [] if _light(info) else self.variants:
             _told(lambda variant=variant: _check_model(variant, self.of(variant)))  # type: ignore[misc]
         return self
 
@@ -195,22 +232,30 @@ def _check_model(variant: str, own: ModelParameters) -> None:
     training_config(own.training)
 
 
-def check_variants(train: Train, models: Models) -> None:
+def check_variants(train: Train, models: Models, registered: Collection[str] | None = None) -> None:
     """Check that every variant to be trained is known.
+
+    Args:
+        train: with the variants.
+        models: with their settings.
+        registered: names of the registered models; ``None`` = import the models and ask their registry.
 
     Raises:
         ConfigError: a variant is neither under ``models`` nor a registered name; the message lists both.
     """
     from lacuna.errors import ConfigError, suggestion
-    from lacuna.models import list_models
 
+    if registered is None:
+        from lacuna.models import list_models
+
+        registered = list_models()
     for variant in train.models:
-        if variant not in models.variants and variant not in list_models():
-            hint = suggestion(variant, [*models.variants, *list_models()])
+        if variant not in models.variants and variant not in registered:
+            hint = suggestion(variant, [*models.variants, *registered])
             raise ConfigError(
                 f"train.models: '{variant}' is neither a variant nor a registered model{hint}\n"
                 f"  variants (under `models`): {', '.join(models.variants) or 'none'}\n"
-                f"  registered models: {', '.join(list_models())}"
+                f"  registered models: {', '.join(registered)}"
             )
 
 
@@ -229,13 +274,14 @@ class Evaluate(Parameters):
     workers: PositiveInt | None = None
 
     @model_validator(mode="after")
-    def _check(self) -> Evaluate:
+    def _check(self, info: ValidationInfo) -> Evaluate:
         from lacuna.missing import pattern, pattern_class
 
         for spec in self.patterns:
             name, settings = (spec, {}) if isinstance(spec, str) else (spec.name, spec.settings)
             _told(lambda name=name, settings=settings: pattern(name, **settings) if settings else pattern_class(name))  # type: ignore[misc]
-        _told(self.config)
+        if not _light(info):
+            _told(self.config)
         return self
 
     def config(self) -> EvaluationConfig:

@@ -8,9 +8,12 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lacuna.atomic import write_json
+from lacuna.corpus import Corpus, open_corpus, save_corpus
+from lacuna.corpus.storage.writer import MANIFEST
 from lacuna.errors import ConfigError
 from lacuna.metrics.scores import primary
 from lacuna.pipelines.parameters import Ingest, Models, Predict, Train
@@ -31,10 +34,11 @@ class Record:
         run: name of the run.
         environment: that the settings come from.
         replace: whether results of other settings may be replaced.
+        remedy: what to do instead, for commands without ``--params``.
     """
 
-    def __init__(self, project: Path, run: str, environment: str, *, replace: bool = False) -> None:
-        self.project, self.run, self.environment, self.replace = project, run, environment, replace
+    def __init__(self, project: Path, run: str, environment: str, *, replace: bool = False, remedy: str = "") -> None:
+        self.project, self.run, self.environment, self.replace, self.remedy = project, run, environment, replace, remedy
         self.path = project / PROJECT_RUNS / run / RUN
 
     def load(self) -> dict[str, Any]:
@@ -64,19 +68,7 @@ class Record:
         if self.replace:
             return
         recorded = self.load()
-        new = _sections(pipeline.nodes, catalog)
-        changed = [
-            line
-            for name, settings in new.items()
-            if name in recorded.get("settings", {})
-            for line in differences(recorded["settings"][name], settings, name)
-        ]
-        if changed:
-            raise ConfigError(
-                f"run '{self.run}' has results of other settings, which this command would replace\n  "
-                + "\n  ".join(changed)
-                + f"\n  do: --params run={self._free_name()} (a run beside it), or --params replace=true"
-            )
+        self.check_settings(_sections(pipeline.nodes, catalog))
         if "predictions" in pipeline.all_outputs() and catalog.get("predictions").exists():
             file, settings = self._predictions(catalog)
             if recorded.get("predictions", {}).get(file) != settings:
@@ -84,6 +76,54 @@ class Record:
                     f"{file} exists and has the predictions of another input or model\n"
                     "  do: --params predict.out=FILE.csv, or --params replace=true"
                 )
+
+    def check_settings(self, new: Mapping[str, Any]) -> None:
+        """Refuse to replace results of other settings.
+
+        Args:
+            new: settings by section.
+
+        Raises:
+            ConfigError: the run has results of other settings.
+        """
+        recorded = {} if self.replace else self.load().get("settings", {})
+        changed = [
+            line for name, settings in new.items() if name in recorded for line in differences(recorded[name], settings, name)
+        ]
+        if changed:
+            raise ConfigError(
+                f"run '{self.run}' has results of other settings, which this command would replace\n  "
+                + "\n  ".join(changed)
+                + f"\n  do: {self._remedy()}"
+            )
+
+    def check_corpus(self, corpus: Corpus, source: object) -> None:
+        """Refuse another corpus than the one that the results of the run were made from, e.g. a table that was edited since.
+
+        Args:
+            corpus: that is to be saved.
+            source: where it was read, for the message.
+
+        Raises:
+            ConfigError: the content differs.
+        """
+        folder = self.path.with_name("corpus")
+        if self.replace or not (folder / MANIFEST).is_file() or {*self.load().get("settings", {})} <= {"ingest"}:
+            return
+        old = open_corpus(folder)
+        with TemporaryDirectory(dir=folder.parent, prefix=".corpus-") as place:
+            new = open_corpus(save_corpus(corpus, Path(place)))
+        if new.digest != old.digest:
+            raise ConfigError(
+                f"the corpus at '{source}' is not the one that the results of run '{self.run}' were made from\n"
+                f"  before: {len(old)} utterances, now: {len(new)}; what changed is the data, or how this version reads them\n"
+                f"  do: {self._remedy()}"
+            )
+
+    def note_settings(self, settings: Mapping[str, Any]) -> None:
+        """Record settings that results of the run rest on, by section."""
+        content = self.load()
+        self._save(content, {**content, "settings": {**content.get("settings", {}), **settings}})
 
     def note(self, nodes: Iterable[Any], catalog: Any, outputs: Mapping[str, Any]) -> None:
         """Record the settings that results of some nodes rest on.
@@ -94,17 +134,21 @@ class Record:
             outputs: of the nodes, by the names of the catalog.
         """
         nodes = list(nodes)
-        content = self.load()
-        before = json.dumps(content)
-        settings = content.setdefault("settings", {})
-        settings.update(_sections(nodes, catalog))
+        before = self.load()
+        settings = {**before.get("settings", {}), **_sections(nodes, catalog)}
+        content = {**before, "settings": settings}
         if any("predictions" in node.outputs for node in nodes):
             file, predicted = self._predictions(catalog)
-            content.setdefault("predictions", {})[file] = predicted
+            content["predictions"] = {**content.get("predictions", {}), file: predicted}
         if "summary_scores" in outputs and "sweeps" in outputs:
             models = [one.model for one in outputs["sweeps"]]
             content["headline"] = headline_of(outputs["summary_scores"], models, primary(outputs["sweeps"][0].target))
-        if json.dumps(content) == before or not (settings or "predictions" in content):
+        if settings or "predictions" in content:
+            self._save(before, content)
+
+    def _save(self, before: Mapping[str, Any], content: Mapping[str, Any]) -> None:
+        """Write the record if it has changed."""
+        if json.dumps(content) == json.dumps(before):
             return
         command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
         write_json(self.path, {**content, "environment": self.environment, "created": now(), "command": command})
@@ -115,11 +159,13 @@ class Record:
         settings = predict.model_dump(mode="json", exclude={*NOT_DECISIVE, "out"})
         return os.path.relpath(catalog.get("predictions")._describe()["filepath"], self.project), settings
 
-    def _free_name(self) -> str:
+    def _remedy(self) -> str:
+        if self.remedy:
+            return self.remedy
         number = 2
         while (self.project / PROJECT_RUNS / f"{self.run}-{number}").exists():
             number += 1
-        return f"{self.run}-{number}"
+        return f"--params run={self.run}-{number} (a run beside it), or --params replace=true"
 
 
 def differences(old: Any, new: Any, name: str) -> list[str]:
@@ -151,12 +197,17 @@ def _sections(nodes: Iterable[Any], catalog: Any) -> dict[str, Any]:
         for dataset in node.inputs:
             if dataset.startswith("params:") and dataset != "params:predict":
                 section = dataset.removeprefix("params:")
-                found[prefix + section] = _decisive(catalog.load(dataset), catalog)
+                found[prefix + section] = decisive(catalog.load(dataset), catalog)
     return found
 
 
-def _decisive(section: Any, catalog: Any) -> Any:
-    """Return a section without what does not change results."""
+def decisive(section: Any, catalog: Any = None) -> Any:
+    """Return a section without what does not change results.
+
+    Args:
+        section: of the parameters.
+        catalog: with the other parameters; only ``models`` needs it.
+    """
     if isinstance(section, Models):
         train = catalog.load("params:train")
         trained = train.models if isinstance(train, Train) else section.variants

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import sys
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any, get_type_hints
@@ -12,8 +13,18 @@ from pydantic import BaseModel, ValidationError
 
 from lacuna import pipelines
 from lacuna.errors import ConfigError, LacunaError, suggestion
-from lacuna.pipelines.parameters import ModelParameters, Models, Train, check_variants
+from lacuna.pipelines.parameters import LIGHT, Evaluate, Features, Ingest, ModelParameters, Models, Predict, Train, check_variants
+from lacuna.registry import names_in_source
 
+KINDS: Mapping[str, type[BaseModel]] = {
+    "features": Features,
+    "ingest": Ingest,
+    "train": Train,
+    "models": Models,
+    "evaluate": Evaluate,
+    "predict": Predict,
+}
+OTHERS = ("ood", "recover", "tune")  # sections whose types are beside their nodes
 OF_RUN = ("run", "quick", "replace")  # parameters of the run itself; no node reads them
 _EXPECTED = {
     "int": "a whole number",
@@ -71,14 +82,30 @@ def sections() -> dict[str, type[BaseModel]]:
 def check_parameters(parameters: Mapping[str, Any]) -> None:
     """Check every parameter of a run.
 
+    Names, types and bounds are checked before torch is imported, so that a misspelt name is refused at once; values that only
+    the classes of the library can judge are checked after that.
+
     Args:
         parameters: all of them, with those of the command line.
 
     Raises:
         ConfigError: at least one is unknown, missing or out of bounds; the message has a line for each.
     """
-    types = sections()
-    known = [*sorted(types), *OF_RUN]
+    if "torch" not in sys.modules and (lines := mistakes(parameters, light=True)):
+        raise ConfigError("\n".join(lines))
+    if lines := mistakes(parameters):
+        raise ConfigError("\n".join(lines))
+
+
+def mistakes(parameters: Mapping[str, Any], *, light: bool = False) -> list[str]:
+    """Return what is wrong with the parameters of a run, one text for each mistake.
+
+    Args:
+        parameters: all of them.
+        light: import no pipeline, no model and not torch; then only names, types and bounds of :data:`KINDS` are checked.
+    """
+    types = KINDS if light else sections()
+    known = [*sorted({*types, *OTHERS}), *OF_RUN]
     lines = [
         f"there is no parameter '{name}'{suggestion(name, known)}; there are: {', '.join(known)}"
         for name in parameters
@@ -87,20 +114,19 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     checked: dict[str, BaseModel] = {}
     for name, kind in types.items():
         try:
-            checked[name] = kind.model_validate(parameters.get(name) or {})
+            checked[name] = kind.model_validate(parameters.get(name) or {}, context=LIGHT if light else None)
         except ValidationError as error:
             lines += problems(error, name, kind=kind)
     train, models = checked.get("train"), checked.get("models")
     if isinstance(train, Train) and isinstance(models, Models):
         try:
-            check_variants(train, models)
+            check_variants(train, models, names_in_source("lacuna.models") if light else None)
         except LacunaError as error:
             lines.append(str(error))
     for name in ("quick", "replace"):
         if not isinstance(parameters.get(name, False), bool):
             lines.append(f"{name}: expected true or false, found {parameters[name]!r}")
-    if lines:
-        raise ConfigError("\n".join(lines))
+    return lines
 
 
 def problems(error: ValidationError, *where: str, kind: type[BaseModel]) -> list[str]:

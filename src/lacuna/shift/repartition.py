@@ -68,7 +68,13 @@ class Repartition:
         """
         try:
             if content["format"] != VERSION:
-                raise DataError("the repartition has another format", corpus=where, expected=VERSION, found=content["format"])
+                raise DataError(
+                    "the repartition has another format",
+                    corpus=where,
+                    expected=VERSION,
+                    found=content["format"],
+                    hint="make it again with this version: kedro run --pipelines ood",
+                )
             result = cls(
                 corpus=str(content["corpus"]),
                 digest=str(content["digest"]),
@@ -83,7 +89,13 @@ class Repartition:
             raise DataError("this is not a repartition", corpus=where, found=found, hint=_HINT) from error
         n_listed = Counter(i for part in PARTS for i in result.parts[part])
         if repeated := [i for i, n in n_listed.items() if n > 1]:
-            raise DataError("an utterance is listed twice", corpus=where, utterance=repeated[0], expected="every id in one part")
+            raise DataError(
+                "an utterance is listed twice",
+                corpus=where,
+                utterance=repeated[0],
+                expected="every id in one part",
+                hint="remove the id from one of the parts",
+            )
         return result
 
     def codes(self, corpus: Corpus) -> Rows:

@@ -170,7 +170,12 @@ class Checkpoints:
                 raise ValueError(f"format {content['format']}")
             content["progress"], content["best"]
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path.name} is not a commit file", corpus=path.parent.name, found=repr(error)) from None
+            raise DataError(
+                f"{path.name} is not a commit file",
+                corpus=path.parent.name,
+                found=repr(error),
+                hint="delete the folder of the checkpoint, and train again",
+            ) from None
         if lines := differences(stored, self.identity):
             raise TrainingError(
                 f"{path.parent} holds another run\n  "
@@ -226,7 +231,12 @@ def _load(folder: Path, entry: Any) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(Stored(**entry).check(folder))
     except (SafetensorError, TypeError, KeyError) as error:
-        raise DataError("a checkpoint file cannot be read", corpus=folder.name, found=repr(error)) from None
+        raise DataError(
+            "a checkpoint file cannot be read",
+            corpus=folder.name,
+            found=repr(error),
+            hint="delete the folder of the checkpoint, and train again",
+        ) from None
     return tensors
 
 

@@ -1,26 +1,21 @@
-"""Progress of a run: a bar on a terminal, plain lines elsewhere, a JSONL log, TensorBoard."""
+"""Log of a run: its progress, a JSONL log, TensorBoard."""
 
 from __future__ import annotations
 
 import json
-import logging
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lacuna.atomic import write_text
+from lacuna.progress import WorkProgress, progress
 from lacuna.training.state import Row
 
 LOG = "log.jsonl"
-_PAUSE = 10.0  # seconds between two plain lines
-_log = logging.getLogger(__name__)
 
 
 def history_table(history: Sequence[Row], variant: str, seed: int) -> pd.DataFrame:
@@ -43,27 +38,22 @@ class RunLog:
     """Log of one run.
 
     Attributes:
-        title: e.g. ``mlp, seed 0``.
         metric: name of the validation metric.
         epochs: planned.
+        shown: what a person sees.
         folder: where ``log.jsonl`` and the events go; ``None`` = nowhere.
     """
 
-    title: str
     metric: str
     epochs: int
+    shown: WorkProgress
     folder: Path | None = None
-    _bar: Progress | None = None
-    _task: Any = None
     _events: Any = None
-    _spoke: float = field(default_factory=time.monotonic)
 
     def step(self, epoch: int, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` updates of an epoch are made."""
-        if self._bar is not None:
-            self._bar.update(self._task, completed=epoch + done / total)
-        elif time.monotonic() - self._spoke > _PAUSE:
-            self._say("%s: epoch %d of %d, update %d of %d", self.title, epoch + 1, self.epochs, done, total)
+        note = f"epoch {epoch + 1} of {self.epochs}, update {done} of {total}"
+        self.shown.update(epoch + done / total, note)
 
     def epoch(self, row: Row, best: float, *, last: bool) -> None:
         """Log the end of an epoch.
@@ -80,16 +70,10 @@ class RunLog:
         if self._events is not None:
             for name, value in row.items():
                 self._events.add_scalar(name, value, number)
-        told = f"loss {row['train_loss']:.4f}, " if "train_loss" in row else ""
-        told += f"{self.metric} {row[self.metric]:.4f} (best {best:.4f}), {row['seconds']:.2f} s"
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self.epochs if last else number + 1, told=told)
-        elif last or time.monotonic() - self._spoke > _PAUSE or number == 0:
-            self._say("%s: epoch %d of %d, %s", self.title, number + 1, self.epochs, told)
-
-    def _say(self, text: str, *values: object) -> None:
-        self._spoke = time.monotonic()
-        _log.info(text, *values)
+        loss = f"loss {row['train_loss']:.4f}, " if "train_loss" in row else ""
+        values = f"{loss}{self.metric} {row[self.metric]:.4f} (best {best:.4f}), {row['seconds']:.2f} s"
+        note = f"epoch {number + 1} of {self.epochs}, {values}"
+        self.shown.update(self.epochs if last else number + 1, note, line=last or number == 0)
 
 
 @contextmanager
@@ -106,23 +90,16 @@ def run_log(
         history: rows up to the checkpoint that the run goes on from; whatever a killed attempt logged after it is dropped.
         events: also write TensorBoard events.
     """
-    log = RunLog(title, metric, epochs, folder)
+    writer = None
     if folder is not None:
         write_text(folder / LOG, "".join(json.dumps(row, allow_nan=False) + "\n" for row in history))
         if events:
             from torch.utils.tensorboard import SummaryWriter  # a second of imports
 
-            log._events = SummaryWriter(str(folder / "events"), purge_step=len(history))
+            writer = SummaryWriter(str(folder / "events"), purge_step=len(history))
     try:
-        if sys.stderr.isatty():
-            from rich.console import Console
-
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            with Progress(*columns, TextColumn("{task.fields[told]}"), console=Console(stderr=True), transient=True) as bar:
-                log._bar, log._task = bar, bar.add_task(title, total=epochs, completed=len(history), told="")
-                yield log
-        else:
-            yield log
+        with progress(title, epochs, len(history)) as shown:
+            yield RunLog(metric, epochs, shown, folder, writer)
     finally:
-        if log._events is not None:
-            log._events.close()
+        if writer is not None:
+            writer.close()

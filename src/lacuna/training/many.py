@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from lacuna.corpus.storage.format import open_corpus
 from lacuna.parallel import n_workers, run_parallel
+from lacuna.progress import progress
 from lacuna.training.checkpoint import RESULT
 from lacuna.training.config import TrainingConfig
 from lacuna.training.device import pick_device
@@ -57,10 +58,18 @@ def fit_all(
             jobs[folder] = _Job(corpus, recipe.model, recipe.config, dict(recipe.settings), recipe.seed, target, folder, name)
     on_gpu = any(pick_device(recipe.config.device).type == "cuda" for recipe in recipes)
     count = n_workers(workers, len(jobs), on_gpu=on_gpu)
-    if count > 1:
-        for done, line in enumerate(run_parallel(_train, jobs.values(), count, ordered=False), 1):
-            _log.info("trained %d of %d: %s", done, len(jobs), line)
-    return [fit(recipe, folder, variant=name) for recipe, folder, name in zip(recipes, folders, names, strict=True)]
+    trained: set[Path] = set()
+    with progress("training", len(recipes)) as shown:
+        if count > 1:
+            for done, line in enumerate(run_parallel(_train, jobs.values(), count, ordered=False, progress=shown), 1):
+                _log.info("trained %d of %d: %s", done, len(jobs), line)
+            trained = set(jobs)
+        results = []
+        for recipe, folder, name in zip(recipes, folders, names, strict=True):
+            with shown.part(0 if folder in trained else 1):
+                results.append(fit(recipe, folder, variant=name))
+            trained.discard(folder)  # another variant with equal settings is another unit of the progress
+    return results
 
 
 def _train(job: _Job) -> str:

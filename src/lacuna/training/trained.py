@@ -167,7 +167,13 @@ def load_recognizer(folder: Path) -> TrainedRecognizer:
     try:
         manifest = json.loads(path.read_text("utf-8"))
         if (found := manifest.get("format")) not in READABLE:
-            raise DataError("the recogniser has another format", corpus=folder.name, expected=VERSION, found=found)
+            raise DataError(
+                "the recogniser has another format",
+                corpus=folder.name,
+                expected=VERSION,
+                found=found,
+                hint="train it again with this version of Lacuna",
+            )
         tensors = load_file(Stored(**manifest["weights"]).check(folder))
         model = build(manifest["name"], Schema.from_json(manifest["schema"]), **manifest["config"])
         model.load_state_dict(_part(tensors, "model."))

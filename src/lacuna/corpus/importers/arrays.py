@@ -42,6 +42,7 @@ def read_channel(modality: str, file: Path, ids: list[str], zeros: Zeros) -> Cha
                     modality=modality,
                     expected="utterance ids as keys, or 'frames' and 'lengths'",
                     found=f"'{foreign[0]}'",
+                    hint="compare the ids of the table with the keys of the file",
                 )
             frames = [arrays.get(i) for i in ids]
         observed = None
@@ -60,6 +61,7 @@ def _dense(file: Path, modality: str, total: int) -> tuple[list[Any], list[Any] 
             modality=modality,
             expected=f"numbers of shape ({total}, width) or ({total}, frames, width)",
             found=f"{array.dtype} of shape {array.shape}",
+            hint="save one row for each row of the table, in the same order",
         )
     frames: list[Any] = []
     observed: list[Any] = []
@@ -82,5 +84,6 @@ def _ragged(file: Path, modality: str, arrays: dict[str, NDArray[Any]], total: i
             modality=modality,
             expected=f"{total} lengths that sum to the number of frames",
             found=f"{lengths.size} lengths that sum to {lengths.sum()}, frames of shape {frames.shape}",
+            hint="save all frames end to end, and how many belong to each row of the table",
         )
     return np.split(frames, np.cumsum(lengths)[:-1])

@@ -201,7 +201,11 @@ def import_corpus(path: str | Path, /, *, importer: str | None = None, name: str
     except LacunaError:
         raise
     except MemoryError:
-        raise DataError("the data does not fit into memory", corpus=path.name) from None
+        raise DataError(
+            "the data does not fit into memory",
+            corpus=path.name,
+            hint="use a machine with more memory, or convert the data in parts",
+        ) from None
     except Exception as error:  # a malformed file may break a parser anywhere; the cause stays in the traceback
         raise _no_data(path) or DataError(
             f"importer '{chosen.name}' cannot read this path",

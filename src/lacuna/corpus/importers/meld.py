@@ -77,7 +77,11 @@ class Meld(Importer[MeldOptions]):
         chosen: tuple[str, ...] = options.splits or tuple(tables)
         if lacking := [s for s in chosen if s not in tables] or ([] if chosen else ["train"]):
             raise DataError(
-                "a CSV does not exist", corpus=name, expected=f"{lacking[0]}_sent_emo.csv", found=", ".join(tables) or "none"
+                "a CSV does not exist",
+                corpus=name,
+                expected=f"{lacking[0]}_sent_emo.csv",
+                found=", ".join(tables) or "none",
+                hint="give the folder that holds the three CSV files of MELD",
             )
         words = pairs("words", options.words)
         rows = {split: _rows(name, tables[split], words) for split in dict.fromkeys(chosen)}
@@ -149,7 +153,7 @@ def _rows(corpus: str, file: Path, words: Mapping[str, str]) -> list[dict[str, s
             hint="convert it to UTF-8 from its encoding (often cp1252)",
         ) from None
     except csv.Error as error:
-        raise DataError(f"{file.name} is not a CSV", corpus=corpus, found=str(error)) from None
+        raise DataError(f"{file.name} is not a CSV", corpus=corpus, found=str(error), hint="download the file again") from None
     if not rows or (lacking := [c for c in _COLUMNS if c not in rows[0]]):
         split_frames = ", ".join(str(c) for c in rows[0]) if rows else "no row"
         raise DataError(
@@ -198,7 +202,12 @@ def _features(corpus: str, modality: str, file: Path, ids: list[str], skip: set[
     """Return the frames of each ``<dialogue>_<utterance>`` of a split (``None`` = absent) and a note on the file."""
     if not file.is_file():
         raise DataError(
-            "a feature file does not exist", corpus=corpus, modality=modality, expected=file.name, found="no such file"
+            "a feature file does not exist",
+            corpus=corpus,
+            modality=modality,
+            expected=file.name,
+            found="no such file",
+            hint="correct the option that names it",
         )
     content = read_pickle(file) if file.suffix.lower() in PICKLES else np.array(read_npy(file))
     if isinstance(content, dict):

@@ -64,7 +64,13 @@ class MosiCsv(Importer[MosiOptions]):
         """Read all splits."""
         files = folder_files(path)
         if missing := [f for f in _NEEDED if f not in files]:
-            raise DataError("files are missing", corpus=name, expected=", ".join(_NEEDED), found=f"no {', '.join(missing)}")
+            raise DataError(
+                "files are missing",
+                corpus=name,
+                expected=", ".join(_NEEDED),
+                found=f"no {', '.join(missing)}",
+                hint="give the folder that holds all of these files",
+            )
         table = _transcripts(files["transcripts.csv"])
         rows: list[int] = []
         splits: list[str] = []

@@ -45,11 +45,21 @@ def ids_of(file: str, table: pd.DataFrame) -> list[str]:
             hint=_id_hint(table),
         )
     if None in ids:
-        raise DataError(f"{file}: line {ids.index(None) + 2} has no id", expected="an id in every row", found="an empty cell")
+        raise DataError(
+            f"{file}: line {ids.index(None) + 2} has no id",
+            expected="an id in every row",
+            found="an empty cell",
+            hint="write an id there, or delete the row",
+        )
     names = [str(i) for i in ids]
     if len(set(names)) != len(names):
         twin = next(i for i in names if names.count(i) > 1)
-        raise DataError(f"{file}: an id occurs twice", utterance=twin, found=f"{names.count(twin)} rows")
+        raise DataError(
+            f"{file}: an id occurs twice",
+            utterance=twin,
+            found=f"{names.count(twin)} rows",
+            hint="give every utterance an id of its own",
+        )
     return names
 
 
@@ -108,7 +118,12 @@ def _read_csv(file: Path) -> tuple[pd.DataFrame, list[str]]:
     for row in reader:
         if row and len(row) != len(header):
             message = f"{file.name}: line {reader.line_num} is malformed"
-            raise DataError(message, expected=f"{many(len(header), 'field')}, as in the header", found=len(row))
+            raise DataError(
+                message,
+                expected=f"{many(len(header), 'field')}, as in the header",
+                found=len(row),
+                hint="put quotes around cells that contain commas, and check the separator",
+            )
         rows += [row] if row else []
     if len(set(header)) != len(header) or not rows:
         raise ValueError("column names repeat" if rows else "no rows")

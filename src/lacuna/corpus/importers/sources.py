@@ -155,13 +155,15 @@ def read_numbers(path: Path) -> NDArray[np.float64]:
     try:
         numbers = pd.read_csv(path, header=None, dtype=np.float64, encoding="utf-8-sig").to_numpy()
     except pd.errors.EmptyDataError:
-        raise DataError(f"{path.name}: the file is empty", expected="rows of numbers", found="nothing") from None
+        raise DataError(
+            f"{path.name}: the file is empty", expected="rows of numbers", found="nothing", hint="export the file again"
+        ) from None
     except (ValueError, pd.errors.ParserError):
         pass  # the line is found below
     if numbers is None or np.isnan(numbers).any():  # pandas fills short lines with NaN
         _check_lines(path)
     if numbers is None:
-        raise DataError(f"{path.name} is not a CSV of numbers")
+        raise DataError(f"{path.name} is not a CSV of numbers", hint="save it as UTF-8 text with commas between numbers")
     return numbers
 
 
@@ -173,7 +175,12 @@ def _check_lines(path: Path) -> None:
             wrong = next((c for c in cells if not _is_number(c)), None)
             if len(cells) != width or wrong is not None:
                 found = f"{len(cells)} fields" if wrong is None else repr(wrong[:_SHORT])
-                raise DataError(f"{path.name}: line {number} is malformed", expected=f"{width} numbers", found=found)
+                raise DataError(
+                    f"{path.name}: line {number} is malformed",
+                    expected=f"{width} numbers",
+                    found=found,
+                    hint="correct the line; a file of numbers has no header",
+                )
 
 
 def natural_key(name: object) -> list[tuple[int, int, str]]:

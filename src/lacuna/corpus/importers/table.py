@@ -99,7 +99,11 @@ class TableImporter(Importer[TableOptions]):
         table_file = next((files[t] for t in _TABLES if t in files), None)
         if table_file is None:
             raise DataError(
-                "no table of utterances", corpus=name, expected=" or ".join(_TABLES), found=", ".join(files) or "nothing"
+                "no table of utterances",
+                corpus=name,
+                expected=" or ".join(_TABLES),
+                found=", ".join(files) or "nothing",
+                hint="add a table with a row for each utterance: docs/how-to/your_corpus.md",
             )
         table, read = read_sheet(table_file)
         names = ids_of(table_file.name, table)
@@ -156,7 +160,11 @@ def _features(name: str, files: dict[str, Path], chosen: tuple[str, ...] | None)
         if file.suffix in _FEATURES and (chosen is None or file.stem in chosen):
             if file.stem in found:
                 raise DataError(
-                    "two files for one modality", corpus=name, modality=file.stem, found=f"{found[file.stem].name}, {file.name}"
+                    "two files for one modality",
+                    corpus=name,
+                    modality=file.stem,
+                    found=f"{found[file.stem].name}, {file.name}",
+                    hint="delete or rename one of them",
                 )
             found[file.stem] = file
     if missing := [m for m in chosen or () if m not in found]:
@@ -197,7 +205,12 @@ def read_targets(file: str, table: pd.DataFrame, options: TableOptions) -> tuple
         votes = table[list(options.soft)].to_numpy(np.float64)
         total = votes.sum(axis=1, keepdims=True)
         if (row := next(iter(np.flatnonzero((votes < 0).any(axis=1) | (total[:, 0] == 0))), None)) is not None:
-            raise DataError(f"{file}: line {row + 2} has no shares", expected="shares or counts, some above 0", found=votes[row])
+            raise DataError(
+                f"{file}: line {row + 2} has no shares",
+                expected="shares or counts, some above 0",
+                found=votes[row],
+                hint="write the number of raters for each class, or leave all cells of the row empty",
+            )
         targets.append(Target("votes", "soft", options.soft))
         labels["votes"] = votes / total
     left = [c for c in free if c not in chosen]

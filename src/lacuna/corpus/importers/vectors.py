@@ -72,6 +72,7 @@ class Vectors(Importer[VectorsOptions]):
                 corpus=name,
                 expected="train_data, val_data, test_data with the same keys",
                 found=" and ".join(", ".join(sorted(k)) for k in keys) or "none",
+                hint="give a folder with train_data, val_data and test_data",
             )
         total = {split: len(part["labels"]) for split, part in parts.items()}
         ids = [f"{split or 'row'}-{row}" for split, count in total.items() for row in range(count)]
@@ -132,7 +133,12 @@ def _part(name: str, file: Path) -> tuple[dict[str, NDArray[Any]], set[str]]:
     """Return the modalities and labels of a file, and the keys that are not read."""
     content = read_npz(file) if file.suffix == ".npz" else read_pickle(file)
     if not isinstance(content, dict) or "labels" not in content:
-        raise DataError(f"{file.name} holds no labels", corpus=name, expected="a dictionary of modalities and 'labels'")
+        raise DataError(
+            f"{file.name} holds no labels",
+            corpus=name,
+            expected="a dictionary of modalities and 'labels'",
+            hint="add the labels, or choose another importer",
+        )
     part = {_NAMES[k]: np.asarray(v) for k, v in content.items() if k in _NAMES}
     part["labels"] = np.asarray(content["labels"])
     for modality, array in part.items():
@@ -143,6 +149,7 @@ def _part(name: str, file: Path) -> tuple[dict[str, NDArray[Any]], set[str]]:
                 modality=modality,
                 expected=f"({len(part['labels'])}, width) numbers",
                 found=f"{array.dtype} of shape {array.shape}",
+                hint="save one row for each label",
             )
     return part, {str(k) for k in content} - set(_NAMES) - {"labels"}
 

@@ -95,12 +95,20 @@ def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
         if manifest["format"] != VERSION:
-            raise DataError("the corpus has another format", corpus=folder.name, expected=VERSION, found=manifest["format"])
+            raise DataError(
+                "the corpus has another format",
+                corpus=folder.name,
+                expected=VERSION,
+                found=manifest["format"],
+                hint="import the source again with this version of Lacuna",
+            )
         manifest["files"] = {kind: Stored(**manifest["files"][kind]) for kind in ("features", "utterances")}
         if missing := {"name", "modalities", "targets", "provenance"} - set(manifest):
             raise KeyError(missing.pop())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{MANIFEST} is not a corpus manifest", corpus=folder.name, found=repr(error)) from None
+        raise DataError(
+            f"{MANIFEST} is not a corpus manifest", corpus=folder.name, found=repr(error), hint="import the source again"
+        ) from None
     return manifest
 
 

@@ -26,6 +26,7 @@ from lacuna.metrics.bootstrap import interval, resample_weights
 from lacuna.metrics.counts import Array
 from lacuna.metrics.detection import SCORES, auroc, outlyingness, wins
 from lacuna.missing import MaskPlan
+from lacuna.progress import tracked
 from lacuna.training.trained import TrainedRecognizer
 
 __all__ = ["ShiftConfig", "ShiftTables", "ShiftTest", "answers", "score_shifts"]
@@ -90,7 +91,7 @@ def score_shifts(
     variants = list(dict.fromkeys(r.variant for r in recognizers))
     hits = {(t.test.name, variant): Hits.of(t.test.corpus, t.target) for t in prepared for variant in variants}
     aurocs: dict[tuple[str, str, str], list[tuple[Array, Array]]] = {}
-    for trained in recognizers:
+    for trained in tracked(recognizers, "scoring shifted tests"):
         by_input: dict[object, NDArray[np.float32]] = {}
         scored: dict[str, NDArray[np.float32]] = {}
         for t in prepared:

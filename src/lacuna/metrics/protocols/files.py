@@ -43,16 +43,28 @@ def read_table(path: Path) -> pd.DataFrame:
             return pd.DataFrame([_line(path, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()])
         return _entries(path, json.loads(text))
     except (json.JSONDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read", expected=f"UTF-8 {suffix[1:].upper()}", found=str(error)) from None
+        raise DataError(
+            f"{path} cannot be read",
+            expected=f"UTF-8 {suffix[1:].upper()}",
+            found=str(error),
+            hint="save the table again as UTF-8",
+        ) from None
 
 
 def _line(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         entry = json.loads(line)
     except json.JSONDecodeError as error:
-        raise DataError(f"line {number} of {path} is no JSON", found=f"{error.msg} at column {error.colno}") from None
+        raise DataError(
+            f"line {number} of {path} is no JSON", found=f"{error.msg} at column {error.colno}", hint="correct the line"
+        ) from None
     if not isinstance(entry, dict):
-        raise DataError(f"line {number} of {path} is no object", expected='{"id": ..., ...}', found=line[:60])
+        raise DataError(
+            f"line {number} of {path} is no object",
+            expected='{"id": ..., ...}',
+            found=line[:60],
+            hint="write one JSON object on each line",
+        )
     return entry
 
 
@@ -62,4 +74,8 @@ def _entries(path: Path, content: Any) -> pd.DataFrame:
     if isinstance(content, dict):
         rows = [{"id": key, **value} if isinstance(value, dict) else {"id": key, "text": value} for key, value in content.items()]
         return pd.DataFrame(rows)
-    raise DataError(f"{path} holds no table", expected="a list of objects, or one object from ids to answers")
+    raise DataError(
+        f"{path} holds no table",
+        expected="a list of objects, or one object from ids to answers",
+        hint="see docs/explanation/protocols.md for the format",
+    )

@@ -180,6 +180,7 @@ def _check_columns(name: str, which: str, table: pd.DataFrame, required: Sequenc
                 f"protocol '{name}': the table of {which} has no column '{column}'{suggestion(column, columns)}",
                 expected=", ".join(required),
                 found=", ".join(columns) or "no columns",
+                hint="add or rename the column: docs/explanation/protocols.md",
             )
 
 

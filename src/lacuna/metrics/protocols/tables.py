@@ -40,7 +40,10 @@ def numbers(table: pd.DataFrame, column: str) -> Array:
             values[row] = float(text) if text else np.nan
         except ValueError:
             raise DataError(
-                f"row {row + 1} of column '{column}' is not a number", expected="a number or an empty cell", found=repr(text)
+                f"row {row + 1} of column '{column}' is not a number",
+                expected="a number or an empty cell",
+                found=repr(text),
+                hint="correct the cell",
             ) from None
     return values
 
@@ -90,6 +93,7 @@ def align(predictions: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
                 utterance=twice.iloc[0],
                 expected="one row an id (and model, seed, modalities)",
                 found=f"{twice.nunique()} ids in several rows",
+                hint="keep one row for each of them",
             )
         ids[which] = names
     rows = pd.Series(range(len(predictions)), index=ids["predictions"]).reindex(ids["truth"])
@@ -121,7 +125,12 @@ def class_names(predictions: pd.DataFrame, truth_labels: Sequence[str], classes:
     if classes:
         declared = tuple(part.strip() for part in classes.split("+") if part.strip())
         if unknown := sorted(set(truth_labels) - set(declared) - {""}):
-            raise DataError("the truth has a label that is no class", expected=", ".join(declared), found=unknown[0])
+            raise DataError(
+                "the truth has a label that is no class",
+                expected=", ".join(declared),
+                found=unknown[0],
+                hint="correct the label, or declare the class",
+            )
         return declared
     of_columns = [str(column)[2:] for column in predictions.columns if str(column).startswith("p_")]
     return (*of_columns, *sorted(set(truth_labels) - set(of_columns) - {""}))

@@ -9,7 +9,7 @@ import pandas as pd
 from lacuna.corpus import Corpus
 from lacuna.corpus.importers.table import TableOptions
 from lacuna.errors import DataError
-from lacuna.pipelines.features.parameters import Features
+from lacuna.pipelines.parameters import Features
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,7 @@ from dataclasses import replace
 from lacuna.corpus import Corpus
 from lacuna.errors import ConfigError, DataError
 from lacuna.loading import GENERATED, load_corpus, with_splits
-from lacuna.pipelines.features.parameters import Features
-from lacuna.pipelines.parameters import Ingest
+from lacuna.pipelines.parameters import Features, Ingest
 
 
 def read_source(ingest: Ingest, features: Features, extracted: Sequence[Corpus]) -> Corpus:

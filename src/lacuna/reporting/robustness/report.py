@@ -11,6 +11,7 @@ import pandas as pd
 
 from lacuna.atomic import write_text
 from lacuna.evaluation import CEILINGS, Tables, primary, summarise_recovery
+from lacuna.progress import progress
 from lacuna.reporting.core.table import slug, to_csv, to_latex, to_markdown, unique
 from lacuna.reporting.recovery.tables import recovery_tables
 from lacuna.reporting.robustness.cards import model_card
@@ -84,11 +85,16 @@ def write_report(folder: Path, report: Report) -> Path:
         write_text(path, text)
         written.add(path)
 
-    for table in [*all_tables(report), *recovery_tables(report)]:
-        stem = folder / "tables" / table.name
-        write(stem.with_name(f"{table.name}.csv"), to_csv(table))
-        write(stem.with_name(f"{table.name}.md"), f"{table.caption}. {table.note}\n\n{to_markdown(table)}")
-        write(stem.with_name(f"{table.name}.tex"), to_latex(table))
+    tables = [*all_tables(report), *recovery_tables(report)]
+    with progress("report", 3 * len(tables)) as shown:  # the page takes about twice as long as the tables
+        for number, table in enumerate(tables):
+            shown.update(number, "tables")
+            stem = folder / "tables" / table.name
+            write(stem.with_name(f"{table.name}.csv"), to_csv(table))
+            write(stem.with_name(f"{table.name}.md"), f"{table.caption}. {table.note}\n\n{to_markdown(table)}")
+            write(stem.with_name(f"{table.name}.tex"), to_latex(table))
+        shown.update(len(tables), "page")
+        page_html = render_html(report)
     for name in LONG:
         rows = getattr(report, name)
         if rows is not None:
@@ -99,7 +105,7 @@ def write_report(folder: Path, report: Report) -> Path:
     _delete_others(folder / "tables", (".csv", ".md", ".tex"), written)
     _delete_others(folder / "cards", (".md",), written)
     page = folder / "report.html"
-    write(page, render_html(report))
+    write(page, page_html)
     return page
 
 

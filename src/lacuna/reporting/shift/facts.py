@@ -10,7 +10,7 @@ import pandas as pd
 from lacuna.reporting.core.frames import Panel, panels, records, rows_where
 from lacuna.reporting.core.table import Value, marked
 from lacuna.reporting.core.words import capital, higher_is_better
-from lacuna.reporting.robustness.facts import ModelFacts, RunFacts
+from lacuna.reporting.robustness.facts import MIN_DIALOGUES, ModelFacts, RunFacts
 from lacuna.shift import Repartition
 
 IID, OOD = "iid", "ood"
@@ -70,6 +70,12 @@ class OodReport:
         counts = self.summary.groupby(["pattern", "setting"])["rate"].nunique()
         return [panel for panel in panels(self.summary) if counts[panel] > 1]
 
+    @property
+    def few_dialogues(self) -> dict[str, int]:
+        """Return the tests with fewer than :data:`MIN_DIALOGUES` dialogues, with their number; they have no intervals."""
+        counts = self.summary.groupby("test", sort=False)["dialogues"].min()
+        return {str(test): int(count) for test, count in counts.items() if count < MIN_DIALOGUES}
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -124,7 +130,9 @@ def _gap(mean: float, low: float, high: float) -> Value:
 def level(report: OodReport) -> str:
     """Return the explanation of means and brackets."""
     seeds = len(report.facts.seeds)
-    return f"Mean over {seeds} training seed{'s' if seeds != 1 else ''}; in brackets {report.facts.level:.0%} intervals."
+    text = f"Mean over {seeds} training seed{'s' if seeds != 1 else ''}; in brackets {report.facts.level:.0%} intervals."
+    few = ", ".join(report.few_dialogues)
+    return f"{text} No interval with fewer than {MIN_DIALOGUES} dialogues: {few}." if few else text
 
 
 def about_tests(report: OodReport) -> list[str]:

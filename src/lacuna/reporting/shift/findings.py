@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lacuna.reporting.core.frames import Panel, records, rows_where
 from lacuna.reporting.core.words import Finding, baseline_label, interval, listing, metric_label, number, panel_label, percent
+from lacuna.reporting.robustness.facts import MIN_DIALOGUES
 from lacuna.reporting.shift.facts import AREA, IID, OOD, Cut, OodReport
 
 MOST = 12  # models named in one sentence
@@ -11,14 +12,15 @@ MOST = 12  # models named in one sentence
 
 def findings(report: OodReport) -> list[Finding]:
     """Return findings on the shift, the gaps, causal inference and detection."""
-    lines = [_shift(report)]
+    lines = [*_few_dialogues(report), _shift(report)]
     for panel in report.panels:
         lines.append(_losses(report, panel))
         lines += [_pair(report, panel, one, two) for one, two in pairs(report.ranked)]
     lines += [
         Finding(f"Causal inference of {variant}", f"Selected on validation: {text}.") for variant, text in report.causal.items()
     ]
-    return lines + ([_detected(report)] if len(report.detection) else [])
+    judged = len(report.detection) > 0 and not {IID, OOD} & {*report.few_dialogues}
+    return lines + ([_detected(report)] if judged else [])
 
 
 def pairs(variants: list[str]) -> list[tuple[str, str]]:
@@ -26,6 +28,18 @@ def pairs(variants: list[str]) -> list[tuple[str, str]]:
     without = [(one.removesuffix("_no_maci"), one) for one in variants if one.endswith("_no_maci")]
     within = [(one, one.removesuffix("_maci")) for one in variants if one.endswith("_maci") and not one.endswith("_no_maci")]
     return [(a, b) for a, b in within + without if a in variants and b in variants]
+
+
+def _few_dialogues(report: OodReport) -> list[Finding]:
+    """Return a caution on tests that are too small for intervals."""
+    if not report.few_dialogues:
+        return []
+    counts = listing([f"{test} has {n}" for test, n in report.few_dialogues.items()], MOST)
+    text = (
+        f"A bootstrap over fewer than {MIN_DIALOGUES} dialogues gives intervals that are too narrow, so none are shown for tests "
+        f"with fewer and for gaps to them: {counts}. Do not conclude that a model loses or gains on these tests."
+    )
+    return [Finding("No intervals", text, caution=True)]
 
 
 def _shift(report: OodReport) -> Finding:
@@ -52,9 +66,12 @@ def _losses(report: OodReport, panel: Panel) -> Finding:
     every = [(str(r.model), float(r.gap), float(r.low), float(r.high)) for r in records(own.reset_index())]
     worse, better = [r for r in every if r[2] > 0], [r for r in every if r[3] < 0]
     text = f"{metric_label(report.primary)}, mean over rates, {panel_label(*panel)}. "
-    text += f"Significantly worse on the OOD test: {gap_list(worse)}. " if worse else (
-        "No model is significantly worse on the OOD test. "
-    )  # fmt: skip
+    if {IID, OOD} & {*report.few_dialogues}:
+        text += f"Gaps to the OOD test, without intervals: {gap_list(every)}. "
+    else:
+        text += f"Significantly worse on the OOD test: {gap_list(worse)}. " if worse else (
+            "No model is significantly worse on the OOD test. "
+        )  # fmt: skip
     text += f"Significantly better: {gap_list(better)}. " if better else ""
     first = own.iloc[0]
     text += (

@@ -11,7 +11,7 @@ from lacuna.reporting.core.style import GREY
 from lacuna.reporting.core.table import Table, escape_markdown, to_csv, to_latex, to_markdown
 from lacuna.reporting.core.words import baseline_label, capital, metric_label, metric_note, panel_label
 from lacuna.reporting.robustness.results import LIMITS, MISUSE
-from lacuna.reporting.shift.facts import IID, OodReport, about_tests
+from lacuna.reporting.shift.facts import IID, OOD, OodReport, about_tests
 from lacuna.reporting.shift.figures import curves, detection, gaps, looks_of
 from lacuna.reporting.shift.findings import findings
 from lacuna.reporting.shift.tables import tables_of
@@ -161,6 +161,7 @@ def ood_html(report: OodReport) -> str:
 
 def _plots(report: OodReport) -> list[Plot]:
     plots, looks = [], looks_of(report)
+    bands = "" if {IID, OOD} <= {*report.few_dialogues} else "Bands: intervals of the IID and the OOD test. "
     for panel in report.panels:
         words = capital(panel_label(*panel))
         plots.append(
@@ -168,7 +169,7 @@ def _plots(report: OodReport) -> list[Plot]:
                 "main",
                 words,
                 curves(report, panel, looks),
-                "Bands: intervals of the IID and the OOD test. Dashed grey: the baseline on the OOD test.",
+                f"{bands}Dashed grey: the baseline on the OOD test.",
                 wide=True,
             )
         )
