@@ -272,6 +272,7 @@ def evaluate(
     recovery_rates: Sequence[float] = (0.5,),
     folder: str | Path | None = None,
     replicates: int = 500,
+    past_only: bool = False,
     **training: Any,
 ) -> Evaluation:
     """Compare recognisers on the test split under the same missing data.
@@ -288,6 +289,7 @@ def evaluate(
         recovery_rates: those of the rates at which recovered values are compared with the true ones; empty = never.
         folder: keeps checkpoints, so that the same call goes on where it was interrupted.
         replicates: of the bootstrap over dialogues and seeds.
+        past_only: whether models that read dialogues are given turns 0 to t for their answer at turn t.
         training: settings of training, e.g. ``epochs=20`` or ``pattern="outage"``.
 
     Raises:
@@ -320,6 +322,7 @@ def evaluate(
         mask_seeds=mask_seeds,
         recovery_rates=recovery_rates,
         replicates=replicates,
+        past_only=past_only,
         history=history,
     )
 
@@ -333,11 +336,13 @@ def evaluate_recognizers(
     mask_seeds: Sequence[int] = (0, 1, 2),
     recovery_rates: Sequence[float] = (0.5,),
     replicates: int = 500,
+    past_only: bool = False,
     history: Sequence[pd.DataFrame] = (),
 ) -> Evaluation:
     """Compare trained recognisers on the test split; :func:`evaluate` explains the arguments."""
     specs = tuple(_spec(pattern) for pattern in patterns)
-    config = EvaluationConfig(patterns=specs, rates=tuple(rates), mask_seeds=tuple(mask_seeds), replicates=replicates)
+    numbers = {"rates": tuple(rates), "mask_seeds": tuple(mask_seeds), "replicates": replicates}
+    config = EvaluationConfig(patterns=specs, **numbers, past_only=past_only)
     target, test = recognizers[0].schema.target, corpus.only("test")
     if not len(test):
         raise ConfigError(f"corpus '{corpus.name}' has no test split; load it with split='fold', or give it one")

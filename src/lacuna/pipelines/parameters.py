@@ -208,6 +208,7 @@ class Evaluate(Parameters):
     replicates: Annotated[int, Field(ge=100)] = 500
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     seed: Seed = 0
+    past_only: bool = False
     device: str = "auto"
     threads: PositiveInt | None = None
     workers: PositiveInt | None = None
@@ -239,6 +240,7 @@ class Evaluate(Parameters):
             replicates=self.replicates,
             level=self.level,
             seed=self.seed,
+            past_only=self.past_only,
         )
 
     def protocol(self) -> Protocol:
