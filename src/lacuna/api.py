@@ -19,7 +19,17 @@ import pandas as pd
 
 from lacuna.corpus import Corpus
 from lacuna.errors import ConfigError
-from lacuna.evaluation import EvaluationConfig, PatternSpec, judge_recoveries, predict_frame, sweep_all, tabulate
+from lacuna.evaluation import (
+    EvaluationConfig,
+    PatternSpec,
+    Sweep,
+    answered_subsets,
+    judge_recoveries,
+    predict_frame,
+    sweep_all,
+    sweep_answers,
+    tabulate,
+)
 from lacuna.evaluation.recovery.completed import completed
 from lacuna.loading import load_corpus, reads_recordings
 from lacuna.missing import MaskPlan, Pattern
@@ -273,6 +283,7 @@ def evaluate(
     folder: str | Path | None = None,
     replicates: int = 500,
     past_only: bool = False,
+    answers: pd.DataFrame | None = None,
     **training: Any,
 ) -> Evaluation:
     """Compare recognisers on the test split under the same missing data.
@@ -290,6 +301,8 @@ def evaluate(
         folder: keeps checkpoints, so that the same call goes on where it was interrupted.
         replicates: of the bootstrap over dialogues and seeds.
         past_only: whether models that read dialogues are given turns 0 to t for their answer at turn t.
+        answers: predictions of outside systems, such as language models, to score beside; see
+            :func:`lacuna.evaluation.sweep_answers`. The pattern ``fixed`` then keeps those sets of modalities that they answered.
         training: settings of training, e.g. ``epochs=20`` or ``pattern="outage"``.
 
     Raises:
@@ -323,6 +336,7 @@ def evaluate(
         recovery_rates=recovery_rates,
         replicates=replicates,
         past_only=past_only,
+        answers=answers,
         history=history,
     )
 
@@ -337,17 +351,25 @@ def evaluate_recognizers(
     recovery_rates: Sequence[float] = (0.5,),
     replicates: int = 500,
     past_only: bool = False,
+    answers: pd.DataFrame | None = None,
     history: Sequence[pd.DataFrame] = (),
 ) -> Evaluation:
     """Compare trained recognisers on the test split; :func:`evaluate` explains the arguments."""
     specs = tuple(_spec(pattern) for pattern in patterns)
     numbers = {"rates": tuple(rates), "mask_seeds": tuple(mask_seeds), "replicates": replicates}
-    config = EvaluationConfig(patterns=specs, **numbers, past_only=past_only)
+    modalities = [m.name for m in corpus.modalities]
+    subsets: Any = "all" if answers is None else answered_subsets(answers, modalities)
+    config = EvaluationConfig(patterns=specs, **numbers, past_only=past_only, subsets=subsets)
     target, test = recognizers[0].schema.target, corpus.only("test")
     if not len(test):
         raise ConfigError(f"corpus '{corpus.name}' has no test split; load it with split='fold', or give it one")
     labels = corpus.only("train").utterances.labels[target.name]
-    sweeps = sweep_all(recognizers, test, config, labels)
+    outside: list[Sweep] = []
+    if answers is not None:  # first, because a missing answer ends it
+        outside = sweep_answers(
+            answers, test, config.plans(modalities), training_labels=labels, target=target.name, past_only=past_only
+        )
+    sweeps = [*sweep_all(recognizers, test, config, labels), *outside]
     with reproducible(1):
         able = recognizers if len(recovery_rates) else []
         recovery, points = judge_recoveries(able, test, config, recovery_rates, device=pick_device("auto"))

@@ -94,7 +94,7 @@ class Oracle:
             belief: see the class.
 
         Returns:
-            (N, K) float64, rows sum to 1. With ``following``, the row of a last turn is about a turn that the corpus does not have.
+            (N, K) float64, rows sum to 1. With ``following``, the row of a last turn is about a turn that does not exist.
         """
         reading = corpus if isinstance(corpus, Reading) else self.read(corpus)
         likelihood = np.exp(turn_likelihood(reading.evidence(self.world, present)[0], self._agreement(belief)))
