@@ -24,6 +24,7 @@ from lacuna.evaluation import (
     PatternSpec,
     Sweep,
     answered_subsets,
+    dynamics_table,
     judge_recoveries,
     predict_frame,
     sweep_all,
@@ -373,8 +374,10 @@ def evaluate_recognizers(
     with reproducible(1):
         able = recognizers if len(recovery_rates) else []
         recovery, points = judge_recoveries(able, test, config, recovery_rates, device=pick_device("auto"))
+        dynamics = dynamics_table(recognizers, test, config, answers=answers, device=pick_device("auto"))
     rows = pd.concat(history, ignore_index=True) if history else pd.DataFrame()
-    return Evaluation(corpus, tuple(recognizers), config, tabulate(sweeps, config), rows, recovery, points, tuple(sweeps))
+    tables = tabulate(sweeps, config)
+    return Evaluation(corpus, tuple(recognizers), config, tables, rows, recovery, points, dynamics, tuple(sweeps))
 
 
 def _recipe(model: Model, corpus: Corpus, training: dict[str, Any], seed: int, target: str | None) -> Recipe:

@@ -71,6 +71,7 @@ class Evaluation:
         history: one row an epoch of those models that were trained for this.
         recovery: recovery quality, one row a model, condition, modality and measure.
         points: recovered vectors beside the true ones.
+        dynamics: change, state and transition scores of dialogues with nothing missing; empty without dialogues.
         sweeps: counts by model, seed, condition and dialogue, from which the tables follow.
     """
 
@@ -81,6 +82,7 @@ class Evaluation:
     history: pd.DataFrame = field(repr=False)
     recovery: pd.DataFrame = field(repr=False)
     points: pd.DataFrame = field(repr=False)
+    dynamics: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     sweeps: tuple[Sweep, ...] = field(default=(), repr=False)
 
     @property
@@ -155,7 +157,7 @@ class Evaluation:
         settings = {"patterns": [p.name for p in config.patterns], "rates": config.rates, "mask_seeds": config.mask_seeds}
         sizes: dict[str, Any] = {"level": config.level, "resamples": config.replicates}
         facts = run_facts(self.recognizers, corpus_facts(self.corpus), settings, **sizes, command="lacuna.evaluate(...)")
-        long = {"history": self.history, "recovery": self.recovery, "points": self.points}
+        long = {"history": self.history, "recovery": self.recovery, "points": self.points, "dynamics": self.dynamics}
         return composed(facts, self.tables, self.recognizers, **long)
 
     def __repr__(self) -> str:

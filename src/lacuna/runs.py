@@ -34,7 +34,7 @@ RUN, RECOGNIZERS, HISTORY, EVALUATION = "run.json", "recognizers", "history.parq
 FOLDER = Path("runs")
 PROJECT_RUNS = Path("data/02_intermediate")  # of a Kedro project: <run>/run.json
 SWEEPS = "sweeps.safetensors"
-_LONG = ("history", "recovery", "points")
+_LONG = ("history", "recovery", "points", "dynamics")
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def load_evaluation(folder: Path) -> Evaluation:
         tuple(recognizers_of(folder)),
         EvaluationConfig(patterns=patterns, **content),
         Tables(*(tables[name] for name in Tables._fields)),
-        **{name: tables[name] for name in _LONG},
+        **{name: tables[name] for name in _LONG if name in tables},  # a run of version 0.1 has no dynamics
         sweeps=sweeps_of_run(folder),
     )
 

@@ -7,6 +7,7 @@
 
 from lacuna.evaluation.ceiling import CEILINGS, has_ceiling, sweep_ceilings
 from lacuna.evaluation.conditions import Condition, EvaluationConfig, PatternSpec
+from lacuna.evaluation.dynamics import dynamics_table
 from lacuna.evaluation.evaluate import sweep_all
 from lacuna.evaluation.key_figures import brief, learning_table, robustness_table
 from lacuna.evaluation.outside import answered_subsets, sweep_answers
@@ -47,6 +48,7 @@ __all__ = [
     "brief",
     "compare",
     "count",
+    "dynamics_table",
     "effective_robustness",
     "has_ceiling",
     "judge_recoveries",

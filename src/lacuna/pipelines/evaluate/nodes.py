@@ -7,7 +7,16 @@ from typing import Any
 import pandas as pd
 
 from lacuna.corpus import Corpus
-from lacuna.evaluation import brief, judge_recoveries, learning_table, primary, robustness_table, sweep_all, tabulate
+from lacuna.evaluation import (
+    brief,
+    dynamics_table,
+    judge_recoveries,
+    learning_table,
+    primary,
+    robustness_table,
+    sweep_all,
+    tabulate,
+)
 from lacuna.evaluation.sweep import Sweep
 from lacuna.pipelines.checks import check_same_corpus
 from lacuna.pipelines.parameters import Evaluate
@@ -58,6 +67,19 @@ def score_recoveries(
         return judge_recoveries(
             recognizers, corpus, evaluate.config(), evaluate.recovery_rates, device=pick_device(evaluate.device)
         )
+
+
+def score_dynamics(corpus: Corpus, recognizers: list[TrainedRecognizer], evaluate: Evaluate) -> pd.DataFrame:
+    """Return change, state and transition scores of the dialogues with nothing missing; empty if the corpus has none.
+
+    Args:
+        corpus: the test split.
+        recognizers: what to score.
+        evaluate: the protocol.
+    """
+    check_same_corpus(recognizers, corpus.digest or "", corpus.name)
+    with reproducible(evaluate.threads):
+        return dynamics_table(recognizers, corpus, evaluate.config(), device=pick_device(evaluate.device))
 
 
 def brief_results(

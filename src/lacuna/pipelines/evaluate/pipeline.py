@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from lacuna.pipelines.evaluate.nodes import brief_results, score_recognizers, score_recoveries
+from lacuna.pipelines.evaluate.nodes import brief_results, score_dynamics, score_recognizers, score_recoveries
 
 
 def create_pipeline() -> Pipeline:
@@ -21,6 +21,13 @@ def create_pipeline() -> Pipeline:
                 ["corpus@test", "recognizers", "params:evaluate"],
                 ["recovery_scores", "recovered_points_scores"],
                 name="score_recoveries",
+                tags="gpu",
+            ),
+            Node(
+                score_dynamics,
+                ["corpus@test", "recognizers", "params:evaluate"],
+                "dynamics_scores",
+                name="score_dynamics",
                 tags="gpu",
             ),
             Node(

@@ -24,6 +24,7 @@ def compose_report(
     history: pd.DataFrame,
     recovery: pd.DataFrame,
     points: pd.DataFrame,
+    dynamics: pd.DataFrame,
     recognizers: list[TrainedRecognizer],
     corpus_facts: dict[str, Any],
     evaluate: Evaluate,
@@ -35,7 +36,7 @@ def compose_report(
     check_recovery(recovery, points, recognizers)
     facts = run_facts(recognizers, corpus_facts, parameters, level=evaluate.level, resamples=evaluate.replicates)
     tables = Tables(scores, summary, areas, comparisons, confusion)
-    return composed(facts, tables, recognizers, history=history, recovery=recovery, points=points)
+    return composed(facts, tables, recognizers, history=history, recovery=recovery, points=points, dynamics=dynamics)
 
 
 def draw_figures(summary: pd.DataFrame) -> tuple[go.Figure, go.Figure]:

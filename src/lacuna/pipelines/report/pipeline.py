@@ -7,7 +7,9 @@ from lacuna.pipelines.report.nodes import compose_report, draw_figures
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline from tables to report and figures."""
-    tables = {name: f"{name}_scores" for name in ("summary", "areas", "comparisons", "confusion", "history", "recovery")}
+    tables = {
+        name: f"{name}_scores" for name in ("summary", "areas", "comparisons", "confusion", "history", "recovery", "dynamics")
+    }
     tables["points"] = "recovered_points_scores"
     run = {
         "recognizers": "recognizers",

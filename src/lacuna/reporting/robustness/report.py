@@ -14,6 +14,7 @@ from lacuna.evaluation import CEILINGS, Tables, primary, summarise_recovery
 from lacuna.reporting.core.table import slug, to_csv, to_latex, to_markdown, unique
 from lacuna.reporting.recovery.tables import recovery_tables
 from lacuna.reporting.robustness.cards import model_card
+from lacuna.reporting.robustness.dynamics import dynamics_tables
 from lacuna.reporting.robustness.facts import ModelFacts, Report, RunFacts
 from lacuna.reporting.robustness.page import render_html
 from lacuna.reporting.robustness.results import results_page
@@ -31,6 +32,7 @@ def composed(
     history: pd.DataFrame,
     recovery: pd.DataFrame,
     points: pd.DataFrame,
+    dynamics: pd.DataFrame | None = None,
 ) -> Report:
     """Return the report of one run.
 
@@ -41,6 +43,7 @@ def composed(
         history: training log, one row per epoch.
         recovery: table of :func:`lacuna.evaluation.score_recovery`.
         points: table of :func:`lacuna.evaluation.recovered_points`.
+        dynamics: table of :func:`lacuna.evaluation.dynamics_table`.
     """
     by_variant: dict[str, list[TrainedRecognizer]] = {}
     for trained in recognizers:
@@ -54,6 +57,7 @@ def composed(
         history=history,
         recovery=summarise_recovery(recovery, facts.level),
         points=points,
+        dynamics=dynamics,
         models={variant: ModelFacts.of(own) for variant, own in by_variant.items()},
         references=references_of(by_variant, tables.summary),
     )
@@ -81,7 +85,7 @@ def write_report(folder: Path, report: Report) -> Path:
         write_text(path, text)
         written.add(path)
 
-    for table in [*all_tables(report), *recovery_tables(report)]:
+    for table in [*all_tables(report), *recovery_tables(report), *dynamics_tables(report)]:
         stem = folder / "tables" / table.name
         write(stem.with_name(f"{table.name}.csv"), to_csv(table))
         write(stem.with_name(f"{table.name}.md"), f"{table.caption}. {table.note}\n\n{to_markdown(table)}")
