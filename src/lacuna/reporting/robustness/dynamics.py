@@ -14,9 +14,9 @@ HEADS = {
     "transition_macro_f1": "Transitions, macro-F1",
 }
 NOTE = (
-    "Changes: whether the emotion of a dialogue changes at all. Sequence: 1 minus the edit distance of predicted and true emotions, "
-    "divided by the length. Transitions: pairs of emotions of neighbouring turns that differ, at the right turn. All data are there; "
-    "reconstruction of the tasks of EmoTrans, see the documentation of the protocol dynamics."
+    "Nothing is missing. Changes: whether the emotion of a dialogue changes at all. Sequence: 1 minus the edit distance of "
+    "predicted and true emotions, divided by the length. Transitions: pairs of emotions of neighbouring turns that differ, at "
+    "the right turn. The formulas reconstruct the tasks of EmoTrans; see the protocol dynamics in the documentation."
 )
 
 
