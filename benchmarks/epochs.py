@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -43,7 +44,7 @@ def epoch_seconds(corpus: Corpus, model: str, epochs: int = 3) -> float:
         marks.append(time.process_time())
 
     fit(Recipe.of(corpus, model, config), watch=watch)
-    return min(later - earlier for earlier, later in zip(marks, marks[1:], strict=False))
+    return min(later - earlier for earlier, later in pairwise(marks))
 
 
 def main() -> None:

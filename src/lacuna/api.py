@@ -22,10 +22,14 @@ from lacuna.errors import ConfigError
 from lacuna.evaluation import (
     EvaluationConfig,
     PatternSpec,
+    Sweep,
+    answered_subsets,
+    dynamics_table,
     example_table,
     judge_recoveries,
     predict_frame,
     sweep_all,
+    sweep_answers,
     tabulate,
 )
 from lacuna.evaluation.recovery.completed import completed
@@ -304,6 +308,8 @@ def evaluate(
     recovery_rates: Sequence[float] = (0.5,),
     folder: str | Path | None = None,
     replicates: int = 500,
+    past_only: bool = False,
+    answers: pd.DataFrame | None = None,
     **training: Any,
 ) -> Evaluation:
     """Compare recognisers on the test split under the same missing data.
@@ -320,6 +326,9 @@ def evaluate(
         recovery_rates: those of the rates at which recovered values are compared with the true ones; empty = never.
         folder: keeps checkpoints, so that the same call goes on where it was interrupted.
         replicates: of the bootstrap over dialogues and seeds.
+        past_only: whether models that read dialogues are given turns 0 to t for their answer at turn t.
+        answers: predictions of outside systems, such as language models, to score beside; see
+            :func:`lacuna.evaluation.sweep_answers`. The pattern ``fixed`` then keeps those sets of modalities that they answered.
         training: settings of training, e.g. ``epochs=20`` or ``pattern="outage"``.
 
     Raises:
@@ -352,6 +361,8 @@ def evaluate(
         mask_seeds=mask_seeds,
         recovery_rates=recovery_rates,
         replicates=replicates,
+        past_only=past_only,
+        answers=answers,
         history=history,
     )
 
@@ -365,24 +376,35 @@ def evaluate_recognizers(
     mask_seeds: Sequence[int] = (0, 1, 2),
     recovery_rates: Sequence[float] = (0.5,),
     replicates: int = 500,
+    past_only: bool = False,
+    answers: pd.DataFrame | None = None,
     history: Sequence[pd.DataFrame] = (),
 ) -> Evaluation:
     """Compare trained recognisers on the test split; :func:`evaluate` explains the arguments."""
     specs = tuple(_spec(pattern) for pattern in patterns)
-    config = EvaluationConfig(patterns=specs, rates=tuple(rates), mask_seeds=tuple(mask_seeds), replicates=replicates)
+    numbers = {"rates": tuple(rates), "mask_seeds": tuple(mask_seeds), "replicates": replicates}
+    modalities = [m.name for m in corpus.modalities]
+    subsets: Any = "all" if answers is None else answered_subsets(answers, modalities)
+    config = EvaluationConfig(patterns=specs, **numbers, past_only=past_only, subsets=subsets)
     target, test = recognizers[0].schema.target, corpus.only("test")
     if not len(test):
         raise ConfigError(f"corpus '{corpus.name}' has no test split; load it with split='fold', or give it one")
     labels = corpus.only("train").utterances.labels[target.name]
-    sweeps = sweep_all(recognizers, test, config, labels)
+    outside: list[Sweep] = []
+    if answers is not None:  # first, because a missing answer ends it
+        outside = sweep_answers(
+            answers, test, config.plans(modalities), training_labels=labels, target=target.name, past_only=past_only
+        )
+    sweeps = [*sweep_all(recognizers, test, config, labels), *outside]
     with reproducible(1):
         able = recognizers if len(recovery_rates) else []
         recovery, points = judge_recoveries(able, test, config, recovery_rates, device=pick_device("auto"))
         examples = example_table(recognizers, test, config, device=pick_device("auto"))
+        dynamics = dynamics_table(recognizers, test, config, answers=answers, device=pick_device("auto"))
     rows = pd.concat(history, ignore_index=True) if history else pd.DataFrame()
-    return Evaluation(
-        corpus, tuple(recognizers), config, tabulate(sweeps, config), rows, recovery, points, examples, tuple(sweeps)
-    )
+    tables = tabulate(sweeps, config)
+    long = {"history": rows, "recovery": recovery, "points": points, "examples": examples, "dynamics": dynamics}
+    return Evaluation(corpus, tuple(recognizers), config, tables, **long, sweeps=tuple(sweeps))
 
 
 def _recipe(model: Model, corpus: Corpus, training: dict[str, Any], seed: int, target: str | None) -> Recipe:

@@ -75,7 +75,8 @@ def load_corpus(
     """
     removal = None if thin is None else Thin.of(thin)  # a wrong setting is refused before anything is read
     corpus = _read(source, preset, importer, name, options or {}, encode=encode or {})
-    return with_splits(corpus, split, valid_share=valid_share, folds=folds, test_fold=test_fold, seed=seed)
+    corpus = with_splits(corpus, split, valid_share=valid_share, folds=folds, test_fold=test_fold, seed=seed)
+    return corpus if removal is None else remove(corpus, removal)
 
 
 def with_splits(
@@ -90,7 +91,7 @@ def with_splits(
         corpus = carve_valid(corpus, valid_share, seed)
     elif split == "fold":
         corpus = fold(corpus, folds, test_fold, seed)
-    return corpus if removal is None else remove(corpus, removal)
+    return corpus
 
 
 def _read(

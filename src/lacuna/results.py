@@ -72,6 +72,7 @@ class Evaluation:
         recovery: recovery quality, one row a model, condition, modality and measure.
         points: recovered vectors beside the true ones.
         examples: predictions for a few test utterances, one row for each utterance and model.
+        dynamics: change, state and transition scores of dialogues with nothing missing; empty without dialogues.
         sweeps: counts by model, seed, condition and dialogue, from which the tables follow.
     """
 
@@ -83,6 +84,7 @@ class Evaluation:
     recovery: pd.DataFrame = field(repr=False)
     points: pd.DataFrame = field(repr=False)
     examples: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+    dynamics: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     sweeps: tuple[Sweep, ...] = field(default=(), repr=False)
 
     @property
@@ -157,7 +159,7 @@ class Evaluation:
         settings = {"patterns": [p.name for p in config.patterns], "rates": config.rates, "mask_seeds": config.mask_seeds}
         sizes: dict[str, Any] = {"level": config.level, "resamples": config.replicates}
         facts = run_facts(self.recognizers, corpus_facts(self.corpus), settings, **sizes, command="lacuna.evaluate(...)")
-        long = {"history": self.history, "recovery": self.recovery, "points": self.points, "examples": self.examples}
+        long = {name: getattr(self, name) for name in ("history", "recovery", "points", "examples", "dynamics")}
         return composed(facts, self.tables, self.recognizers, **long)
 
     def __repr__(self) -> str:

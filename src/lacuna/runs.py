@@ -34,7 +34,7 @@ RUN, RECOGNIZERS, HISTORY, EVALUATION = "run.json", "recognizers", "history.parq
 FOLDER = Path("runs")
 PROJECT_RUNS = Path("data/02_intermediate")  # of a Kedro project: <run>/run.json
 SWEEPS = "sweeps.safetensors"
-_LONG = ("history", "recovery", "points", "examples")
+_LONG = ("history", "recovery", "points", "examples", "dynamics")
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ CHANGES = {
     "patterns": lambda c: replace(c, protocol=_with(c, patterns=(PatternSpec("outage"),))),
     "setting of a pattern": lambda c: replace(c, protocol=_with(c, patterns=(PatternSpec("outage", {"burst": 2.0}),))),
     "mask seeds": lambda c: replace(c, protocol=_with(c, mask_seeds=(1,))),
+    "past only": lambda c: replace(c, protocol=_with(c, past_only=True)),
     "replicates": lambda c: replace(c, protocol=_with(c, replicates=101)),
     "recovery": lambda c: replace(c, protocol=replace(c.protocol, recovery_rates=(0.5,))),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -80,3 +81,42 @@ def test_an_unknown_protocol_gets_a_suggestion(files: Path) -> None:
     result = run("score", "--protocol", "clases", files / "answers.csv")
     assert result.exit_code == 1
     assert "did you mean 'classes'" in result.output
+
+
+MESS = [  # answer, true label, predicted class, status
+    ("Happy", "happy", "happy", "one label"),
+    ("**Emotion:** _sadness_ (confidence: 80%)", "sad", "sad", "one label"),
+    ("Not happy at all, he is furious!!!", "anger", "anger", "one label"),
+    ("Er ist nicht traurig, sondern fröhlich.", "happy", "happy", "one label"),
+    ("他很愤怒。", "anger", "anger", "one label"),
+    ("<think>happy? sad?</think><answer>Sad</answer>", "sad", "sad", "one label"),
+    ('{"emotion": ["anger", "sad"]}', "anger", "anger", "several labels"),
+    ("sad, or perhaps angry", "anger", "sad", "several labels"),  # the first one is predicted: an error
+    ("She isn't happy.", "sad", "", "negated only"),
+    ("As an AI, I cannot identify whether he is happy.", "happy", "", "refusal"),
+    ("bewildered", "sad", "", "no known word"),
+    ("N/A 🙂", "happy", "", "no known word"),
+    ("", "anger", "", "empty"),
+]
+
+
+def test_a_file_with_every_kind_of_mess(tmp_path: Path) -> None:
+    rows = [{"id": f"u{i}", "answer": answer, "model": "some-llm"} for i, (answer, *_) in enumerate(MESS)]
+    rows.append({"id": "not in the truth", "answer": "happy", "model": "some-llm"})
+    (tmp_path / "mess.jsonl").write_text("\n\n".join(json.dumps(row) for row in rows) + "\n", "utf-8")
+    truth = pd.DataFrame({"id": [row["id"] for row in rows[:-1]], "label": [true for _, true, _, _ in MESS]})
+    truth.to_csv(tmp_path / "truth.csv", index=False)
+    out = tmp_path / "predictions.csv"
+    mapped = run("answers", tmp_path / "mess.jsonl", "--classes", "happy+sad+anger", "--out", out)
+    assert mapped.exit_code == 0, mapped.output
+    assert "14 answers, 9 with a predicted class" in mapped.output
+    assert "refusal: 1" in mapped.output
+    table = pd.read_csv(out, keep_default_na=False).head(len(MESS))
+    assert list(table["predicted"]) == [predicted for _, _, predicted, _ in MESS]
+    assert list(table["status"]) == [status for *_, status in MESS]
+    assert table.loc[6, ["p_happy", "p_sad", "p_anger"]].tolist() == [0, 0.5, 0.5]
+    result = run("score", "--protocol", "classes", out, tmp_path / "truth.csv", "--out", tmp_path / "scores.csv")
+    assert result.exit_code == 0, result.output
+    scores = pd.read_csv(tmp_path / "scores.csv").set_index("metric")["value"]
+    assert scores["accuracy"] == pytest.approx(7 / 13, abs=1e-6)
+    assert scores["answered"] == pytest.approx(8 / 13, abs=1e-6)

@@ -96,7 +96,8 @@ class Cell:
         """Return everything that decides the result, as JSON values."""
         data, evaluation = self.data(), self.protocol.evaluation
         training_data = {"train": corpus_digest(data.train, data.schema)}
-        return {
+        view = {"past_only": True} if evaluation.past_only else {}  # cells with whole dialogues keep their key
+        return view | {
             "format": FORMAT,
             "run": training_data | {"model": self.model} if self.is_ceiling else self.recipe().identity(),
             "test": corpus_digest(data.test, data.schema),

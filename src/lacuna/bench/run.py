@@ -95,13 +95,14 @@ def work(cell: Cell) -> CellResult:
     empty = pd.DataFrame()
     if cell.is_ceiling:
         with reproducible(protocol.threads):
-            sweeps = sweep_ceilings(data.test, cell.plans(), training_labels=labels)
+            sweeps = sweep_ceilings(data.test, cell.plans(), training_labels=labels, past_only=protocol.evaluation.past_only)
         return CellResult(tuple(sweeps), None, empty, empty, empty, 0.0)
     recipe = cell.recipe()
     trained, history = fit(recipe, run_folder(cell.checkpoints, recipe))
     device = pick_device(protocol.device)
     with reproducible(protocol.threads):
-        swept = sweep(trained, data.test, cell.plans(), training_labels=labels, device=device)
+        past_only = protocol.evaluation.past_only
+        swept = sweep(trained, data.test, cell.plans(), training_labels=labels, device=device, past_only=past_only)
         recovery, points = judge_recoveries([trained], data.test, protocol.evaluation, protocol.recovery_rates, device=device)
     rows = history_table(history, trained.variant, cell.seed)
     return CellResult((swept,), trained, rows, recovery, points, 0.0)

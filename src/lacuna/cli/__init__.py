@@ -61,6 +61,7 @@ for _command in (
     run_commands.predict,
     run_commands.runs,
     score_commands.score,
+    score_commands.prompts,
     score_commands.answers,
     grid_commands.bench,
     grid_commands.study,

@@ -11,6 +11,7 @@ from lacuna.cli.options import Items, parse_options
 
 if TYPE_CHECKING:
     from lacuna.corpus import Corpus
+    from lacuna.results import Evaluation
 
 _PATH = click.Path(path_type=Path)
 
@@ -71,14 +72,20 @@ def train(source: str, models: list[str], seeds: list[str], parent: Path, name: 
 @click.option("--patterns", type=Items(), default="rmm+outage", show_default=True, help="What goes missing.")
 @click.option("--rates", type=Items(), default="0+0.1+0.2+0.3+0.4+0.5+0.6+0.7", show_default=True, help="Missing rates.")
 @click.option("--mask-seeds", type=Items(), default="0+1+2", show_default=True, help="A mask each; scores are averaged.")
-def evaluate(run: Path, patterns: list[str], rates: list[str], mask_seeds: list[str]) -> None:
+@click.option("--past-only", is_flag=True, help="Models that read dialogues get the turns up to t for their answer at turn t.")
+@click.option("--answers", "answers_file", type=_PATH, help="Predictions of outside systems to score beside: see lacuna answers.")
+def evaluate(
+    run: Path, patterns: list[str], rates: list[str], mask_seeds: list[str], *, past_only: bool, answers_file: Path | None
+) -> None:
     """Score the models of a run, and write its report.
 
-    RUN is the folder of a run. Its models are scored on the test split under missing data.
+    RUN is the folder of a run. Its models are scored on the test split under missing data. With --answers, the answers of large
+    language models stand in the same tables and figures, with the same intervals, and in a leaderboard in RUN/leaderboard.
     """
     import pandas as pd
 
     from lacuna.api import evaluate_recognizers
+    from lacuna.metrics.protocols import read_table
     from lacuna.runs import HISTORY, corpus_of, load_run, recognizers_of, save_evaluation
 
     facts = load_run(run)
@@ -86,11 +93,40 @@ def evaluate(run: Path, patterns: list[str], rates: list[str], mask_seeds: list[
     masks = [_whole(seed, "--mask-seeds") for seed in mask_seeds]
     history = pd.read_parquet(run / HISTORY)
     evaluation = evaluate_recognizers(
-        recognizers_of(run), corpus_of(run, facts), patterns, rates=numbers, mask_seeds=masks, history=[history]
+        recognizers_of(run),
+        corpus_of(run, facts),
+        patterns,
+        rates=numbers,
+        mask_seeds=masks,
+        past_only=past_only,
+        answers=read_table(answers_file) if answers_file else None,
+        history=[history],
     )
     save_evaluation(run, facts, evaluation)
     click.echo(repr(evaluation))
     click.echo(f"report: {evaluation.report(run / 'report')}")
+    if answers_file:
+        click.echo(f"leaderboard: {_leaderboard(run, evaluation)}")
+
+
+def _leaderboard(run: Path, evaluation: Evaluation) -> Path:
+    """Write the leaderboard of one run, outside systems included, and return its path."""
+    from lacuna.bench import Protocol
+    from lacuna.bench.gathered import Gathered
+    from lacuna.bench.leaderboard import write_leaderboard
+
+    contest = Gathered(
+        evaluation.corpus.name,
+        Protocol(evaluation.config),
+        evaluation.sweeps,
+        evaluation.recognizers,
+        evaluation.history,
+        evaluation.recovery,
+        evaluation.points,
+    )
+    return write_leaderboard(
+        run / "leaderboard", run.name, [contest], {"command": _typed()}, {contest.name: "../report/report.html"}
+    )
 
 
 @click.command()

@@ -1,9 +1,9 @@
-"""Commands about predictions of any origin: ``score`` and ``answers``."""
+"""Commands about predictions of any origin: ``score``, ``prompts`` and ``answers``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -80,7 +80,44 @@ def _overview() -> str:
 
 
 @click.command()
-@click.argument("file", type=_PATH)
+@click.argument("source", metavar="CORPUS")
+@click.option("--out", type=_PATH, default=Path("prompts"), show_default=True, help="Folder to write to.")
+@click.option("--subsets", metavar="A+B,C", help="Sets of modalities to show, e.g. text,audio,text+audio. [default: all]")
+@click.option("--split", default="test", show_default=True, help="Which utterances: train, valid, test or all.")
+@click.option("--target", help="Whose classes are allowed. [default: the first]")
+@click.option("--media", default="{id}", show_default=True, help="Path of a recording, e.g. clips/{id}.mp4; also {dialogue}.")
+@click.option("--instruction", help="What to ask; {classes} stands for the classes.")
+@click.option("--importer", help="Read CORPUS with this importer instead of recognising it.")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the importer; may be repeated.")
+def prompts(source: str, *, out: Path, subsets: str | None, split: str, **settings: Any) -> None:
+    """Write what to ask a large language model about a corpus.
+
+    One JSONL file for each set of modalities, and map.toml for `lacuna answers`. Run the model elsewhere, and put its answer to
+    each line into a column answer, beside id and modalities. CORPUS is a path that `lacuna doctor` recognises.
+
+    \b
+        lacuna prompts my_corpus --out prompts --media clips/{id}.mp4
+        lacuna answers answers.jsonl --map prompts/map.toml --out predictions.csv
+        lacuna evaluate runs/my_corpus-1 --answers predictions.csv
+    """  # noqa: D301 - click looks for the character itself
+    from lacuna.loading import load_corpus
+    from lacuna.metrics.protocols.prompts import INSTRUCTION, prompts_of, write_prompts
+
+    if list(out.glob("*.jsonl")):
+        raise click.ClickException(f"{out} has prompt files already: name another folder with --out")
+    corpus = load_corpus(source, importer=settings["importer"], options=parse_options(settings["options"]))
+    view = corpus if split == "all" else corpus.only(split)
+    chosen = [tuple(name.strip() for name in subset.split("+")) for subset in subsets.split(",")] if subsets else None
+    instruction = settings["instruction"] or INSTRUCTION
+    asked = prompts_of(view, chosen, target=settings["target"], media=settings["media"], instruction=instruction)
+    if not asked:
+        raise click.ClickException(f"nothing is labelled in split {split!r} of {source}: there is nothing to ask about")
+    for path, rows in zip(write_prompts(out, asked), asked.values(), strict=True):
+        click.echo(f"{path}: {len(rows)} prompts")
+
+
+@click.command()
+@click.argument("files", type=_PATH, nargs=-1, required=True)
 @click.option("--map", "map_file", type=_PATH, help="TOML file: classes, their words, negations, refusals.")
 @click.option("--classes", type=Items(), metavar="A+B", help="Classes, with common words for them, instead of a map.")
 @click.option("--text", help="Column of the answers. [default: answer, response, text, output, generation or prediction]")
@@ -88,28 +125,37 @@ def _overview() -> str:
 @click.option("--out", type=_PATH, default=Path("predictions.csv"), show_default=True, help="CSV file to write.")
 @click.option("--overwrite", is_flag=True, help="Replace the file.")
 def answers(
-    file: Path, *, map_file: Path | None, classes: list[str] | None, text: str | None, ids: str | None, out: Path, overwrite: bool
+    files: tuple[Path, ...],
+    *,
+    map_file: Path | None,
+    classes: list[str] | None,
+    text: str | None,
+    ids: str | None,
+    out: Path,
+    overwrite: bool,
 ) -> None:
     """Turn free-text answers of any model into predictions.
 
-    FILE holds an id and a text a row (CSV, JSON, JSONL or parquet), and optionally model, seed and modalities. What cannot be
-    mapped to a class is shown and counts as an error in every score. No model is run.
+    FILES hold an id and a text a row (CSV, JSON, JSONL or parquet), and optionally model, seed and modalities. What cannot be
+    mapped to a class is shown and counts as an error in every score. No model is run; `lacuna prompts` writes what to ask one.
 
     \b
         lacuna answers answers.jsonl --classes happy+sad+anger+neutral --out predictions.csv
         lacuna score --protocol classes predictions.csv truth.csv
     """  # noqa: D301 - click looks for the character itself
+    import pandas as pd
+
     from lacuna.metrics.protocols import answer_map, answers_report, map_answers, read_answer_map, read_answers
 
     if (map_file is None) == (not classes):
         raise click.UsageError("say either --map FILE or --classes A+B")
     _refuse(out, overwrite)
     meaning = read_answer_map(map_file) if map_file else answer_map(classes or [])
-    table, column = read_answers(file, text=text, ids=ids)
-    mapped = map_answers(table, meaning, column)
+    tables = [read_answers(file, text=text, ids=ids) for file in files]
+    mapped = pd.concat([map_answers(table, meaning, column) for table, column in tables], ignore_index=True)
     _write(mapped, out)
-    click.echo(answers_report(mapped, [str(cell) for cell in table[column]]))
-    click.echo(f"predictions: {out}")
+    click.echo(answers_report(mapped, [str(cell) for table, column in tables for cell in table[column]]))
+    click.echo(f"predictions: {out}\nnext: lacuna evaluate RUN --answers {out}, beside the models of a run")
 
 
 def _refuse(out: Path | None, overwrite: bool) -> None:

@@ -7,9 +7,11 @@
 
 from lacuna.evaluation.ceiling import CEILINGS, has_ceiling, sweep_ceilings
 from lacuna.evaluation.conditions import Condition, EvaluationConfig, PatternSpec
+from lacuna.evaluation.dynamics import dynamics_table
 from lacuna.evaluation.evaluate import sweep_all
 from lacuna.evaluation.examples import example_table
 from lacuna.evaluation.key_figures import brief, learning_table, robustness_table
+from lacuna.evaluation.outside import answered_subsets, sweep_answers
 from lacuna.evaluation.predict import Predictions, predict
 from lacuna.evaluation.prediction_table import predict_frame
 from lacuna.evaluation.recovery.collect import RecoveryConfig
@@ -39,6 +41,7 @@ __all__ = [
     "Tables",
     "above_ceiling",
     "against_baseline",
+    "answered_subsets",
     "areas",
     "auilc",
     "baseline_counts",
@@ -46,6 +49,7 @@ __all__ = [
     "brief",
     "compare",
     "count",
+    "dynamics_table",
     "effective_robustness",
     "example_table",
     "has_ceiling",
@@ -65,6 +69,7 @@ __all__ = [
     "summarise_recovery",
     "sweep",
     "sweep_all",
+    "sweep_answers",
     "sweep_ceilings",
     "tabulate",
 ]

@@ -26,7 +26,12 @@ def has_ceiling(corpus: Corpus, target: str) -> bool:
 
 
 def sweep_ceilings(
-    corpus: Corpus, plans: Sequence[MaskPlan], *, training_labels: Labels, groups: int = MOST_GROUPS
+    corpus: Corpus,
+    plans: Sequence[MaskPlan],
+    *,
+    training_labels: Labels,
+    groups: int = MOST_GROUPS,
+    past_only: bool = False,
 ) -> list[Sweep]:
     """Return the counts of the exact posterior under every plan, given the whole dialogue and given one turn.
 
@@ -38,6 +43,7 @@ def sweep_ceilings(
         plans: masks to score under.
         training_labels: labels of the training split, for the baseline.
         groups: as for :func:`lacuna.evaluation.sweep`; must be the same to compare with its results.
+        past_only: whether the first is given the turns up to each turn instead of the whole dialogue.
 
     Returns:
         Two sweeps, named as in ``CEILINGS``, comparable with those of trained models under the same plans.
@@ -57,9 +63,13 @@ def sweep_ceilings(
     for index, mask in enumerate(tracked(masks, CEILING)):
         present = {m: ~gone for m, gone in mask.missing_flat().items()}
         for name, context in CEILINGS.items():
-            logits = np.log(np.maximum(oracle.posterior(reading, present, context=context), _LEAST))
+            if context and past_only:
+                exact = oracle.filtered(reading, present)
+            else:
+                exact = oracle.posterior(reading, present, context=context)
+            logits = np.log(np.maximum(exact, _LEAST))
             sums[name][index] = count(target, logits, labels, dialogue, total).values
     baseline = baseline_counts(target, training_labels, labels, dialogue, total).values
     conditions = tuple(condition_of(plan, mask.measured()) for plan, mask in zip(plans, masks, strict=True))
-    fingerprint = fingerprint_of(corpus, dialogue, labels)
+    fingerprint = fingerprint_of(corpus, dialogue, labels, past_only)
     return [Sweep(corpus.name, name, 0, target, conditions, sums[name], baseline, fingerprint) for name in CEILINGS]

@@ -87,6 +87,8 @@ class EvaluationConfig:
         replicates: bootstrap replicates, at least 2.
         level: of the intervals, between 0 and 1.
         seed: of the bootstrap.
+        past_only: whether models that read dialogues get turns 0 to t for their answer at turn t, see
+            :mod:`lacuna.evaluation.past`. Recovered values are still estimated from whole dialogues.
 
     Raises:
         ConfigError: a value is out of bounds.
@@ -99,6 +101,7 @@ class EvaluationConfig:
     replicates: int = 500
     level: float = 0.95
     seed: int = 0
+    past_only: bool = False
 
     def __post_init__(self) -> None:
         for f in fields(self):  # YAML gives lists

@@ -82,9 +82,10 @@ def _score(job: _Job, test: Corpus | None = None) -> list[Sweep]:
     plans = job.config.plans([m.name for m in test.modalities])
     with reproducible(job.threads):
         if job.trained is None:
-            return sweep_ceilings(test, plans, training_labels=job.training_labels)
+            return sweep_ceilings(test, plans, training_labels=job.training_labels, past_only=job.config.past_only)
         device = pick_device(job.device)
-        return [sweep(job.trained, test, plans, training_labels=job.training_labels, device=device)]
+        past_only = job.config.past_only
+        return [sweep(job.trained, test, plans, training_labels=job.training_labels, device=device, past_only=past_only)]
 
 
 def _is_test_split(test: Corpus) -> bool:

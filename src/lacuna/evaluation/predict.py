@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Target
+from lacuna.evaluation.past import answer_from_past
 from lacuna.metrics.counts import Array, log_softmax
 from lacuna.missing import Mask
 from lacuna.models import Recognizer
@@ -114,6 +115,7 @@ def predict(
     *,
     batch_size: int = 1024,
     device: torch.device | str = "cpu",
+    past_only: bool = False,
 ) -> Predictions:
     """Return the predictions of a recogniser for every utterance of a corpus, labelled or not.
 
@@ -123,6 +125,7 @@ def predict(
         mask: bound to this corpus; ``None`` = nothing is removed.
         batch_size: utterances in a forward pass; dialogues are kept whole for models that read them.
         device: where to compute.
+        past_only: whether the answer at turn t is from turns 0 to t, see :mod:`lacuna.evaluation.past`.
 
     Returns:
         Predictions in the order of the corpus.
@@ -138,7 +141,7 @@ def predict(
             batch = loader.read(rows)
             if mask is not None:
                 batch = observe(batch, mask.present(rows))
-            logits.append(answer(trained.model, batch))
+            logits.append((answer_from_past if past_only else answer)(trained.model, batch))
             available.append(batch.available().cpu().numpy())
     return Predictions(
         target=trained.schema.target,

@@ -16,6 +16,7 @@ from lacuna.corpus.corpus import Corpus, Labels, keys_of
 from lacuna.corpus.schema import Target
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation.conditions import Condition, condition_of
+from lacuna.evaluation.past import answer_from_past
 from lacuna.evaluation.predict import answer, inference, loader_of, observe
 from lacuna.metrics.counts import Array, Counts, baseline_counts, count, width
 from lacuna.metrics.scores import metrics_of
@@ -116,6 +117,7 @@ def sweep(
     batch_size: int = 1024,
     device: torch.device | str = "cpu",
     groups: int = MOST_GROUPS,
+    past_only: bool = False,
 ) -> Sweep:
     """Return the counts of a recogniser under every plan; it costs about one training epoch.
 
@@ -131,6 +133,8 @@ def sweep(
         device: where to compute.
         groups: more dialogues than this are pooled into this many groups of whole dialogues of about equal size; the bootstrap
             then resamples groups, which bounds memory.
+        past_only: whether the answer at turn t is from turns 0 to t, see :mod:`lacuna.evaluation.past`. Such a sweep is not
+            comparable with one that reads whole dialogues, and has another fingerprint.
 
     Returns:
         Counts by condition and dialogue. They do not depend on the batch size, up to rounding of the forward pass.
@@ -164,6 +168,7 @@ def sweep(
     dialogue, total = groups_of(corpus, target, groups)
     sums = np.zeros((len(masks), total, width(target)))
     loader = loader_of(trained, corpus, batch_size, device)
+    respond = answer_from_past if past_only else answer
     with inference(trained.model, device):
         for rows in tracked(loader.rows(), f"{name or trained.variant}, seed {trained.seed}"):
             complete = loader.read(rows)
@@ -173,7 +178,7 @@ def sweep(
                 present = {m: p & originally[m] for m, p in mask.present(rows).items() if m in originally}
                 key = digest_of(present)
                 if key not in counted:
-                    logits = answer(trained.model, observe(complete, present))
+                    logits = respond(trained.model, observe(complete, present))
                     counted[key] = count(target, logits, labels[rows], dialogue[rows], total).values
                 sums[index] += counted[key]
     return Sweep(
@@ -184,7 +189,7 @@ def sweep(
         conditions=conditions,
         counts=sums,
         baseline=baseline_counts(target, training_labels, labels, dialogue, total).values,
-        fingerprint=fingerprint_of(corpus, dialogue, labels),
+        fingerprint=fingerprint_of(corpus, dialogue, labels, past_only),
     )
 
 
@@ -240,9 +245,11 @@ def digest_of(present: dict[str, NDArray[np.bool_]]) -> bytes:
     return digest.digest()
 
 
-def fingerprint_of(corpus: Corpus, dialogue: NDArray[np.int64], labels: Labels) -> str:
-    """Return a hash of the scored utterances, their order, groups and labels."""
+def fingerprint_of(corpus: Corpus, dialogue: NDArray[np.int64], labels: Labels, past_only: bool = False) -> str:
+    """Return a hash of the scored utterances, their order, groups and labels, and of whether answers are from the past only."""
     digest = hashlib.blake2b(digest_size=16)
     for part in (corpus.keys, dialogue, labels):
         digest.update(np.ascontiguousarray(part).tobytes())
+    if past_only:
+        digest.update(b"past only")
     return digest.hexdigest()

@@ -269,6 +269,7 @@ class Evaluate(Parameters):
     replicates: Annotated[int, Field(ge=100)] = 500
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     seed: Seed = 0
+    past_only: bool = False
     device: str = "auto"
     threads: PositiveInt | None = None
     workers: PositiveInt | None = None
@@ -301,6 +302,7 @@ class Evaluate(Parameters):
             replicates=self.replicates,
             level=self.level,
             seed=self.seed,
+            past_only=self.past_only,
         )
 
     def protocol(self) -> Protocol:

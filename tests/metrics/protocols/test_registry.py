@@ -126,6 +126,10 @@ def samples() -> dict[str, list[pd.DataFrame | None]]:
             table(**intervals, offset=intervals["onset"] + 8),
             table(**intervals, offset=intervals["onset"] + 9),
         ],
+        "micro_questions": [
+            table(answer=labels("a", "b c", "")),
+            table(answer=labels("a", "b c"), kind=labels("coarse", "fine", "text")),
+        ],
         "mme_emotion": [table(steps=labels("1;0;1", "0.5", "")), None],
         "msp_podcast": [table(**numbers(vad)), table(**numbers(vad))],
         "multi_label": [table(labels=labels("a;b", "")), table(labels=labels("a", "b;c"))],

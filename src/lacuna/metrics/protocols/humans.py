@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,8 @@ from lacuna.metrics.scores import weighted_f1_of
 CREMAD_CLASSES = {"A": "anger", "D": "disgust", "F": "fear", "H": "happy", "N": "neutral", "S": "sad"}
 _CREMAD_MODALITIES = {"1": "voice", "2": "face", "3": "both"}
 _CREMAD_INTENDED = {"ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
+_IEMOCAP_HEADING = re.compile(r"\[[\d.]+ - [\d.]+\]\s+(\S+)\s")
+_IEMOCAP_VOTE = re.compile(r"C-([EFM])\d*:\s*(.*?);?\s*(?:\(|$)")
 
 
 def majority_shares(votes: Array) -> Array:
@@ -83,8 +87,9 @@ def score_humans(predictions: pd.DataFrame, truth: pd.DataFrame | None = None, *
     - ``agreement`` and ``agreement_weighted_f1``: a rater against the majority of the other raters with the same modality.
     - ``against_reference``: a rater against the majority of raters with the ``reference`` modality, without himself if it is
       his own modality. This is the human counterpart of a recogniser whose labels come from these raters.
-    - With a truth (for example the emotion that the actor was to show): ``accuracy`` of a single rater and
-      ``majority_accuracy`` of the majority; k tied classes count 1 / k.
+    - With a truth (for example the emotion that the actor was to show): ``accuracy`` of a single rater, pooled over ratings;
+      ``class_accuracy``, its mean over the classes of the truth; and ``majority_accuracy`` of the majority; k tied classes count
+      1 / k.
     - Items with one vote have no others and are left out of the agreement.
 
     A recogniser that is scored against the majority of all raters is compared with more votes than a left-out rater is, so the
@@ -132,10 +137,47 @@ def _against_labels(votes: Array, labels: list[str], classes: tuple[str, ...], n
     own = np.concatenate([votes[known], np.zeros((len(known), 1))], axis=1)  # (N', C + 1): column -1 is a label without votes
     right, majority = own[np.arange(len(known)), columns], majority_shares(own)[np.arange(len(known)), columns]
     single = float(right.sum() / own.sum()) if own.sum() else float("nan")
+    of_class = [np.array([labels[row] == label for row in known]) for label in sorted({labels[row] for row in known})]
+    by_class = [float(right[rows].sum() / own[rows].sum()) for rows in of_class]
     return [
         ProtocolScore("accuracy", single, int(own.sum()), name),
+        ProtocolScore("class_accuracy", share(np.array(by_class)), int(own.sum()), name),
         ProtocolScore("majority_accuracy", share(majority), len(known), name),
     ]
+
+
+def read_iemocap_votes(folder: Path) -> pd.DataFrame:
+    """Return the votes of IEMOCAP (Busso et al. 2008) from its evaluation files.
+
+    Raters of the corpus saw and heard the dialogue (``both``); the actors rated themselves (``self``). A rater who named several
+    emotions has a vote for each of them.
+
+    Args:
+        folder: the corpus, or a part of it; every ``EmoEvaluation/*.txt`` below it is read.
+
+    Returns:
+        Columns ``id``, ``modality`` (both, self), ``votes_<class>``, the classes in lower case.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    votes: dict[tuple[str, str], Counter[str]] = {}
+    for path in sorted(folder.rglob("EmoEvaluation/*.txt")):
+        item = ""
+        for line in path.read_text("utf-8", errors="replace").splitlines():
+            if (heading := _IEMOCAP_HEADING.match(line)) is not None:
+                item = heading[1]
+            elif item and (vote := _IEMOCAP_VOTE.match(line)) is not None:
+                kind = "both" if vote[1] == "E" else "self"
+                names = [name.strip().lower() for name in vote[2].split(";")]
+                votes.setdefault((item, kind), Counter()).update(name for name in names if name)
+    if not votes:
+        raise ConfigError(
+            f"{folder} holds no votes of IEMOCAP; expected files EmoEvaluation/*.txt with lines such as C-E1: Neutral;"
+        )
+    classes = sorted({name for counted in votes.values() for name in counted})
+    rows = [{f"votes_{name}": counted[name] for name in classes} for counted in votes.values()]
+    return pd.DataFrame([{"id": item, "modality": kind} for item, kind in votes]).join(pd.DataFrame(rows))
 
 
 def read_cremad_votes(folder: Path) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 from lacuna.corpus import Corpus
 from lacuna.evaluation import (
     brief,
+    dynamics_table,
     example_table,
     judge_recoveries,
     learning_table,
@@ -79,6 +80,19 @@ def show_examples(corpus: Corpus, recognizers: list[TrainedRecognizer], evaluate
     check_same_corpus(recognizers, corpus.digest or "", corpus.name)
     with reproducible(evaluate.threads):
         return example_table(recognizers, corpus, evaluate.config(), device=pick_device(evaluate.device))
+
+
+def score_dynamics(corpus: Corpus, recognizers: list[TrainedRecognizer], evaluate: Evaluate) -> pd.DataFrame:
+    """Return change, state and transition scores of the dialogues with nothing missing; empty if the corpus has none.
+
+    Args:
+        corpus: the test split.
+        recognizers: what to score.
+        evaluate: the protocol.
+    """
+    check_same_corpus(recognizers, corpus.digest or "", corpus.name)
+    with reproducible(evaluate.threads):
+        return dynamics_table(recognizers, corpus, evaluate.config(), device=pick_device(evaluate.device))
 
 
 def brief_results(

@@ -3,7 +3,7 @@
 from kedro.pipeline import Node, Pipeline
 
 from lacuna.evaluation import Tables
-from lacuna.pipelines.evaluate.nodes import brief_results, score_recognizers, score_recoveries, show_examples
+from lacuna.pipelines.evaluate.nodes import brief_results, score_dynamics, score_recognizers, score_recoveries, show_examples
 
 
 def create_pipeline() -> Pipeline:
@@ -29,6 +29,13 @@ def create_pipeline() -> Pipeline:
                 ["corpus@test", "recognizers", "params:evaluate"],
                 "examples_scores",
                 name="show_examples",
+                tags="gpu",
+            ),
+            Node(
+                score_dynamics,
+                ["corpus@test", "recognizers", "params:evaluate"],
+                "dynamics_scores",
+                name="score_dynamics",
                 tags="gpu",
             ),
             Node(

@@ -27,6 +27,7 @@ def compose_report(
     history: pd.DataFrame,
     recovery: pd.DataFrame,
     points: pd.DataFrame,
+    dynamics: pd.DataFrame,
     recognizers: list[TrainedRecognizer],
     corpus_facts: dict[str, Any],
     evaluate: Evaluate,
@@ -38,7 +39,8 @@ def compose_report(
     check_recovery(recovery, points, recognizers)
     facts = run_facts(recognizers, corpus_facts, parameters, level=evaluate.level, resamples=evaluate.replicates)
     tables = Tables(scores, summary, areas, comparisons, confusion, calibration, risk_coverage)
-    return composed(facts, tables, recognizers, history=history, recovery=recovery, points=points, examples=examples)
+    long = {"history": history, "recovery": recovery, "points": points, "examples": examples, "dynamics": dynamics}
+    return composed(facts, tables, recognizers, **long)
 
 
 def draw_figures(summary: pd.DataFrame) -> tuple[go.Figure, go.Figure]:

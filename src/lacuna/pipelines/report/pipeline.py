@@ -8,7 +8,7 @@ from lacuna.pipelines.report.nodes import compose_report, draw_figures
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline from tables to report and figures."""
-    tables = {name: f"{name}_scores" for name in (*Tables._fields[1:], "history", "recovery", "examples")}
+    tables = {name: f"{name}_scores" for name in (*Tables._fields[1:], "history", "recovery", "examples", "dynamics")}
     tables["points"] = "recovered_points_scores"
     run = {
         "recognizers": "recognizers",

@@ -18,6 +18,7 @@ COLUMNS = {
     "history": ("model", "seed", "epoch", "metric", "value"),
     "scores": ("model", "seed", "pattern", "setting", "rate", "metric", "value"),
     "recovery": ("model", "pattern", "setting", "rate", "modality", "unit", "measure", "mean", "low", "high", "seeds"),
+    "dynamics": ("model", "metric", "mean", "low", "high", "turns", "changed", "dialogues"),
     "calibration": ("model", "pattern", "setting", "rate", "confidence", "accuracy", "count"),
     "risk_coverage": ("model", "pattern", "setting", "rate", "coverage", "risk"),
     "examples": ("id", "text", "missing", "truth", "model", "answer", "confidence"),

@@ -176,6 +176,7 @@ class Report:
         scores: one row per measurement; written to the tables only.
         recovery: one row per model, condition, modality, unit and measure of recovery quality.
         points: a sample of recovered and true vectors in two dimensions.
+        dynamics: change, state and transition scores, see :func:`lacuna.evaluation.dynamics_table`.
         calibration: mean confidence, accuracy and number of utterances by confidence bin.
         risk_coverage: error rate of the most confident share of utterances.
         examples: one row per utterance and model: text, missing modalities, true and predicted class, confidence.
@@ -193,6 +194,7 @@ class Report:
     scores: pd.DataFrame | None = None
     recovery: pd.DataFrame | None = None
     points: pd.DataFrame | None = None
+    dynamics: pd.DataFrame | None = None
     calibration: pd.DataFrame | None = None
     risk_coverage: pd.DataFrame | None = None
     examples: pd.DataFrame | None = None

@@ -16,6 +16,7 @@ from lacuna.reporting.core.words import capital, measure_label, measure_note, me
 from lacuna.reporting.recovery.figures import cloud_note, clouds, share_measure, shares
 from lacuna.reporting.recovery.tables import recovery_order, recovery_tables, spans, unit_notes
 from lacuna.reporting.robustness.cautions import class_counts
+from lacuna.reporting.robustness.dynamics import dynamics_tables
 from lacuna.reporting.robustness.facts import Report
 from lacuna.reporting.robustness.figures import areas, curves, recall_by_class, training
 from lacuna.reporting.robustness.findings import headline
@@ -60,6 +61,7 @@ def render_html(report: Report) -> str:
         measures=_measures(report),
         tables=all_tables(report, metrics=[report.primary]),
         recovery=recovery_tables(report),
+        dynamics=dynamics_tables(report),
         recovery_notes=unit_notes(report),
         recovery_spans="" if report.recovery is None else spans(report, report.recovery).replace("In brackets", "Whiskers"),
         oracle=report.recovery is not None and share_measure(report.recovery) == "share_of_oracle",

@@ -15,6 +15,7 @@ from lacuna.progress import progress
 from lacuna.reporting.core.table import slug, to_csv, to_latex, to_markdown, unique
 from lacuna.reporting.recovery.tables import recovery_tables
 from lacuna.reporting.robustness.cards import model_card
+from lacuna.reporting.robustness.dynamics import dynamics_tables
 from lacuna.reporting.robustness.facts import ModelFacts, Report, RunFacts
 from lacuna.reporting.robustness.page import render_html
 from lacuna.reporting.robustness.results import results_page
@@ -33,6 +34,7 @@ def composed(
     recovery: pd.DataFrame,
     points: pd.DataFrame,
     examples: pd.DataFrame | None = None,
+    dynamics: pd.DataFrame | None = None,
 ) -> Report:
     """Return the report of one run.
 
@@ -44,6 +46,7 @@ def composed(
         recovery: table of :func:`lacuna.evaluation.score_recovery`.
         points: table of :func:`lacuna.evaluation.recovered_points`.
         examples: table of :func:`lacuna.evaluation.example_table`.
+        dynamics: table of :func:`lacuna.evaluation.dynamics_table`.
     """
     by_variant: dict[str, list[TrainedRecognizer]] = {}
     for trained in recognizers:
@@ -58,6 +61,7 @@ def composed(
         recovery=summarise_recovery(recovery, facts.level),
         points=points,
         examples=examples,
+        dynamics=dynamics,
         models={variant: ModelFacts.of(own) for variant, own in by_variant.items()},
         references=references_of(by_variant, tables.summary),
     )
@@ -85,7 +89,7 @@ def write_report(folder: Path, report: Report) -> Path:
         write_text(path, text)
         written.add(path)
 
-    tables = [*all_tables(report), *recovery_tables(report)]
+    tables = [*all_tables(report), *recovery_tables(report), *dynamics_tables(report)]
     with progress("report", 3 * len(tables)) as shown:  # the page takes about twice as long as the tables
         for number, table in enumerate(tables):
             shown.update(number, "tables")

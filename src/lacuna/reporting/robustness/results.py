@@ -6,6 +6,7 @@ from lacuna.reporting.core.settings import variants_text
 from lacuna.reporting.core.table import escape_markdown, to_markdown
 from lacuna.reporting.core.words import capital, metric_label, metric_note, pattern_note
 from lacuna.reporting.recovery.tables import recovery_tables, unit_notes
+from lacuna.reporting.robustness.dynamics import dynamics_tables
 from lacuna.reporting.robustness.facts import Report, RunFacts
 from lacuna.reporting.robustness.findings import headline
 from lacuna.reporting.robustness.tables import all_tables, table_note
@@ -82,6 +83,8 @@ def results_page(report: Report) -> str:
         lines += [f"**{capital(escape_markdown(table.caption))}.**", "", *note, to_markdown(table)]
     lines += ["Other metrics: the same tables lie in `tables/` beside the report, as CSV, Markdown and LaTeX.", ""]
     lines += _recovery_lines(report)
+    for table in dynamics_tables(report):
+        lines += [f"## {table.title}", "", f"**{table.caption}.**", "", table.note, "", to_markdown(table)]
     lines += ["## Data", ""]
     lines += [f"- {escape_markdown(line)}" for line in (*absence_lines(facts), *facts.notes)] or ["- no notes"]
     lines += [f"- `{name}` sha256 `{digest}`" for name, digest in sorted(facts.files.items())]

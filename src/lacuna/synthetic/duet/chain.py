@@ -6,7 +6,9 @@ K^3 and not K^4. When the speaker changes, the two axes are exchanged.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,18 +90,60 @@ def smooth(kernel: Array, prior: Array, likelihood: Array, turns: Turns) -> Arra
     Returns:
         (N, K) float64.
     """
+    return _in_blocks(partial(_block, kernel, prior), likelihood, turns)
+
+
+def filtered(kernel: Array, prior: Array, likelihood: Array, turns: Turns, alternate: float | None = None) -> Array:
+    r"""Return P(emotion | what was observed up to each turn), of the turn's speaker or of the turn that follows.
+
+    .. math::
+        P_t(n) \propto \sum_o F_t(o, n), \qquad
+        Q_t(n) \propto \sum_{o, s} F_t(o, s)\, \big((1 - a)\, T(n \mid s, o) + a\, T(n \mid o, s)\big)
+
+    with the forward messages F of :func:`smooth`. Who speaks next is not known at turn t: with probability a it is the other.
+
+    Args:
+        kernel: as for :func:`smooth`.
+        prior: as for :func:`smooth`.
+        likelihood: (N, K) float64, up to a factor for each row.
+        turns: order of the N rows.
+        alternate: probability a that the speaker changes; ``None`` = P, otherwise Q.
+
+    Returns:
+        (N, K) float64.
+    """
+    return _in_blocks(partial(_forward_block, kernel, prior, alternate), likelihood, turns)
+
+
+def _in_blocks(compute: Callable[[Array, NDArray[np.bool_]], Array], likelihood: Array, turns: Turns) -> Array:
+    """Return (N, K) results of a function of padded dialogues, likelihood (T, D, K) and passes (T, D) -> (T, D, K)."""
     result = np.empty_like(likelihood)
     for low in range(0, len(turns.first), _BLOCK):
         first, length = turns.first[low : low + _BLOCK], turns.length[low : low + _BLOCK]
         real = np.arange(length.max()) < length[:, None]  # (D, T)
         rows = (first[:, None] + np.arange(length.max()))[real]  # (rows of the block,)
-        padded = np.ones((*real.shape, len(prior)))  # after its end a dialogue is unobserved
+        padded = np.ones((*real.shape, likelihood.shape[1]))  # after its end a dialogue is unobserved
         padded[real] = likelihood[rows]
         passes = np.zeros(real.shape, bool)
         passes[real] = turns.passes[rows]
-        result[rows] = _block(kernel, prior, padded.transpose(1, 0, 2), passes.T).transpose(1, 0, 2)[
-            real
-        ]  # (T, D, K) <-> (D, T, K)
+        result[rows] = compute(padded.transpose(1, 0, 2), passes.T).transpose(1, 0, 2)[real]  # (T, D, K) <-> (D, T, K)
+    return result
+
+
+def _forward_block(kernel: Array, prior: Array, alternate: float | None, likelihood: Array, passes: NDArray[np.bool_]) -> Array:
+    """Run the forward messages on padded dialogues: likelihood (T, D, K), passes (T, D) -> (T, D, K), see :func:`filtered`."""
+    steps, many, k = likelihood.shape
+    forth = kernel.transpose(1, 0, 2)  # [other, own, new]
+    result = np.empty((steps, many, k))
+    state = np.broadcast_to(np.outer(prior, prior)[:, None, :], (k, many, k))  # (other, D, own)
+    for t in range(steps):
+        state = _turned(state, passes[t]) @ forth * likelihood[t]
+        state = state / state.sum(axis=(0, 2))[:, None]
+        result[t] = state.sum(axis=0)
+        if alternate is not None:
+            same = np.einsum("ods,son->dn", state, kernel)
+            other = np.einsum("ods,osn->dn", state, kernel)
+            result[t] = (1 - alternate) * same + alternate * other
     return result
 
 

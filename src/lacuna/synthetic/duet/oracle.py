@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.statistics import frame_rows
 from lacuna.errors import ConfigError
-from lacuna.synthetic.duet.chain import Turns, smooth
+from lacuna.synthetic.duet.chain import Turns, filtered, smooth
 from lacuna.synthetic.duet.evidence import Evidence, totals, turn_likelihood
 from lacuna.synthetic.duet.generate import settings_of
 from lacuna.synthetic.duet.reading import Integers, Present, Reading, frames_of, read, read_arrays
@@ -80,6 +80,27 @@ class Oracle:
         """
         reading = corpus if isinstance(corpus, Reading) else self.read(corpus)
         return self._emotion(reading, reading.evidence(self.world, present)[0], context, belief)
+
+    def filtered(
+        self, corpus: Corpus | Reading, present: Present | None = None, *, following: bool = False, belief: Belief = "own"
+    ) -> Array:
+        """Return the exact posterior given the turns up to each turn, not the later ones.
+
+        Args:
+            corpus: as for :meth:`posterior`.
+            present: as for :meth:`posterior`.
+            following: whether the emotion of the turn after each turn is wanted, the next-emotion prediction; who speaks then is
+                not known. Otherwise that of the turn itself.
+            belief: see the class.
+
+        Returns:
+            (N, K) float64, rows sum to 1. With ``following``, the row of a last turn is about a turn that does not exist.
+        """
+        reading = corpus if isinstance(corpus, Reading) else self.read(corpus)
+        likelihood = np.exp(turn_likelihood(reading.evidence(self.world, present)[0], self._agreement(belief)))
+        turns = Turns.of(reading.dialogue, reading.turn, reading.speaker)
+        alternate = self.settings.alternate if following else None
+        return filtered(self.world.kernel, self.world.prior, likelihood, turns, alternate)
 
     def posterior_arrays(  # noqa: PLR0917 - the columns of a batch
         self,
