@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -27,11 +28,9 @@ TRAINING = {"batch_size": 256, "learning_rate": 0.004, "rates": (0.0, 0.2, 0.4, 
 
 def corpus_of(name: str) -> Corpus:
     """Return ``duet`` (300 dialogues), or a corpus of the shared data."""
-    return (
-        generate(preset("demo", dialogues=300))
-        if name == "duet"
-        else import_corpus(Path(os.environ["LACUNA_SHARED_DATA"]) / name)
-    )
+    if name == "duet":
+        return generate(preset("demo", dialogues=300))
+    return import_corpus(Path(os.environ["LACUNA_SHARED_DATA"]) / name)
 
 
 def epoch_seconds(corpus: Corpus, model: str, epochs: int = 3) -> float:
@@ -43,7 +42,7 @@ def epoch_seconds(corpus: Corpus, model: str, epochs: int = 3) -> float:
         marks.append(time.process_time())
 
     fit(Recipe.of(corpus, model, config), watch=watch)
-    return min(later - earlier for earlier, later in zip(marks, marks[1:], strict=False))
+    return min(later - earlier for earlier, later in pairwise(marks))
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from lacuna.loading import load_corpus, reads_recordings
 from lacuna.missing import MaskPlan, Pattern
 from lacuna.models import configure, model_card, model_table
 from lacuna.results import Evaluation, Score
-from lacuna.training import Recipe, TrainedRecognizer, fit, load_recognizer, load_recognizers, run_folder
+from lacuna.training import Recipe, TrainedRecognizer, export_recognizer, fit, load_recognizer, load_recognizers, run_folder
 from lacuna.training import save_recognizer as _save
 from lacuna.training.config import training_config, training_settings
 from lacuna.training.device import pick_device, reproducible
@@ -181,6 +181,20 @@ class Model:
     def save(self, folder: str | Path) -> Path:
         """Write weights, statistics and settings (safetensors and JSON, no pickle) into a folder, which is returned."""
         return _save(self.trained, Path(folder))
+
+    def export(self, path: str | Path) -> Path:
+        """Write the model as a graph that runs without Lacuna, and a JSON file that describes its inputs beside it.
+
+        Args:
+            path: of a file that ends in ``.onnx`` (extra ``export``), or in ``.pt2``, which ``torch.export.load`` reads.
+
+        Returns:
+            The path.
+
+        Raises:
+            ConfigError: another ending, or a model that cannot be exported; see :func:`lacuna.training.export_recognizer`.
+        """
+        return export_recognizer(self.trained, Path(path))
 
     def __repr__(self) -> str:
         """The name, the settings that differ from the defaults, and how it was selected."""

@@ -1,4 +1,4 @@
-"""Commands that work on paths, without a Kedro project: ``train``, ``evaluate``, ``report``, ``predict``, ``runs``."""
+"""Commands that work on paths, without a Kedro project: train, evaluate, report, predict, export, runs."""
 
 from __future__ import annotations
 
@@ -129,6 +129,25 @@ def predict(model: Path, source: str, variant: str | None, out: Path, *, overwri
     with atomic_path(out) as path:
         table.to_csv(path, index=False)
     click.echo("\n".join([repr(loaded), f"{len(table)} utterances -> {out}", *prediction_notes(table)]))
+
+
+@click.command()
+@click.argument("model", type=_PATH)
+@click.argument("file", type=_PATH)
+@click.option("--variant", help="Of a run with several models. [default: the best on validation]")
+@click.option("--overwrite", is_flag=True, help="Replace the file.")
+def export(model: Path, file: Path, variant: str | None, *, overwrite: bool) -> None:
+    """Write a model as a graph that runs without Lacuna.
+
+    MODEL is a saved model or the folder of a run, FILE ends in .onnx or .pt2. A JSON file beside it describes the inputs.
+    """
+    from lacuna.api import load_model
+
+    if file.exists() and not overwrite:
+        raise click.ClickException(f"{file} exists already: name another file, or say --overwrite")
+    loaded = load_model(model, variant=variant)
+    loaded.export(file)
+    click.echo(f"{loaded!r}\n{file}, described in {file.with_suffix('.json')}")
 
 
 @click.group(invoke_without_command=True)
