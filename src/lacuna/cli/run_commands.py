@@ -21,6 +21,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--seeds", type=Items(), default="0", show_default=True, help="Training seeds; a model is trained once a seed.")
 @click.option("--pattern", default="rmm", show_default=True, help="Missing pattern of training and selection.")
 @click.option("--epochs", type=click.IntRange(1), help="Most passes over the training split.")
+@click.option("--budget", type=click.IntRange(1), help="Settings that each model may try on validation first.")
 @click.option("--target", help="What to predict. [default: the first target of the corpus]")
 @click.option("--set", "training", multiple=True, metavar="KEY=VALUE", help="A training setting; may be repeated.")
 @click.option("--preset", default="demo", show_default=True, help="Size of the generated corpus, if CORPUS is duet.")
@@ -47,7 +48,7 @@ def train(source: str, models: list[str], seeds: list[str], parent: Path, name: 
     corpus = _load(source, settings)
     folder = new_run_folder(parent, name, corpus.name)
     corpus, place = _kept(corpus, source, folder)
-    training = {"pattern": settings["pattern"], "epochs": settings["epochs"], **parse_options(settings["training"])}
+    training = {name: settings[name] for name in ("pattern", "epochs", "budget")} | parse_options(settings["training"])
     trained, histories = [], []
     for model in created:
         for seed in numbers:
