@@ -71,6 +71,7 @@ def test_padded_dialogues_give_the_answers_of_predict(name: str, shape: str, tas
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", EXPORTED)
 def test_an_exported_program_gives_the_answers_of_predict(name: str, tmp_path: Path) -> None:
     recognizer, corpus = trained(name, "sequences")
@@ -85,6 +86,7 @@ def test_an_exported_program_gives_the_answers_of_predict(name: str, tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", EXPORTED)
 @pytest.mark.filterwarnings("ignore")
 def test_an_onnx_graph_gives_the_answers_of_predict(name: str, tmp_path: Path) -> None:
