@@ -28,11 +28,9 @@ TRAINING = {"batch_size": 256, "learning_rate": 0.004, "rates": (0.0, 0.2, 0.4, 
 
 def corpus_of(name: str) -> Corpus:
     """Return ``duet`` (300 dialogues), or a corpus of the shared data."""
-    return (
-        generate(preset("demo", dialogues=300))
-        if name == "duet"
-        else import_corpus(Path(os.environ["LACUNA_SHARED_DATA"]) / name)
-    )
+    if name == "duet":
+        return generate(preset("demo", dialogues=300))
+    return import_corpus(Path(os.environ["LACUNA_SHARED_DATA"]) / name)
 
 
 def epoch_seconds(corpus: Corpus, model: str, epochs: int = 3) -> float:

@@ -11,14 +11,15 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from lacuna.corpus import Corpus
-from lacuna.errors import ConfigError
+from lacuna.errors import ConfigError, naming_extras
 from lacuna.evaluation import (
     EvaluationConfig,
     PatternSpec,
@@ -37,13 +38,16 @@ from lacuna.loading import RECORDINGS, load_corpus, reads_recordings
 from lacuna.missing import MaskPlan, Pattern
 from lacuna.models import configure, model_card, model_table
 from lacuna.results import Evaluation, Score
-from lacuna.training import Recipe, TrainedRecognizer, fit, load_recognizer, load_recognizers, run_folder
+from lacuna.training import Recipe, TrainedRecognizer, export_recognizer, fit, load_recognizer, load_recognizers, run_folder
 from lacuna.training import save_recognizer as _save
 from lacuna.training.config import training_config, training_settings
 from lacuna.training.device import pick_device, reproducible
 from lacuna.training.logs import history_table
 from lacuna.training.trained import INDEX
 from lacuna.training.variant import check_variant
+
+if TYPE_CHECKING:
+    from lacuna.tuning import Chosen
 
 PATTERNS = ("rmm", "outage")
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -90,6 +94,7 @@ class Model:
         seed: int = 0,
         target: str | None = None,
         folder: str | Path | None = None,
+        budget: int | None = None,
         **training: Any,
     ) -> Model:
         """Train on the training split and keep the weights that are best on validation. The test split is never read.
@@ -101,6 +106,8 @@ class Model:
             seed: of initial weights, batch order, masks and dropout.
             target: what to predict; by default the corpus's first target.
             folder: keeps checkpoints and logs in it; the same call resumes there, and a finished run returns at once.
+            budget: number of settings to try on validation first (extra ``tune``); the best ones are trained. With a folder the
+                trials are kept there, and a larger budget adds to them. See :func:`lacuna.tuning.within_budget`.
             training: further fields of :class:`lacuna.training.TrainingConfig`, e.g. ``learning_rate``.
 
         Returns:
@@ -112,9 +119,15 @@ class Model:
         """
         if epochs is not None:
             training["epochs"] = epochs
-        recipe = _recipe(self, corpus, {"pattern": pattern, **training}, seed, target)
+        settings = training_settings(self.name, {"threads": 1}, {"pattern": pattern, **training})
+        chosen = None if budget is None else _chosen(self, corpus, settings, budget, target, folder)
+        of_model, settings = (self.settings, settings) if chosen is None else (chosen.settings, chosen.training)
+        recipe = Recipe.of(corpus, self.name, training_config(settings), of_model, seed, target=target)
         place = None if folder is None else run_folder(Path(folder), recipe)
         self._trained, history = fit(recipe, place, variant=self.variant)
+        if chosen is not None:
+            trained = self._trained
+            self._trained = replace(trained, selection=replace(trained.selection, trials=chosen.trials))
         self._history = history_table(history, self.variant, seed)
         return self
 
@@ -194,6 +207,20 @@ class Model:
         """Write weights, statistics and settings (safetensors and JSON, no pickle) into a folder, which is returned."""
         return _save(self.trained, Path(folder))
 
+    def export(self, path: str | Path) -> Path:
+        """Write the model as a graph that runs without Lacuna, and a JSON file that describes its inputs beside it.
+
+        Args:
+            path: of a file that ends in ``.onnx`` (extra ``export``), or in ``.pt2``, which ``torch.export.load`` reads.
+
+        Returns:
+            The path.
+
+        Raises:
+            ConfigError: another ending, or a model that cannot be exported; see :func:`lacuna.training.export_recognizer`.
+        """
+        return export_recognizer(self.trained, Path(path))
+
     def __repr__(self) -> str:
         """The name, the settings that differ from the defaults, and how it was selected."""
         settings = "".join(f", {name}={value!r}" for name, value in self.settings.items())
@@ -204,7 +231,7 @@ class Model:
         return (
             f"Model('{self.name}'{settings}), trained on {self._trained.corpus} with seed {self._trained.seed}: "
             f"validation {chosen.metric} {chosen.value:.3f}{', ' if not epoch else ' '}{epoch}"
-            f"{chosen.parameters:,} parameters"
+            f"{chosen.parameters:,} parameters" + (f", best of {chosen.trials} trials" if chosen.trials > 1 else "")
         )
 
     def _repr_html_(self) -> str:
@@ -310,6 +337,7 @@ def evaluate(
     replicates: int = 500,
     past_only: bool = False,
     answers: pd.DataFrame | None = None,
+    budget: int | None = None,
     **training: Any,
 ) -> Evaluation:
     """Compare recognisers on the test split under the same missing data.
@@ -329,6 +357,7 @@ def evaluate(
         past_only: whether models that read dialogues are given turns 0 to t for their answer at turn t.
         answers: predictions of outside systems, such as language models, to score beside; see
             :func:`lacuna.evaluation.sweep_answers`. The pattern ``fixed`` then keeps those sets of modalities that they answered.
+        budget: number of settings that each untrained model may try on validation, the same for all; see :meth:`Model.fit`.
         training: settings of training, e.g. ``epochs=20`` or ``pattern="outage"``.
 
     Raises:
@@ -342,14 +371,16 @@ def evaluate(
     """
     wanted = [models] if isinstance(models, Model | str) else list(models)
     fitted: list[Model] = []
-    for one in wanted:
-        model = create_model(one) if isinstance(one, str) else one
-        if model._trained is not None:
-            fitted.append(model)
-            continue
-        for seed in seeds:
-            copy = Model(model.name, model.settings, model.variant)
-            fitted.append(copy.fit(corpus, seed=seed, target=target, folder=folder, **training))
+    with TemporaryDirectory() as scratch:
+        place = scratch if budget is not None and folder is None else folder  # all seeds share the trials
+        for one in wanted:
+            model = create_model(one) if isinstance(one, str) else one
+            if model._trained is not None:
+                fitted.append(model)
+                continue
+            for seed in seeds:
+                copy = Model(model.name, model.settings, model.variant)
+                fitted.append(copy.fit(corpus, seed=seed, target=target, folder=place, budget=budget, **training))
     if not fitted:
         raise ConfigError("name at least one model; lacuna.list_models() lists them")
     history = [m.history for m in fitted if len(m.history)]
@@ -407,9 +438,15 @@ def evaluate_recognizers(
     return Evaluation(corpus, tuple(recognizers), config, tables, **long, sweeps=tuple(sweeps))
 
 
-def _recipe(model: Model, corpus: Corpus, training: dict[str, Any], seed: int, target: str | None) -> Recipe:
-    config = training_config(training_settings(model.name, {"threads": 1}, training))
-    return Recipe.of(corpus, model.name, config, model.settings, seed, target=target)
+def _chosen(  # noqa: PLR0917
+    model: Model, corpus: Corpus, training: dict[str, Any], budget: int, target: str | None, folder: str | Path | None
+) -> Chosen:
+    """The best settings within a budget; without a folder the trials are forgotten."""
+    with naming_extras("a budget"), TemporaryDirectory() as scratch:
+        from lacuna.tuning import within_budget  # optuna is an extra, and slow to import
+
+        studies = Path(scratch if folder is None else folder) / "studies"
+        return within_budget(model.name, corpus, budget, studies, settings=model.settings, training=training, target=target)
 
 
 def _spec(pattern: str | Pattern) -> PatternSpec:

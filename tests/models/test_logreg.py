@@ -71,4 +71,12 @@ def test_validation_chooses_the_penalty() -> None:
     assert isinstance(model, LogReg)
     assert fitted.trained.selection.epochs == 0
     assert torch.isfinite(model.weight).all()
-    assert int(model.chosen) != len(STRENGTHS) // 2 or model.weight[model.chosen].any()
+    assert int(model.chosen[0]) != len(STRENGTHS) // 2 or model.weight[0, model.chosen[0]].any()
+
+
+def test_copies_change_nothing_where_all_modalities_are_observed() -> None:
+    (plain, batch), (augmented, _) = prepared("classification", copies=0), prepared("classification", copies=2)
+    whole = batch.available().all(dim=1)
+    assert torch.equal(plain(batch).logits[whole], augmented(batch).logits[whole])
+    hidden = batch.observe({"audio": torch.zeros_like(batch.present["audio"])})
+    assert not torch.equal(plain(hidden).logits, augmented(hidden).logits)

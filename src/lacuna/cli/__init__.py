@@ -59,6 +59,7 @@ for _command in (
     run_commands.evaluate,
     run_commands.report,
     run_commands.predict,
+    run_commands.export,
     run_commands.runs,
     score_commands.score,
     score_commands.prompts,

@@ -1,4 +1,4 @@
-"""Commands that work on paths, without a Kedro project: ``train``, ``evaluate``, ``report``, ``predict``, ``runs``."""
+"""Commands that work on paths, without a Kedro project: train, evaluate, report, predict, export, runs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--seeds", type=Items(), default="0", show_default=True, help="Training seeds; a model is trained once a seed.")
 @click.option("--pattern", default="rmm", show_default=True, help="Missing pattern of training and selection.")
 @click.option("--epochs", type=click.IntRange(1), help="Most passes over the training split.")
+@click.option("--budget", type=click.IntRange(1), help="Settings that each model may try on validation first.")
 @click.option("--target", help="What to predict. [default: the first target of the corpus]")
 @click.option("--set", "training", multiple=True, metavar="KEY=VALUE", help="A training setting; may be repeated.")
 @click.option(
@@ -52,7 +53,7 @@ def train(source: str, models: list[str], seeds: list[str], parent: Path, name: 
     corpus = _load(source, settings)
     folder = new_run_folder(parent, name, corpus.name)
     corpus, place = _kept(corpus, source, folder)
-    training = {"pattern": settings["pattern"], "epochs": settings["epochs"], **parse_options(settings["training"])}
+    training = {name: settings[name] for name in ("pattern", "epochs", "budget")} | parse_options(settings["training"])
     trained, histories = [], []
     for model in created:
         for seed in numbers:
@@ -170,6 +171,25 @@ def predict(model: Path, source: str, variant: str | None, out: Path, *, overwri
     with atomic_path(out) as path:
         table.to_csv(path, index=False)
     click.echo("\n".join([repr(loaded), f"{len(table)} utterances -> {out}", *prediction_notes(table)]))
+
+
+@click.command()
+@click.argument("model", type=_PATH)
+@click.argument("file", type=_PATH)
+@click.option("--variant", help="Of a run with several models. [default: the best on validation]")
+@click.option("--overwrite", is_flag=True, help="Replace the file.")
+def export(model: Path, file: Path, variant: str | None, *, overwrite: bool) -> None:
+    """Write a model as a graph that runs without Lacuna.
+
+    MODEL is a saved model or the folder of a run, FILE ends in .onnx or .pt2. A JSON file beside it describes the inputs.
+    """
+    from lacuna.api import load_model
+
+    if file.exists() and not overwrite:
+        raise click.ClickException(f"{file} exists already: name another file, or say --overwrite")
+    loaded = load_model(model, variant=variant)
+    loaded.export(file)
+    click.echo(f"{loaded!r}\n{file}, described in {file.with_suffix('.json')}")
 
 
 @click.group(invoke_without_command=True)

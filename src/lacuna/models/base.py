@@ -94,6 +94,7 @@ class Recognizer(nn.Module, ABC):
     samples: bool = False  # also draws several estimates: it is a Sampler
     learns: bool = True  # is trained by gradient descent
     calibrated: bool = False  # the probabilities were fitted to the validation split after training
+    exports: bool = False  # no shape of its answer depends on a value, so it can be an ONNX graph; see lacuna.training.export
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__()

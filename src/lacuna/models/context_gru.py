@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.compiler import is_exporting as exporting
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds
-from lacuna.models.layers.dialogue import Dialogues
+from lacuna.models.layers.dialogue import Dialogues, reordered, reversal
 from lacuna.models.layers.head import classifier
+from lacuna.models.layers.paired_gru import read_pair
 from lacuna.models.layers.pooling import full_precision, pooled
 from lacuna.models.space import Space, Span
 
@@ -51,7 +53,7 @@ class ContextGRU(Recognizer):
 
     Config = ContextGRUConfig
     config: ContextGRUConfig
-    needs_dialogue = True
+    needs_dialogue = exports = True
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
@@ -66,7 +68,20 @@ class ContextGRU(Recognizer):
         dialogues = Dialogues.of(batch)
         padded = dialogues.pad(utterance_vector)  # (D, L, hidden)
         with full_precision(utterance_vector):
+            if exporting():
+                states = self._unpacked(padded.float(), dialogues.inside(padded.shape[1]))
+                return self._answer(utterance_vector, dialogues.flat(states))
             packed = pack_padded_sequence(padded.float(), dialogues.lengths.cpu(), batch_first=True, enforce_sorted=False)
             states, _ = pad_packed_sequence(self.context(packed)[0], batch_first=True, total_length=padded.shape[1])
-        context_vector = dialogues.flat(states)  # (D, L, 2 hidden) -> (U, 2 hidden)
+        return self._answer(utterance_vector, dialogues.flat(states))  # (D, L, 2 hidden) -> (U, 2 hidden)
+
+    def _answer(self, utterance_vector: Tensor, context_vector: Tensor) -> Prediction:
+        """Logits (U, C) from (U, hidden) and (U, 2 hidden)."""
         return Prediction(self.head(torch.cat([utterance_vector, context_vector], dim=1)))
+
+    def _unpacked(self, padded: Tensor, inside: Tensor) -> Tensor:
+        """The states (D, L, 2 hidden) that the packed network has, in shapes that depend on no values."""
+        order = reversal(inside)
+        weights = list(self.context.parameters())  # of the direction ahead, then of the other
+        ahead, back = read_pair([weights[:4], weights[4:]], torch.stack([padded, reordered(padded, order)]))
+        return torch.cat([ahead, reordered(back, order)], dim=2)

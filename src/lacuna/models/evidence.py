@@ -92,7 +92,7 @@ class EvidenceModel(Recognizer):
 
     Config = EvidenceConfig
     config: EvidenceConfig
-    needs_dialogue = True
+    needs_dialogue = exports = True
     training_defaults: ClassVar[Mapping[str, Any]] = {"ema": 0.98}
     gains: Tensor
     prior: Tensor
@@ -157,7 +157,7 @@ class EvidenceModel(Recognizer):
             vector = self.drop(self.encoders[name](features, batch.present[name]))  # (U, H)
             own = self.own[name](vector)
             if self.base is not None and self.base.fitted(name):
-                own = self.base(name, batch) + own * self._gain("correction", (len(batch), 1))
+                own = self.base(name, batch) + own * self._gain("correction", (own.shape[0], 1))
             encoded.append(vector)
             evidence.append(self._experts(own) * available[:, column, None])  # (U, E)
         dialogues = Dialogues.of(batch)
@@ -166,7 +166,7 @@ class EvidenceModel(Recognizer):
         joint = torch.zeros_like(evidence[0])
         if self.interaction is not None:
             joint = self._shift(self.interaction(seen)) * (available.sum(dim=1, keepdim=True) > 1)
-            joint = joint * self._gain("interaction", (len(batch), 1))
+            joint = joint * self._gain("interaction", (joint.shape[0], 1))
         parts["interaction"] = joint
         parts["context"] = self._context(seen, sum(evidence) + joint, batch, dialogues)
         if not self.regression:
@@ -183,7 +183,7 @@ class EvidenceModel(Recognizer):
         for part, reader in (("means", self.means), ("gru", self.context)):
             if reader is not None:
                 read = self._experts(dialogues.flat(reader(dialogues.pad(seen), speaker, inside)))
-                gain = self._gain(part, (len(dialogues.lengths), 1)) * (dialogues.lengths > 1).unsqueeze(1)  # (D, 1)
+                gain = self._gain(part, (dialogues.lengths.shape[0], 1)) * (dialogues.lengths > 1).unsqueeze(1)  # (D, 1)
                 context = context + read * gain[dialogues.row]
         if self.chain is not None:
             likelihood = dialogues.pad((local + context).float())  # (D, L, K)

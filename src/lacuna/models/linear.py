@@ -24,6 +24,8 @@ class Linear(Recognizer):
     Features are standardised, so the training mean is 0.
     """
 
+    exports = True
+
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
         self.head = classifier(schema, sum(schema.dims.values()), self.config, zero=True)  # convex problem

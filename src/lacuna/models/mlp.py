@@ -51,6 +51,7 @@ class MLP(Recognizer):
 
     Config = MLPConfig
     config: MLPConfig
+    exports = True
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)

@@ -1,6 +1,7 @@
 """Training: one loop for every recogniser, its settings, checkpoints and logs, and what is kept."""
 
 from lacuna.training.config import TrainingConfig, training_config, training_settings
+from lacuna.training.export import export_recognizer
 from lacuna.training.fit import Fitted, fit
 from lacuna.training.identity import Recipe, run_folder
 from lacuna.training.loader import Loader
@@ -21,6 +22,7 @@ __all__ = [
     "Selection",
     "TrainedRecognizer",
     "TrainingConfig",
+    "export_recognizer",
     "fit",
     "fit_all",
     "load_recognizer",

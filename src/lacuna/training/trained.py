@@ -45,6 +45,7 @@ class Selection:
         threads: torch's CPU threads.
         versions: of torch and of this package.
         training: the training settings that decide the result, as JSON values.
+        trials: number of settings that were compared on validation before this training; 1 = no search.
     """
 
     metric: str
@@ -58,6 +59,7 @@ class Selection:
     threads: int | None = None
     versions: dict[str, str] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    trials: int = 1
 
 
 def _nothing() -> NDArray[np.uint64]:

@@ -3,6 +3,7 @@
 :func:`run_study` runs a study, :func:`trials_table` and :func:`importances` read its results.
 """
 
+from lacuna.tuning.budget import Chosen, within_budget
 from lacuna.tuning.results import StudyFacts, best_of, importances, states, study_facts, summaries, trials_table
 from lacuna.tuning.run import run_study
 from lacuna.tuning.space import TRAINING, Searched, dimension, search
@@ -11,6 +12,7 @@ from lacuna.tuning.study import StudyConfig
 
 __all__ = [
     "TRAINING",
+    "Chosen",
     "Place",
     "Searched",
     "StudyConfig",
@@ -24,4 +26,5 @@ __all__ = [
     "study_facts",
     "summaries",
     "trials_table",
+    "within_budget",
 ]

@@ -42,7 +42,7 @@ class StudyConfig:
         pattern: of missingness, under which trials are scored: a name or ``{name, settings}``; ``None`` = that of training.
         rates: missing rates of the area under the curve, in [0, 1].
         mask_seeds: one mask each for every rate.
-        pruner: ``median``, or ``none``.
+        pruner: ``median``, ``halving`` (successive halving, whose first rung is ``warmup``), or ``none``.
         warmup: epochs in which nothing is pruned.
         startup: number of completed trials before any is pruned.
         failures: number of trials that raised an error after which one command stops.
@@ -66,7 +66,7 @@ class StudyConfig:
     pattern: str | dict[str, Any] | None = None
     rates: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
     mask_seeds: tuple[int, ...] = (0, 1, 2)
-    pruner: Literal["median", "none"] = "median"
+    pruner: Literal["median", "halving", "none"] = "median"
     warmup: int = 5
     startup: int = 5
     failures: int = 10
@@ -152,6 +152,8 @@ def pruner(config: StudyConfig) -> optuna.pruners.BasePruner:
     """Return what stops trials that are worse than the others."""
     if config.pruner == "none":
         return optuna.pruners.NopPruner()
+    if config.pruner == "halving":
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=max(1, config.warmup), reduction_factor=3)
     return optuna.pruners.MedianPruner(n_startup_trials=config.startup, n_warmup_steps=config.warmup)
 
 

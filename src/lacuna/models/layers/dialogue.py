@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from lacuna.corpus.batch import Batch
+
+
+@dataclass(frozen=True, eq=False)
+class PaddedBatch(Batch):
+    """The turns of padded dialogues, D x L of them, so that no shape depends on a value; for exported graphs.
+
+    Attributes:
+        inside: (D, L) bool, False after the end of a dialogue; there is nothing present there.
+    """
+
+    inside: Tensor = field(kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +38,8 @@ class Dialogues:
     @classmethod
     def of(cls, batch: Batch) -> Dialogues:
         """Return the dialogues of a batch, utterances ordered by turn."""
+        if isinstance(batch, PaddedBatch):
+            return PaddedDialogues.within(batch.inside)
         _, row = torch.unique(batch.dialogue, return_inverse=True)
         order = torch.argsort(batch.turn, stable=True)
         order = order[torch.argsort(row[order], stable=True)]  # by dialogue, then by turn
@@ -48,3 +61,36 @@ class Dialogues:
     def inside(self, length: int) -> Tensor:
         """Return (D, length) bool: positions before the end of each dialogue."""
         return torch.arange(length, device=self.lengths.device) < self.lengths[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class PaddedDialogues(Dialogues):
+    """The dialogues of a :class:`PaddedBatch`: each has L turns, of which the last may be padding."""
+
+    turns: Tensor  # (D, L) bool, the turns inside
+
+    @classmethod
+    def within(cls, inside: Tensor) -> PaddedDialogues:
+        """Return the dialogues of which ``inside`` (D, L) marks the turns."""
+        ones = torch.ones_like(inside, dtype=torch.int64)
+        row, column = ((ones.cumsum(axis) - 1).reshape(-1) for axis in (0, 1))  # (D, L) -> (D * L,)
+        return cls(row, column, inside.sum(dim=1), inside)
+
+    def pad(self, flat: Tensor) -> Tensor:
+        """Return (D, L, H) from (D * L, H), zeros after the end of a dialogue."""
+        return flat.reshape(*self.turns.shape, flat.shape[-1]) * self.turns.unsqueeze(-1)
+
+    def flat(self, padded: Tensor) -> Tensor:
+        """Return (D * L, H) from (D, L, H)."""
+        return padded.reshape(-1, padded.shape[-1])
+
+
+def reversal(inside: Tensor) -> Tensor:
+    """Return the order (D, L) int64 in which the turns inside each dialogue stand backwards; it is its own inverse."""
+    position = torch.arange(inside.shape[1], device=inside.device).expand_as(inside)
+    return torch.where(inside, inside.sum(dim=1, keepdim=True) - 1 - position, position)
+
+
+def reordered(x: Tensor, order: Tensor) -> Tensor:
+    """Return (D, L, H) with the turns in another order (D, L)."""
+    return x.gather(1, order.unsqueeze(-1).expand_as(x))

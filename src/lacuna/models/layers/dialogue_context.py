@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.compiler import is_exporting as exporting
 
+from lacuna.models.layers.dialogue import reordered, reversal
 from lacuna.models.layers.paired_gru import PairedGRU
 from lacuna.models.layers.pooling import full_precision
 
@@ -42,14 +43,12 @@ class DialogueContext(nn.Module):
             (D, L, out); zero from a side on which there is no turn before the output layer is applied.
         """
         content = self.project(turns)  # (D, L, H)
-        length = inside.sum(dim=1, keepdim=True)  # (D, 1)
-        position = torch.arange(inside.shape[1], device=inside.device).expand_as(inside)
-        backwards = torch.where(inside, length - 1 - position, position)  # (D, L), its own inverse
+        backwards = reversal(inside)
         with full_precision(content):
-            turns = torch.stack([content.float(), _reordered(content.float(), backwards)])  # (2, D, L, H)
+            turns = torch.stack([content.float(), reordered(content.float(), backwards)])  # (2, D, L, H)
             speakers = torch.stack([speaker, speaker.gather(1, backwards)])  # (2, D, L)
             ahead, back = _read(self.states, turns, speakers).unbind()
-        read = torch.cat([ahead, _reordered(back, backwards)], dim=2)  # (D, L, 2 H)
+        read = torch.cat([ahead, reordered(back, backwards)], dim=2)  # (D, L, 2 H)
         result: Tensor = self.head(self.drop(read))
         return result
 
@@ -70,8 +69,3 @@ def _read(states: PairedGRU, content: Tensor, speaker: Tensor) -> Tensor:
     same = (speaker[..., 1:] == speaker[..., :-1]).unsqueeze(-1).to(content.dtype)  # (2, D, L - 1, 1)
     shifted = torch.cat([content[..., :-1, :], same], dim=3)  # (2, D, L - 1, H + 1)
     return torch.cat([first, states(shifted)], dim=2)
-
-
-def _reordered(x: Tensor, order: Tensor) -> Tensor:
-    """(D, L, H) with the turns in another order (D, L)."""
-    return x.gather(1, order.unsqueeze(-1).expand_as(x))

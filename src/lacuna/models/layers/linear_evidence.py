@@ -44,6 +44,12 @@ class LinearEvidence(nn.Module):
             self.register_buffer(f"fitted_{name}", torch.zeros((), dtype=torch.bool))
             self.register_buffer(f"precision_{name}", torch.full((), 0.3))
 
+        self._fitted: set[str] = set()  # what the buffers say; a graph that is exported cannot ask a tensor
+        self.register_load_state_dict_post_hook(lambda module, _: module._look())
+
+    def _look(self) -> None:
+        self._fitted = {m for m in self.gain if bool(self.get_buffer(f"fitted_{m}"))}
+
     def fit(self, batches: Callable[[], Iterable[Batch]], prior: Tensor, moments: Tensor) -> None:
         """Fit every regression.
 
@@ -64,6 +70,7 @@ class LinearEvidence(nn.Module):
                 labels.append(batch.label[keep].cpu())
                 folds.append(fold_of(batch.dialogue[keep].cpu()))
             self._fit(name, torch.cat(rows).numpy(), torch.cat(labels), torch.cat(folds).numpy(), prior.cpu(), moments.cpu())
+        self._look()
 
     def _fit(self, name: str, x: Array, label: Tensor, fold: Array, prior: Tensor, moments: Tensor) -> None:  # noqa: PLR0917
         classes = self.target.width
@@ -97,7 +104,7 @@ class LinearEvidence(nn.Module):
 
     def fitted(self, name: str) -> bool:
         """Whether the modality has a regression: one frame an utterance, and labelled dialogues in every fold."""
-        return bool(self.get_buffer(f"fitted_{name}"))
+        return name in self._fitted
 
     def forward(self, name: str, batch: Batch) -> Tensor:
         """Evidence of a modality, whatever is present: (U, K); of a score shift and precision before its softplus, (U, 2)."""

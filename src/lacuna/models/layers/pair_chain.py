@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.compiler import is_exporting as exporting
 
+from lacuna.models.layers.loop import loop
+
 STAY, EXCHANGE, NEW = 0, 1, 2  # who speaks: the same as in the turn before, the other of the pair, or somebody else
 _NORMALISED_EVERY = 4  # turns; a product of so many smallest transitions is far from underflow
 
@@ -138,13 +140,11 @@ def repeat(step: Callable[..., tuple[Tensor, Tensor]], state: Tensor, *inputs: T
     """
     if exporting():
 
-        def scaled(state: Tensor, rows: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        def scaled(state: Tensor, *rows: Tensor) -> tuple[Tensor, Tensor]:
             state, output = step(state, *rows)
             return state / state.amax(dim=(1, 3), keepdim=True), output
 
-        from torch._higher_order_ops import scan
-
-        return scan(scaled, state, inputs)[1]
+        return loop(scaled, state, *inputs)
     outputs = []
     for number, rows in enumerate(zip(*(x.unbind() for x in inputs), strict=True)):
         state, output = step(state, *rows)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.compiler import is_exporting as exporting
 
+from lacuna.models.layers.loop import loop
+
 
 class PairedGRU(nn.Module):
     """Two GRUs of one layer; the first reads the sequences of the first row, the second those of the second.
 
     The answers are those of ``torch.nn.GRU``, up to rounding. On a CPU the steps of both networks are one product, and the
-    gradient of the weights is one product over all steps. Elsewhere, and in exported graphs, the networks run one by one.
+    gradient of the weights is one product over all steps. On other devices the networks run one by one.
 
     Args:
         width: units of the input.
@@ -27,19 +30,43 @@ class PairedGRU(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the states (2, D, L, H), from zero, of inputs (2, D, L, W); L >= 1."""
-        if exporting() or inputs.device.type != "cpu":
+        if inputs.device.type != "cpu" and not exporting():
             return torch.stack([network(x)[0] for network, x in zip(self.networks, inputs.unbind(), strict=True)])
-        gates = 2 * self.hidden  # columns of the reset and the update gate; those of the candidate follow
-        input_weight, state_weight, input_bias, state_bias = (
-            torch.stack([getattr(network, f"{name}_l0") for network in self.networks])
-            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        )  # (2, 3 H, W or H), (2, 3 H)
-        bias = input_bias + torch.cat([state_bias[:, :gates], torch.zeros_like(state_bias[:, gates:])], dim=1)
-        flat = inputs.transpose(1, 2).flatten(1, 2)  # (2, L * D, W)
-        entering = torch.baddbmm(bias.unsqueeze(1), flat, input_weight.transpose(1, 2))
-        entering = entering.unflatten(1, (inputs.shape[2], inputs.shape[1])).transpose(0, 1)  # (L, 2, D, 3 H)
-        states: Tensor = _Steps.apply(entering, state_weight, state_bias[:, gates:])
-        return states.permute(1, 2, 0, 3)  # (L, 2, D, H) -> (2, D, L, H)
+        return read_pair([list(network.parameters()) for network in self.networks], inputs)
+
+
+def read_pair(networks: Sequence[Sequence[Tensor]], inputs: Tensor) -> Tensor:
+    """Return the states (2, D, L, H) of two GRUs, each on its own sequences, from inputs (2, D, L, W).
+
+    Args:
+        networks: of each, in the order of ``torch.nn.GRU``: weights of the input (3 H, W) and of the state (3 H, H), and the two
+            biases (3 H,); the three blocks of rows are the reset gate, the update gate and the candidate.
+        inputs: L >= 1.
+    """
+    input_weight, state_weight, input_bias, state_bias = (torch.stack(pair) for pair in zip(*networks, strict=True))
+    gates = 2 * state_weight.shape[2]
+    bias = input_bias + torch.cat([state_bias[:, :gates], torch.zeros_like(state_bias[:, gates:])], dim=1)
+    flat = inputs.transpose(1, 2).flatten(1, 2)  # (2, L * D, W)
+    entering = torch.baddbmm(bias.unsqueeze(1), flat, input_weight.transpose(1, 2))
+    entering = entering.unflatten(1, (inputs.shape[2], inputs.shape[1])).transpose(0, 1)  # (L, 2, D, 3 H)
+    recursion = _exported_steps if exporting() else _Steps.apply
+    states: Tensor = recursion(entering, state_weight, state_bias[:, gates:])
+    return states.permute(1, 2, 0, 3)  # (L, 2, D, H) -> (2, D, L, H)
+
+
+def _exported_steps(entering: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """What ``_Steps`` returns, as one loop of a graph."""
+    hidden = weight.shape[2]
+    of_state = weight.transpose(1, 2)  # (2, H, 3 H)
+
+    def step(state: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
+        recurrent = state @ of_state  # (2, D, 3 H)
+        reset, update = (row + recurrent)[..., : 2 * hidden].sigmoid().chunk(2, dim=2)
+        new = torch.tanh(row[..., 2 * hidden :] + reset * (recurrent[..., 2 * hidden :] + bias.unsqueeze(1)))
+        state = new + update * (state - new)
+        return state, state.clone()
+
+    return loop(step, torch.zeros_like(entering[0, ..., :hidden]), entering)
 
 
 class _Steps(torch.autograd.Function):

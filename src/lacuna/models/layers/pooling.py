@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.compiler import is_exporting as exporting
 
 from lacuna.corpus.batch import Batch
 
@@ -34,7 +35,7 @@ def full_precision(x: Tensor) -> AbstractContextManager[Any]:
 
     Recurrent networks need it too: on CUDA, autocast runs those of cuDNN in float16, also when bfloat16 is set.
     """
-    return torch.autocast(x.device.type, enabled=False)
+    return nullcontext() if exporting() else torch.autocast(x.device.type, enabled=False)
 
 
 def fill_frames(batch: Batch, vectors: Tensor) -> dict[str, Tensor]:

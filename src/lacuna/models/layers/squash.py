@@ -107,7 +107,7 @@ def _bend(x: Tensor, exponent: Tensor, scale: Tensor, shift: Tensor) -> tuple[Te
     z = torch.addcmul(shift, scale, x)
     square = z * z
     root = torch.sqrt(1 + square)
-    inner = torch.copysign(torch.log1p(z.abs() + square / (1 + root)), z)
+    inner = z.sign() * torch.log1p(z.abs() + square / (1 + root))
     return torch.sinh(exponent * inner), inner, root
 
 

@@ -45,7 +45,7 @@ class Tune(Parameters):
     pattern: str | PatternParameters | None = None
     rates: Annotated[list[Rate], Field(min_length=2), Listed]
     mask_seeds: Annotated[list[Seed], Field(min_length=1), Listed] = Field(default=[0])
-    pruner: Literal["median", "none"] = "median"
+    pruner: Literal["median", "halving", "none"] = "median"
     warmup: Seed = 5
     startup: Seed = 5
     failures: PositiveInt = 10
