@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lacuna.corpus.adapters import Annotations, adapter_of, read_folder
 from lacuna.corpus.importers.sheets import ids_of, read_sheet, strings
 from lacuna.corpus.importers.table import TableOptions, read_targets, standard_split
 from lacuna.corpus.schema import Target
-from lacuna.errors import DataError
+from lacuna.errors import ConfigError, DataError, suggestion
 from lacuna.media.decode import SUFFIXES
 from lacuna.media.names import recognise_names
 
@@ -52,7 +53,8 @@ class Clips:
         splits: N of ``train``, ``valid``, ``test`` or ``None``.
         targets: what can be predicted.
         labels: by target name.
-        table: the file that lists the clips, if there is one.
+        tables: the files that list the clips, if there are any.
+        licence: terms of the corpus, as far as known.
         notes: how the source was read, one sentence each.
     """
 
@@ -63,22 +65,30 @@ class Clips:
     splits: Sequence[str | None] | None = None
     targets: Sequence[Target] = ()
     labels: dict[str, Any] = field(default_factory=dict)
-    table: Path | None = None
+    tables: Sequence[Path] = ()
+    licence: str = "unknown"
     notes: Sequence[str] = ()
 
 
 def is_recordings(path: Path) -> bool:
-    """Return whether a path is a recording, a folder of recordings, or a folder with a table of clips."""
+    """Return whether a path is a recording, a folder of recordings, one with a table of clips, or a public corpus of them."""
     if path.is_file():
         return path.suffix.lower() in SUFFIXES
-    return path.is_dir() and (_table(path) is not None or bool(_recordings(path)))
+    return path.is_dir() and (_table(path) is not None or is_public(path) or bool(_recordings(path)))
+
+
+def is_public(path: Path) -> bool:
+    """Return whether a folder is a public corpus of recordings or transcripts, see :mod:`lacuna.corpus.adapters`."""
+    adapter = adapter_of(path)
+    return adapter is not None and not adapter.signals
 
 
 def clips_of(path: Path, options: TableOptions | None = None) -> Clips:
     """Return the clips of a source.
 
     Args:
-        path: a recording; a folder with a table of clips; or a folder whose recordings are one utterance each.
+        path: a recording; a folder with a table of clips; a public corpus as downloaded; or a folder whose recordings are one
+            utterance each.
         options: how label columns of the table are read.
 
     Raises:
@@ -88,6 +98,8 @@ def clips_of(path: Path, options: TableOptions | None = None) -> Clips:
         return _from_files([path], path.parent)
     if (table := _table(path)) is not None:
         return _from_table(path, table, options or TableOptions())
+    if is_public(path):
+        return _from_annotations(read_folder(path), options or TableOptions())
     files = _recordings(path)
     if not files:
         raise DataError(
@@ -155,6 +167,43 @@ def _transcript(file: Path) -> str | None:
         raise DataError(f"{path.name} is not a transcript", expected="text as UTF-8", found="other bytes") from None
 
 
+def _from_annotations(annotations: Annotations, options: TableOptions) -> Clips:
+    """Return the clips of a public corpus; without any recording, its transcripts."""
+    adapter, notes = annotations.adapter, list(annotations.notes)
+    rows = [row for row in annotations.rows if row.file is not None or row.text is not None]
+    if not rows:
+        raise DataError(
+            f"{adapter.title}: there is neither a recording nor a transcript",
+            corpus=annotations.folder.name,
+            expected=adapter.layout,
+            hint=f"get the recordings: {adapter.where}",
+        )
+    if left_out := len(annotations.rows) - len(rows):
+        notes.append(
+            f"{left_out} of {len(annotations.rows)} utterances have neither a recording nor a transcript and are left out"
+        )
+    kept = Annotations(adapter, annotations.folder, rows, annotations.targets, annotations.files)
+    known = [target.name for target in annotations.targets]
+    if unknown := [name for name in options.targets or () if name not in known]:
+        raise ConfigError(
+            f"{adapter.title} has no target {unknown[0]!r}{suggestion(unknown[0], known)}; known: {', '.join(known)}"
+        )
+    chosen = options.targets or known
+    labels = kept.labels()
+    return Clips(
+        [Clip(row.id, row.file, row.start, row.end, row.text) for row in rows],
+        dialogues=[row.dialogue for row in rows],
+        turns=[row.turn for row in rows],
+        speakers=[row.speaker for row in rows],
+        splits=[row.split for row in rows],
+        targets=[target for name in chosen for target in annotations.targets if target.name == name],
+        labels={name: labels[name] for name in chosen},
+        tables=annotations.files,
+        licence=adapter.licence,
+        notes=[f"{adapter.title}, read by adapter '{adapter.name}'", *notes],
+    )
+
+
 def _from_table(folder: Path, file: Path, options: TableOptions) -> Clips:
     table, notes = read_sheet(file)
     ids = ids_of(file.name, table)
@@ -185,7 +234,7 @@ def _from_table(folder: Path, file: Path, options: TableOptions) -> Clips:
         splits=None if splits is None else [standard_split(s) for s in splits],
         targets=targets,
         labels=labels,
-        table=file,
+        tables=[file],
         notes=[*notes, *read],
     )
 
