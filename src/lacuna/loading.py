@@ -126,7 +126,8 @@ def _read_features(
 
 def reads_recordings(path: Path) -> bool:
     """Return whether a path holds recordings or a public corpus of them, and neither a corpus nor what an importer recognises."""
-    from lacuna.media.clips import is_public, is_recordings
+    from lacuna.media.clips import is_recordings
+    from lacuna.media.public import is_public
 
     return not (path / MANIFEST).is_file() and (is_public(path) or (is_recordings(path) and not recognise(path)))
 

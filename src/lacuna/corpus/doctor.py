@@ -166,7 +166,11 @@ def _public(path: Path, adapter: Adapter, kind: str) -> Diagnosis:
     except LacunaError as error:
         return Diagnosis(path.name, kind, recognised=recognised, errors=(str(error),), advice=f"official files: {adapter.where}")
     if annotations.n_recordings or any(row.text for row in annotations.rows):
-        warnings = () if annotations.n_recordings or not adapter.media else ("no recording was found: only transcripts are used",)
+        warnings: tuple[str, ...] = ()
+        if adapter.media and not annotations.n_recordings:
+            warnings = ("no recording was found: only transcripts are used",)
+        elif len(annotations.missing) > len(annotations.rows) / 2:
+            warnings = ("more than half of the recordings are missing",)
         advice = shlex.join(["lacuna", "features", str(path), "--out", f"{path.resolve().name}_corpus"])
         return Diagnosis(path.name, kind, True, None, recognised, summary, warnings, advice=advice)
     errors = ("there is neither a recording nor a transcript",)

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lacuna.corpus.adapters import Annotations, adapter_of, read_folder
 from lacuna.corpus.importers.sheets import ids_of, read_sheet, strings
 from lacuna.corpus.importers.table import TableOptions, read_targets, standard_split
 from lacuna.corpus.schema import Target
-from lacuna.errors import ConfigError, DataError, suggestion
+from lacuna.errors import DataError
 from lacuna.media.decode import SUFFIXES
 from lacuna.media.names import recognise_names
 
@@ -72,15 +71,11 @@ class Clips:
 
 def is_recordings(path: Path) -> bool:
     """Return whether a path is a recording, a folder of recordings, one with a table of clips, or a public corpus of them."""
+    from lacuna.media.public import is_public
+
     if path.is_file():
         return path.suffix.lower() in SUFFIXES
     return path.is_dir() and (_table(path) is not None or is_public(path) or bool(_recordings(path)))
-
-
-def is_public(path: Path) -> bool:
-    """Return whether a folder is a public corpus of recordings or transcripts, see :mod:`lacuna.corpus.adapters`."""
-    adapter = adapter_of(path)
-    return adapter is not None and not adapter.signals
 
 
 def clips_of(path: Path, options: TableOptions | None = None) -> Clips:
@@ -94,12 +89,14 @@ def clips_of(path: Path, options: TableOptions | None = None) -> Clips:
     Raises:
         DataError: there is no recording, or the table is malformed.
     """
+    from lacuna.media.public import clips_of_public, is_public
+
     if path.is_file():
         return _from_files([path], path.parent)
     if (table := _table(path)) is not None:
         return _from_table(path, table, options or TableOptions())
     if is_public(path):
-        return _from_annotations(read_folder(path), options or TableOptions())
+        return clips_of_public(path, options)
     files = _recordings(path)
     if not files:
         raise DataError(
@@ -165,43 +162,6 @@ def _transcript(file: Path) -> str | None:
         return path.read_text("utf-8-sig").strip() or None
     except UnicodeDecodeError:
         raise DataError(f"{path.name} is not a transcript", expected="text as UTF-8", found="other bytes") from None
-
-
-def _from_annotations(annotations: Annotations, options: TableOptions) -> Clips:
-    """Return the clips of a public corpus; without any recording, its transcripts."""
-    adapter, notes = annotations.adapter, list(annotations.notes)
-    rows = [row for row in annotations.rows if row.file is not None or row.text is not None]
-    if not rows:
-        raise DataError(
-            f"{adapter.title}: there is neither a recording nor a transcript",
-            corpus=annotations.folder.name,
-            expected=adapter.layout,
-            hint=f"get the recordings: {adapter.where}",
-        )
-    if left_out := len(annotations.rows) - len(rows):
-        notes.append(
-            f"{left_out} of {len(annotations.rows)} utterances have neither a recording nor a transcript and are left out"
-        )
-    kept = Annotations(adapter, annotations.folder, rows, annotations.targets, annotations.files)
-    known = [target.name for target in annotations.targets]
-    if unknown := [name for name in options.targets or () if name not in known]:
-        raise ConfigError(
-            f"{adapter.title} has no target {unknown[0]!r}{suggestion(unknown[0], known)}; known: {', '.join(known)}"
-        )
-    chosen = options.targets or known
-    labels = kept.labels()
-    return Clips(
-        [Clip(row.id, row.file, row.start, row.end, row.text) for row in rows],
-        dialogues=[row.dialogue for row in rows],
-        turns=[row.turn for row in rows],
-        speakers=[row.speaker for row in rows],
-        splits=[row.split for row in rows],
-        targets=[target for name in chosen for target in annotations.targets if target.name == name],
-        labels={name: labels[name] for name in chosen},
-        tables=annotations.files,
-        licence=adapter.licence,
-        notes=[f"{adapter.title}, read by adapter '{adapter.name}'", *notes],
-    )
 
 
 def _from_table(folder: Path, file: Path, options: TableOptions) -> Clips:

@@ -13,6 +13,7 @@ import pytest
 from adapter_layouts import LAYOUTS, Expected, write
 from lacuna.corpus.adapters import Annotations, adapter_class, adapter_of, list_adapters, read_folder
 from lacuna.corpus.adapters.files import label_files, matching
+from lacuna.corpus.adapters.summary import adapters_markdown
 from lacuna.corpus.doctor import examine
 from lacuna.corpus.importers import import_corpus, recognise
 from lacuna.errors import DataError
@@ -285,12 +286,40 @@ def test_a_malformed_label_file_is_named(
     assert message in str(raised.value) or message in str(raised.value).replace("\n", " ")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 900000\n", "a Git LFS pointer"),
+        (b"<!DOCTYPE html><html>sign in</html>", "a web page"),
+        (b"\x1f\x8b\x08\x00\xff\xff", "a gzip archive"),
+        ("id,text\n1,caf\xe9\n".encode("latin-1"), "is not UTF-8"),
+    ],
+)
+def test_a_label_file_that_is_no_data_is_named_as_such(
+    content: bytes, message: str, make: Callable[[str], tuple[Path, Expected]]
+) -> None:
+    folder, _ = make("crema-d")
+    (folder / "processedResults" / "tabulatedVotes.csv").write_bytes(content)
+    diagnosis = examine(folder)
+    assert not diagnosis.usable
+    assert message in diagnosis.errors[0]
+
+
 def test_an_utterance_that_occurs_twice_is_refused(make: Callable[[str], tuple[Path, Expected]]) -> None:
     folder, _ = make("ch-sims")
     path = folder / "label.csv"
     path.write_text(path.read_text("utf-8") + path.read_text("utf-8").splitlines()[-1] + "\n", "utf-8")
     with pytest.raises(DataError, match="occurs twice"):
         read_folder(folder)
+
+
+def test_the_page_has_a_section_for_every_corpus() -> None:
+    page = adapters_markdown()
+    for name in NAMES:
+        adapter = adapter_class(name)
+        assert f"\n## {adapter.title}\n" in page
+        assert f"| `{name}` |" in page
+        assert adapter.where in page
 
 
 def test_other_folders_are_not_recognised(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from lacuna.corpus.identity import identify
 from lacuna.errors import DataError
 
 _DEPTH = 4  # folders below the corpus folder that may hold label files
 _SUFFIXES = {".csv", ".tsv", ".txt", ".json", ".pkl", ".parquet", ".annotprocessed"}
+_NO_DATA = ("version https://git-lfs", "<!doctype html", "<html", "<head", "<body")
 VIDEO = (".mp4", ".mkv", ".avi", ".mov", ".flv", ".webm")
 AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".m4a")
 
@@ -63,16 +65,22 @@ def read_text(file: Path) -> str:
     """Return the text of a file, with line feeds between lines.
 
     Raises:
-        DataError: it is not UTF-8.
+        DataError: it is not UTF-8, or no data (a Git LFS pointer, a web page, an archive).
     """
     try:
-        return file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        text = file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
+        identity = identify(file)
+        if identity.action:
+            raise DataError(f"{file.name} is {identity.kind}", hint=identity.action) from None
         raise DataError(
             f"{file.name} is not UTF-8",
             found=f"byte 0x{error.object[error.start]:02x} at {error.start}",
             hint="convert it to UTF-8 from its encoding (often cp1252 or gb18030)",
         ) from None
+    if text[:100].lstrip().lower().startswith(_NO_DATA) and (identity := identify(file)).action:
+        raise DataError(f"{file.name} is {identity.kind}", hint=identity.action)
+    return text
 
 
 def read_rows(file: Path, columns: Iterable[str]) -> list[dict[str, str]]:

@@ -1,12 +1,14 @@
-"""What the doctor says about a public corpus, and the table of all adapters for the documentation."""
+"""What the doctor says about a public corpus, and the page about all adapters in the documentation."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lacuna.corpus.adapters.base import Annotations, adapter_class, list_adapters
+from lacuna.corpus.adapters.base import Adapter, Annotations, adapter_class, list_adapters
 from lacuna.corpus.importers.sources import many
 from lacuna.corpus.schema import Target
 from lacuna.corpus.speakers import LOCAL, UNKNOWN
@@ -37,7 +39,7 @@ def summary_of_folder(annotations: Annotations) -> dict[str, str]:
     return facts | {f"note {number}": note for number, note in enumerate(annotations.notes, 1)}
 
 
-def _counted(target: Target, values: np.ndarray) -> str:
+def _counted(target: Target, values: NDArray[np.float64]) -> str:
     """Return how many utterances are labelled, and with what."""
     if target.task == "classification":
         counts = Counter(target.classes[int(code)] for code in values if code >= 0)
@@ -50,14 +52,42 @@ def _counted(target: Target, values: np.ndarray) -> str:
     )
 
 
-def adapters_table() -> str:
-    """Return the public corpora that can be read, as a table in Markdown."""
-    lines = ["| corpus | adapter | labels | licence | where to get it | layout compared with |", "|---|---|---|---|---|---|"]
-    for name in list_adapters():
-        adapter = adapter_class(name)
-        labels = ", ".join(f"{target.name} ({target.task})" for target in adapter.targets)
-        compared = adapter.verified or "nothing"
-        compared += f"; not: {adapter.unverified}" if adapter.unverified else ""
-        cells = (adapter.title, f"`{name}`", labels, adapter.licence, adapter.where, compared)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+def adapters_markdown() -> str:
+    """Return the public corpora that can be read, in Markdown: a table, and a section for each corpus."""
+    adapters = [adapter_class(name)() for name in list_adapters()]
+    lines = ["| corpus | adapter | language | holds | layout compared with |", "|---|---|---|---|---|"]
+    for adapter in adapters:
+        anchor = re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", adapter.title.lower()))
+        cells = (
+            f"[{adapter.title}](#{anchor})",
+            f"`{adapter.name}`",
+            adapter.language,
+            _holds(adapter),
+            adapter.verified or "nothing",
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    for adapter in adapters:
+        facts = {
+            "where to ask for it": adapter.where,
+            "licence": adapter.licence,
+            "paper": adapter.paper,
+            "files": f"`{adapter.layout}`",
+            "targets": "; ".join(map(_described, adapter.targets)),
+            "splits": adapter.splits,
+            "compared with": adapter.verified or "nothing",
+            "not compared": adapter.unverified,
+        }
+        lines += ["", f"## {adapter.title}", "", *(f"- {key}: {value}" for key, value in facts.items() if value)]
     return "\n".join(lines)
+
+
+def _holds(adapter: Adapter) -> str:
+    return "signals" if adapter.signals else "recordings" if adapter.media else "transcripts"
+
+
+def _described(target: Target) -> str:
+    """Return a target with its classes or its range."""
+    if target.task == "regression":
+        return f"`{target.name}`, {target.low:g} to {target.high:g}"
+    classes = ", ".join(target.classes)
+    return f"`{target.name}`, shares of votes for {classes}" if target.task == "soft" else f"`{target.name}`: {classes}"
