@@ -43,7 +43,7 @@ def corpora(names: tuple[str, ...]) -> None:
         show(f"{name:<14} {adapter.title:<24} {adapter.licence}")
     for name in names:
         adapter = adapter_class(name)
-        facts = {key: getattr(adapter, key) for key in ("where", "licence", "paper", "language", "layout", "splits")}
+        facts = {key: getattr(adapter, key) for key in ("where", "licence", "paper", "language", "layout", "splits", "published")}
         facts["targets"] = ", ".join(f"{target.name} ({target.task})" for target in adapter.targets)
         facts["compared with"] = adapter.verified or "nothing"
         facts["not compared"] = adapter.unverified

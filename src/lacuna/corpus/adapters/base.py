@@ -186,6 +186,7 @@ class Adapter(ABC):
         language: of the transcripts and voices.
         layout: the files that are read, in one line.
         splits: where the splits come from, in one line.
+        published: the size that the authors state; empty = not known.
         verified: the source with which the layout was compared; empty = none.
         unverified: what could not be compared; empty = nothing.
         targets: what can be predicted.
@@ -202,6 +203,7 @@ class Adapter(ABC):
     language: ClassVar[str] = "English"
     layout: ClassVar[str]
     splits: ClassVar[str]
+    published: ClassVar[str] = ""
     verified: ClassVar[str] = ""
     unverified: ClassVar[str] = ""
     targets: ClassVar[tuple[Target, ...]]

@@ -42,6 +42,7 @@ class CremaD(Adapter):
     paper = "Cao et al., CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset, IEEE TAC 5(4), 2014"
     layout = "processedResults/tabulatedVotes.csv; VideoFlash/*.flv, AudioWAV/*.wav or AudioMP3/*.mp3"
     splits = "none official; here by actor: 60 % train, 20 % valid, 20 % test"
+    published = "7,442 clips, 91 actors"
     verified = "the official repository: its README and tabulatedVotes.csv"
     targets = (
         Target("emotion", "classification", tuple(_INTENDED.values())),
@@ -68,7 +69,7 @@ class CremaD(Adapter):
             if match is None or match[3] not in _INTENDED or "" in clip:
                 expected = "clips such as 1001_DFA_ANG_XX in rows 1xxxxx (voice), 2xxxxx (face), 3xxxxx (both)"
                 raise DataError(f"{file.name}: a row is malformed", utterance=name, expected=expected)
-            labels = {"emotion": _INTENDED[match[3]], **clip}
+            labels: dict[str, str | dict[str, float]] = {"emotion": _INTENDED[match[3]], **clip}
             yield Row(
                 name,
                 name,

@@ -27,6 +27,7 @@ class EmoNetVoice(Adapter):
     language = "English, German, Spanish, French (synthetic voices)"
     layout = "*.parquet with the columns audioId, label; sound exported as <row>.mp3 (000000.mp3, 000001.mp3, ...)"
     splits = "none: a benchmark"
+    published = "12,600 clips"
     verified = "a public reader of the parquet files"
     unverified = "the files themselves; the names of exported clips are our own"
     targets = (Target("votes", "soft", _LEVELS), Target("intensity", "regression", low=0, high=2))

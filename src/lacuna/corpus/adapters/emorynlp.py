@@ -23,7 +23,8 @@ class EmoryNlp(Adapter):
     paper = "Zahiri and Choi, Emotion Detection on TV Show Transcripts with Sequence-based CNNs, AffCon 2018"
     layout = "emotion-detection-trn.json, -dev.json, -tst.json"
     splits = "official: trn (train), dev (valid), tst (test)"
-    verified = "public readers of the JSON files"
+    published = "train 9,934, dev 1,344, test 1,328 utterances"
+    verified = "the README of the official repository"
     targets = (Target("emotion", "classification", ("neutral", "joyful", "peaceful", "powerful", "scared", "mad", "sad")),)
     label_files = ("emotion-detection-*.json|json/emotion-detection-*.json",)
 

@@ -15,6 +15,7 @@ from typing import Any
 from lacuna.corpus.identity import identify
 from lacuna.errors import DataError
 
+_FOLDERS = 20_000  # look into at most this many folders, so that any path gets an answer soon
 _DEPTH = 4  # folders below the corpus folder that may hold label files
 _SUFFIXES = {".csv", ".tsv", ".txt", ".json", ".pkl", ".parquet", ".annotprocessed"}
 _NO_DATA = ("version https://git-lfs", "<!doctype html", "<html", "<head", "<body")
@@ -24,8 +25,10 @@ AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".m4a")
 
 def label_files(folder: Path) -> list[str]:
     """Return paths of files that may be label files, relative to the folder, sorted; hidden files are left out."""
-    found = []
-    for place, folders, names in os.walk(folder):
+    found: list[str] = []
+    for visited, (place, folders, names) in enumerate(os.walk(folder)):
+        if visited == _FOLDERS:
+            break
         relative = Path(place).relative_to(folder)
         folders[:] = sorted(f for f in folders if not f.startswith(".")) if len(relative.parts) < _DEPTH else []
         found += [(relative / name).as_posix() for name in names if Path(name).suffix in _SUFFIXES and not name.startswith(".")]

@@ -41,6 +41,7 @@ class Iemocap(Adapter):
     paper = "Busso et al., IEMOCAP: interactive emotional dyadic motion capture database, LREC 2008"
     layout = "Session1..5/dialog/EmoEvaluation/*.txt, dialog/transcriptions/*.txt, sentences/wav/*/*.wav (or dialog/wav/*.wav)"
     splits = "none official; here sessions 1-3 train, 4 valid, 5 test: unseen speakers"
+    published = "10,039 turns, 10 speakers"
     verified = "published descriptions of the release"
     unverified = "the official folder itself, which needs an agreement"
     targets = (

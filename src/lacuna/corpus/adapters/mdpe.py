@@ -26,6 +26,7 @@ class Mdpe(Adapter):
     language = "Chinese"
     layout = "labels/001.csv, ... (row = question, fourth column > 0 = lie); clips 001/<name>-<question>-<name>.mp4"
     splits = "none official (the published code splits inside subjects); here by subject: 60 % train, 20 % valid, 20 % test"
+    published = "193 subjects"
     verified = "the official code's reader of labels and names"
     unverified = "the release itself; emotion.csv and personality.csv, whose columns are not described, are not read"
     targets = (Target("deception", "classification", ("truth", "lie")),)

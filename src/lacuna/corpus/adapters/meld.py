@@ -29,6 +29,7 @@ class MeldRaw(Adapter):
     paper = "Poria et al., MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in Conversations, ACL 2019"
     layout = "{train,dev,test}_sent_emo.csv; train_splits/, dev_splits_complete/, output_repeated_splits_test/ with dia0_utt0.mp4"
     splits = "official: train, dev (valid), test"
+    published = "train 9,989, dev 1,109, test 2,610 utterances"
     verified = "the CSVs of the official repository"
     unverified = "the folders inside MELD.Raw.tar.gz; a clip is found in any folder with the name of its split in its path"
     targets = (Target("emotion", "classification", MELD), Target("sentiment", "classification", SENTIMENTS))

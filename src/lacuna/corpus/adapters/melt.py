@@ -23,6 +23,7 @@ class Melt(Adapter):
     paper = "Jing et al., MELT: Towards Automated Multimodal Emotion Data Annotation by Leveraging LLM Embedded Knowledge, 2025"
     layout = "meld_train.csv, meld_test.csv; clips dia0_utt0.wav or .mp4 in folders with 'train' or 'test' in their path"
     splits = "official: train, test"
+    published = "train 7,024, test 1,797 utterances"
     verified = "the CSVs of the official repository"
     targets = (Target("emotion", "classification", MELD), Target("meld_emotion", "classification", MELD))
     label_files = ("meld_train.csv", "meld_test.csv")

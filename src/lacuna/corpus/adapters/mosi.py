@@ -36,6 +36,7 @@ class Mosi(Adapter):
         " Raw/Audio/WAV_16000/Segmented/ with OpinionLevelSentiment.csv (MOSI) or CMU_MOSEI_Labels.csv (MOSEI)"
     )
     splits = "label.csv and CMU_MOSEI_Labels.csv: official; OpinionLevelSentiment.csv: none"
+    published = "CMU-MOSI 2,199 segments of 93 videos; CMU-MOSEI about 23,000 sentences"
     verified = "public readers of all three label files"
     unverified = "the archives themselves; the emotions of MOSEI are in a .csd only and are not read"
     targets = (

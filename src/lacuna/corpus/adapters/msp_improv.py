@@ -29,6 +29,7 @@ class MspImprov(Adapter):
     paper = "Busso et al., MSP-IMPROV: An Acted Corpus of Dyadic Interactions to Study Emotion Perception, IEEE TAC 8(1), 2017"
     layout = "Evalution.txt; Audio/session1/S01A/P/MSP-IMPROV-S01A-F01-P-FM01.wav, Video/ with .avi of the same names"
     splits = "none official; here sessions 1-4 train, 5 valid, 6 test: unseen speakers"
+    published = "8,438 turns, 12 speakers"
     verified = "public readers of Evalution.txt and of the folder Audio"
     unverified = "the release itself; the first letter of FM01 is taken as the sex of who speaks"
     targets = (

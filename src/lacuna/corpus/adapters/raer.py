@@ -24,6 +24,7 @@ class Raer(Adapter):
     language = "none (no transcripts)"
     layout = "annotation/{train,test}.txt with lines <clip> <frames> <class 1-5>; <clip>.mp4"
     splits = "the two lists: train, test"
+    published = "about 2,700 clips"
     verified = "the format of a line, by the official code"
     unverified = "the names of the lists, the order of the classes, the votes of the raters (not read)"
     targets = (Target("emotion", "classification", _CLASSES),)

@@ -23,6 +23,7 @@ class ChSims(Adapter):
     language = "Chinese"
     layout = "label.csv, meta.csv or meta(s).csv; Raw/<video>/<clip>.mp4"
     splits = "official: train, valid, test; they share most of their videos, and so their speakers"
+    published = "CH-SIMS 2,281 clips of 60 videos; CH-SIMS v2 4,402 labelled clips"
     verified = "public readers of label.csv and meta.csv"
     unverified = "the archives themselves; the unsupervised part of v2 has no labels and is not read"
     targets = (

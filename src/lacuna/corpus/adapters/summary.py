@@ -32,6 +32,7 @@ def summary_of_folder(annotations: Annotations) -> dict[str, str]:
         facts["recordings"] = f"{annotations.n_recordings} of {len(rows)} found"
     labels = annotations.labels()
     facts |= {f"target {target.name}": _counted(target, labels[target.name]) for target in annotations.targets}
+    facts |= {"published size": adapter.published} if adapter.published else {}
     facts["licence"] = adapter.licence
     facts["layout compared with"] = adapter.verified or "nothing: no description is public"
     if adapter.unverified:
@@ -74,6 +75,7 @@ def adapters_markdown() -> str:
             "files": f"`{adapter.layout}`",
             "targets": "; ".join(map(_described, adapter.targets)),
             "splits": adapter.splits,
+            "published size": adapter.published,
             "compared with": adapter.verified or "nothing",
             "not compared": adapter.unverified,
         }

@@ -23,7 +23,7 @@ class _Described(Adapter):
 
     unverified = "everything: no description of the folder is public; the table and the names are our own"
     sensors: ClassVar[tuple[str, ...]] = ()
-    media = VIDEO
+    media: ClassVar[tuple[str, ...]] = VIDEO
     splits = "none official; here by subject: 60 % train, 20 % valid, 20 % test"
 
     def rows(self, folder: Path, notes: list[str]) -> Iterable[Row]:
@@ -65,6 +65,7 @@ class Mmme(_Described):
     where = "the authors of arXiv 2506.09834"
     paper = "MMME: A Spontaneous Multi-Modal Micro-Expression Dataset Enabling Visual-Physiological Fusion, 2025"
     language = "none (no transcripts)"
+    published = "2,890 trials with 634 micro- and 2,841 macro-expressions"
     layout = "mmme.csv (id, subject, emotion); eeg/<id>.npy, ppg/, rsp/, skt/, eda/, ecg/ with (frames, width) numbers"
     targets = (Target("emotion", "classification", ("happiness", "surprise", "sadness", "fear", "anger", "disgust", "other")),)
     label_files = ("mmme.csv",)

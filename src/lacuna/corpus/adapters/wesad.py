@@ -34,6 +34,7 @@ class Wesad(Adapter):
     language = "German and English (no transcripts)"
     layout = "S2/S2.pkl to S17/S17.pkl"
     splits = "none official; a dialogue is a subject, so split=fold leaves subjects out (folds=15: one at a time)"
+    published = "15 subjects"
     verified = "public descriptions of the pickles: keys, sensors, sampling rates, label codes"
     unverified = "the pickles themselves; questionnaires (PANAS, SAM) are not read"
     targets = (
