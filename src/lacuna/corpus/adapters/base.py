@@ -254,14 +254,19 @@ def adapter_of(folder: Path) -> Adapter | None:
     """
     if not folder.is_dir():
         return None
-    folder = unwrapped(folder)
-    files = label_files(folder)
-    for name in _REGISTRY.names() if files else ():
-        adapter = adapter_class(name)()
+    adapters = [adapter_class(name)() for name in _REGISTRY.names()]
+    return next((adapter for place in unwrapped(folder) if (adapter := _recognising(adapters, place))), None)
+
+
+def _recognising(adapters: Iterable[Adapter], folder: Path) -> Adapter | None:
+    """Return the first adapter that recognises a folder."""
+    if not (files := label_files(folder)):
+        return None
+    for adapter in adapters:
         try:
             if adapter.recognises(folder, files):
                 return adapter
-        except (OSError, ValueError, DataError):  # inspecting a foreign folder must never fail
+        except (OSError, ValueError, IndexError, DataError):  # inspecting a foreign folder must never fail
             continue
     return None
 
@@ -279,18 +284,20 @@ def read_folder(folder: Path, adapter: Adapter | str | None = None) -> Annotatio
     if isinstance(adapter, str):
         adapter = adapter_class(adapter)()
     adapter = adapter or adapter_of(folder)
-    if adapter is None:
+    if adapter is None or not folder.is_dir():
         raise DataError(
             f"{folder.name} is none of the known corpora",
             expected=", ".join(list_adapters()),
             hint="give the folder that holds the label files, or write a table recordings.csv",
         )
-    folder = unwrapped(folder)
+    folder = next((place for place in unwrapped(folder) if _recognising([adapter], place)), folder)
+    known = label_files(folder)
+    if lacking := [pattern for pattern in adapter.label_files if not matching(known, pattern)]:
+        raise DataError(f"a label file of {adapter.title} is missing", corpus=folder.name, expected=lacking[0].split("|")[0])
     notes: list[str] = []
     rows = sorted(adapter.rows(folder, notes), key=lambda row: (row.dialogue, row.turn, row.id))
     if not rows:
         raise DataError("the label files name no utterance", corpus=folder.name, expected=adapter.layout)
-    known = label_files(folder)
     files = tuple(folder / name for pattern in adapter.label_files for name in matching(known, pattern))
     annotations = Annotations(adapter, folder, rows, adapter.targets_of(rows), files)
     if len({row.id for row in rows}) < len(rows):

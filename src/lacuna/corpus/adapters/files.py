@@ -49,14 +49,16 @@ def _fits(parts: list[str], form: list[str]) -> bool:
     return len(parts) == len(form) and all(fnmatchcase(part, one) for part, one in zip(parts, form, strict=True))
 
 
-def unwrapped(folder: Path) -> Path:
-    """Return the folder, or the one inside it if that is all it holds, as archives often unpack."""
+def unwrapped(folder: Path) -> list[Path]:
+    """Return the folder, and the ones inside it where a folder is all that it holds, as archives often unpack."""
+    found = [folder]
     for _ in range(2):
         inside = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
         if len(inside) != 1 or not inside[0].is_dir():
             break
         folder = inside[0]
-    return folder
+        found.append(folder)
+    return found
 
 
 def find(folder: Path, pattern: str) -> list[Path]:
