@@ -133,3 +133,10 @@ def test_a_written_table_is_not_replaced_unasked(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["table", str(folder), str(out)]).exit_code == 0
     assert "exists already" in CliRunner().invoke(main, ["table", str(folder), str(out)]).output
     assert CliRunner().invoke(main, ["table", str(folder), str(out), "--overwrite"]).exit_code == 0
+
+
+def test_a_sex_in_a_file_name_is_a_person_of_its_session(tmp_path: Path) -> None:
+    for session in ("Ses01F", "Ses02M"):
+        for speaker in "FM":
+            (tmp_path / f"{session}_impro01_{speaker}000.wav").touch()
+    assert set(clips_of(tmp_path).speakers) == {"Ses01_F", "Ses01_M", "Ses02_F", "Ses02_M"}

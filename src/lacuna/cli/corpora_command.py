@@ -17,7 +17,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--adapter", help="Read it as this corpus instead of recognising it.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT.")
 def table(folder: Path, out: Path, *, adapter: str | None, overwrite: bool) -> None:
-    """Write the utterances of a public corpus into the CSV file OUT.
+    """Write the utterances of a public corpus into OUT.
 
     FOLDER is the corpus as downloaded. `lacuna features` reads FOLDER itself, too: write the table to look at it or to change
     it, and name it recordings.csv.
@@ -35,7 +35,10 @@ def table(folder: Path, out: Path, *, adapter: str | None, overwrite: bool) -> N
 @click.command()
 @click.argument("names", nargs=-1)
 def corpora(names: tuple[str, ...]) -> None:
-    """List the public corpora that can be read as downloaded, or say all about some of them."""
+    """List public corpora, and where to get them.
+
+    With NAMES, say all about these: licence, paper, files, labels, splits. Each can be read as downloaded.
+    """
     from lacuna.corpus.adapters import adapter_class, list_adapters
 
     for name in () if names else list_adapters():
