@@ -2,6 +2,7 @@
 
 - ``<!-- models -->`` becomes the table of registered models.
 - ``<!-- protocols -->`` becomes the table of evaluation protocols.
+- ``<!-- adapters -->`` becomes a table and sections about public corpora.
 - ``<!-- experiments -->`` becomes a table of ``experiments/``.
 - ``experiments/<study>/results.md`` becomes the page ``results/<study>.md``, and ``notes.md`` the page
   ``results/<study>_notes.md``. Links to these files are rewritten, so that they work on the site and in a checkout alike.
@@ -62,10 +63,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Return the text of a page with the generated tables and the links to studies in place."""
+    from lacuna.corpus.adapters.summary import adapters_markdown
     from lacuna.metrics.protocols import protocols_markdown
     from lacuna.models import models_markdown
 
-    markdown = markdown.replace("<!-- protocols -->", protocols_markdown())
+    markdown = markdown.replace("<!-- protocols -->", protocols_markdown()).replace("<!-- adapters -->", adapters_markdown())
     up = "../" * page.file.src_uri.count("/")
     markdown = _STUDY_LINK.sub(lambda link: f"]({up}results/{page_name(link[1], link[2])}{link[3] or ''})", markdown)
     return markdown.replace("<!-- models -->", models_markdown()).replace("<!-- experiments -->", experiments_table())

@@ -140,10 +140,11 @@ def _read_features(
 
 
 def reads_recordings(path: Path) -> bool:
-    """Return whether a path holds recordings, and neither a corpus nor anything that an importer recognises."""
+    """Return whether a path holds recordings or a public corpus of them, and neither a corpus nor what an importer recognises."""
     from lacuna.media.clips import is_recordings
+    from lacuna.media.public import is_public
 
-    return is_recordings(path) and not (path / MANIFEST).is_file() and not recognise(path)
+    return not (path / MANIFEST).is_file() and (is_public(path) or (is_recordings(path) and not recognise(path)))
 
 
 def _split_rule(corpus: Corpus) -> SplitRule:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lacuna.cli import corpus_commands, features_command, grid_commands, run_commands, score_commands
+from lacuna.cli import corpora_command, corpus_commands, features_command, grid_commands, run_commands, score_commands
 from lacuna.errors import LacunaError, naming_extras
 
 
@@ -53,6 +53,8 @@ cli = _ProjectCommands()  # Kedro looks for `<package>.cli.cli`
 for _command in (
     corpus_commands.doctor,
     corpus_commands.duet,
+    corpora_command.table,
+    corpora_command.corpora,
     features_command.features,
     features_command.assets,
     run_commands.train,

@@ -31,7 +31,7 @@ def features(source: Path, out: Path, *, overwrite: bool, settings: tuple[str, .
 
     FOLDER holds recordings (.wav, .mp4, ...), and maybe recordings.csv with the columns id, file, start, end, text, dialogue,
     turn, speaker, split and labels. Without it each file is one utterance. If FOLDER is a corpus with transcripts instead,
-    its text features are made from them.
+    its text features are made from them. FOLDER may also be a public corpus as downloaded: `lacuna corpora` lists them.
 
     The command may be interrupted; the same command continues. What is wrong with a clip is in OUT/quarantine.csv.
     """

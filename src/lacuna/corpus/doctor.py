@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lacuna.corpus.adapters.base import Adapter, adapter_of, read_folder
+from lacuna.corpus.adapters.summary import summary_of_folder
 from lacuna.corpus.advice import advice_on, advice_on_own, advice_on_repair, findings, summary_of
 from lacuna.corpus.identity import identify
 from lacuna.corpus.importers.base import (
@@ -79,6 +82,8 @@ def _examine(path: Path, importer: str | None, options: dict[str, Any]) -> Diagn
         return Diagnosis(path.name, "nothing", errors=(str(error.found),), advice=str(error.hint))
     if importer is None and (path / MANIFEST).is_file():
         return _own(path)
+    if importer is None and (adapter := adapter_of(path)) is not None and not adapter.signals:
+        return _public(path, adapter, kind)
     recognitions = {} if importer else recognise(path)
     recognised = {name: r.what for name, r in recognitions.items()}
     if not recognitions and not importer and path.is_file() and (action := identify(path).action):
@@ -150,6 +155,26 @@ def _own(path: Path) -> Diagnosis:
         errors=errors,
         advice=advice_on_own(corpus, path),
     )
+
+
+def _public(path: Path, adapter: Adapter, kind: str) -> Diagnosis:
+    """Return the diagnosis of a public corpus as downloaded."""
+    recognised = {f"adapter '{adapter.name}'": f"{adapter.title}, {adapter.layout}"}
+    try:
+        annotations = read_folder(path, adapter)
+        summary = summary_of_folder(annotations)
+    except LacunaError as error:
+        return Diagnosis(path.name, kind, recognised=recognised, errors=(str(error),), advice=f"official files: {adapter.where}")
+    if annotations.n_recordings or any(row.text for row in annotations.rows):
+        warnings: tuple[str, ...] = ()
+        if adapter.media and not annotations.n_recordings:
+            warnings = ("no recording was found: only transcripts are used",)
+        elif len(annotations.missing) > len(annotations.rows) / 2:
+            warnings = ("more than half of the recordings are missing",)
+        advice = shlex.join(["lacuna", "features", str(path), "--out", f"{path.resolve().name}_corpus"])
+        return Diagnosis(path.name, kind, True, None, recognised, summary, warnings, advice=advice)
+    errors = ("there is neither a recording nor a transcript",)
+    return Diagnosis(path.name, kind, False, None, recognised, summary, (), errors, f"get the recordings: {adapter.where}")
 
 
 def _unclear(path: Path, kind: str, recognised: dict[str, str]) -> Diagnosis:

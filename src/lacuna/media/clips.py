@@ -53,7 +53,8 @@ class Clips:
         splits: N of ``train``, ``valid``, ``test`` or ``None``.
         targets: what can be predicted.
         labels: by target name.
-        table: the file that lists the clips, if there is one.
+        tables: the files that list the clips, if there are any.
+        licence: terms of the corpus, as far as known.
         notes: how the source was read, one sentence each.
     """
 
@@ -64,22 +65,26 @@ class Clips:
     splits: Sequence[str | None] | None = None
     targets: Sequence[Target] = ()
     labels: dict[str, Any] = field(default_factory=dict)
-    table: Path | None = None
+    tables: Sequence[Path] = ()
+    licence: str = "unknown"
     notes: Sequence[str] = ()
 
 
 def is_recordings(path: Path) -> bool:
-    """Return whether a path is a recording, a folder of recordings, or a folder with a table of clips."""
+    """Return whether a path is a recording, a folder of recordings, one with a table of clips, or a public corpus of them."""
+    from lacuna.media.public import is_public
+
     if path.is_file():
         return path.suffix.lower() in SUFFIXES
-    return path.is_dir() and (_table(path) is not None or bool(_recordings(path)))
+    return path.is_dir() and (_table(path) is not None or is_public(path) or bool(_recordings(path)))
 
 
 def clips_of(path: Path, options: TableOptions | None = None, turns: str | None = None) -> Clips:
     """Return the clips of a source.
 
     Args:
-        path: a recording; a folder with a table of clips; or a folder whose recordings are one utterance each.
+        path: a recording; a folder with a table of clips; a public corpus as downloaded; or a folder whose recordings are one
+            utterance each.
         options: how label columns of the table are read.
         turns: cut recordings without a table into turns, found by this detector of speech
             (:func:`lacuna.media.turns.activity`); the turns of a recording are a dialogue.
@@ -87,10 +92,14 @@ def clips_of(path: Path, options: TableOptions | None = None, turns: str | None 
     Raises:
         DataError: there is no recording, or the table is malformed.
     """
+    from lacuna.media.public import clips_of_public, is_public
+
     if path.is_file():
         return _cut(_from_files([path], path.parent), turns)
     if (table := _table(path)) is not None:
         return _from_table(path, table, options or TableOptions())
+    if is_public(path):
+        return clips_of_public(path, options)
     files = _recordings(path)
     if not files:
         raise DataError(
@@ -225,7 +234,7 @@ def _from_table(folder: Path, file: Path, options: TableOptions) -> Clips:
         splits=None if splits is None else [standard_split(s) for s in splits],
         targets=targets,
         labels=labels,
-        table=file,
+        tables=[file],
         notes=[*notes, *read],
     )
 

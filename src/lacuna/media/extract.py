@@ -187,7 +187,7 @@ def _assembled(
         )
         notes.append(f"{encoder.modality}: {encoder.describe()} ({encoder.source})")
     recordings = hashlib.sha256("".join(sorted({done.digest for done in results})).encode()).hexdigest()
-    files = {"recordings": recordings, **({clips.table.name: sha256(clips.table)} if clips.table else {})}
+    files = {"recordings": recordings, **{_name(table, source): sha256(table) for table in clips.tables}}
     if len(kept) < len(results):
         notes.append(f"{len(results) - len(kept)} of {len(results)} clips are in quarantine and not in the corpus")
     texts = [clips.clips[row].text for row in kept]
@@ -202,7 +202,7 @@ def _assembled(
         splits=None if clips.splits is None else [clips.splits[row] for row in kept],
         speakers=[clips.speakers[row] for row in kept],
         texts=texts if any(texts) else None,
-        provenance=Provenance(source.resolve().name, "recordings", files=files, notes=(*notes, *problems)),
+        provenance=Provenance(source.resolve().name, "recordings", clips.licence, files, (*notes, *problems)),
     )
 
 
@@ -215,6 +215,10 @@ def _times(encoder: FeatureEncoder, encoded: Encoded, speaks: Sequence[tuple[flo
     if rate := getattr(encoder, "rate", None):
         return frame_times(count, rate).astype(np.float32)
     return spread(count, list(speaks)) if encoder.modality == "text" and count > 1 else None
+
+
+def _name(file: Path, folder: Path) -> str:
+    return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name
 
 
 def encode_texts(

@@ -15,11 +15,13 @@ class NamePattern:
         corpus: its name.
         pattern: with groups among ``speaker``, ``emotion``, ``dialogue``, ``turn``.
         emotions: class names by code, in the order of the classes.
+        person: the name of the speaker, made from the groups; a code alone may be another person in another session.
     """
 
     corpus: str
     pattern: re.Pattern[str]
     emotions: dict[str, str]
+    person: str = "{speaker}"
 
 
 _EMODB = {"W": "anger", "L": "boredom", "E": "disgust", "A": "fear", "F": "happiness", "T": "sadness", "N": "neutral"}
@@ -36,7 +38,12 @@ PATTERNS = (
     NamePattern("ravdess", re.compile(r"\d\d-\d\d-(?P<emotion>\d\d)-\d\d-\d\d-\d\d-(?P<speaker>\d\d)"), _RAVDESS),
     NamePattern("emodb", re.compile(r"(?P<speaker>\d\d)[ab]\d\d(?P<emotion>[WLEAFTN])[a-z]?"), _EMODB),
     NamePattern("meld", re.compile(r"(?P<dialogue>dia\d+)_utt(?P<turn>\d+)"), {}),
-    NamePattern("iemocap", re.compile(r"(?P<dialogue>Ses0\d[FM]_\w+)_(?P<speaker>[FM])(?P<turn>\d{3})"), {}),
+    NamePattern(
+        "iemocap",
+        re.compile(r"(?P<dialogue>(?P<session>Ses0\d)[FM]_\w+)_(?P<speaker>[FM])(?P<turn>\d{3})"),
+        {},
+        "{session}_{speaker}",
+    ),
 )
 
 
@@ -51,5 +58,7 @@ def recognise_names(stems: Sequence[str]) -> tuple[NamePattern, list[dict[str, s
         groups = [match.groupdict() for match in matches if match is not None]
         known = all(not rule.emotions or group["emotion"] in rule.emotions for group in groups)
         if stems and known and len(groups) == len(stems):
-            return rule, groups
+            return rule, [
+                {**group, **({"speaker": rule.person.format(**group)} if "speaker" in group else {})} for group in groups
+            ]
     return None

@@ -5,7 +5,7 @@ from safetensors.numpy import save_file
 
 from lacuna.corpus.importers import import_corpus, recognise
 from lacuna.corpus.importers.table import likely_votes
-from lacuna.errors import ConfigError
+from lacuna.errors import ConfigError, DataError
 
 
 def test_csv_with_dense_and_keyed_features(make, tmp_path):
@@ -82,3 +82,24 @@ def test_likely_votes(make, tmp_path):
     assert likely_votes(folder) == ["joy", "fear"]
     make.csv(folder / "utterances.csv", [["id", "joy", "fear"], [1, 2, 0], [2, 0, 0]])
     assert likely_votes(folder) == []
+
+
+def test_columns_with_a_colon_are_shares_of_votes(tmp_path):
+    table = "id,votes:joy,votes:fear,emotion\na,2,2,joy\nb,,,fear\nc,0,1,joy\n"
+    (tmp_path / "utterances.csv").write_text(table, "utf-8")
+    np.save(tmp_path / "text.npy", np.ones((3, 2), np.float32))
+    corpus = import_corpus(tmp_path, name="mine")
+    assert [(t.name, t.task) for t in corpus.targets] == [("emotion", "classification"), ("votes", "soft")]
+    assert corpus.targets[1].classes == ("joy", "fear")
+    np.testing.assert_array_equal(corpus.utterances.labels["votes"], [[0.5, 0.5], [np.nan, np.nan], [0, 1]])
+    assert [t.name for t in import_corpus(tmp_path, name="mine", targets=["votes"]).targets] == ["votes"]
+
+
+def test_shares_below_zero_or_of_words_are_refused(tmp_path):
+    np.save(tmp_path / "text.npy", np.ones((2, 2), np.float32))
+    (tmp_path / "utterances.csv").write_text("id,votes:joy,votes:fear\na,2,2\nb,-1,3\n", "utf-8")
+    with pytest.raises(DataError, match="line 3 has no shares"):
+        import_corpus(tmp_path, name="mine")
+    (tmp_path / "utterances.csv").write_text("id,votes:joy,votes:fear\na,2,many\nb,1,3\n", "utf-8")
+    with pytest.raises(DataError, match="are not numbers"):
+        import_corpus(tmp_path, name="mine")

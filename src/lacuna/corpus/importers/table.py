@@ -12,7 +12,8 @@
 
 Where this guess is wrong, set it: ``targets=("emotion", "score")`` picks columns and their order, and
 ``classes=("stars",)`` reads numbers as classes. ``soft=("anger", "joy")`` reads several columns of shares or vote counts as one
-distribution (target ``votes``); a row of empty cells is unlabelled.
+distribution (target ``votes``); a row of empty cells is unlabelled. Columns ``votes:anger``, ``votes:joy`` are such a
+distribution by their names.
 
 One file a modality, named after it (``audio.npy``, ``text.safetensors``, ...):
 
@@ -191,14 +192,18 @@ def read_targets(file: str, table: pd.DataFrame, options: TableOptions) -> tuple
         options: which columns are labels, and how they are read.
     """
     named = [*(options.targets or ()), *options.classes, *options.soft]
-    if unknown := [c for c in named if c not in table]:
+    shares = _share_columns(table)
+    if unknown := [c for c in named if c not in table and c not in shares]:
         raise ConfigError(f"{file} has no column {unknown[0]!r}; it has: {', '.join(map(str, table.columns))}")
-    free = [c for c in table.columns if c not in STANDARD and c not in options.soft]
-    chosen = list(options.targets) if options.targets is not None else free
+    free = [c for c in table.columns if c not in STANDARD and c not in options.soft and c.partition(":")[0] not in shares]
+    chosen = list(options.targets) if options.targets is not None else [*free, *shares]
     targets: list[Target] = []
     labels: dict[str, Any] = {}
     for column in chosen:
-        target, values = _target(file, table[column], column, column in options.classes)
+        if column in shares:
+            target, values = _shares(file, table[shares[column]], column)
+        else:
+            target, values = _target(file, table[column], column, column in options.classes)
         targets.append(target)
         labels[target.name] = values
     if options.soft:
@@ -220,6 +225,29 @@ def read_targets(file: str, table: pd.DataFrame, options: TableOptions) -> tuple
         labels,
         [f"targets read: {'; '.join(descriptions) or 'none'}", *([f"columns not read: {', '.join(left)}"] if left else [])],
     )
+
+
+def _share_columns(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the columns ``<target>:<class>`` by target."""
+    found: dict[str, list[str]] = {}
+    for column in table.columns:
+        name, colon, word = str(column).partition(":")
+        if colon and name and word:
+            found.setdefault(name, []).append(column)
+    return found
+
+
+def _shares(file: str, columns: pd.DataFrame, name: str) -> tuple[Target, NDArray[Any]]:
+    """Return a target of shares and (N, C) shares that sum to one; a row of empty cells or zeros is unlabelled."""
+    try:
+        values = columns.to_numpy(np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        raise DataError(f"{file}: the columns '{name}:...' are not numbers", expected="shares or counts") from None
+    if (row := next(iter(np.flatnonzero((values < 0).any(axis=1))), None)) is not None:
+        raise DataError(f"{file}: line {row + 2} has no shares", expected="shares or counts, none below 0", found=values[row])
+    total = np.nansum(values, axis=1, keepdims=True)
+    classes = tuple(str(column).partition(":")[2] for column in columns)
+    return Target(slug(name), "soft", classes), np.where(total > 0, np.nan_to_num(values) / np.where(total > 0, total, 1), np.nan)
 
 
 def _target(file: str, values: pd.Series[Any], column: str, classes: bool) -> tuple[Target, NDArray[Any]]:
