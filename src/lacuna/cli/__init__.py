@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lacuna.cli import corpus_commands, features_command, grid_commands, run_commands, score_commands
+from lacuna.cli import corpus_commands, demo_command, features_command, grid_commands, run_commands, score_commands
 from lacuna.errors import LacunaError, naming_extras
 
 
@@ -53,6 +53,7 @@ cli = _ProjectCommands()  # Kedro looks for `<package>.cli.cli`
 for _command in (
     corpus_commands.doctor,
     corpus_commands.duet,
+    demo_command.demo_media,
     features_command.features,
     features_command.assets,
     run_commands.train,
