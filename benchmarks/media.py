@@ -39,7 +39,7 @@ def main() -> None:
     print(f"decode the sound: {seconds / processor_seconds(lambda: read_audio(path)):.0f} x real time")
     print(f"decode the picture, 5 Hz: {seconds / processor_seconds(lambda: list(Video(path, rate=5))):.0f} x real time")
     audio = read_audio(path)
-    for name in list_encoders():
+    for name in (name for name in list_encoders() if not name.startswith("hub-")):
         encoder = create_encoder(ENCODERS.get(name).modality, name)
         if isinstance(encoder, TextEncoder):
             spent = processor_seconds(lambda encoder=encoder: [encoder.encode(text) for text in TEXTS])
