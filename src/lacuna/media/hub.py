@@ -109,7 +109,7 @@ def preprocessing(model: str, revision: str) -> dict[str, Any]:
     """Return the content of ``preprocessor_config.json``, empty if the network has none."""
     import json
 
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     path = cached_file(
         model, "preprocessor_config.json", revision=revision, local_files_only=True, _raise_exceptions_for_missing_entries=False

@@ -121,10 +121,11 @@ def ingest_corpus(environment: Environment, project: Path) -> dict[str, Any]:
     Raises:
         DataError: the source cannot be read, or the corpus is not valid.
     """
-    features, ingest = (
-        section if section.path is None else section.model_copy(update={"path": project / section.path})
-        for section in (environment.features, environment.ingest)
-    )
+    features, ingest = environment.features, environment.ingest
+    if features.path is not None:
+        features = features.model_copy(update={"path": project / features.path})
+    if ingest.path is not None:
+        ingest = ingest.model_copy(update={"path": project / ingest.path})
     extracted, _ = extract_features(features)
     save_corpus(check(read_source(ingest, features, extracted)), environment.corpus)
     facts = corpus_facts(open_corpus(environment.corpus))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from lacuna.media.decode import Video
 from lacuna.media.encoders.base import ENCODERS, Encoded, VideoEncoder
 from lacuna.media.hub import HubSettings, preprocessing
 from lacuna.media.problems import Problem
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _SIDE = 224  # pixels, if the network does not say
 _MARGIN = 1.4  # of the box of a face
@@ -77,14 +81,16 @@ class HubVision(HubSettings, VideoEncoder):
         values = np.stack([nothing if row is None else row for row in rows])
         return Encoded(values.astype(np.float32), observed, tuple(problems))
 
-    def _pixels(self, image: NDArray[np.uint8]) -> torch.Tensor:  # type: ignore[name-defined] # noqa: F821
+    def _pixels(self, image: NDArray[np.uint8]) -> Tensor:
         """Return (1, 3, side, side): the middle square of a picture, scaled as the network was trained."""
         import torch
         from torch.nn import functional
 
         given = preprocessing(self.model, self.revision)
-        size = given.get("crop_size") or given.get("size") or getattr(self.network().config, "image_size", _SIDE)
-        side = int(size if not isinstance(size, dict) else size.get("height") or size.get("shortest_edge") or _SIDE)
+        size: Any = given.get("crop_size") or given.get("size") or getattr(self.network().config, "image_size", _SIDE)
+        if isinstance(size, dict):
+            size = size.get("height") or size.get("shortest_edge") or _SIDE
+        side = int(size)
         edge = min(image.shape[:2])
         top, left = (image.shape[0] - edge) // 2, (image.shape[1] - edge) // 2
         square = torch.from_numpy(image[top : top + edge, left : left + edge].copy()).permute(2, 0, 1)[None].float() / 255

@@ -97,12 +97,13 @@ def speak(text: str, voice: Voice, prosody: Prosody, rng: np.random.Generator) -
     rough = lfilter([1, -0.9], [1], hiss) * noise * np.cos(2 * np.pi * np.cumsum(centre) / RATE)
     sound = spoken + 0.5 * rough / (np.abs(rough).max() + 1e-9)
     level = np.sqrt(np.mean(sound**2)) + 1e-9
-    return np.clip(sound / level * prosody.level, -1, 1).astype(np.float32)
+    return np.asarray(np.clip(sound / level * prosody.level, -1, 1), np.float32)
 
 
 def _segments(text: str, rate: float) -> list[tuple[int, str, tuple[float, ...]]]:
     """Return length in samples, kind and frequencies of each sound of a text."""
     segments: list[tuple[int, str, tuple[float, ...]]] = []
+    value: tuple[float, ...]
     for letter in text.lower():
         if letter in _VOWELS:
             seconds, kind, value = 0.10, "voiced", _VOWELS[letter]
