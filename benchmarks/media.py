@@ -1,6 +1,7 @@
 """Measure decoding and encoders on one core: seconds of a recording for each second of processor time.
 
     python benchmarks/media.py clip.mp4
+    python benchmarks/media.py FOLDER --workers   # wall time with one and with two processes, in turn, without a cache
 
 Text is measured in transcripts a second.
 """
@@ -8,13 +9,16 @@ Text is measured in transcripts a second.
 from __future__ import annotations
 
 import argparse
+import os
+import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from lacuna.media import Video, inspect, read_audio
+from lacuna.media import Video, extract, inspect, read_audio
 from lacuna.media.encoders import AudioEncoder, TextEncoder, VideoEncoder, create_encoder, list_encoders
 from lacuna.media.encoders.base import ENCODERS
 
@@ -29,17 +33,39 @@ def processor_seconds(work: Callable[[], object]) -> float:
     return time.process_time() - begun
 
 
+def compare_workers(folder: Path, repeats: int) -> None:
+    """Print the wall times of pairs of runs with one and with two processes, and the median of their ratios."""
+    ratios = []
+    for _ in range(repeats):
+        seconds = []
+        for workers in (1, 2):
+            with tempfile.TemporaryDirectory() as cache:
+                begun = time.perf_counter()
+                extract(folder, cache=cache, workers=workers)
+                seconds.append(time.perf_counter() - begun)
+        ratios.append(seconds[0] / seconds[1])
+        print(f"one process {seconds[0]:.1f} s, two {seconds[1]:.1f} s: {ratios[-1]:.2f} x", flush=True)
+    load = os.getloadavg()[0]
+    print(f"median {statistics.median(ratios):.2f} x, {os.cpu_count()} cores, load average {load:.1f} at the end")
+
+
 def main() -> None:
     """Print one line a step."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recording", type=Path)
-    path = parser.parse_args().recording
+    parser.add_argument("--workers", action="store_true", help="compare one with two processes on a folder")
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    path = arguments.recording
     torch.set_num_threads(1)
+    if arguments.workers:
+        compare_workers(path, arguments.repeats)
+        return
     seconds = inspect(path).duration or 0.0
     print(f"decode the sound: {seconds / processor_seconds(lambda: read_audio(path)):.0f} x real time")
     print(f"decode the picture, 5 Hz: {seconds / processor_seconds(lambda: list(Video(path, rate=5))):.0f} x real time")
     audio = read_audio(path)
-    for name in list_encoders():
+    for name in (name for name in list_encoders() if not name.startswith("hub-")):
         encoder = create_encoder(ENCODERS.get(name).modality, name)
         if isinstance(encoder, TextEncoder):
             spent = processor_seconds(lambda encoder=encoder: [encoder.encode(text) for text in TEXTS])

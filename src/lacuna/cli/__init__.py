@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from lacuna.cli import corpora_command, corpus_commands, features_command, grid_commands, run_commands, score_commands
+from lacuna.cli import (
+    corpora_command,
+    corpus_commands,
+    demo_command,
+    features_command,
+    grid_commands,
+    run_commands,
+    score_commands,
+)
 from lacuna.errors import LacunaError, naming_extras
 
 
@@ -55,6 +63,7 @@ for _command in (
     corpus_commands.duet,
     corpora_command.table,
     corpora_command.corpora,
+    demo_command.demo_media,
     features_command.features,
     features_command.assets,
     run_commands.train,

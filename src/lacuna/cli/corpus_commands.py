@@ -22,7 +22,14 @@ def doctor(path: Path, importer: str | None, options: tuple[str, ...]) -> None:
     The exit code is 0 if it can be used as it is, and 1 otherwise.
     """
     from lacuna.corpus.doctor import examine, render
+    from lacuna.loading import RECORDINGS, reads_recordings
 
+    if importer in (None, RECORDINGS) and path.exists() and reads_recordings(path):
+        from lacuna.media.doctor import examine_recordings
+
+        recordings = examine_recordings(path)
+        show(render(recordings))
+        sys.exit(0 if recordings.usable else 1)
     diagnosis = examine(path, importer=importer, **parse_options(options))
     show("\n".join([render(diagnosis), *_files(path), *(_next(path, importer, options) if diagnosis.usable else [])]))
     sys.exit(0 if diagnosis.usable else 1)

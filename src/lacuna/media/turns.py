@@ -144,8 +144,8 @@ def _divided(likely: NDArray[np.float64], start: int, end: int, rule: TurnRule) 
     if end - start <= 100 * rule.longest:
         return [(start, end)]
     low, high = start + (end - start) // 4, end - (end - start) // 4
-    smooth = np.convolve(likely[low:high], np.ones(11) / 11, mode="same")
-    middle = low + int(smooth.argmin())
+    smooth = np.convolve(likely[low:high], np.ones(11) / 11, mode="valid")
+    middle = low + 5 + int(smooth.argmin())
     return _divided(likely, start, middle, rule) + _divided(likely, middle, end, rule)
 
 

@@ -46,7 +46,7 @@ class FeatureEncoder(ABC):
         name: under which it is registered.
         modality: ``text``, ``audio`` or ``vision``.
         version: raise it when the features change; it is a part of the cache key.
-        dim: numbers a frame.
+        dim: numbers a frame; 0 = as many as the network of its settings has.
         assets: names of the files with weights that it loads.
         source: licence, and where the method comes from.
     """
@@ -54,7 +54,7 @@ class FeatureEncoder(ABC):
     name: ClassVar[str]
     modality: ClassVar[str]
     version: ClassVar[int] = 1
-    dim: ClassVar[int]
+    dim: ClassVar[int] = 0
     assets: ClassVar[tuple[str, ...]] = ()
     source: ClassVar[str]
 
@@ -64,8 +64,13 @@ class FeatureEncoder(ABC):
         >>> create_encoder("audio", "logmel").describe()
         'logmel/1 rate=10.0'
         """
-        parts = [f"{self.name}/{self.version}", *(f"{key}={json.dumps(value)}" for key, value in asdict(self).items())]
-        return " ".join([*parts, *(f"{name}:{asset(name).sha256[:12]}" for name in self.assets)])
+        parts = [f"{self.name}/{self.version}", *(f"{key}={_text(value)}" for key, value in asdict(self).items())]
+        weights = [f"weights:{self.weights()}"] if self.weights() else []
+        return " ".join([*parts, *(f"{name}:{asset(name).sha256[:12]}" for name in self.assets), *weights])
+
+    def weights(self) -> str:
+        """Return the hash of weights that are no assets; empty if there are none."""
+        return ""
 
     def prepare(self) -> None:
         """Check that the weights are there.
@@ -75,6 +80,7 @@ class FeatureEncoder(ABC):
         """
         for name in self.assets:
             require(name, f"encoder '{self.name}'")
+        self.weights()
 
 
 class TextEncoder(FeatureEncoder):
@@ -108,6 +114,11 @@ class VideoEncoder(FeatureEncoder):
         """Return the features of the pictures; the problems of the video are added by the caller."""
 
 
+def _text(value: Any) -> str:
+    """Return a setting as JSON without a space, as spaces separate settings."""
+    return json.dumps(value, separators=(",", ":")).replace(" ", "\\u0020")
+
+
 def create_encoder(modality: str, name: str, settings: Mapping[str, Any] | None = None) -> FeatureEncoder:
     """Return an encoder with settings.
 
@@ -133,7 +144,7 @@ def list_encoders(modality: str | None = None) -> list[str]:
     """Return the names of all encoders, or of those of a modality.
 
     >>> list_encoders("audio")
-    ['functionals', 'logmel']
+    ['functionals', 'hub-audio', 'logmel']
     """
     return [name for name in ENCODERS.names() if modality in (None, ENCODERS.get(name).modality)]
 

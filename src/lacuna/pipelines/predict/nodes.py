@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pandas as pd
 
 from lacuna.errors import ConfigError, suggestion
 from lacuna.evaluation import predict_frame
 from lacuna.evaluation.prediction_table import prediction_notes
-from lacuna.loading import load_corpus
+from lacuna.loading import load_corpus, reads_recordings
 from lacuna.pipelines.parameters import BEST, Predict
 from lacuna.training import TrainedRecognizer
 from lacuna.training.device import pick_device
@@ -27,9 +28,13 @@ def label_corpus(recognizers: list[TrainedRecognizer], predict: Predict) -> pd.D
     Returns:
         One row for each utterance; :func:`lacuna.evaluation.predict_frame` explains the columns.
     """
-    options = predict.options
-    corpus = load_corpus(predict.path, importer=predict.importer, options=options, split="given")
     trained = _choose(recognizers, predict.model)
+    encode: dict[str, Any] = {}
+    if predict.importer is None and reads_recordings(predict.path):
+        from lacuna.media import encoders_of_modalities
+
+        encode = dict(encoders_of_modalities(trained.schema.modalities))
+    corpus = load_corpus(predict.path, importer=predict.importer, options=predict.options, encode=encode, split="given")
     device = pick_device(predict.device)
     table = predict_frame(
         trained, corpus, batch_size=predict.batch_size, device=device, threads=predict.threads, anyway=predict.anyway
