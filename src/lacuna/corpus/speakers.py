@@ -23,11 +23,11 @@ _SEXES = ({"M", "F"}, {"M"}, {"F"})
 _SESSION = re.compile(r"(Ses\d+)[MF]_.*")
 
 
-def qualify(speakers: Sequence[str | None], dialogues: Sequence[str]) -> tuple[list[str], str | None]:
+def qualify(speakers: Sequence[str | int | None], dialogues: Sequence[str]) -> tuple[list[str], str | None]:
     """Return speaker names that mean the same person wherever they are equal, and a note if names were codes.
 
     Args:
-        speakers: N names or codes; empty or ``None`` = unknown.
+        speakers: N names or codes, also whole numbers; empty or ``None`` = unknown.
         dialogues: N dialogue names.
 
     Returns:
@@ -39,7 +39,7 @@ def qualify(speakers: Sequence[str | None], dialogues: Sequence[str]) -> tuple[l
         >>> qualify(["0", "1"], ["d7", "d7"])[0]
         ['d7::0', 'd7::1']
     """
-    names = [str(s) if s else UNKNOWN for s in speakers]
+    names = [UNKNOWN if s is None or s == "" else str(s) for s in speakers]
     codes = set(names) - {UNKNOWN}
     if not codes or not all(_CODE.fullmatch(code) for code in codes):
         return names, None
