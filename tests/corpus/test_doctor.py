@@ -251,7 +251,7 @@ def test_a_damaged_array_that_nobody_reads_is_explained(name, tmp_path):
 
 
 def test_nonfinite_is_refused_with_the_way_out(tmp_path):
-    vectors = {"language": np.ones((3, 2)), "acoustic": np.array([[1.0], [-np.inf], [2.0]]), "labels": np.ones(3)}
+    vectors = {"language": np.ones((3, 2)), "acoustic": np.array([[1.0], [-np.inf], [2.0]]), "labels": np.array([0.5, 1, 2])}
     np.savez(tmp_path / "train_data.npz", **vectors)
     diagnosis = examine(tmp_path / "train_data.npz")
     assert not diagnosis.usable

@@ -30,7 +30,7 @@ from lacuna.corpus.importers.outlines import outline
 from lacuna.corpus.importers.sources import Zeros, folder_files, provenance
 from lacuna.corpus.repair import Policy
 from lacuna.corpus.schema import Target
-from lacuna.corpus.speakers import UNKNOWN, qualify
+from lacuna.corpus.speakers import UNKNOWN, qualify, sexes_of
 from lacuna.errors import ConfigError, DataError
 
 IEMOCAP = ("happy", "sad", "neutral", "angry", "excited", "frustrated")
@@ -302,7 +302,10 @@ def _targets(
         if meld := _as_in_meld(codes, feeling):
             known, feelings = MELD, meld
     elif (
-        count == len(IEMOCAP) and speakers is not None and set(speakers.rows if speakers.kind == "strings" else ()) == {"M", "F"}
+        count == len(IEMOCAP)
+        and speakers is not None
+        and speakers.kind == "strings"
+        and set(sexes_of(speakers.rows) or ()) == {"M", "F"}
     ):
         known = IEMOCAP
     if classes and len(classes) < count:

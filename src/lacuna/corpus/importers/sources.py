@@ -222,7 +222,7 @@ def first_line(path: Path, limit: int = 1 << 16) -> str:
     """Return the first line of a text file, at most ``limit`` bytes; empty if it is binary or cannot be read."""
     try:
         with path.open("rb") as handle:
-            return io.TextIOWrapper(io.BytesIO(handle.read(limit)), "utf-8-sig").readline().rstrip("\r\n")
+            return io.TextIOWrapper(io.BytesIO(handle.read(limit)), "utf-8-sig", errors="replace").readline().rstrip("\r\n")
     except (OSError, ValueError):
         return ""
 

@@ -1,6 +1,6 @@
 """Your own corpus: a folder with one utterance table and one feature file for each modality.
 
-``utterances.csv`` (with a header, UTF-8, separated by commas, semicolons or tabs) or ``utterances.parquet``::
+``utterances.csv`` or ``.tsv`` (with a header, UTF-8, separated by commas, semicolons or tabs) or ``utterances.parquet``::
 
     id        one name an utterance, unique                                     (needed)
     dialogue  which conversation or video it belongs to                         (default: the id, every utterance alone)
@@ -54,7 +54,7 @@ from lacuna.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-_TABLES = ("utterances.csv", "utterances.parquet")
+_TABLES = ("utterances.csv", "utterances.tsv", "utterances.parquet")
 _FEATURES = (".npy", ".npz", ".safetensors")
 _BETWEEN = re.compile(r"[|;,]")  # between the labels of a cell
 _RATERS = 100  # larger numbers are not counts of votes
@@ -94,20 +94,24 @@ class TableImporter(Importer[TableOptions]):
 
     def recognise(self, path: Path) -> Recognition | None:
         """Return a recognition if the table and at least one feature file exist."""
-        files = folder_files(path)
+        files = _table_files(path)
         features = sorted({f.stem for f in files.values() if f.suffix in _FEATURES} | set(_folders(path)))
         table = next((files[t] for t in _TABLES if t in files), None)
-        if table is None or not features or (table.suffix == ".csv" and "id" not in header_of(first_line(table))[1]):
+        if (
+            table is None
+            or not features
+            or (table.suffix.lower() != ".parquet" and "id" not in [c.lower() for c in header_of(first_line(table))[1]])
+        ):
             return None
         return Recognition(f"a table of utterances ({table.name}) with features: {', '.join(features)}")
 
     def resembles(self, path: Path) -> bool:
         """Return whether a table of that name exists."""
-        return any(name in folder_files(path) for name in _TABLES)
+        return any(name in _table_files(path) for name in _TABLES)
 
     def load(self, path: Path, *, name: str, options: TableOptions) -> Corpus:
         """Read the table, then the features."""
-        files = folder_files(path)
+        files = _table_files(path)
         table_file = next((files[t] for t in _TABLES if t in files), None)
         if table_file is None:
             raise DataError(
@@ -117,6 +121,8 @@ class TableImporter(Importer[TableOptions]):
         names = ids_of(table_file.name, table)
         features = _features(name, files | _folders(path), options.modalities)
         targets, labels, notes = read_targets(table_file.name, table, options)
+        if left := sorted(f.name for f in files.values() if f != table_file and f not in features.values()):
+            notes.append(f"files not read: {', '.join(left[:10])}{' ...' if len(left) > 10 else ''}")
         dialogues = strings(table, "dialogue")
         splits = strings(table, "split")
         return assemble(
@@ -135,6 +141,11 @@ class TableImporter(Importer[TableOptions]):
         )
 
 
+def _table_files(path: Path) -> dict[str, Path]:
+    """Return the files of a folder by name; the table under its standard name, whatever its capitals."""
+    return {name.lower() if name.lower() in _TABLES else name: file for name, file in folder_files(path).items()}
+
+
 def likely_votes(path: Path) -> list[str]:
     """Return the columns that look like rater votes: small counts, 0 in some rows, not all 0 in any row.
 
@@ -144,7 +155,7 @@ def likely_votes(path: Path) -> list[str]:
     Returns:
         Their names; empty if there are fewer than two.
     """
-    files = folder_files(path)
+    files = _table_files(path)
     table, _ = read_sheet(next(files[t] for t in _TABLES if t in files))
     columns = []
     for column in [c for c in table.columns if c not in STANDARD]:
