@@ -14,6 +14,7 @@ from lacuna.bench import run_job
 from lacuna.errors import ConfigError
 from lacuna.pipelines import bench_command
 from lacuna.pipelines.bench_command import run
+from lacuna.pipelines.environments import ingest_corpus
 from lacuna.pipelines.experiments import CONFIG, cells_of, environments_of, finished, read_study
 
 pytestmark = pytest.mark.slow
@@ -51,6 +52,16 @@ def test_an_experiment_says_only_what_differs_from_its_environment(project: Path
     assert environment.corpus == project / "data/02_intermediate/tiny/corpus"  # shared by all studies of a corpus
 
 
+def test_a_thinned_corpus_lies_beside_the_complete_one(project: Path) -> None:
+    path = write(project, {"corpus": "tiny", "thin": {"pattern": "rmm", "rate": 0.5}, "models": ["linear"], "seeds": [0]})
+    (environment,) = environments_of(read_study(path), project).values()
+    assert environment.corpus == project / "data/02_intermediate/tiny/corpus-thin-rmm-0.5-0"
+    facts = ingest_corpus(environment, project)
+    assert facts["notes"][-1].startswith("training data were thinned")
+    assert all(by_split["train"] and not by_split["test"] for by_split in facts["absences"].values())
+    assert not (project / "data/02_intermediate/tiny/corpus").exists()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -58,6 +69,8 @@ def test_an_experiment_says_only_what_differs_from_its_environment(project: Path
         ({"models": ["mlp"]}, "corpus is missing"),
         ({"corpus": "tiny", "models": ["mlp", "mlp"]}, "'mlp' is named twice"),
         ({"corpus": ["tiny", "duet"], "pipeline": "ood"}, "pipeline 'ood' runs on one corpus; found tiny, duet"),
+        ({"corpus": "tiny", "thin": {"pattern": "rm"}}, "rm"),
+        ({"corpus": "tiny", "thin": {"rate": 1.0}}, "thin.rate"),
         ({"corpus": "mars"}, "there is no environment 'mars' in conf/"),
         ({"corpus": "tiny", "models": {"wide": {"model": "mlp", "settings": {"hiden": 3}}}}, "hiden"),
     ],

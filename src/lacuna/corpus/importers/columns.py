@@ -72,7 +72,7 @@ def kind_of(values: Sequence[Any]) -> str:
     if isinstance(first, bool | int | float | np.generic):
         return "number"
     if isinstance(first, list | tuple | np.ndarray):
-        items = next((v for v in values if v is not None and len(v)), [])
+        items: Any = next((v for v in values if v is not None and len(v)), [])
         if len(items) and all(isinstance(item, str) for item in items):
             return "words"
         try:

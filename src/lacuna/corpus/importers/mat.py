@@ -157,7 +157,7 @@ def _total(name: str, variables: dict[str, Any]) -> int:
 def _first(variables: dict[str, Any], labels: NDArray[Any], longest: int) -> int:
     """Return which axis of the labels counts utterances: the one whose length other variables have too."""
     others = Counter(n for v in variables.values() if v is not labels for n in _lengths(v))
-    return max((n for n in labels.shape if n > 1), key=lambda n: (others[n], n == longest))
+    return max((int(n) for n in labels.shape if n > 1), key=lambda n: (others[n], n == longest))
 
 
 def _lengths(value: Any) -> list[int]:

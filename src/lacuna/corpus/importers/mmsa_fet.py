@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lacuna.corpus.assemble import assemble
 from lacuna.corpus.corpus import Corpus
@@ -102,10 +103,11 @@ def _part(name: str, file: Path) -> dict[str, Any]:
     part: dict[str, Any] = {}
     for key, value in content.items():
         if key == "text_bert":
-            array = np.asarray(value).reshape(np.asarray(value).shape[-2:])  # (1, 3, T) -> (3, T)
-            part[key] = array if array.shape[0] == 3 else array.T
+            tokens: NDArray[Any] = np.asarray(value)
+            tokens = tokens.reshape(tokens.shape[-2:])  # (1, 3, T) -> (3, T)
+            part[key] = tokens if len(tokens) == 3 else tokens.T
         elif key in _FEATURES and not isinstance(value, str):
-            array = np.asarray(value)
+            array: NDArray[Any] = np.asarray(value)
             part[key] = array.reshape(-1, array.shape[-1]) if array.ndim else array  # (d,) or (1, T, d) -> (T, d)
         else:
             part[str(key)] = value
