@@ -99,14 +99,30 @@ def test_the_page_is_written_when_the_whole_study_is_finished(project: Path, mon
 def test_a_study_of_several_corpora_has_a_leaderboard_as_its_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
     monkeypatch.setattr(bench_command, "local", lambda workers: lambda jobs: map(run_job, jobs))
-    other = yaml.safe_load((project / "conf/tiny/parameters.yml").read_text())
-    other["ingest"]["duet"]["changes"] = {"seed": 5}
-    (project / "conf/other").mkdir()
-    (project / "conf/other/parameters.yml").write_text(yaml.safe_dump(other))
+    write_other(project)
     folder = write(project, {"corpus": ["tiny", "other"], "models": ["prior", "linear"], "seeds": [0]}, "both")
     assert run(("experiments/both",), lambda _: None)
     assert (folder / "results.md").read_text("utf-8").startswith("# Leaderboard: both")
     assert (project / "data/09_bench/reports/both/other/report.html").is_file()
+
+
+def test_the_page_of_a_study_says_that_training_data_were_thinned(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(bench_command, "local", lambda workers: lambda jobs: map(run_job, jobs))
+    for corpora in (["tiny"], ["tiny", "other"]):
+        write_other(project)
+        content = {"corpus": corpora, "thin": {"rate": 0.4}, "models": ["prior", "linear"], "seeds": [0]}
+        folder = write(project, content, f"thin{len(corpora)}")
+        assert run((f"experiments/thin{len(corpora)}",), lambda _: None)
+        assert "raining data were thinned: rmm rate=0.4 seed=0" in (folder / "results.md").read_text("utf-8")
+
+
+def write_other(project: Path) -> None:
+    """Add the environment ``other``, another world of the generated corpus."""
+    other = yaml.safe_load((project / "conf/tiny/parameters.yml").read_text())
+    other["ingest"]["duet"]["changes"] = {"seed": 5}
+    (project / "conf/other").mkdir(exist_ok=True)
+    (project / "conf/other/parameters.yml").write_text(yaml.safe_dump(other))
 
 
 def test_a_study_on_validation_alone_never_scores_on_test(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
