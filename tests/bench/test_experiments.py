@@ -14,6 +14,7 @@ from lacuna.bench import run_job
 from lacuna.errors import ConfigError
 from lacuna.pipelines import bench_command
 from lacuna.pipelines.bench_command import run
+from lacuna.pipelines.environments import ingest_corpus
 from lacuna.pipelines.experiments import CONFIG, cells_of, environments_of, finished, read_study
 
 pytestmark = pytest.mark.slow
@@ -51,6 +52,16 @@ def test_an_experiment_says_only_what_differs_from_its_environment(project: Path
     assert environment.corpus == project / "data/02_intermediate/tiny/corpus"  # shared by all studies of a corpus
 
 
+def test_a_thinned_corpus_lies_beside_the_complete_one(project: Path) -> None:
+    path = write(project, {"corpus": "tiny", "thin": {"pattern": "rmm", "rate": 0.5}, "models": ["linear"], "seeds": [0]})
+    (environment,) = environments_of(read_study(path), project).values()
+    assert environment.corpus == project / "data/02_intermediate/tiny/corpus-thin-rmm-0.5-0"
+    facts = ingest_corpus(environment, project)
+    assert facts["notes"][-1].startswith("training data were thinned")
+    assert all(by_split["train"] and not by_split["test"] for by_split in facts["absences"].values())
+    assert not (project / "data/02_intermediate/tiny/corpus").exists()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -58,6 +69,8 @@ def test_an_experiment_says_only_what_differs_from_its_environment(project: Path
         ({"models": ["mlp"]}, "corpus is missing"),
         ({"corpus": "tiny", "models": ["mlp", "mlp"]}, "'mlp' is named twice"),
         ({"corpus": ["tiny", "duet"], "pipeline": "ood"}, "pipeline 'ood' runs on one corpus; found tiny, duet"),
+        ({"corpus": "tiny", "thin": {"pattern": "rm"}}, "rm"),
+        ({"corpus": "tiny", "thin": {"rate": 1.0}}, "thin.rate"),
         ({"corpus": "mars"}, "there is no environment 'mars' in conf/"),
         ({"corpus": "tiny", "models": {"wide": {"model": "mlp", "settings": {"hiden": 3}}}}, "hiden"),
     ],
@@ -86,14 +99,30 @@ def test_the_page_is_written_when_the_whole_study_is_finished(project: Path, mon
 def test_a_study_of_several_corpora_has_a_leaderboard_as_its_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
     monkeypatch.setattr(bench_command, "local", lambda workers: lambda jobs: map(run_job, jobs))
-    other = yaml.safe_load((project / "conf/tiny/parameters.yml").read_text())
-    other["ingest"]["duet"]["changes"] = {"seed": 5}
-    (project / "conf/other").mkdir()
-    (project / "conf/other/parameters.yml").write_text(yaml.safe_dump(other))
+    write_other(project)
     folder = write(project, {"corpus": ["tiny", "other"], "models": ["prior", "linear"], "seeds": [0]}, "both")
     assert run(("experiments/both",), lambda _: None)
     assert (folder / "results.md").read_text("utf-8").startswith("# Leaderboard: both")
     assert (project / "data/09_bench/reports/both/other/report.html").is_file()
+
+
+def test_the_page_of_a_study_says_that_training_data_were_thinned(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(bench_command, "local", lambda workers: lambda jobs: map(run_job, jobs))
+    for corpora in (["tiny"], ["tiny", "other"]):
+        write_other(project)
+        content = {"corpus": corpora, "thin": {"rate": 0.4}, "models": ["prior", "linear"], "seeds": [0]}
+        folder = write(project, content, f"thin{len(corpora)}")
+        assert run((f"experiments/thin{len(corpora)}",), lambda _: None)
+        assert "raining data were thinned: rmm rate=0.4 seed=0" in (folder / "results.md").read_text("utf-8")
+
+
+def write_other(project: Path) -> None:
+    """Add the environment ``other``, another world of the generated corpus."""
+    other = yaml.safe_load((project / "conf/tiny/parameters.yml").read_text())
+    other["ingest"]["duet"]["changes"] = {"seed": 5}
+    (project / "conf/other").mkdir(exist_ok=True)
+    (project / "conf/other/parameters.yml").write_text(yaml.safe_dump(other))
 
 
 def test_a_study_on_validation_alone_never_scores_on_test(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

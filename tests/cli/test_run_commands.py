@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from lacuna.atomic import write_bytes, write_json
 from lacuna.cli import main
+from lacuna.corpus import open_corpus
 from lacuna.errors import DataError
 from lacuna.evaluation.stored_sweeps import sweeps_from_bytes, sweeps_to_bytes
 from lacuna.runs import compare_runs, sweeps_of_run
@@ -142,3 +143,11 @@ def test_a_damaged_run_is_listed_with_its_error(folder: Path, tmp_path: Path) ->
     result = run(tmp_path, "runs")
     assert result.exit_code == 0
     assert "the run cannot be read" in result.output
+
+
+def test_train_thins_the_training_data(tmp_path: Path) -> None:
+    result = run(tmp_path, *TRAIN, "--models", "linear", "--thin", "rmm:0.5")
+    assert result.exit_code == 0, result.output
+    corpus = open_corpus(tmp_path / "runs/duet-1/corpus")
+    assert all(by_split["train"] and not by_split["test"] for by_split in corpus.absences().values())
+    assert "PATTERN:RATE" in run(tmp_path, *TRAIN, "--thin", "rmm").output

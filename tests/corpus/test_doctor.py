@@ -25,6 +25,8 @@ GARBAGE = {
     "empty": (b"", "an empty file"),
     "text": (b"hello\n" * 10, "a text file"),
     "binary": (bytes(range(256)) * 20, "a binary file"),
+    "mp4": (b"\0\0\0\x18ftypisom" + bytes(99), "a recording (MP4 or M4A)"),
+    "webm": (b"\x1aE\xdf\xa3" + bytes(99), "a recording (Matroska or WebM)"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + b"\0" * 40, "an HDF5 file"),
     "cut zip": (b"PK\x03\x04" + b"\0" * 40, "a zip archive"),
     "npy": (b"\x93NUMPY\x01\x00", "a numpy array"),
@@ -251,7 +253,7 @@ def test_a_damaged_array_that_nobody_reads_is_explained(name, tmp_path):
 
 
 def test_nonfinite_is_refused_with_the_way_out(tmp_path):
-    vectors = {"language": np.ones((3, 2)), "acoustic": np.array([[1.0], [-np.inf], [2.0]]), "labels": np.ones(3)}
+    vectors = {"language": np.ones((3, 2)), "acoustic": np.array([[1.0], [-np.inf], [2.0]]), "labels": np.array([0.5, 1, 2])}
     np.savez(tmp_path / "train_data.npz", **vectors)
     diagnosis = examine(tmp_path / "train_data.npz")
     assert not diagnosis.usable

@@ -94,7 +94,7 @@ def test_the_doctor_never_prints_what_a_file_says(case, tmp_path):
 
 
 def test_the_doctor_says_why_the_nearest_importer_refuses(tmp_path):
-    content = {"train": {"id": ["v_1"], "audio": np.ones((1, 2))}, "test": {"id": ["w_1"], "audio": np.ones((1, 2))}}
+    content = {"train": {"id": ["v_1"], "audio": np.ones((1, 2, 2, 2))}, "test": {"id": ["w_1"], "audio": np.ones((1, 2, 2, 2))}}
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(content))
     text = render(examine(tmp_path / "a.pkl"))
     assert "'audio' of split 'train' is malformed" in text

@@ -3,9 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from lacuna.missing import Thin, thin
 from lacuna.reporting import Report, headline
 from lacuna.reporting.core.words import higher_is_better, interval, listing, metric_label, number, panel_label, percent
 from lacuna.reporting.robustness.summary import headline_sentence, tiles
+from lacuna.synthetic.duet import generate, preset
 
 
 def texts(report):
@@ -281,3 +283,10 @@ def test_tiles_name_score_interval_baseline_and_size(report):
 
 def test_half_missing_is_only_claimed_near_one_half(make):
     assert [t.label for t in tiles(make(rates=(0.0, 0.2)))] == ["Complete data", "20\u202f% missing", "Lead over the next"]
+
+
+def test_thinned_training_data_is_a_caution(report):
+    assert "Incomplete training data" not in cautions(report)
+    note = thin(generate(preset("tiny")), Thin("rmm", 0.5)).provenance.notes[-1]
+    thinned = replace(report, facts=replace(report.facts, notes=(note,)))
+    assert "rmm rate=0.5 seed=0" in cautions(thinned)["Incomplete training data"]

@@ -38,6 +38,7 @@ def write_leaderboard(
     reports: Mapping[str, str] | None = None,
     *,
     missing: Mapping[str, str] | None = None,
+    remarks: Sequence[str] = (),
 ) -> Path:
     """Write the leaderboard of several contests.
 
@@ -48,9 +49,10 @@ def write_leaderboard(
         provenance: command, commit and the like, by name.
         reports: relative address of the full report by contest.
         missing: contests that could not be read, with the reason; the page names them.
+        remarks: what a reader must know of the data, one sentence each.
 
     Returns:
         Path of ``index.html``.
     """
-    page = Leaderboard(name, tuple(board_of(g) for g in contests), reports or {}, missing or {})
+    page = Leaderboard(name, tuple(board_of(g) for g in contests), reports or {}, missing or {}, tuple(remarks))
     return write_board(folder, page, provenance)

@@ -9,11 +9,20 @@ from pathlib import Path
 
 _HEAD = 1 << 12  # bytes read from the start
 _AGAIN = "download the file again in binary mode, and compare its size with the size that the source states"
+_RECORDING = "compute features first: lacuna features FOLDER --out CORPUS (extra media)"
 _MAGIC = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file", ""),
     (b"\x93NUMPY", "a numpy array (.npy)", ""),
     (b"PAR1", "a parquet table", ""),
-    (b"RIFF", "an audio or video file", ""),
+    (b"ARROW1", "an Arrow table", ""),
+    (b"MATLAB 5.0 MAT-file", "a MATLAB file", ""),
+    (b"MATLAB 7.3 MAT-file", "a MATLAB file of version 7.3 (HDF5)", ""),
+    (b"RIFF", "a recording (WAV or AVI)", _RECORDING),
+    (b"\x1aE\xdf\xa3", "a recording (Matroska or WebM)", _RECORDING),
+    (b"ID3", "a recording (MP3)", _RECORDING),
+    (b"\xff\xfb", "a recording (MP3)", _RECORDING),
+    (b"OggS", "a recording (Ogg)", _RECORDING),
+    (b"fLaC", "a recording (FLAC)", _RECORDING),
     (b"\x1f\x8b", "a gzip archive", "unpack it first: gunzip -c {name} > {stem}"),
     (b"BZh", "a bzip2 archive", "unpack it first: bunzip2 -c {name} > {stem}"),
     (b"\xfd7zXZ\x00", "an xz archive", "unpack it first: xz -dc {name} > {stem}"),
@@ -67,6 +76,8 @@ def identify(path: Path) -> Identity:
     for magic, kind, action in _MAGIC:
         if head.startswith(magic):
             return Identity(kind, action.format(name=path.name, stem=path.stem))
+    if head[4:8] == b"ftyp":
+        return Identity("a recording (MP4 or M4A)", _RECORDING)
     if head.startswith(b"PK\x03\x04"):
         return _archive(path)
     if head[257:262] == b"ustar":

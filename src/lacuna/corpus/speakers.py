@@ -20,14 +20,15 @@ LOCAL = "::"
 UNKNOWN = "unknown"
 _CODE = re.compile(r"(?:(?:speaker|spk|person|party|role|user)[ _-]?)?(?:\d+|[a-z])|(?:fe)?male|(?:wo)?man", re.IGNORECASE)
 _SEXES = ({"M", "F"}, {"M"}, {"F"})
+_SEX_OF = {"m": "M", "male": "M", "man": "M", "f": "F", "female": "F", "woman": "F"}
 _SESSION = re.compile(r"(Ses\d+)[MF]_.*")
 
 
-def qualify(speakers: Sequence[str | None], dialogues: Sequence[str]) -> tuple[list[str], str | None]:
+def qualify(speakers: Sequence[str | int | None], dialogues: Sequence[str]) -> tuple[list[str], str | None]:
     """Return speaker names that mean the same person wherever they are equal, and a note if names were codes.
 
     Args:
-        speakers: N names or codes; empty or ``None`` = unknown.
+        speakers: N names or codes, also whole numbers; empty or ``None`` = unknown.
         dialogues: N dialogue names.
 
     Returns:
@@ -39,10 +40,12 @@ def qualify(speakers: Sequence[str | None], dialogues: Sequence[str]) -> tuple[l
         >>> qualify(["0", "1"], ["d7", "d7"])[0]
         ['d7::0', 'd7::1']
     """
-    names = [str(s) if s else UNKNOWN for s in speakers]
+    names = [UNKNOWN if s is None or s == "" else str(s) for s in speakers]
     codes = set(names) - {UNKNOWN}
     if not codes or not all(_CODE.fullmatch(code) for code in codes):
         return names, None
+    names = sexes_of(names) or names
+    codes = set(names) - {UNKNOWN}
     sessions = [_SESSION.fullmatch(d) for d in dialogues]
     if codes in _SEXES and all(sessions):
         people = [n if n == UNKNOWN or m is None else f"{m[1]}_{n}" for n, m in zip(names, sessions, strict=True)]
@@ -52,6 +55,12 @@ def qualify(speakers: Sequence[str | None], dialogues: Sequence[str]) -> tuple[l
         f"speaker codes are valid inside their dialogue only: named <dialogue>{LOCAL}<code>; they are not people, so no test of"
         " unseen speakers can be made from them"
     )
+
+
+def sexes_of(names: Sequence[str]) -> list[str] | None:
+    """Return ``M``, ``F`` and unknown for names of sexes in any spelling; ``None`` if a name is no sex."""
+    sexes = [name if name == UNKNOWN else _SEX_OF.get(name.lower(), "") for name in names]
+    return None if "" in sexes else sexes
 
 
 def speakers_are_local(corpus: Corpus) -> bool:

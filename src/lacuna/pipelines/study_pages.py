@@ -11,6 +11,7 @@ from lacuna.atomic import write_text
 from lacuna.bench import Contest, Gathered, gather, write_leaderboard, write_report_of
 from lacuna.bench.choices import choices_page
 from lacuna.errors import LacunaError
+from lacuna.missing.thin import NOTE
 from lacuna.pipelines.environments import Environment
 from lacuna.pipelines.experiments import CELLS, Study
 from lacuna.reporting.core.provenance import git, now, versions
@@ -68,7 +69,9 @@ def write_pages(study: Study, planned: list[Planned], project: Path, tell: Tell,
     provenance = {"command": study.command, "made": now(), "commit": git("rev-parse", "HEAD") or "unknown"}
     provenance["versions"] = ", ".join(f"{name} {version}" for name, version in versions().items())
     folder = project / CELLS / "leaderboard" / study.name
-    board = write_leaderboard(folder, study.name, contests, provenance, reports, missing=missing)
+    thinned = [(one.contest.name, note) for one in planned for note in one.facts["notes"] if note.startswith(NOTE)]
+    remarks = [f"{name}: {note}." for name, note in thinned]
+    board = write_leaderboard(folder, study.name, contests, provenance, reports, missing=missing, remarks=remarks)
     tell(f"leaderboard: {board.relative_to(project)}")
     if study.page and len(contests) == len(whole) and not any(g.unfinished for g in contests) and page is not None:
         source = board.with_name("leaderboard.md") if len(whole) > 1 else page.with_name("results.md")

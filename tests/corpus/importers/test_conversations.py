@@ -271,3 +271,44 @@ def test_truncated(tmp_path):
     assert recognise(path) == {}
     with pytest.raises(LacunaError):
         import_corpus(path, importer="conversations")
+
+
+def numbered(codes, **changes):
+    """The pickle of IEMOCAP with whole numbers as speakers before the emotions."""
+    content = iemocap()
+    content[1] = {d: [codes[s] for s in row] for d, row in content[1].items()}
+    for position, entry in changes.items():
+        content[int(position[1:])] = entry
+    return content
+
+
+@pytest.mark.parametrize("codes", [{"M": 0, "F": 1}, {"M": 3, "F": 8}])
+def test_whole_numbers_before_the_emotions_are_local_speakers(tmp_path, codes):
+    corpus = import_corpus(write(tmp_path, numbered(codes)))
+    assert speakers_are_local(corpus)
+    first = [f"Ses01F_impro01::{codes[s]}" for s in "MF"]
+    assert corpus.utterances.speaker_names.to_pylist()[:2] == first
+    assert [t.name for t in corpus.targets] == ["emotion"]
+    assert corpus.utterances.labels["emotion"][:4].tolist() == [0, 2, 4, 0]  # not the speakers
+
+
+def test_numbers_that_may_be_speakers_or_labels_are_refused(tmp_path):
+    labels = {d: [(t + 1) % 3 for t in range(n)] for d, n in LENGTHS.items()}
+    content = numbered({"M": 0, "F": 1}, p2=labels)
+    assert "speakers=1 if they are speakers" in str(refuse(tmp_path, content))
+    path = write(tmp_path, content)
+    corpus = import_corpus(path, speakers=1)
+    assert corpus.utterances.labels["emotion"][:3].tolist() == [1, 2, 0]
+    assert speakers_are_local(corpus)
+    assert [t.name for t in import_corpus(path, speakers=-1).targets] == ["emotion", "sentiment"]
+    with pytest.raises(ConfigError, match="entry 5 of"):
+        import_corpus(path, speakers=5)
+
+
+def test_three_entries_of_numbers_are_speakers_emotions_sentiments(tmp_path):
+    content = meld()
+    content[1] = {d: [row.index(1) if any(row) else 0 for row in rows] for d, rows in content[1].items()}
+    corpus = import_corpus(write(tmp_path, content))
+    assert [t.name for t in corpus.targets] == ["emotion", "sentiment"]
+    assert corpus.target("emotion").classes[4] == "joy"
+    assert speakers_are_local(corpus)

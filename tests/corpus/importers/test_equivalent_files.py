@@ -6,8 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
+from corpus_arrangements import ARRANGEMENTS, ELSEWHERE
 from lacuna.corpus import open_corpus, save_corpus
-from lacuna.corpus.importers import import_corpus, recognise
+from lacuna.corpus.importers import import_corpus, list_importers, recognise
 
 SPLITS = {"train": 6, "valid": 3, "test": 4}
 
@@ -163,3 +164,20 @@ def test_mfn(change, tmp_path):
         np.savez(path, **other)
     assert list(recognise(path)) == ["mfn"]
     assert digest(path, tmp_path / "two") == expected
+
+
+@pytest.mark.parametrize("importer", list_importers())
+def test_every_importer_is_tested_on_several_arrangements(importer):
+    assert importer in ELSEWHERE or len(ARRANGEMENTS.get(importer, ())) >= 3
+
+
+@pytest.mark.parametrize(("importer", "arrangement"), [(i, a) for i, cases in ARRANGEMENTS.items() for a in list(cases)[1:]])
+def test_an_arrangement_changes_nothing(importer, arrangement, tmp_path):
+    digests = []
+    for name in (next(iter(ARRANGEMENTS[importer])), arrangement):
+        folder = tmp_path / str(len(digests))
+        folder.mkdir()
+        path = ARRANGEMENTS[importer][name](folder)
+        assert importer in recognise(path)
+        digests.append(digest(path, tmp_path / f"stored{len(digests)}", importer=importer))
+    assert digests[0] == digests[1]

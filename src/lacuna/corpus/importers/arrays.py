@@ -19,7 +19,7 @@ def read_channel(modality: str, file: Path, ids: list[str], zeros: Zeros) -> Cha
 
     Args:
         modality: its name.
-        file: path of an ``.npy``, ``.npz`` or ``.safetensors``.
+        file: path of an ``.npy``, ``.npz`` or ``.safetensors``, or a folder of ``<id>.npy``.
         ids: N utterance ids, in the order of the table.
         zeros: meaning of an all-zero recording.
 
@@ -29,7 +29,9 @@ def read_channel(modality: str, file: Path, ids: list[str], zeros: Zeros) -> Cha
     Raises:
         DataError: the file is damaged, or does not match the table.
     """
-    if file.suffix == ".npy":
+    if file.is_dir():
+        frames, observed = _one_a_file(file, modality, ids), None
+    elif file.suffix == ".npy":
         frames, observed = _dense(file, modality, len(ids))
     else:
         arrays = map_tensors(file) if file.suffix == ".safetensors" else read_npz(file)
@@ -49,7 +51,7 @@ def read_channel(modality: str, file: Path, ids: list[str], zeros: Zeros) -> Cha
     if zeros == "absent":
         frames = [None if f is None or not np.any(f) else f for f in frames]
         observed = None if observed is None else [None if f is None else o for f, o in zip(frames, observed, strict=True)]
-    return Channel(frames, f"{file.name} of the user", observed=observed)
+    return Channel(frames, "features of the user", observed=observed)
 
 
 def _dense(file: Path, modality: str, total: int) -> tuple[list[Any], list[Any] | None]:
@@ -73,6 +75,26 @@ def _dense(file: Path, modality: str, total: int) -> tuple[list[Any], list[Any] 
         frames.append(np.where(kept_flags[:, None], sequence[:end], 0) if end else None)
         observed.append(kept_flags if end else None)
     return frames, observed
+
+
+def _one_a_file(folder: Path, modality: str, ids: list[str]) -> list[Any]:
+    """Return the frames of a folder with one ``.npy`` an utterance: (d,) or (T, d), ``None`` where there is no file."""
+    files = {file.stem: file for file in sorted(folder.glob("*.npy"))}
+    if foreign := sorted(set(files) - set(ids)):
+        raise DataError(
+            f"{folder.name}/: {many(len(foreign), 'file')} of no utterance of the table",
+            modality=modality,
+            expected="files that are named <id>.npy",
+            found=f"'{foreign[0]}.npy'",
+            hint="remove them, or add their rows to the table",
+        )
+    frames: list[Any] = []
+    for i in ids:
+        array = np.array(read_npy(files[i])) if i in files else None  # copied: open memory maps exhaust the file handles
+        if array is not None and array.ndim > 2 and all(n == 1 for n in array.shape[:-2]):
+            array = array.reshape(array.shape[-2:])  # (1, T, d) -> (T, d)
+        frames.append(None if array is None or not array.size else array)
+    return frames
 
 
 def _ragged(file: Path, modality: str, arrays: dict[str, NDArray[Any]], total: int) -> list[Any]:

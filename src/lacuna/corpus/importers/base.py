@@ -161,7 +161,23 @@ def elsewhere(path: Path) -> str | None:
     return f"give the path of one of the {len(readable)} readable entries: {', '.join(readable)}" if readable else None
 
 
-_DATA_FILES = (".pkl", ".pickle", ".p", ".pk", ".npy", ".npz", ".csv", ".parquet", ".h5", ".hdf5", ".safetensors")
+_DATA_FILES = (
+    ".pkl",
+    ".pickle",
+    ".p",
+    ".pk",
+    ".npy",
+    ".npz",
+    ".csv",
+    ".parquet",
+    ".h5",
+    ".hdf5",
+    ".safetensors",
+    ".csd",
+    ".mat",
+    ".feather",
+    ".arrow",
+)
 _MAX_FILES = 1000  # inspect at most this many files of a folder for what they are
 _MAX_ENTRIES = 20  # inspect the entries of a folder one by one only up to this number
 

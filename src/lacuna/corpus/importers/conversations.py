@@ -6,6 +6,7 @@ Known layouts, recognised by the content of the entries and not by their number:
 * MELD, 9: ids, one-hot speakers, emotions, text, audio, sentences, train, test, sentiments; MMGCN's 10 have visual as well;
 * COSMIC, 10 or 11: speakers, emotions, (sentiments,) four layers of text, sentences, train, test, valid.
 
+Speakers may be whole numbers, too; they stand before the emotions.
 Where content is ambiguous, position decides, because it is the same in all layouts: text before audio before visual, emotions
 before sentiments, and the sets of dialogues as train, test, valid. The provenance records what was recognised where. Speaker
 codes are qualified, see :mod:`lacuna.corpus.speakers`.
@@ -29,7 +30,7 @@ from lacuna.corpus.importers.outlines import outline
 from lacuna.corpus.importers.sources import Zeros, folder_files, provenance
 from lacuna.corpus.repair import Policy
 from lacuna.corpus.schema import Target
-from lacuna.corpus.speakers import UNKNOWN, qualify
+from lacuna.corpus.speakers import UNKNOWN, qualify, sexes_of
 from lacuna.errors import ConfigError, DataError
 
 IEMOCAP = ("happy", "sad", "neutral", "angry", "excited", "frustrated")
@@ -47,6 +48,7 @@ class ConversationOptions(Options):
         modalities: name of each entry of feature vectors, in order; entries with equal names are concatenated, ``-`` leaves
             one out. Required if their number is not that of a known layout.
         splits: names of the sets of dialogues, in order.
+        speakers: position of the entry of speakers, if whole numbers may be speakers or labels; -1 = no entry.
         ignore: positions of entries to leave out.
         zeros: meaning of an all-zero vector: ``keep`` it as data, or the modality is ``absent``.
         nonfinite: what to do with NaN and inf, see :func:`lacuna.corpus.repair.repair`.
@@ -56,6 +58,7 @@ class ConversationOptions(Options):
     classes: tuple[str, ...] = ()
     modalities: tuple[str, ...] = ()
     splits: tuple[Literal["train", "valid", "test"], ...] = ("train", "test", "valid")
+    speakers: int | None = None
     ignore: tuple[int, ...] = ()
     zeros: Zeros = "keep"
     nonfinite: Policy = "refuse"
@@ -97,11 +100,13 @@ class Conversations(Importer[ConversationOptions]):
             raise DataError(
                 "the pickle has no feature vectors", corpus=name, hint="if they lie in folders next to it, use importer 'gcnet'"
             )
-        ids, emotion, sentiment = _numbers(name, content)
         named = string_roles(name, content)
-        if ids is not None and "ids" in named:
-            raise _ambiguous(name, "utterance ids", [ids, named["ids"]])
-        ids, speakers, sentences = named.get("ids", ids), named.get("speakers"), named.get("sentences")
+        numbers = _numbers(name, content, named.get("speakers"), options.speakers)
+        if "ids" in numbers and "ids" in named:
+            raise _ambiguous(name, "utterance ids", [numbers["ids"], named["ids"]])
+        emotion, sentiment = numbers["emotion"], numbers.get("sentiment")
+        named = {**numbers, **named}
+        ids, speakers, sentences = named.get("ids"), named.get("speakers"), named.get("sentences")
         modalities = _modalities(name, features, options.modalities)
         turns = content.turns if ids is None or ids.kind == "strings" else np.asarray(ids.codes())
         targets, labels, class_note = _targets(emotion, sentiment, speakers, options.classes)
@@ -148,8 +153,15 @@ def _ambiguous(corpus: str, what: str, entries: Sequence[Entry]) -> DataError:
     )
 
 
-def _numbers(corpus: str, content: Entries) -> tuple[Entry | None, Entry, Entry | None]:
-    """Return ids, emotions and sentiments among the entries of numbers."""
+def _numbers(corpus: str, content: Entries, named: Entry | None, position: int | None) -> dict[str, Entry]:
+    """Return ids, speakers, emotion and sentiment among the entries of numbers.
+
+    Args:
+        corpus: for errors.
+        content: of the pickle.
+        named: the entry of speakers that are no numbers, if there is one.
+        position: option ``speakers``.
+    """
     numbers = content.of("numbers")
     for entry in numbers:
         if entry.codes() is None:
@@ -161,16 +173,47 @@ def _numbers(corpus: str, content: Entries) -> tuple[Entry | None, Entry, Entry 
                 hint=f"leave it out with ignore: [{entry.position}]",
             )
     counting = [e for e in numbers if e.ascends(content.starts)] if len(numbers) > 1 else []
-    ids = counting[0] if counting and counting[0] is numbers[0] else None
-    labels = [e for e in numbers if e is not ids]
+    roles: dict[str, Entry] = {"ids": counting[0]} if counting and counting[0] is numbers[0] else {}
+    rest = [e for e in numbers if e is not roles.get("ids")]
+    if (speakers := _numbered_speakers(corpus, rest, named, position)) is not None:
+        roles["speakers"] = speakers
+    labels = [e for e in rest if e is not speakers]
     if len(labels) not in (1, 2):
         raise _ambiguous(corpus, "labels", labels)
     if len(labels) == 1:
-        return ids, labels[0], None
+        return {**roles, "emotion": labels[0]}
     emotion, sentiment = sorted(labels, key=lambda e: max(e.rows) <= 2)  # stable: place decides where the range does not
     if max(sentiment.rows) > 2:
         raise _ambiguous(corpus, "sentiments (three classes) from the emotions", labels)
-    return ids, emotion, sentiment
+    return {**roles, "emotion": emotion, "sentiment": sentiment}
+
+
+def _numbered_speakers(corpus: str, entries: list[Entry], named: Entry | None, position: int | None) -> Entry | None:
+    """Return the entry whose numbers are speakers: the first one, if the others can be emotions and sentiments.
+
+    Raises:
+        DataError: two entries of at most three codes: the first may be speakers or emotions.
+        ConfigError: option ``speakers`` names no such entry.
+    """
+    if position is not None and position >= 0:
+        chosen = next((e for e in entries if e.position == position), None)
+        if chosen is None and (named is None or named.position != position):
+            raise ConfigError(f"option 'speakers': entry {position} of {corpus} holds no whole numbers")
+        return chosen
+    if named is not None or position is not None or len(entries) not in (2, 3):
+        return None
+    first_small, last_small = (max(e.rows) <= 2 for e in (entries[0], entries[-1]))  # as sentiments are
+    if len(entries) == 2 and last_small and not first_small:
+        return None  # emotions and sentiments
+    if len(entries) == 2 and last_small:
+        raise DataError(
+            f"the numbers of entry {entries[0].position} may be speakers or emotions",
+            corpus=corpus,
+            expected="one entry of labels, or speakers as names",
+            found=f"entries {entries[0].position} and {entries[1].position} of at most three codes",
+            hint=f"speakers={entries[0].position} if they are speakers, speakers=-1 if they are not",
+        )
+    return entries[0]
 
 
 def string_roles(corpus: str, content: Entries) -> dict[str, Entry]:
@@ -259,7 +302,10 @@ def _targets(
         if meld := _as_in_meld(codes, feeling):
             known, feelings = MELD, meld
     elif (
-        count == len(IEMOCAP) and speakers is not None and set(speakers.rows if speakers.kind == "strings" else ()) == {"M", "F"}
+        count == len(IEMOCAP)
+        and speakers is not None
+        and speakers.kind == "strings"
+        and set(sexes_of(speakers.rows) or ()) == {"M", "F"}
     ):
         known = IEMOCAP
     if classes and len(classes) < count:
@@ -294,7 +340,7 @@ def _speakers(speakers: Entry | None, dialogues: list[str]) -> tuple[list[str] |
     """Return qualified speaker names and a note, see :func:`lacuna.corpus.speakers.qualify`."""
     if speakers is None:
         return None, None
-    names = speakers.rows
+    names = speakers.rows  # strings, or whole numbers
     if speakers.kind == "onehot":
         names = [UNKNOWN if s is None or not s.any() else f"speaker_{int(s.argmax())}" for s in speakers.rows]
     return qualify(names, dialogues)

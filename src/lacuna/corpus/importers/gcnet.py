@@ -24,7 +24,7 @@ from lacuna.corpus.importers.entries import Entries, Entry, choose_pickle, look,
 from lacuna.corpus.importers.sources import folder_files, provenance, read_npy
 from lacuna.corpus.repair import Policy
 from lacuna.corpus.schema import Target
-from lacuna.corpus.speakers import qualify
+from lacuna.corpus.speakers import qualify, sexes_of
 from lacuna.errors import ConfigError, DataError
 
 _HINT = "put one folder of <utterance>.npy for each modality next to the pickle, or name the folders with option `features`"
@@ -166,7 +166,7 @@ def _targets(
         note = f"labels are scores; polarity is non-negative where score >= {middle:g}"
         return targets, {"score": values, "polarity": polarity}, note
     count, classes = int(values.max()) + 1, options.classes
-    known = IEMOCAP if count == len(IEMOCAP) and set(speakers.rows) == {"M", "F"} else ()
+    known = IEMOCAP if count == len(IEMOCAP) and set(sexes_of(speakers.rows) or ()) == {"M", "F"} else ()
     if classes and len(classes) < count:
         raise ConfigError(f"`classes` names {len(classes)} classes, but the labels go up to {count - 1}")
     names = classes or known or tuple(f"class_{c}" for c in range(count))

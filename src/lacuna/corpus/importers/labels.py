@@ -153,3 +153,38 @@ def number_targets(
         return [(Target(slug(name), "classification", names), table.argmax(axis=1).astype(np.float64))]
     titles = tuple(columns) or ((name,) if n_names == 1 else tuple(f"{name}-{c}" for c in range(n_names)))
     return [score_target(corpus, slug(t), table[:, c], scale=scale, usual=usual, ids=ids) for c, t in enumerate(titles)]
+
+
+def multi_label_targets(name: str, rows: Sequence[Sequence[str] | None], classes: Sequence[str] = ()) -> list[Labelled]:
+    """Return the targets of several labels an utterance.
+
+    Lacuna has no loss over sets of labels. They are read in two ways that keep all information: as shares (each of k labels of an
+    utterance has the share 1/k; an utterance without any label is unlabelled), and one-vs-rest, as one target (no, yes) for each
+    label (an utterance without any label has ``no`` in each).
+
+    Args:
+        name: of the target of shares, and start of the names of the others.
+        rows: N lists of label words; ``None`` = unlabelled.
+        classes: in order; empty = the words that occur, sorted.
+
+    Returns:
+        The target ``name`` of shares, and ``name-<word>`` for each word.
+
+    Example:
+        >>> [(t.name, v.tolist()) for t, v in multi_label_targets("mood", [["joy", "fear"], ["joy"]])]
+        [('mood', [[0.5, 0.5], [0.0, 1.0]]), ('mood-fear', [1.0, 0.0]), ('mood-joy', [1.0, 1.0])]
+    """
+    names = tuple(classes) or tuple(sorted({str(word) for row in rows for word in row or ()}))
+    table = np.array([[float("nan") if row is None else float(c in row) for c in names] for row in rows])  # (N, C)
+    return binary_targets(name, names, table)
+
+
+def binary_targets(name: str, names: Sequence[str], table: NDArray[np.float64]) -> list[Labelled]:
+    """Return shares and one-vs-rest targets of an (N, C) table of 0, 1 and NaN (unlabelled), see :func:`multi_label_targets`."""
+    total = table.sum(axis=1, keepdims=True)
+    shares = np.where(total > 0, table / np.where(total > 0, total, 1), np.nan)
+    single = [
+        (Target(f"{name}-{slug(c)}", "classification", ("no", "yes")), np.where(np.isnan(table[:, i]), -1, table[:, i]))
+        for i, c in enumerate(names)
+    ]
+    return [(Target(name, "soft", tuple(names)), shares), *single]

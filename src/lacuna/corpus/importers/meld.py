@@ -67,7 +67,7 @@ class Meld(Importer[MeldOptions]):
     def recognise(self, path: Path) -> Recognition | None:
         """See the base class; a single CSV is recognised too."""
         tables = _tables(path)
-        if not tables or not all(set(_COLUMNS) <= set(first_line(f).split(",")) for f in tables.values()):
+        if not tables or not all(set(_COLUMNS) <= set(next(csv.reader([first_line(f)]), [])) for f in tables.values()):
             return None
         return Recognition(f"MELD annotations, {', '.join(tables)}; text is hashed unless the options name feature files")
 

@@ -93,6 +93,9 @@ class Mfn(Importer[MfnOptions]):
         """Read one set."""
         read = _read(path)
         arrays = {key: v for k, v in read.items() if (key := _parse(k))}
+        if len(arrays) < sum(_parse(k) is not None for k in read):
+            twins = [k for k in sorted(read) if [_parse(o) for o in read].count(_parse(k)) > 1 and _parse(k)]
+            raise DataError("two arrays for one split", corpus=name, expected="one of valid, val and dev", found=", ".join(twins))
         sets = sorted({k.set for k in arrays if k.part == "y"})
         chosen = options.set if options.set is not None or len(sets) != 1 else sets[0]
         if chosen not in sets:
@@ -112,7 +115,7 @@ class Mfn(Importer[MfnOptions]):
         targets, values, label_note = _targets(name, labels, options, ids)
         notes.append(label_note)
         channels = {m: _channel(m, sequences[m], windows) for m in kept}
-        others = sorted(k for k in read if _parse(k) is None)
+        others = sorted(k for k in read if (key := _parse(k)) is None or (key.set == chosen and key.split not in splits))
         notes += [f"arrays not read: {', '.join(others)}"] if others else []
         lacking = {m: sum(f is None for f in c.frames) for m, c in channels.items()}
         nothing = int(np.all([[f is None for f in c.frames] for c in channels.values()], axis=0).sum())

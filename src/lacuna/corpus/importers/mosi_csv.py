@@ -60,6 +60,11 @@ class MosiCsv(Importer[MosiOptions]):
         scored = "with" if _gcnet(files.values()) else "without"
         return Recognition(f"CMU-MOSI in contextual-LSTM CSV files, train and test, {scored} continuous scores")
 
+    def resembles(self, path: Path) -> bool:
+        """Return whether the transcripts and a file of features exist."""
+        names = set(folder_files(path))
+        return "transcripts.csv" in names and len(names & set(_NEEDED)) > 2
+
     def load(self, path: Path, *, name: str, options: MosiOptions) -> Corpus:
         """Read all splits."""
         files = folder_files(path)

@@ -45,13 +45,13 @@ class Samples:
             DataError: there is no split, or only some splits have a column, or columns of a split differ in length.
         """
         items = content.items() if isinstance(content, dict) else ()
-        named = {SPLIT_NAMES[str(k).lower()]: v for k, v in items if str(k).lower() in SPLIT_NAMES}
+        named = {SPLIT_NAMES[_text(k).lower()]: v for k, v in items if _text(k).lower() in SPLIT_NAMES}
         parts = {s: _columns(named[s]) for s in SPLITS if isinstance(named.get(s), dict | list | tuple) and len(named[s])}
         if not parts:
             raise DataError(
                 "not an MMSA pickle", corpus=name, expected="a dictionary of train, valid, test", found=describe(content)
             )
-        unread = {str(k): describe(v) for k, v in content.items() if str(k).lower() not in SPLIT_NAMES}
+        unread = {_text(k): describe(v) for k, v in content.items() if _text(k).lower() not in SPLIT_NAMES}
         size = {split: _size(name, split, part) for split, part in parts.items()}
         columns: dict[str, Sequence[Any]] = {}
         for key in sorted({key for part in parts.values() for key in part}):
@@ -79,6 +79,8 @@ class Samples:
             DataError: a sample has other axes or no numbers.
         """
         arrays = [np.asarray(value) for value in self.columns[key]]
+        if ndim == 2 and all(array.ndim == 1 for array in arrays):
+            arrays = [array[None] for array in arrays]  # (d,) -> (1, d): one vector an utterance
         for split, array in zip(self.splits, arrays, strict=True):
             if array.ndim != ndim or array.dtype.kind not in "fiub":
                 what = f"'{key}' of split '{split}' is malformed"
@@ -147,13 +149,20 @@ def _has_rows(column: Any) -> bool:
 def _columns(part: Any) -> dict[str, Any]:
     """Return a split as columns; MAG-BERT keeps tuples of samples."""
     if isinstance(part, dict):
-        return {str(key): value for key, value in part.items()}
+        return {_text(key): _tokens(value) if _text(key) == "text_bert" else value for key, value in part.items()}
     rows = list(part) if isinstance(part, list | tuple | np.ndarray) else []
     if rows and all(isinstance(r, list | tuple) and len(r) >= 2 and len(r[0]) == 3 for r in rows):
         columns = {"words": [r[0][0] for r in rows], "vision": [r[0][1] for r in rows], "audio": [r[0][2] for r in rows]}
         columns["labels"] = [r[1] for r in rows]
         return {**columns, "segment": [r[2] for r in rows]} if all(len(r) > 2 for r in rows) else columns
     return {}
+
+
+def _tokens(column: Any) -> Any:
+    """Return ``text_bert`` as (N, 3, T); some files keep (N, T, 3)."""
+    if not isinstance(column, np.ndarray) or column.ndim != 3 or column.shape[1] == 3 or column.shape[2] != 3:
+        return column
+    return column.transpose(0, 2, 1)
 
 
 def _size(name: str, split: str, part: Mapping[str, Any]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 STANDARD = ("id", "dialogue", "turn", "speaker", "split", "text")  # every other column is a label
 _ID_NAME = re.compile(r".*id|.*name|.*key|.*(file|clip|segment).*", re.IGNORECASE)  # never "Utterance": these are the words
 _SEPARATORS = {",": "','", ";": "';'", "\t": "tabs"}
+_NO_LABEL = ("nan", "NaN", "N/A", "n/a", "#N/A", "<NA>")  # as pandas and Excel write missing cells
+_MOST_CLASSES = 200  # a column with more different words is not a label
+_NUMBER = r"[+-]?\d+(?:\.\d+)?"
 _COMMA, _PLAIN = r"[+-]?\d+,\d+", r"[+-]?\d+"  # numbers as a German Excel writes them
 
 
@@ -94,7 +98,7 @@ def read_sheet(file: Path) -> tuple[pd.DataFrame, list[str]]:
 
     hint = None
     try:
-        return (pd.read_parquet(file), []) if file.suffix == ".parquet" else _read_csv(file)
+        return (pd.read_parquet(file), []) if file.suffix.lower() == ".parquet" else _read_csv(file)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         found, hint = f"byte 0x{error.object[error.start]:02x} in line {line}", "save it as UTF-8 (in Excel: 'CSV UTF-8')"
@@ -109,6 +113,7 @@ def _read_csv(file: Path) -> tuple[pd.DataFrame, list[str]]:
     import pandas as pd
 
     text = file.read_bytes().decode("utf-8-sig")
+    text = text if "\n" in text else text.replace("\r", "\n")  # line ends of old Macs
     if not text.strip():
         raise ValueError("an empty file")
     separator = header_of(text.lstrip("\r\n").partition("\n")[0].rstrip("\r"))[0]
@@ -124,20 +129,45 @@ def _read_csv(file: Path) -> tuple[pd.DataFrame, list[str]]:
                 found=len(row),
                 hint="put quotes around cells that contain commas, and check the separator",
             )
-        rows += [row] if row else []
+        rows += [row] if any(cell.strip() for cell in row) else []  # Excel writes empty rows below a table
+    header = [h.lower() if h.lower() in STANDARD and h.lower() not in header else h for h in header]
     if len(set(header)) != len(header) or not rows:
         raise ValueError("column names repeat" if rows else "no rows")
     table = pd.DataFrame([[cell if cell != "" else None for cell in row] for row in rows], columns=header, dtype=object)
-    commas = []
+    for column in [c for c in STANDARD if c != "text" and c in table]:
+        table[column] = table[column].str.strip()
+    commas, notes = [], []
+    if header[0] in ("", "Unnamed: 0") and "id" in header:
+        table, header = table.drop(columns=header[0]), header[1:]
+        notes.append("the first column has no name and was not read: it is the row number that pandas writes")
     for column in [c for c in header if c not in STANDARD]:
         cells = table[column]
         if separator != "," and cells.str.fullmatch(_COMMA).any() and cells.dropna().str.fullmatch(f"{_COMMA}|{_PLAIN}").all():
             cells = cells.str.replace(",", ".", regex=False)
             commas.append(column)
+        filled = cells.dropna()
+        if separator == "," and filled.str.fullmatch(_COMMA).any() and filled.str.fullmatch(f"{_COMMA}|{_NUMBER}").all():
+            message = f"{file.name}: numbers of column '{column}' have a comma"
+            example = filled[filled.str.fullmatch(_COMMA)].iloc[0]
+            raise DataError(
+                message, expected="decimal points", found=example, hint="write 1.5 for 1,5, or separate by semicolons"
+            )
+        if (empty := cells.isin(_NO_LABEL)).any():
+            notes.append(f"column '{column}': {many(int(empty.sum()), 'cell')} of NaN or N/A read as unlabelled")
+            cells = cells.mask(empty, None)
+            table[column] = cells
+        spelled = {word.strip().lower() for word in cells.dropna()}
+        if len(spelled) < cells.dropna().nunique() and len(spelled) < _MOST_CLASSES:
+            words = sorted(set(cells.dropna()), key=lambda w: (w.strip().lower(), w))
+            twins = next((a, b) for a, b in itertools.pairwise(words) if a.strip().lower() == b.strip().lower())
+            message = f"{file.name}: words of column '{column}' differ in capitals or spaces only"
+            raise DataError(
+                message, expected="one spelling a class", found=f"{twins[0]!r} and {twins[1]!r}", hint="write them alike"
+            )
         numbers = pd.to_numeric(cells, errors="coerce")
         if (numbers.isna() == table[column].isna()).all() and not numbers.isna().all():
             table[column] = numbers
-    notes = [f"{file.name} is separated by {_SEPARATORS[separator]}"] if separator != "," else []
+    notes += [f"{file.name} is separated by {_SEPARATORS[separator]}"] if separator != "," else []
     return table, [*notes, *([f"decimal commas read in: {', '.join(commas)}"] if commas else [])]
 
 

@@ -138,8 +138,8 @@ def _short(error: Exception) -> str:
 
 
 def many(count: int, noun: str) -> str:
-    """Return a count with its noun: ``1 dialogue``, ``2 dialogues``, ``3 entries``."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    """Return a count with its noun: ``1 dialogue``, ``2 dialogues``, ``3 entries``, ``2 keys``."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
     return f"{count} {noun if count == 1 else plural}"
 
 
@@ -229,7 +229,7 @@ def first_line(path: Path, limit: int = 1 << 16) -> str:
     """Return the first line of a text file, at most ``limit`` bytes; empty if it is binary or cannot be read."""
     try:
         with path.open("rb") as handle:
-            return io.TextIOWrapper(io.BytesIO(handle.read(limit)), "utf-8-sig").readline().rstrip("\r\n")
+            return io.TextIOWrapper(io.BytesIO(handle.read(limit)), "utf-8-sig", errors="replace").readline().rstrip("\r\n")
     except (OSError, ValueError):
         return ""
 

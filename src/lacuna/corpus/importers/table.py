@@ -1,6 +1,6 @@
 """Your own corpus: a folder with one utterance table and one feature file for each modality.
 
-``utterances.csv`` (with a header, UTF-8, separated by commas, semicolons or tabs) or ``utterances.parquet``::
+``utterances.csv`` or ``.tsv`` (with a header, UTF-8, separated by commas, semicolons or tabs) or ``utterances.parquet``::
 
     id        one name an utterance, unique                                     (needed)
     dialogue  which conversation or video it belongs to                         (default: the id, every utterance alone)
@@ -23,32 +23,41 @@ One file a modality, named after it (``audio.npy``, ``text.safetensors``, ...):
 * ``.npz``: either arrays keyed by utterance id, (d,) or (T, d) each, where a missing key is an absent modality; or
   ``frames`` (sum T, d) and ``lengths`` (N,) in the order of the table, where length 0 is absent.
 * ``.safetensors``: tensors keyed by utterance id, as above.
+* a folder ``<modality>/`` of ``<id>.npy``, (d,) or (T, d) each; an utterance without a file lacks the modality.
+
+A column whose cells hold several labels, ``happy|surprised``, is named by ``multi``: it becomes a target of shares and one target
+(no, yes) for each label. ``multi`` also takes several columns of 0 and 1.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.atomic import sha256
 from lacuna.corpus.assemble import assemble
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.importers.arrays import read_channel
 from lacuna.corpus.importers.base import Importer, Options, Recognition, register, slug
+from lacuna.corpus.importers.labels import Labelled, binary_targets, multi_label_targets
 from lacuna.corpus.importers.sheets import STANDARD, header_of, ids_of, read_sheet, strings
 from lacuna.corpus.importers.sources import Zeros, first_line, folder_files, provenance
 from lacuna.corpus.repair import Policy
-from lacuna.corpus.schema import SPLITS, Target
+from lacuna.corpus.schema import SPLITS, Provenance, Target
 from lacuna.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_TABLES = ("utterances.csv", "utterances.parquet")
+_TABLES = ("utterances.csv", "utterances.tsv", "utterances.parquet")
 _FEATURES = (".npy", ".npz", ".safetensors")
+_BETWEEN = re.compile(r"[|;,]")  # between the labels of a cell
 _RATERS = 100  # larger numbers are not counts of votes
 
 
@@ -60,6 +69,8 @@ class TableOptions(Options):
         targets: label columns to read, the first one being the default target; ``None`` = every column that is not standard.
         classes: label columns of numbers that are classes and not a score.
         soft: columns of shares or vote counts that make one target ``votes``.
+        multi: columns with several labels an utterance: one column of words separated by ``|``, ``;`` or ``,``, or at least two
+            columns of 0 and 1, which become the target ``labels`` of shares; and one target (no, yes) for each label.
         modalities: which feature files to read; ``None`` = all.
         zeros: recordings of nothing but zeros: ``keep`` them, or read them as ``absent``.
         nonfinite: what to do with NaN and inf that do not say that a modality is absent.
@@ -68,6 +79,7 @@ class TableOptions(Options):
     targets: tuple[str, ...] | None = None
     classes: tuple[str, ...] = ()
     soft: tuple[str, ...] = ()
+    multi: tuple[str, ...] = ()
     modalities: tuple[str, ...] | None = None
     zeros: Zeros = "keep"
     nonfinite: Policy = "refuse"
@@ -83,20 +95,24 @@ class TableImporter(Importer[TableOptions]):
 
     def recognise(self, path: Path) -> Recognition | None:
         """Return a recognition if the table and at least one feature file exist."""
-        files = folder_files(path)
-        features = sorted({f.stem for f in files.values() if f.suffix in _FEATURES})
+        files = _table_files(path)
+        features = sorted({f.stem for f in files.values() if f.suffix in _FEATURES} | set(_folders(path)))
         table = next((files[t] for t in _TABLES if t in files), None)
-        if table is None or not features or (table.suffix == ".csv" and "id" not in header_of(first_line(table))[1]):
+        if (
+            table is None
+            or not features
+            or (table.suffix.lower() != ".parquet" and "id" not in [c.lower() for c in header_of(first_line(table))[1]])
+        ):
             return None
         return Recognition(f"a table of utterances ({table.name}) with features: {', '.join(features)}")
 
     def resembles(self, path: Path) -> bool:
         """Return whether a table of that name exists."""
-        return any(name in folder_files(path) for name in _TABLES)
+        return any(name in _table_files(path) for name in _TABLES)
 
     def load(self, path: Path, *, name: str, options: TableOptions) -> Corpus:
         """Read the table, then the features."""
-        files = folder_files(path)
+        files = _table_files(path)
         table_file = next((files[t] for t in _TABLES if t in files), None)
         if table_file is None:
             raise DataError(
@@ -108,8 +124,10 @@ class TableImporter(Importer[TableOptions]):
             )
         table, read = read_sheet(table_file)
         names = ids_of(table_file.name, table)
-        features = _features(name, files, options.modalities)
+        features = _features(name, files | _folders(path), options.modalities)
         targets, labels, notes = read_targets(table_file.name, table, options)
+        if left := sorted(f.name for f in files.values() if f != table_file and f not in features.values()):
+            notes.append(f"files not read: {', '.join(left[:10])}{' ...' if len(left) > 10 else ''}")
         dialogues = strings(table, "dialogue")
         splits = strings(table, "split")
         return assemble(
@@ -123,9 +141,14 @@ class TableImporter(Importer[TableOptions]):
             splits=None if splits is None else [standard_split(s) for s in splits],
             speakers=None if "speaker" not in table else [s or "unknown" for s in strings(table, "speaker") or []],
             texts=strings(table, "text"),
-            provenance=provenance(self.name, path, [table_file, *features.values()], notes=[*read, *notes]),
+            provenance=_provenance(self.name, path, [table_file, *features.values()], [*read, *notes]),
             nonfinite=options.nonfinite,
         )
+
+
+def _table_files(path: Path) -> dict[str, Path]:
+    """Return the files of a folder by name; the table under its standard name, whatever its capitals."""
+    return {name.lower() if name.lower() in _TABLES else name: file for name, file in folder_files(path).items()}
 
 
 def likely_votes(path: Path) -> list[str]:
@@ -137,7 +160,7 @@ def likely_votes(path: Path) -> list[str]:
     Returns:
         Their names; empty if there are fewer than two.
     """
-    files = folder_files(path)
+    files = _table_files(path)
     table, _ = read_sheet(next(files[t] for t in _TABLES if t in files))
     columns = []
     for column in [c for c in table.columns if c not in STANDARD]:
@@ -155,10 +178,31 @@ def standard_split(value: str | None) -> str | None:
     return {"val": "valid", "dev": "valid", "validation": "valid"}.get(plain, plain if plain in SPLITS else value)
 
 
+def _folders(path: Path) -> dict[str, Path]:
+    """Return the folders of ``.npy`` files by name."""
+    try:
+        folders = [f for f in sorted(path.iterdir()) if f.is_dir() and not f.name.startswith(".")] if path.is_dir() else []
+    except OSError:
+        folders = []
+    return {f.name: f for f in folders if next(f.glob("*.npy"), None) is not None}
+
+
+def _provenance(importer: str, path: Path, sources: list[Path], notes: list[str]) -> Provenance:
+    """Return the provenance; a folder has one hash over the names and hashes of its files."""
+    result = provenance(importer, path, [s for s in sources if s.is_file()], notes=notes)
+    hashes = {}
+    for folder in [s for s in sources if s.is_dir()]:
+        digest = hashlib.sha256()
+        for file in sorted(folder.glob("*.npy")):
+            digest.update(f"{file.name} {sha256(file)}\n".encode())
+        hashes[f"{folder.name}/"] = digest.hexdigest()
+    return replace(result, files={**result.files, **hashes})
+
+
 def _features(name: str, files: dict[str, Path], chosen: tuple[str, ...] | None) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for file in files.values():
-        if file.suffix in _FEATURES and (chosen is None or file.stem in chosen):
+        if (file.suffix in _FEATURES or file.is_dir()) and (chosen is None or file.stem in chosen):
             if file.stem in found:
                 raise DataError(
                     "two files for one modality",
@@ -180,7 +224,7 @@ def _features(name: str, files: dict[str, Path], chosen: tuple[str, ...] | None)
             found=", ".join(files),
             hint="write one file for each modality, e.g. text.npy of shape (utterances, width), rows as in the table",
         )
-    return found
+    return dict(sorted(found.items()))
 
 
 def read_targets(file: str, table: pd.DataFrame, options: TableOptions) -> tuple[list[Target], dict[str, Any], list[str]]:
@@ -191,11 +235,12 @@ def read_targets(file: str, table: pd.DataFrame, options: TableOptions) -> tuple
         table: every column that is not standard may be a label.
         options: which columns are labels, and how they are read.
     """
-    named = [*(options.targets or ()), *options.classes, *options.soft]
+    named = [*(options.targets or ()), *options.classes, *options.soft, *options.multi]
     shares = _share_columns(table)
     if unknown := [c for c in named if c not in table and c not in shares]:
         raise ConfigError(f"{file} has no column {unknown[0]!r}; it has: {', '.join(map(str, table.columns))}")
-    free = [c for c in table.columns if c not in STANDARD and c not in options.soft and c.partition(":")[0] not in shares]
+    taken = {*STANDARD, *options.soft, *options.multi}
+    free = [c for c in table.columns if c not in taken and c.partition(":")[0] not in shares]
     chosen = list(options.targets) if options.targets is not None else [*free, *shares]
     targets: list[Target] = []
     labels: dict[str, Any] = {}
@@ -218,6 +263,9 @@ def read_targets(file: str, table: pd.DataFrame, options: TableOptions) -> tuple
             )
         targets.append(Target("votes", "soft", options.soft))
         labels["votes"] = votes / total
+    for target, values in _multi(file, table, options.multi):
+        targets.append(target)
+        labels[target.name] = values
     left = [c for c in free if c not in chosen]
     descriptions = [f"{t.name}: {t.task}" + (f" of {len(t.classes)} classes" if t.classes else "") for t in targets]
     return (
@@ -248,6 +296,23 @@ def _shares(file: str, columns: pd.DataFrame, name: str) -> tuple[Target, NDArra
     total = np.nansum(values, axis=1, keepdims=True)
     classes = tuple(str(column).partition(":")[2] for column in columns)
     return Target(slug(name), "soft", classes), np.where(total > 0, np.nan_to_num(values) / np.where(total > 0, total, 1), np.nan)
+
+
+def _multi(file: str, table: pd.DataFrame, columns: tuple[str, ...]) -> list[Labelled]:
+    """Return the targets of several labels an utterance, see :func:`lacuna.corpus.importers.labels.multi_label_targets`."""
+    if len(columns) == 1:
+        cells = [None if missing else str(v) for v, missing in zip(table[columns[0]], table[columns[0]].isna(), strict=True)]
+        rows = [None if c is None else [w.strip().lower() for w in _BETWEEN.split(c) if w.strip()] for c in cells]
+        return multi_label_targets(slug(columns[0]), rows)
+    if not columns:
+        return []
+    flags = table[list(columns)].to_numpy(np.float64)
+    if (row := next(iter(np.flatnonzero(~(np.isnan(flags) | np.isin(flags, (0, 1))).all(axis=1))), None)) is not None:
+        hint = "read counts and shares with option `soft`"
+        raise DataError(
+            f"{file}: line {row + 2} is not yes or no", expected="0, 1 or empty", found=flags[row].tolist(), hint=hint
+        )
+    return binary_targets("labels", columns, flags)
 
 
 def _target(file: str, values: pd.Series[Any], column: str, classes: bool) -> tuple[Target, NDArray[Any]]:

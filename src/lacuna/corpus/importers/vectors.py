@@ -26,6 +26,7 @@ from lacuna.corpus.schema import SPLITS, Target
 from lacuna.errors import DataError
 
 _NAMES = {"language": "text", "text": "text", "acoustic": "audio", "audio": "audio", "visual": "vision", "vision": "vision"}
+_MOST_CLASSES = 100
 _SPLIT_OF = {"train": "train", "val": "valid", "valid": "valid", "dev": "valid", "test": "test"}
 
 
@@ -37,11 +38,13 @@ class VectorsOptions(Options):
         nonfinite: what to do with NaN and inf in the features.
         zeros: meaning of an all-zero row: ``keep`` it as data, or the modality is ``absent``.
         columns: names of the classes, or of several scores; empty = numbered.
+        scale: lowest and highest possible score: whole numbers from 0 are then scores, and not codes of classes.
     """
 
     nonfinite: Policy = "refuse"
     zeros: Zeros = "keep"
     columns: tuple[str, ...] = ()
+    scale: tuple[float, float] | None = None
 
 
 @register("vectors", reads="utterance vectors: dict pickles or .npz of language, acoustic, visual, labels; one file or a folder")
@@ -81,7 +84,7 @@ class Vectors(Importer[VectorsOptions]):
             for m in next(iter(parts.values()))
             if m != "labels"
         }
-        targets = _targets(name, np.concatenate([p["labels"] for p in parts.values()]), ids, options.columns)
+        targets = _targets(name, np.concatenate([p["labels"] for p in parts.values()]), ids, options)
         sizes = ", ".join(f"{s or 'unsplit'} {n}" for s, n in total.items())
         return assemble(
             name,
@@ -98,6 +101,7 @@ class Vectors(Importer[VectorsOptions]):
                 files.values(),
                 notes=[
                     f"read {sizes}; the rows have no ids, so each one is its own dialogue",
+                    "labels read as " + ", ".join(f"{t.name}: {t.task}" for t, _ in targets),
                     *([f"keys not read: {', '.join(unread)}"] if unread else []),
                 ],
             ),
@@ -121,18 +125,20 @@ def _keys(file: Path) -> set[str]:
     """Return the keys of a file of vectors; empty for any other file."""
     if file.suffix == ".npz":
         shapes = npz_shapes(file)
-        keys = set(shapes) if all(len(s) == 2 for k, (s, _) in shapes.items() if k in _NAMES) else set()
+        keys = set(shapes) if all(len(s) == 2 for k, (s, _) in shapes.items() if k.lower() in _NAMES) else set()
     else:
         layout = outline(file)
         keys = set(layout.strings) if layout is not None and layout.is_dict else set()
         keys = set() if {"train", "test"} & keys else keys
-    return keys if "labels" in keys and len(keys & set(_NAMES)) >= 2 else set()
+    keys = {key.lower() for key in keys}
+    return keys if "labels" in keys and keys & set(_NAMES) else set()
 
 
 def _part(name: str, file: Path) -> tuple[dict[str, NDArray[Any]], set[str]]:
     """Return the modalities and labels of a file, and the keys that are not read."""
     content = read_npz(file) if file.suffix == ".npz" else read_pickle(file)
-    if not isinstance(content, dict) or "labels" not in content:
+    content = {str(key).lower(): value for key, value in content.items()} if isinstance(content, dict) else {}
+    if "labels" not in content:
         raise DataError(
             f"{file.name} holds no labels",
             corpus=name,
@@ -158,13 +164,15 @@ def _row(vector: NDArray[Any], zeros: Zeros) -> NDArray[Any] | None:
     return None if zeros == "absent" and not vector.any() else vector
 
 
-def _targets(corpus: str, labels: NDArray[Any], ids: list[str], columns: tuple[str, ...]) -> list[Labelled]:
-    """Return targets: integers and words are classes, rows that sum to 1 are one-hot or shares, other numbers are scores."""
+def _targets(corpus: str, labels: NDArray[Any], ids: list[str], options: VectorsOptions) -> list[Labelled]:
+    """Return targets: whole numbers from 0 and words are classes, rows that sum to 1 are one-hot or shares, others scores."""
+    columns = options.columns
     labels = labels.reshape(len(labels), *(n for n in labels.shape[1:] if n != 1))  # (N, 1, 1) -> (N,)
     if labels.dtype.kind in "US":
         classes, codes = np.unique(labels.astype(str), return_inverse=True)
         return [(Target("label", "classification", tuple(classes.tolist())), codes)]
-    if labels.ndim == 1 and labels.dtype.kind in "iub" and labels.min() >= 0:
+    whole = labels.ndim == 1 and bool((labels >= 0).all() and (labels % 1 == 0).all()) and labels.max() < _MOST_CLASSES
+    if whole and options.scale is None:  # of any type: 2.0 is the same code as 2
         names = columns or tuple(f"class-{c}" for c in range(int(labels.max()) + 1))
         return [(Target("label", "classification", names), labels)]
     table = labels.astype(np.float64)
@@ -172,4 +180,4 @@ def _targets(corpus: str, labels: NDArray[Any], ids: list[str], columns: tuple[s
         return [(Target("label", "soft", columns or tuple(f"class-{c}" for c in range(table.shape[1]))), table)]
     title = "score" if table.ndim == 1 else "label"
     table = table if table.ndim > 1 else table[:, None]
-    return number_targets(corpus, title, table, columns=columns, scale=None, usual=(-np.inf, np.inf), ids=ids)
+    return number_targets(corpus, title, table, columns=columns, scale=options.scale, usual=(-np.inf, np.inf), ids=ids)

@@ -83,12 +83,14 @@ class Leaderboard:
         boards: one per corpus.
         reports: relative link to the full report, by board.
         missing: contests that could not be added, with the reason.
+        remarks: what a reader must know of the data, one sentence each.
     """
 
     name: str
     boards: tuple[Board, ...]
     reports: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.boards:
@@ -168,7 +170,7 @@ class Leaderboard:
         return lines + self._notes()
 
     def _notes(self) -> list[str]:
-        lines = []
+        lines = list(self.remarks)
         for board in self.boards:
             if below := board.below:
                 lines.append(

@@ -1,0 +1,89 @@
+"""One Arrow table with the features inside: ``.feather``, ``.arrow`` or ``.parquet``, one row an utterance.
+
+Columns of lists of numbers are modalities, see :mod:`lacuna.corpus.importers.columns`. Nothing in the file is executed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lacuna.corpus.corpus import Corpus
+from lacuna.corpus.importers.base import Importer, Recognition, register
+from lacuna.corpus.importers.columns import ColumnOptions, corpus_of, table_note
+from lacuna.errors import DataError
+
+SUFFIXES = (".feather", ".arrow", ".parquet")
+
+
+@register("arrow", reads="one .feather, .arrow or .parquet table, one row an utterance, features in columns of lists")
+class ArrowTable(Importer[ColumnOptions]):
+    """See the module."""
+
+    Options = ColumnOptions
+
+    def recognise(self, path: Path) -> Recognition | None:
+        """Return a recognition if a column of the schema holds lists of numbers; rows are not read."""
+        if not path.is_file() or path.suffix.lower() not in SUFFIXES:
+            return None
+        columns = [field.name for field in schema_of(path) if is_frames(field.type)]
+        return Recognition(f"an Arrow table with features: {', '.join(columns)}") if columns else None
+
+    def resembles(self, path: Path) -> bool:
+        """Return whether the file is an Arrow table, and not the table of importer ``table``."""
+        return path.is_file() and path.suffix.lower() in SUFFIXES and path.stem != "utterances" and bool(schema_of(path).names)
+
+    def load(self, path: Path, *, name: str, options: ColumnOptions) -> Corpus:
+        """Read all rows."""
+        columns = values_of(read_table(path))
+        return corpus_of(
+            self.name, path, [path], columns, options, name=name, notes=[table_note(len(next(iter(columns.values()), [])))]
+        )
+
+
+def is_frames(kind: pa.DataType) -> bool:
+    """Return whether a type of Arrow is a list of numbers, or a list of such lists."""
+    depth = 0
+    while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        kind, depth = kind.value_type, depth + 1
+    return depth in (1, 2) and (pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
+def schema_of(path: Path) -> pa.Schema:
+    """Return the schema of a parquet file, or of an Arrow file or stream."""
+    if path.suffix.lower() == ".parquet":
+        return pq.read_schema(path)
+    with pa.memory_map(str(path)) as source:
+        return _opened(source).schema
+
+
+def read_table(path: Path) -> pa.Table:
+    """Return the table of a parquet file, or of an Arrow file (feather) or stream (``datasets``).
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pq.read_table(path)
+        with pa.memory_map(str(path)) as source:
+            return _opened(source).read_all()
+    except (pa.ArrowException, OSError) as error:
+        found = str(error).splitlines()[0][:200]
+        raise DataError(f"{path.name} is not a readable Arrow table", corpus=path.name, found=found) from None
+
+
+def values_of(table: pa.Table) -> dict[str, list[Any]]:
+    """Return the columns as Python values; dictionary-encoded columns are decoded."""
+    return {name: table.column(name).to_pylist() for name in table.column_names}
+
+
+def _opened(source: Any) -> Any:
+    try:
+        return pa.ipc.open_file(source)
+    except pa.ArrowInvalid:
+        source.seek(0)
+        return pa.ipc.open_stream(source)
