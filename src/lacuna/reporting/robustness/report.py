@@ -17,10 +17,11 @@ from lacuna.reporting.robustness.cards import model_card
 from lacuna.reporting.robustness.facts import ModelFacts, Report, RunFacts
 from lacuna.reporting.robustness.page import render_html
 from lacuna.reporting.robustness.results import results_page
+from lacuna.reporting.robustness.sureness import sureness_tables
 from lacuna.reporting.robustness.tables import all_tables
 from lacuna.training.trained import TrainedRecognizer
 
-LONG = ("summary", "areas", "comparisons", "scores", "recovery")
+LONG = ("summary", "areas", "comparisons", "scores", "recovery", "calibration", "risk_coverage", "sureness")
 
 
 def composed(
@@ -84,7 +85,7 @@ def write_report(folder: Path, report: Report) -> Path:
         write_text(path, text)
         written.add(path)
 
-    for table in [*all_tables(report), *recovery_tables(report)]:
+    for table in [*all_tables(report), *recovery_tables(report), *sureness_tables(report)]:
         stem = folder / "tables" / table.name
         write(stem.with_name(f"{table.name}.csv"), to_csv(table))
         write(stem.with_name(f"{table.name}.md"), f"{table.caption}. {table.note}\n\n{to_markdown(table)}")
