@@ -141,19 +141,20 @@ class Model:
             metrics={name: row["mean"] for name, row in numbers.items()},
         )
 
-    def predict(self, source: Corpus | str | Path, *, anyway: bool = False, **options: Any) -> pd.DataFrame:
+    def predict(self, source: Corpus | str | Path, *, anyway: bool = False, error: float = 0.1, **options: Any) -> pd.DataFrame:
         """Return the prediction for every utterance, whichever of its modalities are missing.
 
         Args:
             source: a corpus, or a path as for :func:`load_corpus`; labels are not needed. Recordings get the features that
                 the model was trained on.
             anyway: whether an utterance of which nothing was observed gets a prediction too.
+            error: accepted share of prediction sets without the truth, and of wrong predictions among the sure ones.
             options: of :func:`load_corpus`, if ``source`` is a path.
 
         Returns:
-            One row for each utterance: ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence``, ``calibrated``
-            and a probability ``p_<class>``, for values ``value``; ``absent``, ``recovered``, ``nothing_observed``. See
-            :func:`lacuna.evaluation.predict_frame`.
+            One row for each utterance: ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence``, ``calibrated``,
+            ``sureness``, ``prediction_set`` and a probability ``p_<class>``, for values ``value``, ``low`` and ``high``;
+            ``absent``, ``recovered``, ``nothing_observed``. See :func:`lacuna.evaluation.predict_frame`.
 
         Raises:
             DataError: the corpus shares no modality with the model, or a modality has another width.
@@ -164,7 +165,7 @@ class Model:
 
                 options = {"encode": encoders_of_modalities(self.trained.schema.modalities), **options}
             source = load_corpus(source, **{"split": "given", **options})
-        return predict_frame(self.trained, source, anyway=anyway)
+        return predict_frame(self.trained, source, anyway=anyway, error=error)
 
     def recover(
         self, corpus: Corpus, *, pattern: str | Pattern = "rmm", rate: float = 0.5, seed: int = 0, split: str = "test"

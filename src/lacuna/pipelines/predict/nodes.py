@@ -32,7 +32,13 @@ def label_corpus(recognizers: list[TrainedRecognizer], predict: Predict) -> pd.D
     trained = _choose(recognizers, predict.model)
     device = pick_device(predict.device)
     table = predict_frame(
-        trained, corpus, batch_size=predict.batch_size, device=device, threads=predict.threads, anyway=predict.anyway
+        trained,
+        corpus,
+        batch_size=predict.batch_size,
+        device=device,
+        threads=predict.threads,
+        anyway=predict.anyway,
+        error=predict.error,
     )
     for line in prediction_notes(table):
         logger.info("%s", line)
