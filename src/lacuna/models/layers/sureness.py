@@ -102,7 +102,7 @@ class Sureness(nn.Module):
             own = pattern == code
             number = size == (code.bit_count() if len(self.merged) == 2**self.modalities else code)
             groups = ((OWN, own), (SAME_NUMBER, number), (ALL, torch.ones_like(own)))
-            merged, chosen = next((g for g in groups if len(dialogue[g[1]].unique()) >= LEAST), groups[-1])
+            merged, chosen = next((g for g in groups if len(set(dialogue[g[1]].tolist())) >= LEAST), groups[-1])
             self.merged[code] = merged if own.any() else UNSEEN
             self.reach[code] = hierarchical_quantiles(scores[chosen], dialogue[chosen])
         if target.task != "regression":
@@ -178,7 +178,7 @@ def hierarchical_quantiles(scores: Tensor, dialogue: Tensor) -> Tensor:
         >>> reach[[2, 3]].tolist()  # misses of 0.05 and of 0.1
         [18.0, 17.0]
     """
-    _, place, number = dialogue.unique(return_inverse=True, return_counts=True)
+    _, place, number = dialogue.unique(return_inverse=True, return_counts=True)  # type: ignore[no-untyped-call]
     order = scores.argsort()
     weight = (1 / ((len(number) + 1) * number.double()))[place[order]].cumsum(dim=0)  # (N,)
     wanted = 1 - torch.tensor(ERRORS, dtype=torch.float64)
