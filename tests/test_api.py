@@ -12,6 +12,7 @@ import pytest
 import lacuna
 from lacuna.corpus import Corpus, save_corpus
 from lacuna.errors import ConfigError, DataError
+from standin import StandIn, generate
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,29 @@ def test_predictions_tell_what_was_recovered(corpus: Corpus, ridge: lacuna.Model
     assert not table["calibrated"].any()
     assert not table["nothing_observed"].any()
     assert set(lacuna.create_model("mlp").fit(corpus, epochs=1).predict(voiceless)["recovered"]) == {""}
+
+
+def test_predictions_have_sets_and_say_which_are_not_sure_enough() -> None:
+    corpus = generate(StandIn(dialogues=100, turns=4, signal=(0.3, 0.2, 0.2)))
+    model = lacuna.create_model("logreg", calibrate=True).fit(corpus)
+    table, wide = model.predict(corpus, error=0.3), model.predict(corpus, error=0.1)
+    assert table["calibrated"].all()
+    assert set(table["sureness"]) <= {"sure enough", "not sure enough"}
+    sets = table["prediction_set"].str.split("+")
+    assert (sets.str[0] == table["predicted"]).all()
+    assert (sets.str.len() <= wide["prediction_set"].str.split("+").str.len()).all()
+    sure = table["sureness"] == "sure enough"
+    assert table["confidence"][sure].min() > table["confidence"][~sure].max()
+    with pytest.raises(ConfigError, match=r"accepted share of errors must be from 0\.01"):
+        model.predict(corpus, error=0)
+
+
+def test_values_have_intervals_around_them() -> None:
+    corpus = generate(StandIn(dialogues=60, turns=4), "regression")
+    table = lacuna.create_model("ridge").fit(corpus, epochs=1).predict(corpus.only("test"))
+    assert (table["low"] < table["value"]).all()
+    assert (table["value"] < table["high"]).all()
+    assert "prediction_set" not in table
 
 
 def test_epochs_are_counted_from_1(corpus: Corpus) -> None:

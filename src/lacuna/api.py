@@ -158,30 +158,31 @@ class Model:
             metrics={name: row["mean"] for name, row in numbers.items()},
         )
 
-    def predict(self, source: Corpus | str | Path, *, anyway: bool = False, **options: Any) -> pd.DataFrame:
+    def predict(self, source: Corpus | str | Path, *, anyway: bool = False, error: float = 0.1, **options: Any) -> pd.DataFrame:
         """Return the prediction for every utterance, whichever of its modalities are missing.
 
         Args:
             source: a corpus, or a path as for :func:`load_corpus`; labels are not needed. Recordings get the features that
                 the model was trained on.
             anyway: whether an utterance of which nothing was observed gets a prediction too.
+            error: accepted share of prediction sets without the truth, and of wrong predictions among the sure ones.
             options: of :func:`load_corpus`, if ``source`` is a path; for recordings ``encode``, and ``options`` of
                 :func:`lacuna.media.extract`, e.g. ``options={"turns": "energy"}`` to cut them into turns.
 
         Returns:
-            One row for each utterance: ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence``, ``calibrated``
-            and a probability ``p_<class>``, for values ``value``; ``absent``, ``recovered``, ``nothing_observed``. See
-            :func:`lacuna.evaluation.predict_frame`. For recordings also ``start`` and ``end`` in seconds of the file, and
-            ``problems``: what is wrong with the clip.
+            One row for each utterance: ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence``, ``calibrated``,
+            ``sureness``, ``prediction_set`` and a probability ``p_<class>``, for values ``value``, ``low`` and ``high``;
+            ``absent``, ``recovered``, ``nothing_observed``. See :func:`lacuna.evaluation.predict_frame`. For recordings also
+            ``start`` and ``end`` in seconds of the file, and ``problems``: what is wrong with the clip.
 
         Raises:
             DataError: the corpus shares no modality with the model, or a modality has another width.
         """
         if not isinstance(source, Corpus):
             if options.get("importer") in (None, RECORDINGS) and reads_recordings(Path(source)):
-                return _predict_recordings(self.trained, Path(source), anyway=anyway, **options)
+                return _predict_recordings(self.trained, Path(source), anyway=anyway, error=error, **options)
             source = load_corpus(source, **{"split": "given", **options})
-        return predict_frame(self.trained, source, anyway=anyway)
+        return predict_frame(self.trained, source, anyway=anyway, error=error)
 
     def recover(
         self, corpus: Corpus, *, pattern: str | Pattern = "rmm", rate: float = 0.5, seed: int = 0, split: str = "test"
@@ -245,6 +246,7 @@ def _predict_recordings(
     source: Path,
     *,
     anyway: bool,
+    error: float,
     encode: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     **_: Any,
@@ -253,7 +255,7 @@ def _predict_recordings(
     from lacuna.media import encoders_of_modalities, extract
 
     extraction = extract(source, encode or encoders_of_modalities(trained.schema.modalities), **(options or {}))
-    table = predict_frame(trained, extraction.corpus, anyway=anyway)
+    table = predict_frame(trained, extraction.corpus, anyway=anyway, error=error)
     clips = {clip.id: clip for clip in extraction.clips}
     table.insert(3, "start", [clips[name].start for name in table["id"]])
     table.insert(4, "end", [clips[name].end for name in table["id"]])

@@ -150,6 +150,9 @@ def report(run: Path, out: Path | None) -> None:
 @click.option("--out", type=_PATH, default=Path("predictions.csv"), show_default=True, help="CSV file to write.")
 @click.option("--overwrite", is_flag=True, help="Replace the file.")
 @click.option("--anyway", is_flag=True, help="Predict utterances of which nothing was observed, too.")
+@click.option(
+    "--error", type=click.FloatRange(0.01, 1, max_open=True), default=0.1, show_default=True, help="Accepted share of errors."
+)
 @click.option("--importer", help="Read CORPUS with this importer instead of recognising it.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the importer; may be repeated.")
 @click.option("--turns", type=click.Choice(["energy", "silero"]), help="Cut recordings without a table into turns at pauses.")
@@ -167,7 +170,7 @@ def predict(model: Path, source: str, variant: str | None, out: Path, *, overwri
         raise click.ClickException(f"{out} exists already: name another file with --out, or say --overwrite")
     loaded = load_model(model, variant=variant)
     options = parse_options(settings["options"]) | ({"turns": settings["turns"]} if settings["turns"] else {})
-    table = loaded.predict(source, anyway=anyway, importer=settings["importer"], options=options)
+    table = loaded.predict(source, anyway=anyway, error=settings["error"], importer=settings["importer"], options=options)
     with atomic_path(out) as path:
         table.to_csv(path, index=False)
     click.echo("\n".join([repr(loaded), f"{len(table)} utterances -> {out}", *prediction_notes(table)]))

@@ -10,11 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus
-from lacuna.evaluation.predict import predict
+from lacuna.evaluation.predict import Predictions, predict
+from lacuna.evaluation.sureness import ERROR
 from lacuna.training.device import reproducible
 from lacuna.training.trained import TrainedRecognizer
 
 _log = logging.getLogger(__name__)
+NOT_SURE = "not sure enough"
 
 
 def predict_frame(
@@ -25,6 +27,7 @@ def predict_frame(
     device: torch.device | str = "cpu",
     threads: int | None = 1,
     anyway: bool = False,
+    error: float = ERROR,
 ) -> pd.DataFrame:
     """Return the prediction for every utterance of a corpus, labelled or not.
 
@@ -34,16 +37,20 @@ def predict_frame(
         batch_size: utterances in a forward pass.
         device: where to compute.
         threads: CPU threads of torch; ``None`` = as they are.
-
         anyway: whether an utterance of which nothing was observed gets a class (or value) too. It follows from the class shares
             of training and, in models that read dialogues, from the other turns.
+        error: accepted share of prediction sets without the truth, and of wrong predictions among those that are sure enough; see
+            :mod:`lacuna.models.layers.sureness`.
 
     Returns:
-        ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence``, ``calibrated`` and ``p_<class>``, for values
-        ``value``; ``absent``: modalities without an observed frame, joined by ``+``; ``recovered``: modalities with missing
-        frames, in place of which the model uses values that it fills in, if it recovers; ``nothing_observed``; ``model`` and
-        ``seed``. ``calibrated`` says whether the model carries a calibration of its confidence; no model does so far. Where
-        nothing was observed, ``predicted`` is empty (``value`` is NaN) unless ``anyway``; the probabilities are always there.
+        ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence``, ``calibrated``, ``sureness`` (``sure enough``
+        or ``not sure enough``), ``prediction_set`` (classes joined by ``+``, the most probable one first) and ``p_<class>``, for
+        values ``value``, ``low`` and ``high``; ``absent``: modalities without an observed frame, joined by ``+``; ``recovered``:
+        modalities with missing frames, in place of which the model uses values that it fills in, if it recovers;
+        ``nothing_observed``; ``model`` and ``seed``. ``calibrated`` says whether the confidence was fitted to validation (setting
+        ``calibrate``). Models that were trained before there were prediction sets have neither these nor ``sureness``: the
+        columns are empty. Where nothing was observed, ``predicted`` is empty (``value`` is NaN) unless ``anyway``; the
+        probabilities are always there.
 
     Raises:
         DataError: the corpus shares no modality with the recogniser, or a modality has another width.
@@ -61,7 +68,8 @@ def predict_frame(
     table.insert(1, "dialogue", [dialogues[code] for code in corpus.utterances.dialogue])
     table.insert(2, "turn", corpus.utterances.turn)
     if "confidence" in table:
-        table.insert(list(table.columns).index("confidence") + 1, "calibrated", False)
+        table.insert(list(table.columns).index("confidence") + 1, "calibrated", trained.model.calibrated)
+    _add_sets(table, trained, predictions, error)
     nothing = ~np.asarray(available.any(axis=1))
     table["absent"] = _joined(names, ~available)
     table["recovered"] = _joined(names, _filled_in(trained, corpus, names) & ~nothing[:, None])
@@ -83,6 +91,10 @@ def prediction_notes(table: pd.DataFrame) -> list[str]:
     notes = []
     if "calibrated" in table and not table["calibrated"].all():
         notes.append("confidence is not calibrated: 0.9 does not mean that 9 of 10 such predictions are right")
+    if "sureness" in table and (unsure := int((table["sureness"] == NOT_SURE).sum())):
+        notes.append(
+            f"{unsure} of {len(table)} predictions are not sure enough for the accepted share of errors (column sureness)"
+        )
     nothing = table["nothing_observed"]
     if nothing.any():
         value = table["predicted"] if "predicted" in table else table["value"].isna().map({True: "", False: "value"})
@@ -92,6 +104,26 @@ def prediction_notes(table: pd.DataFrame) -> list[str]:
             f"{int(nothing.sum())} of {len(table)} utterances have no observed modality and get {end} (column nothing_observed)"
         )
     return notes
+
+
+def _add_sets(table: pd.DataFrame, trained: TrainedRecognizer, predictions: Predictions, error: float) -> None:
+    """Insert the columns of prediction sets and abstention; empty ones if the model has no thresholds."""
+    sureness, target = trained.model.sureness, trained.schema.target
+    logits, available = torch.from_numpy(predictions.logits), torch.from_numpy(predictions.available)
+    found = sureness.sets(target, logits, available, error)
+    if target.task == "regression":
+        reach = found.reach.numpy() if sureness.fitted else np.nan
+        for place, (name, sign) in enumerate((("low", -1), ("high", 1)), list(table.columns).index("value") + 1):
+            table.insert(place, name, table["value"] + sign * reach)
+        return
+    order = np.argsort(-predictions.logits, axis=1, kind="stable")  # (N, C)
+    classes = np.asarray(target.classes, dtype=object)
+    inside = np.take_along_axis(found.member.numpy(), order, axis=1)
+    sets = ["+".join(classes[row[chosen]]) for row, chosen in zip(order, inside, strict=True)]
+    sure = sureness.sure(torch.from_numpy(predictions.probabilities).amax(dim=1), error).numpy()
+    place = list(table.columns).index("calibrated") + 1
+    table.insert(place, "sureness", np.where(sure, "sure enough", NOT_SURE) if sureness.fitted else "")
+    table.insert(place + 1, "prediction_set", sets if sureness.fitted else "")
 
 
 def _joined(names: tuple[str, ...], chosen: NDArray[np.bool_]) -> list[str]:

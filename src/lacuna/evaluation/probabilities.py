@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from lacuna.evaluation.sureness import sureness_rows
 from lacuna.evaluation.sweep import Sweep
 from lacuna.metrics.counts import Counts
 from lacuna.metrics.scores import by_confidence
@@ -53,6 +54,25 @@ def risk_coverage_table(sweeps: Sequence[Sweep]) -> pd.DataFrame:
         for i in np.flatnonzero((n > 0) & (kept >= min(LEAST, kept[-1]))):
             rows.append((*key, kept[i] / kept[-1], wrong[i] / kept[i]))
     return pd.DataFrame(rows, columns=RISK_COLUMNS)
+
+
+def sureness_table(sweeps: Sequence[Sweep]) -> pd.DataFrame:
+    """Return how often prediction sets held the truth and sure answers were wrong, summed over training and mask seeds.
+
+    Args:
+        sweeps: as for :func:`lacuna.evaluation.bootstrap`.
+
+    Returns:
+        One row for each model, pattern, setting, rate and set of available modalities: corpus, model, pattern, setting, rate, and
+        the columns of :func:`lacuna.evaluation.sureness.sureness_rows`. No rows for recognisers without prediction sets.
+    """
+    rows = (
+        ((one.corpus, one.model, c.pattern, c.setting, c.rate), one.sets, place)
+        for one in sweeps
+        if one.sets is not None
+        for place, c in enumerate(one.conditions)
+    )
+    return sureness_rows(rows, ["corpus", "model", "pattern", "setting", "rate"])
 
 
 def _conditions(sweeps: Sequence[Sweep]) -> Iterator[tuple[Key, Counts]]:

@@ -11,7 +11,7 @@ import torch
 
 from lacuna.corpus.corpus import Corpus
 from lacuna.evaluation.conditions import FIXED, EvaluationConfig
-from lacuna.evaluation.probabilities import calibration_table, risk_coverage_table
+from lacuna.evaluation.probabilities import calibration_table, risk_coverage_table, sureness_table
 from lacuna.evaluation.recovery.collect import Collector, RecoveryConfig
 from lacuna.evaluation.recovery.projection import POINT_COLUMNS, point_table
 from lacuna.evaluation.recovery.quality import QUALITY_COLUMNS, measuring_of, quality_rows
@@ -36,6 +36,7 @@ class Tables(NamedTuple):
         confusion: confusion counts, summed over training and mask seeds.
         calibration: confidence and accuracy by bin; no rows for values.
         risk_coverage: error rate of the most confident share; no rows for values.
+        sureness: coverage and size of prediction sets, and errors of sure answers, by available modalities.
     """
 
     scores: pd.DataFrame
@@ -45,6 +46,7 @@ class Tables(NamedTuple):
     confusion: pd.DataFrame
     calibration: pd.DataFrame
     risk_coverage: pd.DataFrame
+    sureness: pd.DataFrame
 
 
 def tabulate(sweeps: Sequence[Sweep], config: EvaluationConfig) -> Tables:
@@ -74,6 +76,7 @@ def tabulate(sweeps: Sequence[Sweep], config: EvaluationConfig) -> Tables:
             _confusions(sweeps),
             calibration_table(sweeps),
             risk_coverage_table(sweeps),
+            sureness_table(sweeps),
         )
 
 

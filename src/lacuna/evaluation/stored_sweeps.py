@@ -15,6 +15,7 @@ from safetensors.numpy import load, save
 from lacuna.corpus.schema import Target
 from lacuna.errors import DataError
 from lacuna.evaluation.conditions import Condition
+from lacuna.evaluation.sureness import SetCounts
 from lacuna.evaluation.sweep import Sweep
 
 _HEADINGS = "headings"  # array of a file of sweeps: the headings as UTF-8 JSON
@@ -23,6 +24,7 @@ _HEADINGS = "headings"  # array of a file of sweeps: the headings as UTF-8 JSON
 def arrays_of(sweeps: Sequence[Sweep]) -> dict[str, NDArray[Any]]:
     """Return the counts of sweeps by name."""
     arrays: dict[str, NDArray[Any]] = {f"counts.{i}": s.counts for i, s in enumerate(sweeps)}
+    arrays |= {f"sets.{i}": s.sets.values for i, s in enumerate(sweeps) if s.sets is not None}
     return arrays | {f"constant.{i}": s.baseline for i, s in enumerate(sweeps)}
 
 
@@ -35,6 +37,7 @@ def heading_of(one: Sweep) -> dict[str, Any]:
         "target": asdict(one.target),
         "conditions": [[c.pattern, c.setting, c.rate, c.mask_seed, c.measured] for c in one.conditions],
         "fingerprint": one.fingerprint,
+        "sets": None if one.sets is None else {"names": list(one.sets.names), "merged": one.sets.merged.tolist()},
     }
 
 
@@ -50,9 +53,17 @@ def sweeps_of(headings: Sequence[Mapping[str, Any]], arrays: Mapping[str, NDArra
             counts=arrays[f"counts.{i}"],
             baseline=arrays[f"constant.{i}"],
             fingerprint=head["fingerprint"],
+            sets=_sets_of(head.get("sets"), arrays.get(f"sets.{i}")),
         )
         for i, head in enumerate(headings)
     )
+
+
+def _sets_of(head: Mapping[str, Any] | None, values: NDArray[Any] | None) -> SetCounts | None:
+    """Return the counts of prediction sets; ``None`` for a recogniser without them."""
+    if head is None or values is None:
+        return None
+    return SetCounts(tuple(head["names"]), np.asarray(head["merged"], np.int64), values)
 
 
 def sweeps_to_bytes(sweeps: Sequence[Sweep]) -> bytes:

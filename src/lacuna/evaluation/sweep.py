@@ -18,6 +18,7 @@ from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation.conditions import Condition, condition_of
 from lacuna.evaluation.past import answer_from_past
 from lacuna.evaluation.predict import answer, inference, loader_of, observe
+from lacuna.evaluation.sureness import SetCounts, set_counts, set_sums
 from lacuna.metrics.counts import Array, Counts, baseline_counts, count, width
 from lacuna.metrics.scores import metrics_of
 from lacuna.missing import Layout, MaskPlan
@@ -40,6 +41,7 @@ class Sweep:
         counts: (P, D, K) float64, see :func:`lacuna.metrics.counts.columns`.
         baseline: (D, K) float64, the same statistics of the majority-class (or mean) baseline.
         fingerprint: hash of the scored utterances; sweeps with equal fingerprints and conditions had the same masks.
+        sets: how often prediction sets held the truth; ``None`` if the recogniser has no prediction sets.
     """
 
     corpus: str
@@ -50,6 +52,7 @@ class Sweep:
     counts: Array
     baseline: Array
     fingerprint: str
+    sets: SetCounts | None = None
 
     @cached_property
     def pooled(self) -> Counts:
@@ -169,18 +172,23 @@ def sweep(
     sums = np.zeros((len(masks), total, width(target)))
     loader = loader_of(trained, corpus, batch_size, device)
     respond = answer_from_past if past_only else answer
+    sets = set_counts(trained.model, trained.schema, len(masks))
     with inference(trained.model, device):
         for rows in tracked(loader.rows(), f"{name or trained.variant}, seed {trained.seed}"):
             complete = loader.read(rows)
             originally = {m: p.cpu().numpy() for m, p in complete.present.items()}
-            counted: dict[bytes, Array] = {}
+            counted: dict[bytes, tuple[Array, Array | float]] = {}
             for index, mask in enumerate(masks):
                 present = {m: p & originally[m] for m, p in mask.present(rows).items() if m in originally}
                 key = digest_of(present)
                 if key not in counted:
-                    logits = respond(trained.model, observe(complete, present))
-                    counted[key] = count(target, logits, labels[rows], dialogue[rows], total).values
-                sums[index] += counted[key]
+                    observed = observe(complete, present)
+                    logits = respond(trained.model, observed)
+                    inside = 0.0 if sets is None else set_sums(trained.model, observed.available(), logits, labels[rows])
+                    counted[key] = count(target, logits, labels[rows], dialogue[rows], total).values, inside
+                sums[index] += counted[key][0]
+                if sets is not None:
+                    sets.values[index] += counted[key][1]
     return Sweep(
         corpus=corpus.name,
         model=name or trained.variant,
@@ -190,6 +198,7 @@ def sweep(
         counts=sums,
         baseline=baseline_counts(target, training_labels, labels, dialogue, total).values,
         fingerprint=fingerprint_of(corpus, dialogue, labels, past_only),
+        sets=sets,
     )
 
 

@@ -15,6 +15,7 @@ from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema, Target
 from lacuna.models.config import Config
 from lacuna.models.info import ModelInfo, Task
+from lacuna.models.layers.sureness import Sureness
 from lacuna.registry import Registry
 
 CONTRIBUTION = "contribution."  # prefix of tensors in Prediction.auxiliary that sum to the logits
@@ -81,6 +82,7 @@ class Recognizer(nn.Module, ABC):
 
     Attributes:
         info: facts from :func:`register`.
+        sureness: thresholds of prediction sets and of abstention, fitted on validation by training.
         tiny: settings of a small model; the test suite builds every model with them, because the defaults can be slow.
     """
 
@@ -100,6 +102,7 @@ class Recognizer(nn.Module, ABC):
         super().__init__()
         self.schema = schema
         self.config: Any = self.Config() if config is None else config
+        self.sureness = Sureness(len(schema.dims))  # fitted after training
 
     @property
     def stages(self) -> tuple[Stage, ...]:

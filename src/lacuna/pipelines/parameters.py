@@ -321,6 +321,7 @@ class Predict(Parameters):
     options: dict[str, Any] = {}
     model: str = BEST
     anyway: bool = False
+    error: Annotated[float, Field(ge=0.01, lt=1)] = 0.1  # accepted share of sets without the truth, and of wrong sure predictions
     batch_size: PositiveInt = 1024
     device: str = "auto"
     threads: PositiveInt | None = None

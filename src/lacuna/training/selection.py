@@ -139,7 +139,7 @@ def validate(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: Abs
 
 
 def settle(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: AbstractContextManager[Any]) -> None:
-    """Let a model choose on validation what gradient descent does not.
+    """Let a model choose on validation what gradient descent does not, and fit its prediction sets.
 
     Args:
         model: with its best weights; put into evaluation mode.
@@ -158,3 +158,9 @@ def settle(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: Abstr
     with torch.no_grad(), cast:
         labels = [(number, batch.label, batch.labelled) for batch, number in observed(loader, masks)]
         model.settle(lambda: (batch for batch, _ in observed(loader, masks)), metric)
+        answered = []
+        for batch, _ in observed(loader, masks):
+            parts = model(batch).logits.float(), batch.label, batch.available(), batch.dialogue
+            answered.append([part[batch.labelled] for part in parts])
+    if answered:
+        model.sureness.fit(loader.schema.target, *(torch.cat(parts) for parts in zip(*answered, strict=True)))

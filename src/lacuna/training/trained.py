@@ -178,7 +178,8 @@ def load_recognizer(folder: Path) -> TrainedRecognizer:
             )
         tensors = load_file(Stored(**manifest["weights"]).check(folder))
         model = build(manifest["name"], Schema.from_json(manifest["schema"]), **manifest["config"])
-        model.load_state_dict(_part(tensors, "model."))
+        thresholds = {name: value for name, value in model.state_dict().items() if "sureness." in name}  # format 1 had none
+        model.load_state_dict({**thresholds, **_part(tensors, "model.")})
         return TrainedRecognizer(
             name=manifest["name"],
             seed=manifest["seed"],

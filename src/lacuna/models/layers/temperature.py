@@ -12,6 +12,19 @@ LARGEST = 10  # modalities; with more, only their number is looked at
 _GRID = torch.linspace(-2.0, 2.0, 161, dtype=torch.float64)  # of log temperatures
 
 
+def n_patterns(modalities: int) -> int:
+    """Return the number of sets of available modalities that are told from each other."""
+    return 2**modalities if modalities <= LARGEST else modalities + 1
+
+
+def pattern_code(available: Tensor) -> Tensor:
+    """Return the code of a set of available modalities, bit m for modality m, or their number: (..., M) bool -> (...) int64."""
+    modalities = available.shape[-1]
+    ones = torch.ones(modalities, dtype=torch.int64, device=available.device)
+    code = 2 ** torch.arange(modalities, device=available.device) if modalities <= LARGEST else ones
+    return (available * code).sum(dim=-1)
+
+
 class PatternTemperature(nn.Module):
     """Divides logits by a temperature that depends on which modalities were observed (Guo et al., ICML 2017, by pattern).
 
@@ -28,14 +41,11 @@ class PatternTemperature(nn.Module):
     def __init__(self, modalities: int, shrinkage: float = 20.0) -> None:
         super().__init__()
         self.modalities, self.shrinkage = modalities, shrinkage
-        patterns = 2**modalities if modalities <= LARGEST else modalities + 1
-        self.register_buffer("log_temperature", torch.zeros(patterns))
+        self.register_buffer("log_temperature", torch.zeros(n_patterns(modalities)))
 
     def pattern(self, available: Tensor) -> Tensor:
         """(..., M) bool -> (...) int64 code of the pattern."""
-        ones = torch.ones(self.modalities, dtype=torch.int64, device=available.device)
-        code = 2 ** torch.arange(self.modalities, device=available.device) if self.modalities <= LARGEST else ones
-        return (available * code).sum(dim=-1)
+        return pattern_code(available)
 
     def forward(self, available: Tensor) -> Tensor:
         """Temperature of each utterance: (..., M) bool -> (..., 1)."""

@@ -37,7 +37,13 @@ def label_corpus(recognizers: list[TrainedRecognizer], predict: Predict) -> pd.D
     corpus = load_corpus(predict.path, importer=predict.importer, options=predict.options, encode=encode, split="given")
     device = pick_device(predict.device)
     table = predict_frame(
-        trained, corpus, batch_size=predict.batch_size, device=device, threads=predict.threads, anyway=predict.anyway
+        trained,
+        corpus,
+        batch_size=predict.batch_size,
+        device=device,
+        threads=predict.threads,
+        anyway=predict.anyway,
+        error=predict.error,
     )
     for line in prediction_notes(table):
         logger.info("%s", line)

@@ -22,6 +22,7 @@ def compose_report(
     confusion: pd.DataFrame,
     calibration: pd.DataFrame,
     risk_coverage: pd.DataFrame,
+    sureness: pd.DataFrame,
     examples: pd.DataFrame,
     scores: pd.DataFrame,
     history: pd.DataFrame,
@@ -38,7 +39,7 @@ def compose_report(
     check_scores(scores, recognizers, corpus_facts)
     check_recovery(recovery, points, recognizers)
     facts = run_facts(recognizers, corpus_facts, parameters, level=evaluate.level, resamples=evaluate.replicates)
-    tables = Tables(scores, summary, areas, comparisons, confusion, calibration, risk_coverage)
+    tables = Tables(scores, summary, areas, comparisons, confusion, calibration, risk_coverage, sureness)
     long = {"history": history, "recovery": recovery, "points": points, "examples": examples, "dynamics": dynamics}
     return composed(facts, tables, recognizers, **long)
 

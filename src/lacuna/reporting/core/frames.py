@@ -21,6 +21,7 @@ COLUMNS = {
     "dynamics": ("model", "metric", "mean", "low", "high", "turns", "changed", "dialogues"),
     "calibration": ("model", "pattern", "setting", "rate", "confidence", "accuracy", "count"),
     "risk_coverage": ("model", "pattern", "setting", "rate", "coverage", "risk"),
+    "sureness": ("model", "pattern", "setting", "rate", "available", "n", "covered", "size", "answered", "wrong", "merged"),
     "examples": ("id", "text", "missing", "truth", "model", "answer", "confidence"),
     "points": ("model", "pattern", "setting", "rate", "modality", "unit", "pair", "true_x", "true_y", "x", "y", "explained"),
 }

@@ -179,6 +179,7 @@ class Report:
         dynamics: change, state and transition scores, see :func:`lacuna.evaluation.dynamics_table`.
         calibration: mean confidence, accuracy and number of utterances by confidence bin.
         risk_coverage: error rate of the most confident share of utterances.
+        sureness: by available modalities, sums of covered and of answered utterances, and of the sizes of prediction sets.
         examples: one row per utterance and model: text, missing modalities, true and predicted class, confidence.
         models: facts by variant.
         references: models that are shown in grey and not ranked, such as a known ceiling.
@@ -197,6 +198,7 @@ class Report:
     dynamics: pd.DataFrame | None = None
     calibration: pd.DataFrame | None = None
     risk_coverage: pd.DataFrame | None = None
+    sureness: pd.DataFrame | None = None
     examples: pd.DataFrame | None = None
     models: Mapping[str, ModelFacts] = field(default_factory=dict)
     references: tuple[str, ...] = ()

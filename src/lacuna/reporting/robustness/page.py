@@ -24,6 +24,7 @@ from lacuna.reporting.robustness.matrices import comparisons, confusion, subsets
 from lacuna.reporting.robustness.probabilities import class_balance, reliability, risk_coverage
 from lacuna.reporting.robustness.results import LIMITS, MISUSE, absence_lines, run_lines
 from lacuna.reporting.robustness.summary import headline_sentence, tiles
+from lacuna.reporting.robustness.sureness import sureness_tables
 from lacuna.reporting.robustness.tables import all_tables, reached_rates
 
 MANY, SHOWN = 5, 4  # with more ranked models than MANY, the best SHOWN are in colour at first
@@ -69,6 +70,7 @@ def render_html(report: Report) -> str:
         legend=list(looks.items()),
         references=report.references,
         baseline=(report.baseline, GREY),
+        sureness=sureness_tables(report),
         examples=examples(report),
         run=[*run_lines(report), *([("Source", report.facts.source)] if report.facts.source != "unknown" else [])],
         absences=absence_lines(report.facts),

@@ -19,10 +19,11 @@ from lacuna.reporting.robustness.dynamics import dynamics_tables
 from lacuna.reporting.robustness.facts import ModelFacts, Report, RunFacts
 from lacuna.reporting.robustness.page import render_html
 from lacuna.reporting.robustness.results import results_page
+from lacuna.reporting.robustness.sureness import sureness_tables
 from lacuna.reporting.robustness.tables import all_tables
 from lacuna.training.trained import TrainedRecognizer
 
-LONG = ("summary", "areas", "comparisons", "scores", "recovery")
+LONG = ("summary", "areas", "comparisons", "scores", "recovery", "calibration", "risk_coverage", "sureness")
 
 
 def composed(
@@ -89,7 +90,7 @@ def write_report(folder: Path, report: Report) -> Path:
         write_text(path, text)
         written.add(path)
 
-    tables = [*all_tables(report), *recovery_tables(report), *dynamics_tables(report)]
+    tables = [*all_tables(report), *recovery_tables(report), *sureness_tables(report), *dynamics_tables(report)]
     with progress("report", 3 * len(tables)) as shown:  # the page takes about twice as long as the tables
         for number, table in enumerate(tables):
             shown.update(number, "tables")
