@@ -43,7 +43,8 @@ class EvidenceConfig(Config):
             base, and the interaction; of a dialogue the means, and the GRU.
         base: start the evidence of a modality with one frame an utterance from a regularised linear regression.
         interaction: correct for what modalities share.
-        means: weighted means of the other turns add evidence (:class:`lacuna.models.layers.turn_means.TurnMeans`).
+        means: weighted means of the other turns add evidence (:class:`lacuna.models.layers.turn_means.TurnMeans`), if at least
+            one modality has a single frame in every utterance of training; with sequences they were worse than the chain alone.
         gru: a bidirectional GRU over the other turns adds evidence.
         chain: a Markov chain over pairs of emotions passes beliefs along; for classes and soft labels only.
     """
@@ -95,6 +96,7 @@ class EvidenceModel(Recognizer):
     needs_dialogue = exports = True
     training_defaults: ClassVar[Mapping[str, Any]] = {"ema": 0.98}
     gains: Tensor
+    vectors: Tensor
     prior: Tensor
     moments: Tensor
 
@@ -116,6 +118,7 @@ class EvidenceModel(Recognizer):
         self.chain = PairChain(target.width) if settings.chain and not self.regression else None
         self.temperature = PatternTemperature(many)
         self.register_buffer("gains", torch.ones(len(OPTIONAL)))  # chosen on validation
+        self.register_buffer("vectors", torch.ones((), dtype=torch.bool))  # a modality has one frame an utterance
         self.register_buffer("prior", torch.full((target.width,), -math.log(target.width)))  # log-probabilities
         self.register_buffer("moments", torch.tensor([0.0, 1.0]))  # mean and standard deviation of a score in training
 
@@ -129,6 +132,8 @@ class EvidenceModel(Recognizer):
             classes = self.schema.target.width
             counts = labels.sum(dim=0) if labels.ndim == 2 else torch.bincount(labels, minlength=classes).float()
             self.prior.copy_(((counts + 1) / (counts.sum() + classes)).log())
+        most = torch.stack([torch.stack([p.sum(dim=1).max() for p in b.present.values()]).cpu() for b in batches()])  # (B, M)
+        self.vectors.fill_(bool((most.amax(dim=0) == 1).any()))
         for name, encoder in self.encoders.items():
             assert isinstance(encoder, FrameEncoder)
             encoder.squash.fit(observed_frames(batches, name))
@@ -180,7 +185,7 @@ class EvidenceModel(Recognizer):
             return context
         inside = dialogues.pad(torch.ones_like(local[:, :1])).squeeze(-1) > 0  # (D, L)
         speaker = dialogues.pad(batch.speaker.unsqueeze(1)).squeeze(-1)  # (D, L)
-        for part, reader in (("means", self.means), ("gru", self.context)):
+        for part, reader in (("means", self.means if self.vectors else None), ("gru", self.context)):
             if reader is not None:
                 read = self._experts(dialogues.flat(reader(dialogues.pad(seen), speaker, inside)))
                 gain = self._gain(part, (dialogues.lengths.shape[0], 1)) * (dialogues.lengths > 1).unsqueeze(1)  # (D, 1)
