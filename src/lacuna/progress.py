@@ -114,7 +114,8 @@ def _bar(title: str, total: float, done: float) -> Iterator[Show]:
     columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
     left = (TimeRemainingColumn(), TextColumn("left  {task.fields[note]}"))
     with Bar(*columns, *left, console=Console(stderr=True), transient=True, speed_estimate_period=600) as bar:
-        task = bar.add_task(title, total=total, completed=done, note="")
+        task = bar.add_task(title, total=total, note="")
+        bar.update(task, completed=done)
         yield lambda share, note, line: bar.update(task, completed=share * total, note=note)
 
 
