@@ -415,7 +415,7 @@ def evaluate_recognizers(
 ) -> Evaluation:
     """Compare trained recognisers on the test split; :func:`evaluate` explains the arguments."""
     specs = tuple(_spec(pattern) for pattern in patterns)
-    numbers = {"rates": tuple(rates), "mask_seeds": tuple(mask_seeds), "replicates": replicates}
+    numbers: dict[str, Any] = {"rates": tuple(rates), "mask_seeds": tuple(mask_seeds), "replicates": replicates}
     modalities = [m.name for m in corpus.modalities]
     subsets: Any = "all" if answers is None else answered_subsets(answers, modalities)
     config = EvaluationConfig(patterns=specs, **numbers, past_only=past_only, subsets=subsets)
