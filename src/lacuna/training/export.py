@@ -68,7 +68,7 @@ class PaddedRecognizer(nn.Module):
         )
         logits = self.model(batch).logits
         answers: Tensor = logits if self.schema.target.task == "regression" else logits.softmax(dim=-1)
-        return answers.unflatten(0, within.shape)[:, :-1]
+        return answers.reshape(*within.shape, -1)[:, :-1]  # (D * (L + 1), C) -> (D, L, C)
 
 
 def _one_more(x: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ def _observed(features: Tensor, present: Tensor) -> tuple[Tensor, Callable[[Tens
 
     def total(values: Tensor) -> Tensor:
         flat = values.new_zeros(present.shape[:-1].numel(), values.shape[-1])
-        return flat.index_add(0, owner, values).unflatten(0, present.shape[:-1])  # (U, H) -> (..., H)
+        return flat.index_add(0, owner, values).reshape(*present.shape[:-1], -1)  # (U, H) -> (..., H)
 
     return features.flatten(0, -2)[rows], total
 

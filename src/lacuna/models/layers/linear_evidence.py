@@ -45,7 +45,7 @@ class LinearEvidence(nn.Module):
             self.register_buffer(f"precision_{name}", torch.full((), 0.3))
 
         self._fitted: set[str] = set()  # what the buffers say; a graph that is exported cannot ask a tensor
-        self.register_load_state_dict_post_hook(lambda module, _: module._look())
+        self.register_load_state_dict_post_hook(lambda module, _: module._look())  # type: ignore[no-untyped-call]
 
     def _look(self) -> None:
         self._fitted = {m for m in self.gain if bool(self.get_buffer(f"fitted_{m}"))}

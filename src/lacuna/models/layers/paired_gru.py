@@ -48,7 +48,7 @@ def read_pair(networks: Sequence[Sequence[Tensor]], inputs: Tensor) -> Tensor:
     bias = input_bias + torch.cat([state_bias[:, :gates], torch.zeros_like(state_bias[:, gates:])], dim=1)
     flat = inputs.transpose(1, 2).flatten(1, 2)  # (2, L * D, W)
     entering = torch.baddbmm(bias.unsqueeze(1), flat, input_weight.transpose(1, 2))
-    entering = entering.unflatten(1, (inputs.shape[2], inputs.shape[1])).transpose(0, 1)  # (L, 2, D, 3 H)
+    entering = entering.reshape(2, inputs.shape[2], inputs.shape[1], -1).transpose(0, 1)  # (L, 2, D, 3 H)
     recursion = _exported_steps if exporting() else _Steps.apply
     states: Tensor = recursion(entering, state_weight, state_bias[:, gates:])
     return states.permute(1, 2, 0, 3)  # (L, 2, D, H) -> (2, D, L, H)
@@ -73,11 +73,14 @@ class _Steps(torch.autograd.Function):
     """The recursion of both networks: states (L, 2, D, H) from what enters (L, 2, D, 3 H)."""
 
     @staticmethod
-    def forward(ctx: Any, entering: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, entering: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         hidden = weight.shape[2]
         of_gates, of_new = weight[:, : 2 * hidden].transpose(1, 2), weight[:, 2 * hidden :].transpose(1, 2)
         state = entering.new_zeros(*entering.shape[1:3], hidden)  # (2, D, H)
-        gates, recurrent, candidates, states = [], [], [], [state]
+        gates: list[Tensor] = []
+        recurrent: list[Tensor] = []
+        candidates: list[Tensor] = []
+        states = [state]
         for gate_input, new_input in zip(entering[..., : 2 * hidden], entering[..., 2 * hidden :], strict=True):
             gate = torch.baddbmm(gate_input, state, of_gates).sigmoid_()  # (2, D, 2 H)
             reset, update = gate.chunk(2, dim=2)
@@ -91,7 +94,7 @@ class _Steps(torch.autograd.Function):
         return every[1:]
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         gates, recurrent, new, states, weight = ctx.saved_tensors
         reset, update = gates.chunk(2, dim=3)
         before = states[:-1]

@@ -38,7 +38,7 @@ class Squash(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., d) -> (..., d)."""
         columns = self.log_exponent.exp(), self.log_scale.exp(), self.shift
-        bent: Tensor = _Bent.apply(x, *columns) if torch.is_grad_enabled() else _bend(x, *columns)[0]
+        bent: Tensor = _Bent.apply(x, *columns) if torch.is_grad_enabled() else _bend(x, *columns)[0]  # type: ignore[no-untyped-call]
         return torch.addcmul(self.centre, self.log_gain.exp(), bent)
 
     @torch.no_grad()
@@ -87,13 +87,13 @@ class _Bent(torch.autograd.Function):
     """sinh(e arsinh(k x + b)) with a gradient that computes what the two functions share once."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, exponent: Tensor, scale: Tensor, shift: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, exponent: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         bent, inner, root = _bend(x, exponent, scale, shift)
         ctx.save_for_backward(x, exponent, scale, bent, inner, root)
         return bent
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, exponent, scale, bent, inner, root = ctx.saved_tensors
         leading = tuple(range(x.ndim - 1))
         outer = grad * torch.sqrt(torch.addcmul(grad.new_ones(()), bent, bent))  # cosh = sqrt(1 + sinh^2)
