@@ -116,10 +116,11 @@ def ingest_corpus(environment: Environment, project: Path) -> dict[str, Any]:
         ConfigError: the run has results of another corpus.
         DataError: the source cannot be read, or the corpus is not valid.
     """
-    features, ingest = (
-        section if section.path is None else section.model_copy(update={"path": project / section.path})
-        for section in (environment.features, environment.ingest)
-    )
+    features, ingest = environment.features, environment.ingest
+    if features.path is not None:
+        features = features.model_copy(update={"path": project / features.path})
+    if ingest.path is not None:
+        ingest = ingest.model_copy(update={"path": project / ingest.path})
     name = environment.name
     settings = {"ingest": decisive(environment.ingest), "features": decisive(environment.features)}
     again = f"kedro run --env {name} --pipelines ingest --params replace=true (its models and report must be made again, too)"
