@@ -71,13 +71,13 @@ def _warnings(clips: Clips, tracks: Mapping[Path, Tracks], broken: Mapping[Path,
         warnings.append(f"{len(broken) - _MOST} more files cannot be read")
     if not clips.targets:
         warnings.append("no labels: the recordings can be predicted, not trained on")
-    if clips.table is None and clips.targets == () and recognise_names([p.stem for p in tracks]) is None and len(tracks) > 1:
+    if not clips.tables and clips.targets == () and recognise_names([p.stem for p in tracks]) is None and len(tracks) > 1:
         warnings.append("the file names follow no known rule, so that speakers, dialogues and labels are not known")
     return warnings
 
 
 def _advice(path: Path, clips: Clips, tracks: Mapping[Path, Tracks]) -> str:
-    long = clips.table is None and any((one.duration or 0) > _LONG for one in tracks.values())
+    long = not clips.tables and any((one.duration or 0) > _LONG for one in tracks.values())
     turns = " --turns energy" if long else ""
     lines = [f"lacuna features {path} --out {path.stem}_corpus{turns}"]
     if not clips.targets:
