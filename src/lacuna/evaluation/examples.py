@@ -116,5 +116,5 @@ def _answer(target: Target, logits: NDArray[np.float64]) -> tuple[str, float]:
 
 def _truth(target: Target, label: NDArray[np.floating] | np.integer | np.floating) -> str:
     if target.task == "regression":
-        return f"{float(label):.2f}"  # type: ignore[arg-type]
-    return target.classes[int(np.argmax(label)) if target.task == "soft" else int(label)]  # type: ignore[arg-type]
+        return f"{float(label):.2f}"
+    return target.classes[int(np.argmax(label)) if target.task == "soft" else int(label)]
