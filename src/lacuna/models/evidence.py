@@ -43,9 +43,9 @@ class EvidenceConfig(Config):
             base, and the interaction; of a dialogue the means, and the GRU.
         base: start the evidence of a modality with one frame an utterance from a regularised linear regression.
         interaction: correct for what modalities share.
-        means: weighted means of the other turns add evidence (:class:`lacuna.models.layers.turn_means.TurnMeans`), if at least
-            one modality has a single frame in every utterance of training; with sequences they were worse than the chain alone.
-        gru: a bidirectional GRU over the other turns adds evidence.
+        means: weighted means of the other turns add evidence (:class:`lacuna.models.layers.turn_means.TurnMeans`), if a modality
+            has a single frame in every utterance of training.
+        gru: a bidirectional GRU over the other turns adds evidence, if every modality is a sequence.
         chain: a Markov chain over pairs of emotions passes beliefs along; for classes and soft labels only.
     """
 
@@ -57,7 +57,7 @@ class EvidenceConfig(Config):
     base: bool = True
     interaction: bool = True
     means: bool = True
-    gru: bool = False
+    gru: bool = True
     chain: bool = True
     space: ClassVar[Space] = {
         "hidden": Span(16, 128, log=True),
@@ -185,8 +185,8 @@ class EvidenceModel(Recognizer):
             return context
         inside = dialogues.pad(torch.ones_like(local[:, :1])).squeeze(-1) > 0  # (D, L)
         speaker = dialogues.pad(batch.speaker.unsqueeze(1)).squeeze(-1)  # (D, L)
-        for part, reader in (("means", self.means if self.vectors else None), ("gru", self.context)):
-            if reader is not None:
+        for part, reader in (("means", self.means), ("gru", self.context)):
+            if reader is not None and bool(self.vectors) == (part == "means"):
                 read = self._experts(dialogues.flat(reader(dialogues.pad(seen), speaker, inside)))
                 gain = self._gain(part, (dialogues.lengths.shape[0], 1)) * (dialogues.lengths > 1).unsqueeze(1)  # (D, 1)
                 context = context + read * gain[dialogues.row]
