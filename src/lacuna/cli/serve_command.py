@@ -14,7 +14,7 @@ import click
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others can be reached from outside.")
 @click.option("--max-mb", type=click.FloatRange(0, min_open=True), default=200, show_default=True, help="Largest recording.")
 @click.option("--max-seconds", type=click.FloatRange(0, min_open=True), default=600, show_default=True, help="Longest recording.")
-def serve(model: Path, variant: str | None, port: int, host: str, max_mb: float, max_seconds: float) -> None:
+def serve(model: Path, variant: str | None, port: int, host: str, **limits: float) -> None:
     """Serve a page on this machine: drop a recording, see the answer for each turn.
 
     MODEL is a saved model or the folder of a run, trained on features of recordings. Nothing leaves this machine, and no
@@ -28,7 +28,7 @@ def serve(model: Path, variant: str | None, port: int, host: str, max_mb: float,
     loaded = load_model(model, variant=variant)
     if not is_loopback(host):
         click.echo(f"warning: {host} can be reached from other machines: whoever does can send recordings", err=True)
-    limits = UploadLimits(megabytes=max_mb, seconds=max_seconds)
+    bounds = UploadLimits(megabytes=limits["max_mb"], seconds=limits["max_seconds"])
     serve_page(
-        loaded, host=host, port=port, limits=limits, ready=lambda url: click.echo(f"{loaded!r}\npage: {url}  (Ctrl+C ends it)")
+        loaded, host=host, port=port, limits=bounds, ready=lambda url: click.echo(f"{loaded!r}\npage: {url}  (Ctrl+C ends it)")
     )
