@@ -37,8 +37,9 @@ PROBE = """
   const root = document.documentElement, wait = (ms) => new Promise((done) => setTimeout(done, ms));
   const until = async (check) => { for (let i = 0; i < 600 && !check(); i++) await wait(50); };
   const shown = (id) => document.getElementById(id);
-  const bars = () => [...document.querySelectorAll("#list li:first-child .bars > span:nth-child(3n)")].map((e) => e.textContent);
-  const facts = () => [...document.querySelectorAll("#list li:first-child dt")].map((e) => `${e.textContent}: ${e.nextSibling.textContent}`);
+  const all = (selector, read) => [...document.querySelectorAll(selector)].map(read);
+  const bars = () => all("#list li:first-child .bars > span:nth-child(3n)", (e) => e.textContent);
+  const facts = () => all("#list li:first-child dt", (e) => `${e.textContent}: ${e.nextSibling.textContent}`);
   const give = async (address, name) => {
     const files = new DataTransfer();
     files.items.add(new File([await (await fetch(address)).blob()], name, { type: "video/mp4" }));
@@ -92,7 +93,7 @@ TURNS = """
   shown("turns").value = "energy";
   await give("/turns.wav", "turns.wav");
   await until(() => root.dataset.answer === "1");
-  seen.turns = [...document.querySelectorAll("#strip button")].map((e) => [e.style.left, e.style.width, e.title]);
+  seen.turns = all("#strip button", (e) => [e.style.left, e.style.width, e.title]);
 """
 
 
