@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lacuna.api import Model, extract_for, predict_recordings
 from lacuna.errors import DataError, LacunaError
 from lacuna.evaluation.prediction_table import NOT_SURE, prediction_notes
-from lacuna.media import Extraction, Limits, encoders_of, encoders_of_modalities, inspect
+from lacuna.media import Extraction, Limits, MediaError, encoders_of, encoders_of_modalities, inspect, read_audio
 from lacuna.media.decode import SUFFIXES
 
 if TYPE_CHECKING:
@@ -180,12 +181,16 @@ class RecordingReader:
         }
 
     def _seconds(self, path: Path) -> float | None:
-        """Return the promised duration; raise if it is too long."""
-        seconds = inspect(path).duration
-        if seconds is not None and seconds > self.limits.seconds:
+        """Return the promised duration, or that of the sound if nothing is promised; raise if it is too long."""
+        tracks, most = inspect(path), self.limits.seconds
+        seconds = tracks.duration
+        if seconds is None and tracks.audio:  # browsers record without a duration
+            with suppress(MediaError):  # what is wrong with the sound is told when it is encoded
+                seconds = read_audio(path, limits=Limits(clip_seconds=most + 1, wait=self.limits.wait)).seconds
+        if seconds is not None and seconds > most:
             raise DataError(
                 "the recording is too long",
-                expected=f"at most {self.limits.seconds:g} s",
+                expected=f"at most {most:g} s",
                 found=f"{seconds:.0f} s",
                 hint="send a part of it, or start the page with a larger --max-seconds",
             )
