@@ -39,6 +39,7 @@ PROBE = """
   const shown = (id) => document.getElementById(id);
   const all = (selector, read) => [...document.querySelectorAll(selector)].map(read);
   const bars = () => all("#list li:first-child .bars > span:nth-child(3n)", (e) => e.textContent);
+  const widths = () => all("#list li:first-child .bar i", (e) => e.offsetWidth / e.parentNode.offsetWidth);
   const facts = () => all("#list li:first-child dt", (e) => `${e.textContent}: ${e.nextSibling.textContent}`);
   const give = async (address, name) => {
     const files = new DataTransfer();
@@ -68,6 +69,7 @@ SEND = """
   await until(() => root.dataset.answer === "1");
   seen.title = shown("title").textContent;
   seen.before = [bars(), facts()];
+  seen.widths = widths();
 """
 SWITCH = """
   const box = document.querySelector('#switches input[name="text"]');
@@ -156,6 +158,7 @@ def test_an_upload_is_answered_and_a_modality_switched_off(model: lacuna.Model, 
     (bars, facts), (bars_after, facts_after) = seen["before"], seen["after"]
     assert len(bars) == 2
     assert bars != bars_after
+    assert seen["widths"] == pytest.approx([int(bar.split()[0]) / 100 for bar in bars], abs=0.01)
     assert any(fact.startswith("Without text: ") for fact in facts)
     assert "text absent: switched off" in facts_after
     assert any(fact.startswith("With all: ") for fact in facts_after)

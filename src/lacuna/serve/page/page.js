@@ -10,7 +10,11 @@ function make(tag, text = "", className = "") {
   return element;
 }
 const percent = (p) => `${(100 * p).toFixed(0)} %`;
-const signed = (x, digits) => (x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(digits);
+const width = (p) => `${100 * p}%`;
+const signed = (x, digits) => {
+  const size = Math.abs(x).toFixed(digits);
+  return Number(size) === 0 ? "\u00b10" : (x < 0 ? "\u2212" : "+") + size;
+};
 const colour = (name) => `c${Math.max(0, state.about.classes.indexOf(name)) % 8}`;
 const clock = (s) => `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, "0")}`;
 
@@ -72,7 +76,8 @@ function play(file) {
   player.hidden = !file;
   player.removeAttribute("src");
   if (!file) return;
-  player.className = file.type.startsWith("audio") ? "sound" : "";
+  player.className = "";
+  player.onloadedmetadata = () => { player.className = player.videoWidth ? "" : "sound"; };
   player.onerror = () => { player.hidden = true; };
   player.src = URL.createObjectURL(file);
 }
@@ -113,8 +118,8 @@ function show(answer, dropped) {
     const part = make("button", name, `${turn.predicted ? colour(turn.predicted) : "c7"}${turn.sure === false ? " unsure" : ""}`);
     part.type = "button";
     part.title = `${clock(turn.start)} to ${clock(end(turn))}: ${name}`;
-    part.style.left = `${(100 * turn.start) / total}%`;
-    part.style.width = `${(100 * (end(turn) - turn.start)) / total}%`;
+    part.style.left = width(turn.start / total);
+    part.style.width = width((end(turn) - turn.start) / total);
     part.addEventListener("click", () => {
       at("list").children[index].scrollIntoView({ behavior: "smooth", block: "nearest" });
       if (!at("player").hidden) at("player").currentTime = turn.start;
@@ -144,11 +149,11 @@ function card(turn, before, from, to, dropped) {
     const bars = make("div", "", "bars");
     for (const name of classes) {
       const bar = make("div", "", "bar"), fill = make("i", "", colour(name));
-      fill.style.width = percent(turn.probabilities[name]);
+      fill.style.width = width(turn.probabilities[name]);
       bar.append(fill);
       if (dropped.length) {
         const mark = document.createElement("b");
-        mark.style.left = percent(before.probabilities[name]);
+        mark.style.left = width(before.probabilities[name]);
         bar.append(mark);
       }
       bars.append(make("span", name), bar, make("span", percent(turn.probabilities[name])));
