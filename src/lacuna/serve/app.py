@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -165,7 +166,7 @@ def serve(
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
         raise ConfigError(f"cannot listen on {host}, port {port}: {error.strerror}\n  do: choose another --port") from None
-    with listener:
+    with listener, suppress(KeyboardInterrupt):
         ready(f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/")
         config = uvicorn.Config(app, log_level="warning", access_log=False, limit_concurrency=32, server_header=False)
         uvicorn.Server(config).run(sockets=[listener])

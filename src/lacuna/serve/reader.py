@@ -122,7 +122,7 @@ class RecordingReader:
                 csv.writer(handle).writerows([("id", "file", "text"), ("transcript", "", text)])
         elif text:
             path.with_suffix(".txt").write_text(text, "utf-8")
-        options = {
+        options: dict[str, Any] = {
             "turns": turns if path is not None else None,
             "cache": folder / "cache",
             "limits": Limits(clip_seconds=self.limits.seconds, wait=self.limits.wait),
