@@ -83,6 +83,14 @@ def test_turns_are_found_and_a_transcript_alone_is_enough(client: TestClient) ->
     assert turn["predicted"]
 
 
+def test_a_model_of_values_answers_with_an_interval(regressor: lacuna.Model) -> None:
+    with TestClient(create_app(regressor, hosts=["testserver"])) as client:
+        (turn,) = send(client, text=TEXT).json()["turns"]
+    assert turn["predicted"] is None
+    assert turn["low"] < turn["value"] < turn["high"]
+    assert turn["without"]["text"]["value"] != turn["value"]
+
+
 @pytest.mark.parametrize(
     ("content", "query", "status", "message"),
     [

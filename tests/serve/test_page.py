@@ -185,3 +185,16 @@ def test_turns_stand_where_they_are_in_the_recording(model: lacuna.Model, tmp_pa
     (left, width, _), (second, _, title) = seen["turns"]
     assert float(left[:-1]) + float(width[:-1]) < float(second[:-1])
     assert title.startswith("0:02.")
+
+
+@browser
+def test_a_value_is_shown_with_its_interval(regressor: lacuna.Model, tmp_path: Path) -> None:
+    actions = SEND + "seen.head = all('#list li:first-child .head strong', (e) => e.textContent);"
+    with served(regressor, actions) as address:
+        seen, console = browse(address, tmp_path)
+    check(seen, address)
+    assert console == []
+    assert re.fullmatch(r"-?\d+\.\d\d", seen["head"][0])
+    _, facts = seen["before"]
+    assert any(re.fullmatch(r"Interval: -?\d+\.\d\d to -?\d+\.\d\d", fact) for fact in facts)
+    assert any(fact.startswith("Without audio: ") for fact in facts)
