@@ -82,7 +82,7 @@ def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
 
 def test_every_package_has_a_place_in_the_graph() -> None:
     packages = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
-    missing = packages - BELOW.keys() - {"pipelines", "datasets", "cli"}
+    missing = packages - BELOW.keys() - {"pipelines", "datasets", "cli", "serve"}  # these may import everything below them
     assert not missing, f"declare in BELOW what these may import: {', '.join(sorted(missing))}"
 
 

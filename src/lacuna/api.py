@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lacuna.corpus import Corpus
-from lacuna.errors import ConfigError, naming_extras
+from lacuna.errors import ConfigError, naming_extras, suggestion
 from lacuna.evaluation import (
     EvaluationConfig,
     PatternSpec,
@@ -47,6 +47,7 @@ from lacuna.training.trained import INDEX
 from lacuna.training.variant import check_variant
 
 if TYPE_CHECKING:
+    from lacuna.media import Extraction
     from lacuna.tuning import Chosen
 
 PATTERNS = ("rmm", "outage")
@@ -158,12 +159,21 @@ class Model:
             metrics={name: row["mean"] for name, row in numbers.items()},
         )
 
-    def predict(self, source: Corpus | str | Path, *, anyway: bool = False, error: float = 0.1, **options: Any) -> pd.DataFrame:
+    def predict(
+        self,
+        source: Corpus | str | Path,
+        *,
+        drop: str | Sequence[str] = (),
+        anyway: bool = False,
+        error: float = 0.1,
+        **options: Any,
+    ) -> pd.DataFrame:
         """Return the prediction for every utterance, whichever of its modalities are missing.
 
         Args:
             source: a corpus, or a path as for :func:`load_corpus`; labels are not needed. Recordings get the features that
                 the model was trained on.
+            drop: modalities to leave out, as if they were not there, e.g. ``"vision"``.
             anyway: whether an utterance of which nothing was observed gets a prediction too.
             error: accepted share of prediction sets without the truth, and of wrong predictions among the sure ones.
             options: of :func:`load_corpus`, if ``source`` is a path; for recordings ``encode``, and ``options`` of
@@ -177,12 +187,14 @@ class Model:
 
         Raises:
             DataError: the corpus shares no modality with the model, or a modality has another width.
+            ConfigError: ``drop`` names an unknown modality, or leaves none.
         """
         if not isinstance(source, Corpus):
             if options.get("importer") in (None, RECORDINGS) and reads_recordings(Path(source)):
-                return _predict_recordings(self.trained, Path(source), anyway=anyway, error=error, **options)
+                extraction = extract_for(self.trained, Path(source), options.get("encode"), **(options.get("options") or {}))
+                return predict_recordings(self.trained, extraction, drop=drop, anyway=anyway, error=error)
             source = load_corpus(source, **{"split": "given", **options})
-        return predict_frame(self.trained, source, anyway=anyway, error=error)
+        return predict_frame(self.trained, _without(source, self.trained, drop), anyway=anyway, error=error)
 
     def recover(
         self, corpus: Corpus, *, pattern: str | Pattern = "rmm", rate: float = 0.5, seed: int = 0, split: str = "test"
@@ -241,21 +253,34 @@ class Model:
         return f"<p>{escape(repr(self))}</p>{model_card(self.name)._repr_html_()}"
 
 
-def _predict_recordings(
-    trained: TrainedRecognizer,
-    source: Path,
-    *,
-    anyway: bool,
-    error: float,
-    encode: Mapping[str, Any] | None = None,
-    options: Mapping[str, Any] | None = None,
-    **_: Any,
-) -> pd.DataFrame:
-    """Return predictions of clips of recordings, with their times and problems; see :meth:`Model.predict`."""
+def extract_for(trained: TrainedRecognizer, source: Path, encode: Mapping[str, Any] | None = None, **options: Any) -> Extraction:
+    """Return the features of recordings, made as those that a recogniser was trained on.
+
+    Args:
+        trained: the recogniser.
+        source: a recording or a folder of recordings.
+        encode: other encoders, see :func:`lacuna.media.extract`.
+        options: further arguments of that function.
+
+    Raises:
+        ConfigError: no encoder of this version made the features of the recogniser.
+        DataError: the recordings cannot be used.
+    """
     from lacuna.media import encoders_of_modalities, extract
 
-    extraction = extract(source, encode or encoders_of_modalities(trained.schema.modalities), **(options or {}))
-    table = predict_frame(trained, extraction.corpus, anyway=anyway, error=error)
+    return extract(source, encode or encoders_of_modalities(trained.schema.modalities), **options)
+
+
+def predict_recordings(
+    trained: TrainedRecognizer,
+    extraction: Extraction,
+    *,
+    drop: str | Sequence[str] = (),
+    anyway: bool = False,
+    error: float = 0.1,
+) -> pd.DataFrame:
+    """Return predictions of clips of recordings, with their times and problems; see :meth:`Model.predict`."""
+    table = predict_frame(trained, _without(extraction.corpus, trained, drop), anyway=anyway, error=error)
     clips = {clip.id: clip for clip in extraction.clips}
     table.insert(3, "start", [clips[name].start for name in table["id"]])
     table.insert(4, "end", [clips[name].end for name in table["id"]])
@@ -263,6 +288,17 @@ def _predict_recordings(
     for row in extraction.quarantine.itertuples():
         problems.setdefault(str(row.id), []).append(f"{row.modality}: {row.reason}")
     return table.assign(problems=["; ".join(problems.get(name, [])) for name in table["id"]])
+
+
+def _without(corpus: Corpus, trained: TrainedRecognizer, drop: str | Sequence[str]) -> Corpus:
+    """Return the corpus without these modalities; one that only the recogniser knows is absent already."""
+    names = (drop,) if isinstance(drop, str) else tuple(drop)
+    known = list(dict.fromkeys([*trained.schema.dims, *corpus.frames]))
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigError(
+            f"cannot drop the modality {unknown[0]!r}{suggestion(unknown[0], known)}; there are: {', '.join(known)}"
+        )
+    return corpus.without(*(name for name in dict.fromkeys(names) if name in corpus.frames))
 
 
 def list_models(*, task: str | None = None, recovers: bool | None = None, needs_dialogue: bool | None = None) -> list[str]:

@@ -115,6 +115,8 @@ _EXTRAS = {
     "ai_edge_litert": "media",
     "tokenizers": "media",
     "transformers": "media",
+    "fastapi": "serve",
+    "uvicorn": "serve",
     "onnx": "export",
     "onnxscript": "export",
 }

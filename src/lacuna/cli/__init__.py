@@ -15,6 +15,7 @@ from lacuna.cli import (
     grid_commands,
     run_commands,
     score_commands,
+    serve_command,
 )
 from lacuna.errors import LacunaError, naming_extras
 
@@ -71,6 +72,7 @@ for _command in (
     run_commands.report,
     run_commands.predict,
     run_commands.export,
+    serve_command.serve,
     run_commands.runs,
     score_commands.score,
     score_commands.prompts,

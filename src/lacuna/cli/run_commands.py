@@ -149,6 +149,7 @@ def report(run: Path, out: Path | None) -> None:
 @click.option("--variant", help="Of a run with several models. [default: the best on validation]")
 @click.option("--out", type=_PATH, default=Path("predictions.csv"), show_default=True, help="CSV file to write.")
 @click.option("--overwrite", is_flag=True, help="Replace the file.")
+@click.option("--drop", type=Items(), default="", help="Modalities to leave out, as if they were not there.")
 @click.option("--anyway", is_flag=True, help="Predict utterances of which nothing was observed, too.")
 @click.option(
     "--error", type=click.FloatRange(0.01, 1, max_open=True), default=0.1, show_default=True, help="Accepted share of errors."
@@ -170,7 +171,8 @@ def predict(model: Path, source: str, variant: str | None, out: Path, *, overwri
         raise click.ClickException(f"{out} exists already: name another file with --out, or say --overwrite")
     loaded = load_model(model, variant=variant)
     options = parse_options(settings["options"]) | ({"turns": settings["turns"]} if settings["turns"] else {})
-    table = loaded.predict(source, anyway=anyway, error=settings["error"], importer=settings["importer"], options=options)
+    how = {name: settings[name] for name in ("drop", "error", "importer")}
+    table = loaded.predict(source, anyway=anyway, options=options, **how)
     with atomic_path(out) as path:
         table.to_csv(path, index=False)
     click.echo("\n".join([repr(loaded), f"{len(table)} utterances -> {out}", *prediction_notes(table)]))
