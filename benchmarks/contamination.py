@@ -141,14 +141,14 @@ def main() -> None:
     torch.set_num_threads(1)
     begun = time.process_time()
     if arguments.real:
-        print("| corpus | modality | accuracy in training | confidence in training | on test | drop / standard error | fitted | s |")
+        print("| corpus | modality | accuracy in training | margin in training | on test | drop / standard error | fitted | s |")
         print("|---|---|---|---|---|---|---|---|")
         for name, corpus in real(Path(os.environ["LACUNA_SHARED_DATA"])):
             started = time.process_time()
             checks = check_contamination(corpus)
             seconds = (time.process_time() - started) / len(checks)
             for c in checks:
-                values = f"{c.accuracy:.3f} | {c.train_confidence:.3f} | {c.test_confidence:.3f} | {c.drop / c.error:.1f}"
+                values = f"{c.accuracy:.3f} | {c.train_margin:.3f} | {c.test_margin:.3f} | {c.drop / c.error:.1f}"
                 print(f"| {name} | {c.modality} | {values} | {'yes' if c.fitted else 'no'} | {seconds:.1f} |", flush=True)
     else:
         generated()

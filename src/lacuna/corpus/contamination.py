@@ -1,12 +1,12 @@
 """Check whether features were fitted on the labels of the training split; the labels of the test are not read.
 
-A linear probe is trained on each modality, with cross-validation by dialogue inside the training split, and its confidence is
-calibrated there. On features that were fitted on nothing, the confidence in held-out training dialogues and on the test agree.
-Features that a network learned from the training labels separate the classes of its training dialogues, those held out by the
-probe too, and less so those of other dialogues: the confidence drops. See ``docs/explanation/contamination.md``.
+A linear probe is trained on each modality, with cross-validation by dialogue inside the training split. Its margin is the largest
+output minus the second largest one. On features that were fitted on nothing, the mean margin in held-out training dialogues and
+on the test agree. Features that a network learned from the training labels separate the classes of all training dialogues, those
+that the probe holds out too, and less so those of the test: the margin drops. See ``docs/explanation/contamination.md``.
 
-Reference: average confidence estimates the accuracy on unlabelled data (Guillory et al., Predicting with Confidence on Unseen
-Distributions, ICCV 2021).
+Reference: the difference of confidences (Guillory et al., Predicting with Confidence on Unseen Distributions, ICCV 2021), with
+margins, because a confidence near 1 cannot show the drop.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from numpy.typing import NDArray
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import SPLITS
 
-DROP = 0.04  # smallest drop of the confidence that is reported
-ERRORS = 5.0  # and the smallest number of its standard errors
+DROP = 0.05  # smallest drop of the margin that is reported
+ERRORS = 4.0  # and the smallest number of its standard errors
 _FOLDS = 5
-_TRAIN, _TEST, _DIALOGUES = 30, 10, 5  # fewer utterances or dialogues are not checked
+_UTTERANCES, _DIALOGUES = (30, 10), (5, 3)  # of train and test; fewer are not checked
 _MOST = (4000, 2000)  # utterances of train and test that are read
 _WIDEST = 512  # wider features are projected at random
 _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # ridge penalty as a share of the variance of a column
-_SHARPNESS = np.geomspace(0.5, 64, 29)  # factors between the output of the ridge regression and logits
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -39,25 +38,25 @@ class ProbeCheck:
     Attributes:
         modality: its name.
         accuracy: of the probe in held-out dialogues of the training split, in [0, 1].
-        train_confidence: mean confidence of the probe there.
-        test_confidence: mean confidence of the probe on the test split.
-        error: standard error of the difference of the two confidences, with dialogues as units.
+        train_margin: mean margin of the probe there, in [0, 1].
+        test_margin: mean margin of the probe on the test split.
+        error: standard error of the difference of the two margins, with dialogues as units.
         n_train: training utterances that were read.
         n_test: test utterances that were read.
     """
 
     modality: str
     accuracy: float
-    train_confidence: float
-    test_confidence: float
+    train_margin: float
+    test_margin: float
     error: float
     n_train: int
     n_test: int
 
     @property
     def drop(self) -> float:
-        """Confidence in held-out training dialogues minus confidence on the test."""
-        return self.train_confidence - self.test_confidence
+        """Margin in held-out training dialogues minus margin on the test."""
+        return self.train_margin - self.test_margin
 
     @property
     def fitted(self) -> bool:
@@ -69,7 +68,7 @@ class ProbeCheck:
         return (
             f"modality '{self.modality}': these features look fitted on the training labels; validation on this corpus cannot "
             f"choose (a linear probe has accuracy {self.accuracy:.2f} in held-out dialogues of the training split, and its mean "
-            f"confidence drops from {self.train_confidence:.2f} there to {self.test_confidence:.2f} on the test)\n"
+            f"margin drops from {self.train_margin:.2f} there to {self.test_margin:.2f} on the test)\n"
             "do: use features that were fitted on other data, or leave the modality out"
         )
 
@@ -83,7 +82,7 @@ def check_contamination(corpus: Corpus, target: str | None = None) -> list[Probe
             the first target.
 
     Returns:
-        One entry for each modality with at least 30 labelled training utterances in 5 dialogues and 10 test utterances in 2
+        One entry for each modality with at least 30 labelled training utterances in 5 dialogues and 10 test utterances in 3
         dialogues; empty if there is no target.
     """
     if not corpus.targets:
@@ -116,24 +115,21 @@ def probe(name: str, train: Array, labels: Codes, groups: Codes, test: Array, te
     Returns:
         The check, or ``None`` if there are too few utterances, dialogues or classes.
     """
-    few = len(np.unique(groups)) < _DIALOGUES or len(np.unique(test_groups)) < 2 or len(np.unique(labels)) < 2
-    if few or len(train) < _TRAIN or len(test) < _TEST:
+    few = any(len(np.unique(g)) < least for g, least in zip((groups, test_groups), _DIALOGUES, strict=True))
+    if few or len(train) < _UTTERANCES[0] or len(test) < _UTTERANCES[1] or len(np.unique(labels)) < 2:
         return None
     codes = np.unique(labels, return_inverse=True)[1]
     train, test = _standardised(train, test)
     one_hot = np.eye(codes.max() + 1)[codes]  # (N, C)
     outputs, test_outputs = _held_out(train, one_hot, _folds(groups), test)
-    losses = np.array([[_log_loss(sharpness * o, codes) for sharpness in _SHARPNESS] for o in outputs])
-    strength, sharpness = np.unravel_index(losses.argmin(), losses.shape)
-    probabilities = _softmax(_SHARPNESS[sharpness] * outputs[strength])  # (N, C)
-    confidence = probabilities.max(axis=1)
-    test_confidence = _softmax(_SHARPNESS[sharpness] * test_outputs[strength]).max(axis=-1).mean(axis=0)  # (M,)
+    best = int(np.square(outputs - one_hot).mean(axis=(1, 2)).argmin())
+    margins, test_margins = _margins(outputs[best]), _margins(test_outputs[best]).mean(axis=0)  # (N,) and (M,)
     return ProbeCheck(
         name,
-        float((probabilities.argmax(axis=1) == codes).mean()),
-        float(confidence.mean()),
-        float(test_confidence.mean()),
-        float(np.hypot(_standard_error(confidence, groups), _standard_error(test_confidence, test_groups))),
+        float((outputs[best].argmax(axis=1) == codes).mean()),
+        float(margins.mean()),
+        float(test_margins.mean()),
+        float(np.hypot(_standard_error(margins, groups), _standard_error(test_margins, test_groups))),
         len(train),
         len(test),
     )
@@ -210,13 +206,10 @@ def _folds(groups: Codes) -> Codes:
     return np.asarray(fold[dialogue])
 
 
-def _softmax(logits: Array) -> Array:
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
-
-
-def _log_loss(logits: Array, codes: Codes) -> float:
-    return float(-np.log(np.maximum(_softmax(logits)[np.arange(len(codes)), codes], 1e-12)).mean())
+def _margins(outputs: Array) -> Array:
+    """Return the largest minus the second largest of the last axis, at most 1: one extreme utterance must not decide."""
+    two = np.partition(outputs, -2, axis=-1)[..., -2:]
+    return np.minimum(two[..., 1] - two[..., 0], 1.0)
 
 
 def _standard_error(values: Array, groups: Codes) -> float:
