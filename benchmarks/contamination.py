@@ -43,7 +43,7 @@ class Part:
 
     def check(self, name: str) -> ProbeCheck | None:
         """Return the check."""
-        return probe(name, self.train, self.labels, self.groups, self.test, self.test_groups)
+        return probe(name, self.train, self.labels, self.groups, test=self.test, test_groups=self.test_groups)
 
 
 def settings_of(number: int) -> dict[str, object]:

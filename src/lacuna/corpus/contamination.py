@@ -96,12 +96,12 @@ def check_contamination(corpus: Corpus, target: str | None = None) -> list[Probe
         train, kept = frame_means(corpus, modality.name, train_rows)
         test, kept_test = frame_means(corpus, modality.name, test_rows)
         groups, test_groups = (corpus.utterances.dialogue[rows] for rows in (train_rows[kept], test_rows[kept_test]))
-        check = probe(modality.name, train, labels[kept], groups, test, test_groups)
+        check = probe(modality.name, train, labels[kept], groups, test=test, test_groups=test_groups)
         checks += [check] if check is not None else []
     return checks
 
 
-def probe(name: str, train: Array, labels: Codes, groups: Codes, test: Array, test_groups: Codes) -> ProbeCheck | None:
+def probe(name: str, train: Array, labels: Codes, groups: Codes, *, test: Array, test_groups: Codes) -> ProbeCheck | None:
     """Return the check of one modality.
 
     Args:
