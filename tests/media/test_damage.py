@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,7 @@ def test_a_larger_share_removes_the_same_words_and_more() -> None:
     kept = [result(damages_of([f"words-lost:{share}"])[0], "a") for share in (0, 0.3, 0.6, 1)]
     assert kept[0].all()
     assert not kept[3].any()
-    assert all((more <= less).all() for less, more in zip(kept, kept[1:], strict=False))
+    assert all((more <= less).all() for less, more in pairwise(kept))
     assert damage_text(damages_of(["words-lost:1"]), None, "a") is None
 
 

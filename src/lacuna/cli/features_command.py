@@ -22,9 +22,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting, e.g. vision.rate=10; may be repeated.")
 @click.option("--targets", type=Items(), help="Label columns of the table, the default target first.  [default: all]")
 @click.option("--turns", type=click.Choice(["energy", "silero"]), help="Cut recordings without a table into turns at pauses.")
-@click.option(
-    "--damage", multiple=True, metavar="NAME:VALUE", help="Damage the recordings first, e.g. noise:10; may be repeated."
-)
+@click.option("--damage", multiple=True, metavar="NAME:VALUE", help="Damage done first, e.g. noise:10; may be repeated.")
 @click.option("--damage-seed", type=int, default=0, show_default=True, help="Decides what a damage draws.")
 @click.option("--name", help="Of the corpus. [default: the last part of FOLDER]")
 @click.option("--workers", type=click.IntRange(1), help="Processes on this machine. [default: one a core]")
