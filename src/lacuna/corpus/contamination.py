@@ -21,7 +21,7 @@ from lacuna.corpus.schema import SPLITS
 
 DROP = 0.05  # smallest drop of the margin that is reported
 ERRORS = 4.0  # and the smallest number of its standard errors
-_FOLDS = 5
+FOLDS = 5
 _UTTERANCES, _DIALOGUES = (30, 10), (5, 3)  # of train and test; fewer are not checked
 _MOST = (4000, 2000)  # utterances of train and test that are read
 _WIDEST = 512  # wider features are projected at random
@@ -121,7 +121,7 @@ def probe(name: str, train: Array, labels: Codes, groups: Codes, *, test: Array,
     codes = np.unique(labels, return_inverse=True)[1]
     train, test = _standardised(train, test)
     one_hot = np.eye(codes.max() + 1)[codes]  # (N, C)
-    outputs, test_outputs = _held_out(train, one_hot, _folds(groups), test)
+    outputs, test_outputs = _held_out(train, one_hot, folds_of(groups), test)
     best = int(np.square(outputs - one_hot).mean(axis=(1, 2)).argmin())
     margins, test_margins = _margins(outputs[best]), _margins(test_outputs[best]).mean(axis=0)  # (N,) and (M,)
     return ProbeCheck(
@@ -142,8 +142,8 @@ def _held_out(train: Array, one_hot: Array, fold: Codes, test: Array) -> tuple[A
         (S, N, C) outputs in held-out folds for each strength, and (S, K, M, C) outputs on the test of each fold's regression.
     """
     outputs = np.zeros((len(_STRENGTHS), *one_hot.shape))
-    test_outputs = np.zeros((len(_STRENGTHS), _FOLDS, len(test), one_hot.shape[1]))
-    for number in range(_FOLDS):
+    test_outputs = np.zeros((len(_STRENGTHS), FOLDS, len(test), one_hot.shape[1]))
+    for number in range(FOLDS):
         held = fold == number
         mean, share = train[~held].mean(axis=0), one_hot[~held].mean(axis=0)
         centred = train[~held] - mean
@@ -196,10 +196,10 @@ def _thinned(rows: Codes, most: int) -> Codes:
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
 
 
-def _folds(groups: Codes) -> Codes:
+def folds_of(groups: Codes) -> Codes:
     """Return the fold of each utterance, (N,): each dialogue, the largest first, goes to the smallest fold."""
     dialogue, size = np.unique(groups, return_inverse=True, return_counts=True)[1:]
-    fold, total = np.zeros(len(size), np.int64), np.zeros(_FOLDS)
+    fold, total = np.zeros(len(size), np.int64), np.zeros(FOLDS)
     for code in np.argsort(-size, kind="stable"):
         fold[code] = total.argmin()
         total[fold[code]] += size[code]
