@@ -72,7 +72,7 @@ class Telephone(SoundDamage):
 
 @DAMAGES.register("noise")
 @dataclass(frozen=True, kw_only=True)
-class Noise(SoundDamage):
+class AddedNoise(SoundDamage):
     """Add white noise at a signal-to-noise ratio.
 
     Attributes:
