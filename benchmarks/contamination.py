@@ -60,7 +60,7 @@ def part_of(corpus: Corpus, modality: str) -> Part:
     rows, test_rows = np.flatnonzero(u.split == 0), np.flatnonzero(u.split == 2)
     train, kept = frame_means(corpus, modality, rows)
     test, kept_test = frame_means(corpus, modality, test_rows)
-    labels = np.asarray(u.labels[corpus.target().name])[rows[kept]]
+    labels = u.labels[corpus.target().name][rows[kept]].astype(np.int64)
     return Part(train, labels, u.dialogue[rows[kept]], test, u.dialogue[test_rows[kept_test]])
 
 

@@ -188,7 +188,8 @@ def _classes(labels: NDArray[np.generic]) -> Codes:
         return np.asarray(labels.argmax(axis=1), np.int64)
     if np.issubdtype(labels.dtype, np.integer):
         return labels.astype(np.int64)
-    return np.asarray(labels > np.median(labels), np.int64) if len(labels) else np.zeros(0, np.int64)
+    values = labels.astype(np.float64)
+    return np.asarray(values > np.median(values), np.int64) if len(values) else np.zeros(0, np.int64)
 
 
 def _thinned(rows: Codes, most: int) -> Codes:
