@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from lacuna.corpus import SPLITS, Corpus, open_corpus
+from lacuna.corpus.contamination import check_contamination
 from lacuna.corpus.importers import import_corpus, recognise
 from lacuna.corpus.splits import carve_valid, fold
 from lacuna.corpus.storage.format import MANIFEST
@@ -91,7 +93,21 @@ def with_splits(
         corpus = carve_valid(corpus, valid_share, seed)
     elif split == "fold":
         corpus = fold(corpus, folds, test_fold, seed)
-    return corpus
+    return _noting_contamination(corpus)
+
+
+def _noting_contamination(corpus: Corpus) -> Corpus:
+    """Return a corpus in memory with a note on each modality that looks fitted on the training labels, and log the note.
+
+    A corpus on disk got its notes when it was read from its source; a generated one was fitted on nothing.
+    """
+    if corpus.digest is not None or corpus.provenance.importer == GENERATED:
+        return corpus
+    notes = [check.warning().splitlines()[0] for check in check_contamination(corpus) if check.fitted]
+    new = [note for note in notes if note not in corpus.provenance.notes]
+    for note in new:
+        _log.warning("%s: %s", corpus.name, note)
+    return replace(corpus, provenance=corpus.provenance.noting(*new)) if new else corpus
 
 
 def _read(

@@ -22,6 +22,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting, e.g. vision.rate=10; may be repeated.")
 @click.option("--targets", type=Items(), help="Label columns of the table, the default target first.  [default: all]")
 @click.option("--turns", type=click.Choice(["energy", "silero"]), help="Cut recordings without a table into turns at pauses.")
+@click.option("--damage", multiple=True, metavar="NAME:VALUE", help="Damage done first, e.g. noise:10; may be repeated.")
+@click.option("--damage-seed", type=int, default=0, show_default=True, help="Decides what a damage draws.")
 @click.option("--name", help="Of the corpus. [default: the last part of FOLDER]")
 @click.option("--workers", type=click.IntRange(1), help="Processes on this machine. [default: one a core]")
 @click.option("--cache", type=_PATH, help="Folder of the cache. [default: the cache folder of the user]")
@@ -33,19 +35,25 @@ def features(source: Path, out: Path, *, overwrite: bool, settings: tuple[str, .
     turn, speaker, split and labels. Without it each file is one utterance. If FOLDER is a corpus with transcripts instead,
     its text features are made from them. FOLDER may also be a public corpus as downloaded: `lacuna corpora` lists them.
 
+    --damage changes the recordings before they are encoded: sound-lost:SECONDS, sound-silent:SECONDS, telephone, noise:DECIBELS,
+    picture-lost:SECONDS, picture-black:SECONDS, words-lost:SHARE.
+
     The command may be interrupted; the same command continues. What is wrong with a clip is in OUT/quarantine.csv.
     """
     from lacuna.corpus.importers.table import TableOptions
     from lacuna.corpus.storage.writer import MANIFEST, save_corpus
     from lacuna.media import encode_texts, extract, is_recordings
+    from lacuna.media.damage import damages_of
     from lacuna.media.quarantine import notes_of
 
     if (out / MANIFEST).exists() and not overwrite:
         raise click.ClickException(f"{out} holds a corpus already: name another folder, or say --overwrite")
-    encode = _encode(how, settings)
+    encode, damages = _encode(how, settings), damages_of(how["damage"], how["damage_seed"])
     if not is_recordings(source):
         from lacuna.loading import load_corpus
 
+        if damages:
+            raise click.ClickException(f"{source} has no recordings: --damage has nothing to damage")
         if encode["text"] is None:
             raise click.ClickException(f"{source} has no recordings, and --text none leaves nothing to encode")
         corpus = encode_texts(
@@ -56,7 +64,7 @@ def features(source: Path, out: Path, *, overwrite: bool, settings: tuple[str, .
         return
     table = TableOptions(targets=tuple(how["targets"])) if how["targets"] else None
     chosen = {key: how[key] for key in ("name", "turns", "workers", "cache", "max_failed")}
-    extraction = extract(source, encode, table=table, **chosen)
+    extraction = extract(source, encode, table=table, damage=damages, **chosen)
     extraction.save(out)
     dims = ", ".join(f"{m.name} {m.dim}" for m in extraction.corpus.modalities)
     problems = notes_of(extraction.quarantine)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.corpus.contamination import check_contamination
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.importers.base import importer_class, list_importers, make_options, slug
 from lacuna.corpus.importers.sources import many
@@ -39,6 +40,8 @@ def findings(corpus: Corpus) -> tuple[tuple[str, ...], tuple[str, ...]]:
     errors = [str(v.error) for v in violations if v.fatal] + [str(e) for e in violations_of_targets[:1] if e]
     warnings += [e for e in violations_of_targets[1:] if e]
     messages = [*map(str, map(partial(_with_option, corpus), warnings)), *([why] if why else []), *_scarce(corpus)]
+    if not any(violation.fatal for violation in violations):
+        messages += [check.warning() for check in check_contamination(corpus) if check.fitted]
     if len(corpus) == 1:
         messages.append("one utterance is too few to train on")
     return tuple(messages), tuple(errors)

@@ -15,6 +15,8 @@ import torch
 
 from lacuna.atomic import atomic_path, sha256
 from lacuna.media.clips import Clip
+from lacuna.media.damage import Damage, damage_sound
+from lacuna.media.damage.picture import DamagedVideo
 from lacuna.media.decode import Audio, Limits, Video, inspect, read_audio
 from lacuna.media.encoders import AudioEncoder, Encoded, FeatureEncoder, TextEncoder, VideoEncoder
 from lacuna.media.problems import MediaError, Problem
@@ -36,12 +38,14 @@ class ClipJob:
         encoders: at most one a modality.
         cache: folder of the cache.
         limits: bounds of decoding.
+        damages: of sound and picture, before they are encoded; those of the transcript are in the clip already.
     """
 
     clip: Clip
     encoders: tuple[FeatureEncoder, ...]
     cache: Path
     limits: Limits
+    damages: tuple[Damage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def encode_clip(job: ClipJob) -> ClipResult:
             path = job.cache / encoder.name / f"{_key(job, encoder, digest)}.safetensors"
             encoded = read_encoded(path) if path.is_file() else None
             if encoded is None:
-                encoded = _encode(clip, encoder, job.limits)
+                encoded = _encode(clip, encoder, job.limits, job.damages)
                 if not any(problem.kind in ("too_slow", "no_file") for problem in encoded.problems):
                     write_encoded(path, encoded)
             problems[encoder.modality] = encoded.problems
@@ -91,12 +95,13 @@ def _speech(job: ClipJob, digest: str) -> tuple[tuple[float, float], ...]:
     """Return where somebody speaks, from the cache or from the sound; empty without sound."""
     clip = job.clip
     assert clip.path is not None
-    content = json.dumps([_DECODING, "energy", digest, clip.start, clip.end, asdict(job.limits)])
+    content = json.dumps([_DECODING, "energy", digest, clip.start, clip.end, asdict(job.limits), *_damage_key(job, "audio")])
     path = job.cache / "speech" / f"{hashlib.sha256(content.encode()).hexdigest()[:40]}.safetensors"
     cached = read_encoded(path) if path.is_file() else None
     if cached is None:
         try:
-            turns = speech(activity(read_audio(clip.path, clip.start, clip.end, job.limits)), TurnRule(margin=0.0))
+            audio = damage_sound(job.damages, read_audio(clip.path, clip.start, clip.end, job.limits), clip.id)
+            turns = speech(activity(audio), TurnRule(margin=0.0))
         except MediaError:
             turns = []
         cached = Encoded(np.array(turns, np.float32).reshape(-1, 2))  # (K, 2)
@@ -105,7 +110,7 @@ def _speech(job: ClipJob, digest: str) -> tuple[tuple[float, float], ...]:
     return tuple((start, end) for start, end in cached.values.tolist())
 
 
-def _encode(clip: Clip, encoder: FeatureEncoder, limits: Limits) -> Encoded:
+def _encode(clip: Clip, encoder: FeatureEncoder, limits: Limits, damages: tuple[Damage, ...]) -> Encoded:
     try:
         if isinstance(encoder, TextEncoder):
             if not (clip.text or "").strip():
@@ -113,13 +118,15 @@ def _encode(clip: Clip, encoder: FeatureEncoder, limits: Limits) -> Encoded:
             return encoder.encode(clip.text or "")
         assert clip.path is not None
         if isinstance(encoder, AudioEncoder):
-            audio = read_audio(clip.path, clip.start, clip.end, limits)
+            audio = damage_sound(damages, read_audio(clip.path, clip.start, clip.end, limits), clip.id)
             problems = (*audio.problems, *_sound_problems(clip, audio))
             if any(problem.fatal for problem in problems):
                 return Encoded(None, problems=problems)
             encoded = encoder.encode(audio)
         elif isinstance(encoder, VideoEncoder):
             video = Video(clip.path, clip.start, clip.end, rate=encoder.rate, limits=limits)
+            if any(damage.modality == "vision" for damage in damages):
+                video = DamagedVideo(video, damages, clip.id, _seconds(clip))
             encoded = encoder.encode(video)
             problems = tuple(video.problems)
         else:
@@ -127,6 +134,14 @@ def _encode(clip: Clip, encoder: FeatureEncoder, limits: Limits) -> Encoded:
     except MediaError as error:
         return Encoded(None, problems=(error.problem,))
     return replace(encoded, problems=(*problems, *encoded.problems))
+
+
+def _seconds(clip: Clip) -> float:
+    """Return the duration of a clip, as far as it is known; a recording of unknown duration counts as endless."""
+    assert clip.path is not None
+    promised = inspect(clip.path).duration
+    end = promised if clip.end is None else clip.end if promised is None else min(clip.end, promised)
+    return np.inf if end is None else end - clip.start
 
 
 def _sound_problems(clip: Clip, audio: Audio) -> Iterator[Problem]:
@@ -151,9 +166,15 @@ def _key(job: ClipJob, encoder: FeatureEncoder, digest: str) -> str:
     content = (
         [clip.text]
         if isinstance(encoder, TextEncoder)
-        else [_DECODING, digest, clip.start, clip.end, clip.text, asdict(job.limits)]
+        else [_DECODING, digest, clip.start, clip.end, clip.text, asdict(job.limits), *_damage_key(job, encoder.modality)]
     )
     return hashlib.sha256(json.dumps([_FORMAT, encoder.describe(), *content]).encode()).hexdigest()[:40]
+
+
+def _damage_key(job: ClipJob, modality: str) -> list[str]:
+    """Return what the damages of a modality depend on; empty without damage, so that its cached files stay valid."""
+    described = [damage.describe() for damage in job.damages if damage.modality == modality]
+    return [job.clip.id, *described] if described else []
 
 
 def write_encoded(path: Path, encoded: Encoded) -> None:

@@ -23,6 +23,7 @@ from lacuna.errors import ConfigError, suggestion
 from lacuna.media.align import frame_times
 from lacuna.media.assets import cache_folder
 from lacuna.media.clips import Clip, Clips, clips_of
+from lacuna.media.damage import Damage, damage_text, damages_of
 from lacuna.media.decode import Limits
 from lacuna.media.encode import ClipJob, ClipResult, encode_clip, read_encoded
 from lacuna.media.encoders import Encoded, FeatureEncoder, create_encoder
@@ -70,6 +71,7 @@ def extract(
     workers: int | None = 1,
     limits: Limits | None = None,
     max_failed: float = 0.5,
+    damage: Sequence[str | Damage] = (),
 ) -> Extraction:
     """Compute the features of recordings.
 
@@ -87,22 +89,25 @@ def extract(
         workers: processes; ``None`` = one for each physical core.
         limits: bounds of decoding.
         max_failed: the share of clips without any usable modality above which the run fails, in [0, 1].
+        damage: done to the recordings before they are encoded, in this order, e.g. ``["noise:10", "words-lost:0.3"]``; see
+            :func:`lacuna.media.damage.list_damages`.
 
     Returns:
         The corpus and the quarantine table. Clips without any usable modality are in the table only.
 
     Raises:
-        ConfigError: an encoder or setting is unknown, or weights are missing.
+        ConfigError: an encoder, a damage or a setting is unknown, or weights are missing.
         DataError: the source has no clips, the table is malformed, or too many clips failed.
     """
     source = Path(source)
     corpus_name = name or slug(source.resolve().stem)
-    clips = clips_of(source, table, turns)
+    damages = damages_of(damage)
+    clips = _damaged(clips_of(source, table, turns), damages)
     encoders = _needed(encoders_of(encode or {}), clips.clips)
     for encoder in encoders:
         encoder.prepare()
     folder = Path(cache) if cache is not None else cache_folder() / "features"
-    jobs = [ClipJob(clip, encoders, folder, limits or Limits()) for clip in clips.clips]
+    jobs = [ClipJob(clip, encoders, folder, limits or Limits(), damages) for clip in clips.clips]
     results = []
     for done in run_parallel(encode_clip, jobs, n_workers(workers, len(jobs))):
         results.append(done)
@@ -117,6 +122,15 @@ def extract(
         quarantine,
         clips.clips,
     )
+
+
+def _damaged(clips: Clips, damages: tuple[Damage, ...]) -> Clips:
+    """Return the clips with damaged transcripts, and a note on all damages."""
+    if not damages:
+        return clips
+    note = f"damaged before the features were computed: {', '.join(damage.describe() for damage in damages)}"
+    changed = [replace(clip, text=damage_text(damages, clip.text, clip.id)) for clip in clips.clips]
+    return replace(clips, clips=changed, notes=[*clips.notes, note])
 
 
 def encoders_of(encode: Mapping[str, str | Mapping[str, Any] | None]) -> tuple[FeatureEncoder, ...]:

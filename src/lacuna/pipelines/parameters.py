@@ -67,6 +67,7 @@ class Features(Parameters):
         max_failed: share of clips that may fail.
         workers: processes; ``None`` = one for each core.
         cache: folder of the cache; ``None`` = the cache folder of the user.
+        damage: done to the recordings first, e.g. ``noise:10``, see :func:`lacuna.media.damage.list_damages`.
     """
 
     path: Path | None = None
@@ -76,13 +77,16 @@ class Features(Parameters):
     max_failed: Rate = 0.5
     workers: PositiveInt | None = None
     cache: Path | None = None
+    damage: Annotated[list[str], Listed] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _check(self, info: ValidationInfo) -> Features:
         if not _light(info):
             from lacuna.media import encoders_of
+            from lacuna.media.damage import damages_of
 
             _told(lambda: encoders_of(self.encode))
+            _told(lambda: damages_of(self.damage))
         return self
 
 

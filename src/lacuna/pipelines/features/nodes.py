@@ -39,6 +39,7 @@ def extract_features(features: Features) -> tuple[list[Corpus], pd.DataFrame]:
         cache=features.cache,
         workers=features.workers,
         max_failed=features.max_failed,
+        damage=features.damage,
     )
     for line in notes_of(extraction.quarantine):
         logger.info("%s", line)
