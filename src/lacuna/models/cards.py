@@ -121,7 +121,7 @@ def model_table() -> pd.DataFrame:
 
 
 def models_markdown() -> str:
-    """Return the table of all models as Markdown: name, paper with link, venue and year, task, reconstruction, input, recovery."""
+    """Return the table of all models as Markdown, with links to the papers."""
     lines = ["| model | paper | venue | task | reconstruction | needs dialogue | recovers |", "|---|---|---|---|---|---|---|"]
     for name in list_models():
         cls, info = model_class(name), model_class(name).info

@@ -11,6 +11,11 @@ from lacuna.models.layers.attention import AttentionPooling
 from lacuna.models.layers.positions import sinusoids
 
 
+def projections(schema: Schema, width: int) -> nn.ModuleDict:
+    """Return one linear map and layer norm for each modality, from d_m to ``width``."""
+    return nn.ModuleDict({m: nn.Sequential(nn.Linear(dim, width), nn.LayerNorm(width)) for m, dim in schema.dims.items()})
+
+
 class FrameStreams(nn.Module):
     """Map the frames of each modality to a common width and add position encodings.
 
@@ -21,9 +26,7 @@ class FrameStreams(nn.Module):
 
     def __init__(self, schema: Schema, width: int) -> None:
         super().__init__()
-        self.project = nn.ModuleDict(
-            {m: nn.Sequential(nn.Linear(dim, width), nn.LayerNorm(width)) for m, dim in schema.dims.items()}
-        )
+        self.project = projections(schema, width)
 
     def forward(self, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
         """Return one (U, T_m, d) and one (U, T_m) bool for each modality; positions that are not present have any value."""
@@ -42,9 +45,7 @@ class UtteranceVectors(nn.Module):
 
     def __init__(self, schema: Schema, width: int) -> None:
         super().__init__()
-        self.project = nn.ModuleDict(
-            {m: nn.Sequential(nn.Linear(dim, width), nn.LayerNorm(width)) for m, dim in schema.dims.items()}
-        )
+        self.project = projections(schema, width)
         self.pool = nn.ModuleDict({m: AttentionPooling(width) for m in schema.dims})
 
     def forward(self, batch: Batch) -> Tensor:
