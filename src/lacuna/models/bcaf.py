@@ -100,7 +100,7 @@ class BCAF(Recognizer):
         codes = [encode(x) for encode, x in zip(self.encode, vectors.unbind(1), strict=True)]
         error, count = vectors.new_zeros(()), 0 * available.sum()
         for i, decoders in enumerate(self.decode):
-            for j, decode in enumerate(decoders):  # type: ignore[arg-type]
+            for j, decode in enumerate(decoders):  # type: ignore[arg-type, var-annotated]
                 both = available[:, i] & available[:, j]
                 distance = (decode(codes[i]) - vectors[:, j].detach()).square().mean(dim=1)  # (U,)
                 error, count = error + (distance * both).sum(), count + both.sum()
@@ -115,9 +115,10 @@ class BCAF(Recognizer):
         padded = [dialogues.pad(x) for x in connected]  # (D, L, d) each
         keys = dialogues.pad(available)  # (D, L, M)
         padded = [x + sinusoids(x.shape[1], x.shape[2], x.device).to(x) for x in padded]
+        streams = list(zip(padded, keys.unbind(2), strict=True))
         merged = []
         for x, readers, merge in zip(padded, self.attend, self.merge, strict=True):
-            read = [reader(x, other, keys[:, :, j]) for j, (reader, other) in enumerate(zip(readers, padded, strict=True))]  # type: ignore[arg-type]
+            read = [reader(x, *other) for reader, other in zip(readers, streams, strict=True)]  # type: ignore[call-overload]
             merged.append(x + merge(torch.cat(read, dim=2)))
         result = []
         for i, x in enumerate(merged):

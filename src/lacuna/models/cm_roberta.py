@@ -126,7 +126,7 @@ class CMRoberta(Recognizer):
         for layers in self.parallel:
             pairs = list(zip(streams, keys, strict=True))
             others = [pairs[:i] + pairs[i + 1 :] for i in range(len(pairs))]
-            streams = [layer(*own, rest) for layer, own, rest in zip(layers, pairs, others, strict=True)]  # type: ignore[arg-type]
+            streams = [layer(*own, rest) for layer, own, rest in zip(layers, pairs, others, strict=True)]  # type: ignore[call-overload]
         x, present = torch.cat(streams, dim=1), torch.cat(keys, dim=1)  # (U, N, d), (U, N) with N = sum of T_m
         for joint in self.joint:
             x = joint(x, x, present)

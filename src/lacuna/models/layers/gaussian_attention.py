@@ -32,12 +32,13 @@ class GaussianAttention(nn.Module):
 
     def weights(self, x: Tensor) -> Tensor:
         """Return the weights (..., n) of vectors (..., n); those of each head are positive and sum to 1."""
-        parts = x.unflatten(-1, (self.heads, -1)).float()  # (..., n) -> (..., H, n / H)
+        parts = x.reshape(*x.shape[:-1], self.heads, -1).float()  # (..., n) -> (..., H, n / H)
         centred = parts - parts.mean(dim=-1, keepdim=True)
         deviation = (parts.var(dim=-1, correction=0, keepdim=True) + _LEAST_VARIANCE).sqrt()  # (..., H, 1)
         distance = (centred.unsqueeze(-2) - self.offset.unsqueeze(-1)) / deviation.unsqueeze(-2)  # (..., H, G, n / H)
         logits = -(distance.square() * (-2 * self.log_scale).exp().unsqueeze(-1)).sum(dim=-2) / 2  # (..., H, n / H)
-        return logits.softmax(dim=-1).flatten(-2).to(x)  # (..., H, n / H) -> (..., n)
+        weights: Tensor = logits.softmax(dim=-1).flatten(-2).to(x)  # (..., H, n / H) -> (..., n)
+        return weights
 
     def forward(self, x: Tensor, present: Tensor) -> Tensor:
         """Return the weighted vectors (..., n) where ``present`` (...) bool, the vectors unchanged elsewhere (padding)."""

@@ -55,7 +55,8 @@ class StateSpace(nn.Module):
         decay = torch.exp(-step.unsqueeze(3) * self.log_rate.exp())  # (B, L, d, N)
         inputs = (step * x).unsqueeze(3) * self.enter(x).unsqueeze(2)  # (B, L, d, N)
         states = scan(decay, inputs)
-        return (states * self.leave(x).unsqueeze(2)).sum(dim=3) + self.skip * x
+        read: Tensor = (states * self.leave(x).unsqueeze(2)).sum(dim=3)  # (B, L, d)
+        return read + self.skip * x
 
 
 class TwoWayStateSpace(nn.Module):
