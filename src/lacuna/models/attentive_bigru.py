@@ -89,7 +89,7 @@ class AttentiveBiGRU(Recognizer):
     Config = AttentiveBiGRUConfig
     config: AttentiveBiGRUConfig
     needs_dialogue = True
-    tiny: ClassVar[Mapping[str, Any]] = {"hidden": 16}
+    tiny: ClassVar[Mapping[str, Any]] = {"hidden": 16, "modality": "text"}  # every corpus of the test suite has text
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
