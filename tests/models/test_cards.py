@@ -36,10 +36,21 @@ def test_a_card_prints_and_shows_what_was_declared(name: str) -> None:
 
 def test_the_table_has_one_row_a_model() -> None:
     table = model_table()
-    assert list(table.columns) == ["name", "title", "paper", "year", "venue", "task", "needs dialogue", "recovers"]
+    assert list(table.columns) == [
+        "name",
+        "title",
+        "paper",
+        "year",
+        "venue",
+        "task",
+        "reconstruction",
+        "needs dialogue",
+        "recovers",
+    ]
     assert list(table["name"]) == list_models()
     gsdnet = table.set_index("name").loc["gsdnet"]
     assert (gsdnet["year"], gsdnet["venue"], gsdnet["needs dialogue"], gsdnet["recovers"]) == (2025, "IJCAI", True, True)
+    assert table.set_index("name")["reconstruction"][["gsdnet", "mult"]].tolist() == [True, False]
     baselines = table[table["task"] == "baseline"]
     assert baselines["year"].isna().all()
     assert set(baselines["paper"]) == {""}

@@ -47,4 +47,4 @@ def test_fusion_reads_no_token_that_does_not_exist() -> None:
         raw = [torch.randn(5, 3, 4), torch.randn(5, 3, 3)]
         keys = torch.rand(5, 2, 3) > 0.4
     loud = [torch.where(keys[:, m, :, None], x, 1e3) for m, x in enumerate(raw)]
-    torch.testing.assert_close(fusion(raw, keys), fusion(loud, keys))
+    torch.testing.assert_close(fusion(raw, keys.unbind(1)), fusion(loud, keys.unbind(1)))

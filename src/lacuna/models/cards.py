@@ -108,26 +108,26 @@ def model_table() -> pd.DataFrame:
 
     Returns:
         Columns ``name``, ``title``, ``paper`` (a link), ``year`` (Int64, missing for baselines), ``venue``, ``task``,
-        ``needs dialogue`` and ``recovers`` (bool).
+        ``reconstruction``, ``needs dialogue`` and ``recovers`` (bool).
     """
     import pandas as pd
 
     rows = []
     for name in list_models():
         cls, info = model_class(name), model_class(name).info
-        facts = {key: getattr(info, key) for key in ("name", "title", "paper", "year", "venue", "task")}
+        facts = {key: getattr(info, key) for key in ("name", "title", "paper", "year", "venue", "task", "reconstruction")}
         rows.append({**facts, "needs dialogue": cls.needs_dialogue, "recovers": cls.recovers})
     return pd.DataFrame(rows).astype({"year": "Int64"})
 
 
 def models_markdown() -> str:
-    """Return the table of all models as Markdown: name, paper with link, venue and year, task, input, recovery."""
-    lines = ["| model | paper | venue | task | needs dialogue | recovers |", "|---|---|---|---|---|---|"]
+    """Return the table of all models as Markdown, with links to the papers."""
+    lines = ["| model | paper | venue | task | reconstruction | needs dialogue | recovers |", "|---|---|---|---|---|---|---|"]
     for name in list_models():
         cls, info = model_class(name), model_class(name).info
         title = f"[{info.title}]({info.paper})" if info.paper else info.title
         venue = " ".join(filter(None, [info.venue, str(info.year or "")]))
-        flags = " | ".join(_words(value) for value in (cls.needs_dialogue, cls.recovers))
+        flags = " | ".join(_words(value) for value in (info.reconstruction, cls.needs_dialogue, cls.recovers))
         lines.append(f"| `{name}` | {title} | {venue} | {info.task} | {flags} |")
     return "\n".join(lines) + "\n"
 

@@ -314,7 +314,7 @@ class RoHyDR(TokenRecognizer):
         """Return the losses of one stage, or of all stages together."""
         c, seen, truth = self.config, self.tokens(observed), self.tokens(complete)
         if stage == _COMPLETE:
-            fused = self.fusion(truth.raw, truth.observed)
+            fused = self.fusion(truth.raw, truth.observed.unbind(1))
             return {"task": task_loss(self.schema.target, self.answer(fused), complete.label)}
         one_step = not c.staged
         # A stage computes gradients only for the parameters that it updates.
@@ -325,7 +325,7 @@ class RoHyDR(TokenRecognizer):
         if stage == _UNIMODAL:
             return losses
         with _gradients(one_step or stage == _TASK):
-            complete_fusion = self.fusion(truth.raw, truth.observed)
+            complete_fusion = self.fusion(truth.raw, truth.observed.unbind(1))
         with _gradients(one_step or stage != _JUDGE):
             recovered_fusion = self.fused(seen, self.tokens.decode(seen, coded))
         has_all = truth.observed.any(dim=2).all(dim=1)

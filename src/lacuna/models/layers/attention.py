@@ -72,6 +72,11 @@ def block_attention(
     return attended
 
 
+def masked_softmax(logits: Tensor, keys: Tensor) -> Tensor:
+    """Return attention weights (..., N) over the present keys, from logits (..., N) and keys (..., N) bool; 0 without keys."""
+    return logits.masked_fill(~keys, GONE).softmax(dim=-1) * keys
+
+
 def scores(q: Tensor, k: Tensor, present: Tensor) -> Tensor:
     """Return scaled products of queries and keys, :data:`GONE` at masked keys.
 
@@ -169,7 +174,7 @@ class AttentionPooling(nn.Module):
 
     def forward(self, x: Tensor, present: Tensor) -> Tensor:
         """Return (B, d) from positions (B, T, d) and (B, T) bool; 0 if no position is present."""
-        weights = self.score(x).squeeze(-1).masked_fill(~present, GONE).softmax(dim=1) * present  # (B, T)
+        weights = masked_softmax(self.score(x).squeeze(-1), present)  # (B, T)
         pooled: Tensor = (weights.unsqueeze(1) @ x).squeeze(1)  # (B, 1, T) @ (B, T, d) -> (B, d)
         return pooled
 

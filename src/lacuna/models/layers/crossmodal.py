@@ -66,21 +66,24 @@ class CrossModalFusion(nn.Module):
         self.norm = nn.ModuleList(nn.LayerNorm(inner) for _ in dims)
         self.width = m * inner  # F, units of the fused vector
 
-    def forward(self, raw: Sequence[Tensor], keys: Tensor) -> Tensor:
-        """Return (U, F) from one (U, L, d_m) for each modality and (U, M, L) bool, whether a token exists; no tokens give 0."""
+    def forward(self, raw: Sequence[Tensor], keys: Sequence[Tensor]) -> Tensor:
+        """Return (U, F) from one (U, L_m, d_m) for each modality, and one (U, L_m) bool, whether a token exists.
+
+        The part of a modality without tokens is 0.
+        """
         tokens = [project(x) for project, x in zip(self.project, raw, strict=True)]
         tokens = [x + sinusoids(x.shape[1], x.shape[2], x.device).to(x) for x in tokens]
         readings: list[list[Tensor]] = [[] for _ in tokens]
         for (target, source), layers in zip(self.pairs, self.cross, strict=True):
             x = tokens[target]
             for layer in layers:  # type: ignore[attr-defined]
-                x = layer(x, tokens[source], keys[:, source])
+                x = layer(x, tokens[source], keys[source])
             readings[target].append(x)
         vectors = []
         for m, memory in enumerate(self.memory):
             x = torch.cat(readings[m] or [tokens[m]], dim=2)
             for layer in memory:  # type: ignore[attr-defined]
-                x = layer(x, x, keys[:, m])
-            exists = keys[:, m].unsqueeze(2).to(x.dtype)  # (U, L, 1)
+                x = layer(x, x, keys[m])
+            exists = keys[m].unsqueeze(2).to(x.dtype)  # (U, L, 1)
             vectors.append((self.norm[m](x) * exists).sum(dim=1) / exists.sum(dim=1).clamp_min(1))
         return torch.cat(vectors, dim=1)

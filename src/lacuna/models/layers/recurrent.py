@@ -1,10 +1,11 @@
-"""Bidirectional LSTM over dialogues of different lengths that is fast on a CPU."""
+"""Bidirectional LSTM and GRU over dialogues of different lengths."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.pooling import full_precision
@@ -50,6 +51,27 @@ class TwoWayLSTM(nn.Module):
             x = torch.cat([x, gap], dim=2)
             x = torch.cat([_read(ahead, x), _read(back, x.flip(1)).flip(1)], dim=2)
         return rows.flat(x)  # (R, L, 2 hidden) -> (U, 2 hidden)
+
+
+class TwoWayGRU(nn.Module):
+    """Bidirectional GRU over the turns of each dialogue, packed; in the precision of its weights, also under autocast.
+
+    Args:
+        width: units of the input.
+        hidden: units of each direction.
+    """
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.states = nn.GRU(width, hidden, batch_first=True, bidirectional=True)
+
+    def forward(self, x: Tensor, dialogues: Dialogues) -> Tensor:
+        """Return states (D, L, 2 hidden), zeros after the end of a dialogue, from inputs (U, width)."""
+        padded = dialogues.pad(x)  # (D, L, width)
+        with full_precision(x):
+            packed = pack_padded_sequence(padded.float(), dialogues.lengths.cpu(), batch_first=True, enforce_sorted=False)
+            states, _ = pad_packed_sequence(self.states(packed)[0], batch_first=True, total_length=padded.shape[1])
+        return states
 
 
 def _read(network: nn.Module, inputs: Tensor) -> Tensor:

@@ -98,7 +98,7 @@ class TokenRecognizer(Recognizer):
 
     def fused(self, seen: TokenBatch, raw: Sequence[Tensor]) -> Tensor:
         """Return the fused vector (U, F) of completed tokens, one (U, L, d_m) for each modality."""
-        fused: Tensor = self.fusion(raw, seen.observed | seen.missing)
+        fused: Tensor = self.fusion(raw, (seen.observed | seen.missing).unbind(1))
         return fused
 
     def answer(self, fused: Tensor) -> Tensor:
