@@ -455,4 +455,9 @@ ARRANGEMENTS: dict[str, dict[str, Write]] = {
     "table": TABLE,
     "vectors": VECTORS,
 }
-ELSEWHERE = {"mmsa", "conversations", "mfn"}  # have their own tests in test_equivalent_files.py
+ELSEWHERE = {
+    "mmsa",
+    "conversations",
+    "mfn",
+    "public",
+}  # have their own tests: test_equivalent_files.py, and for public the adapters
