@@ -455,9 +455,4 @@ ARRANGEMENTS: dict[str, dict[str, Write]] = {
     "table": TABLE,
     "vectors": VECTORS,
 }
-ELSEWHERE = {
-    "mmsa",
-    "conversations",
-    "mfn",
-    "public",
-}  # have their own tests: test_equivalent_files.py, and for public the adapters
+ELSEWHERE = {"mmsa", "conversations", "mfn", "public"}  # tested in test_equivalent_files.py; public in adapters/
