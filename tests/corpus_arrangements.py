@@ -455,4 +455,4 @@ ARRANGEMENTS: dict[str, dict[str, Write]] = {
     "table": TABLE,
     "vectors": VECTORS,
 }
-ELSEWHERE = {"mmsa", "conversations", "mfn", "public"}  # tested in test_equivalent_files.py; public in adapters/
+ELSEWHERE = {"mmsa", "conversations", "mfn", "public"}  # in test_equivalent_files.py; public corpora in tests/corpus/adapters
