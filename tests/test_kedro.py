@@ -317,7 +317,7 @@ def test_the_settings_of_duet_in_conf_are_its_defaults() -> None:
 def test_only_nodes_that_run_models_are_for_the_gpu() -> None:
     everything = (ingest, preprocess, mask, train, recover, evaluate, report, predict, tune)
     tagged = {node.name for part in everything for node in part.create_pipeline().nodes if "gpu" in node.tags}
-    scored = {"evaluate.score_recognizers", "evaluate.score_recoveries", "evaluate.score_dynamics"}
+    scored = {f"evaluate.{name}" for name in ("score_recognizers", "score_recoveries", "score_dynamics", "show_examples")}
     assert tagged == {"train.train_recognizers", "tune.run_trials", "recover.complete_test", *scored}
 
 

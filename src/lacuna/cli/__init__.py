@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -41,6 +42,27 @@ def main() -> None:
 
     Most commands work on a path and need no project: doctor, train, evaluate, report, predict, runs.
     """
+    _log_to_stderr()
+
+
+def _log_to_stderr() -> None:
+    """Write the messages of Lacuna to stderr: progress where there is no terminal, and warnings.
+
+    Only the command does this. A program that imports the library sets up logging itself.
+    """
+    logger = logging.getLogger("lacuna")
+    if not logger.handlers:
+        handler = _Stderr()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+
+
+class _Stderr(logging.Handler):
+    """Writes to the stderr of the moment, which tests replace."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
 
 
 class _ProjectCommands(click.Group):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lacuna.cli.options import Items, parse_options
+from lacuna.errors import LacunaError
 
 if TYPE_CHECKING:
     from lacuna.corpus import Corpus
@@ -55,12 +58,19 @@ def train(source: str, models: list[str], seeds: list[str], parent: Path, name: 
     corpus, place = _kept(corpus, source, folder)
     training = {name: settings[name] for name in ("pattern", "epochs", "budget")} | parse_options(settings["training"])
     trained, histories = [], []
-    for model in created:
-        for seed in numbers:
-            model.fit(corpus, seed=seed, target=settings["target"], folder=folder / "checkpoints", **training)
-            trained.append(model.trained)
-            histories.append(model.history)
-            click.echo(repr(model))
+    try:
+        for model in created:
+            for seed in numbers:
+                model.fit(corpus, seed=seed, target=settings["target"], folder=folder / "checkpoints", **training)
+                trained.append(model.trained)
+                histories.append(model.history)
+                click.echo(repr(model))
+    except LacunaError:
+        if not (folder / "checkpoints").exists():  # a setting was refused: leave no folder without a run
+            rmtree(folder / "corpus", ignore_errors=True)
+            with suppress(OSError):  # not empty: something else is in it
+                folder.rmdir()
+        raise
     save_recognizers(trained, folder / RECOGNIZERS)
     names = tuple(dict.fromkeys(one.variant for one in trained))
     run = RunRecord(folder.name, corpus.name, source, place, names, tuple(numbers), now(), _typed())
@@ -228,11 +238,14 @@ def compare(parent: Path, first: str, second: str) -> None:
     FIRST and SECOND are names that `lacuna runs` lists, or folders. If both runs scored the same utterances under the same masks,
     the differences have intervals of their own.
     """
+    from lacuna.metrics.bootstrap import MIN_DIALOGUES
     from lacuna.runs import compare_runs
 
     table = compare_runs(_run_folder(parent, first), _run_folder(parent, second))
     click.echo(table.round(3).to_string(index=False))
-    if "difference_low" in table:
+    if "difference_low" in table and table["difference_low"].isna().all():
+        click.echo(f"difference = second - first, without an interval: it needs at least {MIN_DIALOGUES} test dialogues")
+    elif "difference_low" in table:
         click.echo(
             "difference = second - first, with its paired interval: both runs scored the same utterances under the same masks"
         )

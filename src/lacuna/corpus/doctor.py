@@ -25,6 +25,10 @@ from lacuna.corpus.pickles import read_pickle
 from lacuna.corpus.storage.format import MANIFEST, open_corpus
 from lacuna.errors import ConfigError, LacunaError
 
+_SPLIT_TABLE = (
+    "save the columns id, dialogue, turn, speaker, split, text and the labels as utterances.csv in a folder, and the feature "
+    "columns of each modality beside it as a .npy of shape (utterances, columns), e.g. audio.npy; then name the folder"
+)
 _LIMIT = 4 << 30  # largest size in bytes that the doctor reads unless the importer is given
 
 
@@ -184,6 +188,8 @@ def _unclear(path: Path, kind: str, recognised: dict[str, str]) -> Diagnosis:
     else:
         errors = ["no importer recognises it"]
         forms = f"convert it to one of these forms (your own data: the form that importer 'table' describes)\n{_forms()}"
+        if path.suffix.lower() in (".csv", ".tsv"):
+            forms = f"a table with feature columns: {_SPLIT_TABLE}\nor {forms}"
         advice = elsewhere(path) or forms
         if kind.startswith("a pickle"):
             try:

@@ -75,6 +75,14 @@ def test_other_separators_are_read_and_noted(separator, told, tmp_path):
     assert corpus.provenance.notes[:2] == (f"utterances.csv is separated by {told}", "decimal commas read in: score")
 
 
+def test_a_misspelt_standard_column_is_no_label(tmp_path):
+    (tmp_path / "utterances.csv").write_text("id,Dialouge,emotion\na,d,x\nb,d,y\n", "utf-8")
+    np.save(tmp_path / "audio.npy", np.ones((2, 2)))
+    with pytest.raises(DataError, match="rename 'Dialouge' to 'dialogue'"):
+        import_corpus(tmp_path)
+    assert [t.name for t in import_corpus(tmp_path, targets=["emotion"]).targets] == ["emotion"]
+
+
 def test_likely_votes(make, tmp_path):
     folder = make.own(tmp_path / "own")
     assert likely_votes(folder) == []

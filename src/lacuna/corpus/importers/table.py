@@ -31,6 +31,7 @@ A column whose cells hold several labels, ``happy|surprised``, is named by ``mul
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 from dataclasses import dataclass, replace
@@ -227,6 +228,19 @@ def _features(name: str, files: dict[str, Path], chosen: tuple[str, ...] | None)
     return dict(sorted(found.items()))
 
 
+def _refuse_misspelt(file: str, table: pd.DataFrame, columns: list[str]) -> None:
+    """Refuse a label column whose name is nearly that of a standard column which the table lacks."""
+    absent = [name for name in STANDARD if name not in table]
+    for column in columns:
+        if near := difflib.get_close_matches(column.lower(), absent, n=1, cutoff=0.8):
+            raise DataError(
+                f"{file} has a column {column!r} and no column {near[0]!r}",
+                expected=", ".join(STANDARD),
+                found=", ".join(map(str, table.columns)),
+                hint=f"rename {column!r} to {near[0]!r}; or, if it is a label, name all label columns with option `targets`",
+            )
+
+
 def read_targets(file: str, table: pd.DataFrame, options: TableOptions) -> tuple[list[Target], dict[str, Any], list[str]]:
     """Return the targets of a table, their labels by target name, and notes.
 
@@ -241,6 +255,8 @@ def read_targets(file: str, table: pd.DataFrame, options: TableOptions) -> tuple
         raise ConfigError(f"{file} has no column {unknown[0]!r}; it has: {', '.join(map(str, table.columns))}")
     taken = {*STANDARD, *options.soft, *options.multi}
     free = [c for c in table.columns if c not in taken and c.partition(":")[0] not in shares]
+    if options.targets is None:
+        _refuse_misspelt(file, table, [c for c in free if c not in options.classes])
     chosen = list(options.targets) if options.targets is not None else [*free, *shares]
     targets: list[Target] = []
     labels: dict[str, Any] = {}

@@ -97,7 +97,9 @@ def page_plots(report: Report, looks: Mapping[str, Style]) -> list[Plot]:
         compared = [m for m in report.ranked if m not in report.references and m in {*rows["model_a"], *rows["model_b"]}]
         if len(compared) > 1:
             note = "Blue: the row is better. Orange: the column is better. Bold: the interval of the difference excludes 0."
-            plots.append(Plot("comparisons", "Row minus column", comparisons(rows, models=compared), note, wide=True))
+            plots.append(
+                Plot("comparisons", "Row minus column", comparisons(rows, models=compared), note, wide=len(compared) > 4)
+            )
     plots += recovery_plots(report, looks)
     if report.confusion is not None and classes:
         figure = confusion(report.confusion, classes, models=report.ranked)

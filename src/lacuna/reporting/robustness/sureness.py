@@ -28,6 +28,7 @@ def _table(report: Report, own: pd.DataFrame, panel: Panel) -> Table:
         of_model = own[own["model"] == model]
         by_set = of_model.groupby("available", sort=False).agg(dict.fromkeys(_SUMS, "sum") | {"merged": "first"}).reset_index()
         by_set = by_set.sort_values("n", ascending=False)
+        by_set["merged"] = by_set["merged"].replace("", "own")
         total = by_set[_SUMS].sum().to_frame().T.assign(available=ALL, merged="")
         for r in records(pd.concat([total, by_set], ignore_index=True)):
             available = r.available if r.available in (ALL, "nothing") else subset_label(r.available)
