@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lacuna.atomic import scratch_folder
 from lacuna.errors import ConfigError
 from lacuna.progress import WorkProgress, shown_by
 
@@ -70,8 +70,8 @@ def run_parallel(
     order = "generator" if ordered else "generator_unordered"
     with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE):
         pool: Any = Parallel(n_jobs=workers, batch_size=1, pre_dispatch="n_jobs", return_as=order)
-    with tempfile.TemporaryDirectory(prefix="lacuna-", ignore_cleanup_errors=True) as folder, _watched(Path(folder), progress):
-        yield from pool(delayed(_work)(function, job, Path(folder, str(number))) for number, job in enumerate(jobs))
+    with scratch_folder() as folder, _watched(folder, progress):
+        yield from pool(delayed(_work)(function, job, folder / str(number)) for number, job in enumerate(jobs))
 
 
 def _work(function: Callable[[In], Out], job: In, file: Path) -> Out:

@@ -142,8 +142,24 @@ def corpus_of(folder: Path, run: RunRecord) -> Corpus:
 
 
 def recognizers_of(folder: Path) -> list[TrainedRecognizer]:
-    """Return the trained recognisers of a run."""
-    return load_recognizers(folder / RECOGNIZERS)
+    """Return the trained recognisers of a run.
+
+    Raises:
+        DataError: one is damaged; the message has the command that writes it again from its checkpoints.
+    """
+    try:
+        return load_recognizers(folder / RECOGNIZERS)
+    except DataError as error:
+        if not (folder / RUN).is_file():
+            raise
+        command = load_run(folder).command
+        named = command if "--name" in command else f"{command} --name {folder.name}"
+        raise DataError(
+            "the recognisers of the run cannot be read",
+            corpus=folder.name,
+            found=str(error).splitlines()[0],
+            hint=f"delete {folder / RUN}, then run: {named} (finished training is taken from its checkpoints)",
+        ) from error
 
 
 def save_evaluation(folder: Path, run: RunRecord, evaluation: Evaluation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -126,5 +127,4 @@ def save_failure(place: Path, reason: str, kind: str, where: str) -> None:
 def tidy(place: Path) -> None:
     """Delete temporary files of attempts that were killed; call it only while the cell is locked."""
     for path in place.glob(f"{TEMPORARY}*"):
-        if path.is_file():
-            path.unlink(missing_ok=True)
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

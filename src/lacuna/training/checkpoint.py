@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -210,7 +211,7 @@ class Checkpoints:
     def _tidy(self, folder: Path) -> None:
         """Delete the temporary files of killed attempts."""
         for path in folder.glob(f"{TEMPORARY}*"):
-            path.unlink(missing_ok=True)
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _forget(self, folder: Path) -> None:
         """Delete the checkpoints of a finished run."""

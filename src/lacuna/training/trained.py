@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from lacuna.atomic import TEMPORARY, Stored, sha256, store, sweep_stale, write_json
+from lacuna.atomic import Stored, partial_folder, replace_folder, sha256, store, sweep_stale, write_json
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
@@ -176,7 +175,7 @@ def load_recognizer(folder: Path) -> TrainedRecognizer:
                 found=found,
                 hint="train it again with this version of Lacuna",
             )
-        tensors = load_file(Stored(**manifest["weights"]).check(folder))
+        tensors = load_file(_weights(folder, manifest))
         model = build(manifest["name"], Schema.from_json(manifest["schema"]), **manifest["config"])
         thresholds = {name: value for name, value in model.state_dict().items() if "sureness." in name}  # format 1 had none
         model.load_state_dict({**thresholds, **_part(tensors, "model.")})
@@ -193,7 +192,16 @@ def load_recognizer(folder: Path) -> TrainedRecognizer:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         found = f"{type(error).__name__}: {error}"
-        raise DataError("the recogniser cannot be read", corpus=folder.name, found=found, hint="train it again") from error
+        raise DataError("the recogniser cannot be read", corpus=folder.name, found=found, hint=_AGAIN) from error
+
+
+def _weights(folder: Path, manifest: dict[str, Any]) -> Path:
+    try:
+        return Stored(**manifest["weights"]).check(folder)
+    except DataError as error:
+        raise DataError(
+            "the recogniser is damaged", corpus=folder.name, found=f"{error.what}: {error.found}", hint=_AGAIN
+        ) from None
 
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
@@ -220,15 +228,12 @@ def save_recognizers(recognizers: Sequence[TrainedRecognizer], folder: Path) -> 
         raise DataError(f"two recognisers are called '{twice[0][0]}', seed {twice[0][1]}", hint="give each variant a variant")
     names = []
     for trained in recognizers:
-        with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=_made(folder)) as scratch:
-            save_recognizer(trained, Path(scratch))
-            digest = sha256(Path(scratch) / MANIFEST)[:12]
+        with partial_folder(folder) as scratch:
+            save_recognizer(trained, scratch)
+            digest = sha256(scratch / MANIFEST)[:12]
             names.append(f"{trained.variant}/seed-{trained.seed}-{digest}")
-            target = folder / names[-1]
-            if not (target / MANIFEST).is_file():
-                shutil.rmtree(target, ignore_errors=True)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copytree(scratch, target)
+            if not _is_whole(folder / names[-1], digest):
+                replace_folder(scratch, folder / names[-1])
     write_json(folder / INDEX, names)
     for old in folder.glob("*/seed-*"):
         if old.relative_to(folder).as_posix() not in names:
@@ -244,9 +249,28 @@ def load_recognizers(folder: Path) -> list[TrainedRecognizer]:
     """
     if not (folder / INDEX).is_file():
         raise DataError("no trained recognisers here", corpus=folder.name, expected=f"a folder with {INDEX}", hint="train some")
-    return [load_recognizer(folder / name) for name in json.loads((folder / INDEX).read_text("utf-8"))]
+    try:
+        names = json.loads((folder / INDEX).read_text("utf-8"))
+        if not isinstance(names, list) or not all(isinstance(name, str) and not _is_outside(name) for name in names):
+            raise ValueError("not a list of folders")
+    except ValueError as error:
+        raise DataError(f"{INDEX} cannot be read", corpus=folder.name, found=str(error), hint=_AGAIN) from None
+    return [load_recognizer(folder / name) for name in names]
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+_AGAIN = "repeat the command that trained it: finished training is taken from its checkpoints, and the folder is written again"
+
+
+def _is_outside(name: str) -> bool:
+    return Path(name).is_absolute() or ".." in Path(name).parts
+
+
+def _is_whole(folder: Path, digest: str) -> bool:
+    """Return whether a folder holds the manifest with that digest, and its weights as they were written."""
+    try:
+        if sha256(folder / MANIFEST)[:12] != digest:
+            return False
+        Stored(**json.loads((folder / MANIFEST).read_text("utf-8"))["weights"]).check(folder)
+    except (OSError, ValueError, KeyError, TypeError, DataError):
+        return False
+    return True
