@@ -102,6 +102,27 @@ class DataError(LacunaError):
         super().__init__("\n".join(lines))
 
 
+@contextmanager
+def readable(what: str, where: str, hint: str) -> Iterator[None]:
+    """Raise a :class:`DataError` for whatever a damaged or edited file makes its reader raise.
+
+    Args:
+        what: one sentence that says what cannot be read.
+        where: name of the file, run or corpus.
+        hint: what to do.
+
+    Raises:
+        DataError: the block raised something else than an error of Lacuna or ``MemoryError``.
+    """
+    try:
+        yield
+    except (LacunaError, MemoryError):
+        raise
+    except Exception as error:  # edited values break their users anywhere
+        found = f"{type(error).__name__}: {error}"[:300]
+        raise DataError(what, corpus=where, found=found, hint=hint) from error
+
+
 _EXTRAS = {
     "diffusers": "models",
     "torch_geometric": "models",

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from lacuna.atomic import TEMPORARY, Stored, store, sweep_stale, write_json
-from lacuna.errors import DataError
+from lacuna.errors import DataError, readable
 from lacuna.evaluation.stored_sweeps import arrays_of, heading_of, sweeps_of
 from lacuna.evaluation.sweep import Sweep
 from lacuna.evaluation.tables import CEILING
@@ -98,7 +97,7 @@ def load_result(place: Path) -> CellResult:
     """
     if not is_done(place):
         raise DataError("the cell is not finished", corpus=place.name, hint="run the same `lacuna bench` again")
-    try:
+    with readable("the cell cannot be read", place.name, f"delete {place} and run again"):
         content = json.loads((place / DONE).read_text("utf-8"))
         if content["format"] != VERSION:
             raise DataError(
@@ -114,9 +113,6 @@ def load_result(place: Path) -> CellResult:
         frames = {name: pd.read_parquet(files[name]) for name in TABLES}
         trained = load_recognizer(place / RECOGNIZER) if content["trained"] else None
         return CellResult(sweeps, trained, **frames, seconds=content["seconds"])
-    except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
-        found, hint = f"{type(error).__name__}: {error}", f"delete {place} and run again"
-        raise DataError("the cell cannot be read", corpus=place.name, found=found, hint=hint) from error
 
 
 def save_failure(place: Path, reason: str, kind: str, where: str) -> None:

@@ -135,7 +135,7 @@ class Checkpoints:
                 continue
             try:
                 state.restore(tensors, content["progress"])
-            except (RuntimeError, KeyError, TypeError) as error:
+            except Exception as error:  # an edited file may hold anything
                 raise TrainingError(
                     f"the checkpoint in {self.folder} was written by other code\n  found: {error}\n"
                     "  do: delete the folder to train from the start"
@@ -170,7 +170,7 @@ class Checkpoints:
             if content["format"] != VERSION or not isinstance(stored, dict):
                 raise ValueError(f"format {content['format']}")
             content["progress"], content["best"]
-        except (ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # an edited file may hold anything
             raise DataError(
                 f"{path.name} is not a commit file",
                 corpus=path.parent.name,
@@ -231,7 +231,9 @@ def _jsonable(value: Any) -> Any:
 def _load(folder: Path, entry: Any) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(Stored(**entry).check(folder))
-    except (SafetensorError, TypeError, KeyError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # an edited file may hold anything
         raise DataError(
             "a checkpoint file cannot be read",
             corpus=folder.name,
