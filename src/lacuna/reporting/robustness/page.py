@@ -99,7 +99,7 @@ def page_plots(report: Report, looks: Mapping[str, Style]) -> list[Plot]:
             note = "Blue: the row is better. Orange: the column is better. Bold: the interval of the difference excludes 0."
             plots.append(Plot("comparisons", "Row minus column", comparisons(rows, models=compared), note, wide=True))
     plots += recovery_plots(report, looks)
-    if report.confusion is not None and classes:
+    if report.confusion is not None and len(report.confusion) and classes:
         figure = confusion(report.confusion, classes, models=report.ranked)
         plots.append(Plot("confusion", "Confusion matrix", figure, "Each row adds up to 100 %."))
         if panels(report.confusion):
