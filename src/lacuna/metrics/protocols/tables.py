@@ -164,11 +164,8 @@ def class_counts(truth: Sequence[str], predicted: Sequence[str], classes: Sequen
         values[columns(target)["confusion"][0]] = np.bincount(cells, chosen, c * c)
     else:
         true, answered = np.divmod(cells, c)
-        for name, codes, weight in (
-            ("hits", true, chosen * (true == answered)),
-            ("truth", true, chosen),
-            ("predicted", answered, chosen),
-        ):
+        right = chosen * (true == answered)
+        for name, codes, weight in (("hits", true, right), ("truth", true, chosen), ("predicted", answered, chosen)):
             values[columns(target)[name][0]] = np.bincount(codes, weight, c)
     return Counts(target, values)
 
