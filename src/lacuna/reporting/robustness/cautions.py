@@ -109,7 +109,8 @@ def overconfident(report: Report) -> Finding | None:
 
 def little_data(report: Report) -> list[Finding]:
     """Return cautions on thinned training data, few dialogues, utterances or seeds, and classes absent from a split."""
-    return [*_thinned(report), *_small_test(report), *_classes(report), *_few_seeds(report)]
+    data = [Finding("Check the data", text, caution=True) for text in report.facts.cautions]
+    return [*data, *_thinned(report), *_small_test(report), *_classes(report), *_few_seeds(report)]
 
 
 def _thinned(report: Report) -> list[Finding]:
