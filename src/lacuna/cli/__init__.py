@@ -22,6 +22,7 @@ from lacuna.cli import (
     score_commands,
 )
 from lacuna.errors import MEMORY_HINT, LacunaError, is_out_of_memory, naming_extras
+from lacuna.text import visible
 
 
 class _Commands(click.Group):
@@ -32,7 +33,7 @@ class _Commands(click.Group):
             with naming_extras("this command"), _terminated_as_interrupted():
                 return super().invoke(ctx)
         except LacunaError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(visible(str(error))) from None
         except KeyboardInterrupt:
             click.echo("\ninterrupted; what is finished is kept, and the same command goes on from there", err=True)
             sys.exit(130)

@@ -24,6 +24,7 @@ from lacuna.corpus.importers.sources import describe, many, npz_shapes, read_npy
 from lacuna.corpus.pickles import read_pickle
 from lacuna.corpus.storage.format import MANIFEST, open_corpus
 from lacuna.errors import ConfigError, LacunaError
+from lacuna.text import visible
 
 _LIMIT = 4 << 30  # largest size in bytes that the doctor reads unless the importer is given
 
@@ -194,4 +195,4 @@ def render(diagnosis: Diagnosis) -> str:
         lines += [f"{heading}: " + entry.replace("\n", "\n  ") for entry in entries]
     if diagnosis.advice:
         lines += ["next:", *(f"  {line}" for line in diagnosis.advice.splitlines())]
-    return "\n".join(lines)
+    return visible("\n".join(lines))
