@@ -55,7 +55,7 @@ def _mapped(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
     frame = frame.rename(columns=of)
     for position, kind in enumerate(frame.dtypes):
         if getattr(kind, "kind", "O") not in "biufcmM":
-            frame.isetitem(position, frame.iloc[:, position].map(of))
+            frame.isetitem(position, frame.iloc[:, position].map(of).to_numpy())
     return frame
 
 

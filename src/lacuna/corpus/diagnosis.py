@@ -77,8 +77,9 @@ def guarded(path: Path, importer: str | None, options: Mapping[str, Any]) -> Dia
         error = f"reading it took longer than {limit:.0f} seconds and was stopped"
         return Diagnosis(path.name, "a file whose reader does not return", errors=(error,), advice=_AGAIN)
     if process.returncode == 0:
-        content = json.loads(process.stdout.splitlines()[-1])
-        return Diagnosis(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
+        content: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+        content |= {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
+        return Diagnosis(**content)
     if process.returncode < 0:
         error = f"its reader was ended by {signal.Signals(-process.returncode).name}"
     else:

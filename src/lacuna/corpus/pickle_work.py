@@ -37,7 +37,7 @@ _COUNTED = {
     pickletools.bytes1: 1,
     pickletools.bytes4: 4,
     pickletools.bytes8: 8,
-    pickletools.bytearray8: 8,
+    pickletools.bytearray8: 8,  # type: ignore[attr-defined]
     pickletools.unicodestring1: 1,
     pickletools.unicodestring4: 4,
     pickletools.unicodestring8: 8,
