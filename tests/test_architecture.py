@@ -11,7 +11,7 @@ import pytest
 import lacuna
 
 SOURCE = Path(lacuna.__file__).parent
-BASE = {"errors", "atomic", "registry", "source", "parallel", "progress"}
+BASE = {"errors", "atomic", "registry", "source", "parallel", "progress", "text"}
 # Each package may import the packages named for it, directly or through them: the graph of docs/explanation/architecture.md.
 BELOW = {
     "corpus": set(),

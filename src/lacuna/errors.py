@@ -102,6 +102,44 @@ class DataError(LacunaError):
         super().__init__("\n".join(lines))
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory is exhausted: that of Python, numpy and Arrow, or torch's on a GPU or the CPU.
+
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 24 bytes"))
+    True
+    """
+    texts = ("can't allocate memory", "not enough memory", "Cannot allocate memory", "std::bad_alloc", "out of memory")
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the second is that of torch
+        return True
+    return isinstance(error, RuntimeError | OSError) and any(text in str(error) for text in texts)
+
+
+MEMORY_HINT = "close other programs, use fewer --workers or a smaller batch_size, or use a machine with more memory"
+
+
+@contextmanager
+def readable(what: str, where: str, hint: str) -> Iterator[None]:
+    """Raise a :class:`DataError` for whatever a damaged or edited file makes its reader raise.
+
+    Args:
+        what: one sentence that says what cannot be read.
+        where: name of the file, run or corpus.
+        hint: what to do.
+
+    Raises:
+        DataError: the block raised something else than an error of Lacuna or of exhausted memory.
+    """
+    try:
+        yield
+    except LacunaError:
+        raise
+    except Exception as error:  # edited values break their users anywhere
+        if is_out_of_memory(error):
+            raise
+        found = f"{type(error).__name__}: {error}"[:300]
+        raise DataError(what, corpus=where, found=found, hint=hint) from error
+
+
 _EXTRAS = {
     "diffusers": "models",
     "torch_geometric": "models",

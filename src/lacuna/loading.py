@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lacuna.corpus import SPLITS, Corpus, open_corpus
+from lacuna.corpus.cautions import data_cautions
 from lacuna.corpus.contamination import check_contamination
 from lacuna.corpus.importers import import_corpus, recognise
 from lacuna.corpus.splits import carve_valid, fold
@@ -195,6 +196,7 @@ def corpus_facts(corpus: Corpus) -> dict[str, Any]:
         "dialogues": {name: len(np.unique(utterances.dialogue[utterances.split == code])) for name, code in splits.items()},
         "modalities": {m.name: {"dim": m.dim, "extractor": m.extractor} for m in corpus.modalities},
         "targets": {t.name: {"task": t.task, "classes": list(t.classes)} for t in corpus.targets},
+        "cautions": data_cautions(corpus),
         "class_counts": {t.name: counts(t.name, len(t.classes)) for t in corpus.targets if t.task == "classification"},
         "absences": {name: dict(by_split) for name, by_split in corpus.absences().items()},
         "source": corpus.provenance.source,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lacuna.atomic import scratch_folder
 from lacuna.errors import ConfigError
 from lacuna.progress import WorkProgress, shown_by
 
@@ -70,11 +70,11 @@ def run_parallel(
     order = "generator" if ordered else "generator_unordered"
     with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE):
         pool: Any = Parallel(n_jobs=workers, batch_size=1, pre_dispatch="n_jobs", return_as=order)
-    with tempfile.TemporaryDirectory(prefix="lacuna-", ignore_cleanup_errors=True) as folder, _watched(Path(folder), progress):
-        yield from pool(delayed(_work)(function, job, Path(folder, str(number))) for number, job in enumerate(jobs))
+    with scratch_folder() as folder, _watched(folder, progress):
+        yield from pool(delayed(_work)(function, job, folder / str(number), os.getpid()) for number, job in enumerate(jobs))
 
 
-def _work(function: Callable[[In], Out], job: In, file: Path) -> Out:
+def _work(function: Callable[[In], Out], job: In, file: Path, parent: int) -> Out:
     """Return the result of a job; the file holds the share of it that is done, for the process that shows the progress."""
     last = 0.0
 
@@ -84,10 +84,34 @@ def _work(function: Callable[[In], Out], job: In, file: Path) -> Out:
             last = time.monotonic()
             file.write_text(f"{share:.6f}", "ascii")
 
-    with shown_by(write):
+    with shown_by(write), ending_with(parent):
         result = function(job)
     write(1.0)
     return result
+
+
+@contextmanager
+def ending_with(parent: int) -> Iterator[None]:
+    """End this process within a second if its parent ends while the block runs, however the parent ends.
+
+    Args:
+        parent: process that started this one.
+    """
+    if os.name != "posix" or os.getppid() != parent:  # another process started it: there is nothing to compare
+        yield
+        return
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(PERIOD):
+            if os.getppid() != parent:
+                os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 @contextmanager

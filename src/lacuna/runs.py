@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pandas as pd
 from lacuna.atomic import atomic_path, write_bytes, write_json
 from lacuna.corpus import Corpus, open_corpus
 from lacuna.corpus.schema import check_name
-from lacuna.errors import ConfigError, DataError
+from lacuna.errors import ConfigError, DataError, readable
 from lacuna.evaluation import CEILINGS, EvaluationConfig, PatternSpec, Tables
 from lacuna.evaluation.conditions import Condition
 from lacuna.evaluation.replicates import bootstrap
@@ -114,14 +114,15 @@ def load_run(folder: Path) -> RunRecord:
     path = folder / RUN
     if not path.is_file():
         raise DataError("no finished run here", corpus=folder.name, expected=f"a folder with {RUN}", hint="lacuna train CORPUS")
-    try:
+    with readable("the run cannot be read", folder.name, "delete the folder and train again"):
         content: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
-        return RunRecord(**{**content, "models": tuple(content["models"]), "seeds": tuple(content["seeds"])})
-    except (ValueError, TypeError, KeyError) as error:
-        found = f"{type(error).__name__}: {error}"
-        raise DataError(
-            "the run cannot be read", corpus=folder.name, found=found, hint="delete the folder and train again"
-        ) from None
+        record = RunRecord(**{**content, "models": tuple(content["models"]), "seeds": tuple(content["seeds"])})
+        for item in fields(record):
+            value = getattr(record, item.name)
+            wanted: type = {"models": str, "seeds": int}.get(item.name, str)
+            if not all(isinstance(part, wanted) for part in (value if isinstance(value, tuple) else (value,))):
+                raise ValueError(f"{item.name} is {value!r}")
+        return record
 
 
 def list_runs(parent: Path) -> list[RunRecord]:
@@ -142,8 +143,24 @@ def corpus_of(folder: Path, run: RunRecord) -> Corpus:
 
 
 def recognizers_of(folder: Path) -> list[TrainedRecognizer]:
-    """Return the trained recognisers of a run."""
-    return load_recognizers(folder / RECOGNIZERS)
+    """Return the trained recognisers of a run.
+
+    Raises:
+        DataError: one is damaged; the message has the command that writes it again from its checkpoints.
+    """
+    try:
+        return load_recognizers(folder / RECOGNIZERS)
+    except DataError as error:
+        if not (folder / RUN).is_file():
+            raise
+        command = load_run(folder).command
+        named = command if "--name" in command else f"{command} --name {folder.name}"
+        raise DataError(
+            "the recognisers of the run cannot be read",
+            corpus=folder.name,
+            found=str(error).splitlines()[0],
+            hint=f"delete {folder / RUN}, then run: {named} (finished training is taken from its checkpoints)",
+        ) from error
 
 
 def save_evaluation(folder: Path, run: RunRecord, evaluation: Evaluation) -> None:
@@ -168,13 +185,15 @@ def load_evaluation(folder: Path) -> Evaluation:
     run, place = load_run(folder), folder / EVALUATION
     if not (place / "config.json").is_file():
         raise DataError("the run was not evaluated yet", corpus=folder.name, hint=f"lacuna evaluate {folder}")
-    content = json.loads((place / "config.json").read_text("utf-8"))
-    patterns = tuple(PatternSpec(p["name"], p["settings"], tuple(p["rates"])) for p in content.pop("patterns"))
-    tables = {path.stem: pd.read_parquet(path) for path in place.glob("*.parquet")}
+    with readable("the evaluation cannot be read", folder.name, f"evaluate the run again: lacuna evaluate {folder}"):
+        content = json.loads((place / "config.json").read_text("utf-8"))
+        patterns = tuple(PatternSpec(p["name"], p["settings"], tuple(p["rates"])) for p in content.pop("patterns"))
+        tables = {path.stem: pd.read_parquet(path) for path in place.glob("*.parquet")}
+        config = EvaluationConfig(patterns=patterns, **content)
     return Evaluation(
         corpus_of(folder, run),
         tuple(recognizers_of(folder)),
-        EvaluationConfig(patterns=patterns, **content),
+        config,
         Tables(*(tables.get(name, pd.DataFrame()) for name in Tables._fields)),  # a run of an earlier version lacks some
         **{name: tables.get(name, pd.DataFrame()) for name in _LONG},
         sweeps=sweeps_of_run(folder),
@@ -229,10 +248,10 @@ def list_project_runs(project: Path) -> list[RunRecord]:
                 command=content["command"],
                 headline=content.get("headline", ""),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except Exception as error:  # an edited file may hold anything
             run = RunRecord(name, "", "", "", (), (), "", "", f"the run cannot be read: {type(error).__name__}: {error}")
         runs.append(run)
-    return sorted(runs, key=lambda run: run.created)
+    return sorted(runs, key=lambda run: str(run.created))
 
 
 def sweeps_of_run(folder: Path) -> tuple[Sweep, ...]:

@@ -8,13 +8,17 @@ import io
 import os
 import pickle
 import struct
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy._core import multiarray
 
+from lacuna.corpus.pickle_work import check_work
 from lacuna.corpus.pickles import read_pickle
 from lacuna.errors import DataError, LacunaError, UnsafePickleError
 
@@ -228,3 +232,52 @@ def test_random_damage_raises_our_errors_only(tmp_path):
             read_pickle(path)
         except LacunaError:
             continue
+
+
+def _tower(height, bottom=b")"):
+    """Tuples that hold the tuple below them twice; two to the power of ``height`` parts in three bytes a level."""
+    return bottom + b"2\x86" * height
+
+
+_LISTS = b"".join(b"]q" + bytes([i]) + b"(h" + bytes([i - 1]) + b"h" + bytes([i - 1]) + b"e" for i in range(1, 60))
+TINY = {
+    "nested tuples as a key": b"\x80\x02}" + _tower(60) + b"K\x01s.",
+    "nested tuples in a set": b"\x80\x04\x8f(" + _tower(60) + b"\x90.",
+    "nested tuples in a frozen set": b"\x80\x04(" + _tower(60) + b"\x91.",
+    "nested tuples as text": b"\x80\x02cbuiltins\nstr\n" + _tower(60) + b"\x85R.",
+    "nested tuples, many times": b"\x80\x02}" + _tower(18) + b"q\x000" + b"h\x00K\x01s" * 100 + b".",
+    "shared lists": b"\x80\x02]q\x00" + _LISTS + b".",
+    "a list of itself": b"\x80\x02]q\x00(h\x00h\x00e.",
+    "deep tuples as a key": b"\x80\x02})" + b"\x85" * 200_000 + b"K\x01s.",
+    "memo index": b"\x80\x02]r\x00\x00\x00\x08.",
+    "memo index as text": b"(lp134217728\n.",
+    "length of bytes": b"\x80\x04\x8e\x00\x00\x00\x00\x10\x00\x00\x00.",
+    "length of a frame": b"\x80\x04\x95\x00\x00\x00\x00\x10\x00\x00\x00].",
+    "no operand": b"\x80\x02\x86.",
+    "no mark": b"\x80\x02e.",
+    "memo of nothing": b"\x80\x02h\x05.",
+}
+
+
+@pytest.mark.parametrize("kind", TINY)
+def test_tiny_pickles_do_not_ask_for_hours(kind, tmp_path):
+    path = tmp_path / "tiny.pkl"
+    path.write_bytes(TINY[kind])
+    start = time.perf_counter()
+    with pytest.raises(LacunaError, match=r"tiny\.pkl"):
+        read_pickle(path)
+    assert time.perf_counter() - start < 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    content=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
+        lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner) | st.sets(st.text()),
+        max_leaves=30,
+    ),
+    protocol=st.integers(0, 5),
+)
+def test_the_scan_ends_where_a_genuine_pickle_does(content, protocol):
+    data = pickle.dumps((content, content), protocol)
+    assert check_work(data + b"more") == len(data)

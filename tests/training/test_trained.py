@@ -118,3 +118,27 @@ def test_an_interrupted_save_leaves_the_former_set(
     save_recognizers([replace(trained, seed=9)], tmp_path)
     assert [r.seed for r in load_recognizers(tmp_path)] == [9]
     assert len(list(tmp_path.glob("*/seed-*"))) == 1
+
+
+@pytest.mark.parametrize("damage", ["manifest", "weights cut", "weights gone"])
+def test_saving_again_repairs_a_damaged_folder(trained: TrainedRecognizer, tmp_path: Path, damage: str) -> None:
+    save_recognizers([trained], tmp_path)
+    (folder,) = tmp_path.glob("*/seed-*")
+    weights = next(folder.glob("*.safetensors"))
+    {
+        "manifest": lambda: (folder / MANIFEST).write_text("{"),
+        "weights cut": lambda: weights.write_bytes(weights.read_bytes()[:-9]),
+        "weights gone": weights.unlink,
+    }[damage]()
+    with pytest.raises(DataError, match="do: repeat the command that trained it"):
+        load_recognizers(tmp_path)
+    save_recognizers([trained], tmp_path)
+    assert load_recognizers(tmp_path)[0].variant == trained.variant
+
+
+@pytest.mark.parametrize("index", ["{", "{}", "[1]", '["../../outside"]'])
+def test_an_edited_index_is_refused(trained: TrainedRecognizer, tmp_path: Path, index: str) -> None:
+    save_recognizers([trained], tmp_path)
+    (tmp_path / "recognizers.json").write_text(index)
+    with pytest.raises(DataError, match=r"recognizers\.json cannot be read"):
+        load_recognizers(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -13,9 +14,12 @@ from optuna.trial import TrialState
 from sqlalchemy import text
 
 from lacuna.errors import ConfigError
-from lacuna.tuning import Place, trials_table
+from lacuna.tuning import Place, StudyConfig, trials_table
 from lacuna.tuning.storage import ATTEMPTS, open_database, without_password
+from lacuna.tuning.study import open_study
 from lacuna.tuning.worker import WORKER, fail_dead_trials
+
+Make = Callable[..., StudyConfig]
 
 
 def age(storage: RDBStorage) -> None:
@@ -88,3 +92,19 @@ def test_a_database_that_cannot_be_opened_is_named_without_its_password(tmp_path
     assert without_password("postgresql://me:secret@host/base") == "postgresql://me:***@host/base"
     assert without_password("me:secret@") == "(a URL that cannot be read)"
     assert "secret" not in str(Place(tmp_path, "s", "postgresql://me:secret@host/base"))
+
+
+@pytest.mark.parametrize("value", ["[1]", "{"])
+def test_an_edited_database_is_refused(place: Place, make: Make, value: str) -> None:
+    open_study(make(), place, {"train": "a"})
+    with place.open().engine.begin() as connection:
+        connection.execute(text("UPDATE study_user_attributes SET value_json = :value"), {"value": value})
+    with pytest.raises(ConfigError, match=r"cannot be read(.|\n)*do: restore the database"):
+        open_study(make(), place, {"train": "a"})
+
+
+def test_a_database_that_is_none_is_refused(place: Place, make: Make) -> None:
+    place.folder.parent.mkdir(parents=True)
+    Path(f"{place.folder}.db").write_bytes(b"no database" * 100)
+    with pytest.raises(ConfigError, match="database of the study cannot be opened"):
+        open_study(make(), place, {"train": "a"})

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from lacuna.atomic import TEMPORARY, Stored, store, sweep_stale, write_json
-from lacuna.errors import DataError
+from lacuna.errors import DataError, readable
 from lacuna.evaluation.stored_sweeps import arrays_of, heading_of, sweeps_of
 from lacuna.evaluation.sweep import Sweep
 from lacuna.evaluation.tables import CEILING
@@ -97,7 +97,7 @@ def load_result(place: Path) -> CellResult:
     """
     if not is_done(place):
         raise DataError("the cell is not finished", corpus=place.name, hint="run the same `lacuna bench` again")
-    try:
+    with readable("the cell cannot be read", place.name, f"delete {place} and run again"):
         content = json.loads((place / DONE).read_text("utf-8"))
         if content["format"] != VERSION:
             raise DataError(
@@ -113,9 +113,6 @@ def load_result(place: Path) -> CellResult:
         frames = {name: pd.read_parquet(files[name]) for name in TABLES}
         trained = load_recognizer(place / RECOGNIZER) if content["trained"] else None
         return CellResult(sweeps, trained, **frames, seconds=content["seconds"])
-    except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
-        found, hint = f"{type(error).__name__}: {error}", f"delete {place} and run again"
-        raise DataError("the cell cannot be read", corpus=place.name, found=found, hint=hint) from error
 
 
 def save_failure(place: Path, reason: str, kind: str, where: str) -> None:
@@ -126,5 +123,4 @@ def save_failure(place: Path, reason: str, kind: str, where: str) -> None:
 def tidy(place: Path) -> None:
     """Delete temporary files of attempts that were killed; call it only while the cell is locked."""
     for path in place.glob(f"{TEMPORARY}*"):
-        if path.is_file():
-            path.unlink(missing_ok=True)
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

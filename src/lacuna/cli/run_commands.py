@@ -176,6 +176,7 @@ def predict(model: Path, source: str, variant: str | None, out: Path, *, overwri
     from lacuna.api import load_model
     from lacuna.atomic import atomic_path
     from lacuna.evaluation.prediction_table import prediction_notes
+    from lacuna.text import safe_frame
 
     if out.exists() and not overwrite:
         raise click.ClickException(f"{out} exists already: name another file with --out, or say --overwrite")
@@ -184,7 +185,7 @@ def predict(model: Path, source: str, variant: str | None, out: Path, *, overwri
     how = {name: settings[name] for name in ("drop", "error", "importer")}
     table = loaded.predict(source, anyway=anyway, options=options, **how)
     with atomic_path(out) as path:
-        table.to_csv(path, index=False)
+        safe_frame(table).to_csv(path, index=False)
     click.echo("\n".join([repr(loaded), f"{len(table)} utterances -> {out}", *prediction_notes(table)]))
 
 

@@ -165,6 +165,7 @@ def _refuse(out: Path | None, overwrite: bool) -> None:
 
 def _write(table: pd.DataFrame, out: Path) -> None:
     from lacuna.atomic import atomic_path
+    from lacuna.text import safe_frame
 
     with atomic_path(out) as path:
-        table.to_csv(path, index=False)
+        safe_frame(table).to_csv(path, index=False)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lacuna.corpus.contamination import check_contamination
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.importers.base import importer_class, list_importers, make_options, slug
-from lacuna.corpus.importers.sources import many
+from lacuna.corpus.importers.sources import many, natural_key
 from lacuna.corpus.importers.table import likely_votes
 from lacuna.corpus.schema import SPLITS, Target
 from lacuna.corpus.speakers import speakers_are_local
@@ -110,6 +110,10 @@ def summary_of(corpus: Corpus) -> dict[str, str]:
         "splits": ", ".join(f"{n} {int(m.sum())} in {_distinct(u.dialogue[m], 'dialogue')}" for n, m in split.items()),
         "transcripts": f"{sum(bool(t) for t in corpus.transcripts)} of {len(corpus)}",
     }
+    if not _in_order(corpus):
+        facts["order"] = (
+            "dialogues are not sorted by name: another order of rows gives other batches in training, and other scores"
+        )
     absences = corpus.absences()
     for modality in corpus.modalities:
         count = corpus.frames[modality.name].count
@@ -123,6 +127,18 @@ def summary_of(corpus: Corpus) -> dict[str, str]:
     for number, note in enumerate(corpus.provenance.notes, 1):
         facts[f"note {number}"] = note
     return facts
+
+
+def _in_order(corpus: Corpus) -> bool:
+    """Return whether the dialogues of each split follow each other in the order of their names, numbers by value."""
+    u = corpus.utterances
+    for split in range(len(SPLITS)):
+        codes = u.dialogue[u.split == split]
+        first = codes[np.sort(np.unique(codes, return_index=True)[1])]  # (D,) in order of appearance
+        names = [natural_key(u.dialogue_names[int(code)].as_py()) for code in first]
+        if names != sorted(names):
+            return False
+    return True
 
 
 def _distinct(codes: NDArray[Any], noun: str) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lacuna.corpus.adapters.base import Adapter, adapter_of, read_folder
 from lacuna.corpus.adapters.summary import summary_of_folder
 from lacuna.corpus.advice import advice_on, advice_on_own, advice_on_repair, findings, summary_of
+from lacuna.corpus.archives import unpacked_size
+from lacuna.corpus.diagnosis import MEMORY, MORE_MEMORY, Diagnosis, guarded, needs_guard
 from lacuna.corpus.identity import identify
 from lacuna.corpus.importers.base import (
     elsewhere,
@@ -24,39 +24,13 @@ from lacuna.corpus.importers.sources import describe, many, npz_shapes, read_npy
 from lacuna.corpus.pickles import read_pickle
 from lacuna.corpus.storage.format import MANIFEST, open_corpus
 from lacuna.errors import ConfigError, LacunaError
+from lacuna.text import visible
 
 _SPLIT_TABLE = (
     "save the columns id, dialogue, turn, speaker, split, text and the labels as utterances.csv in a folder, and the feature "
     "columns of each modality beside it as a .npy of shape (utterances, columns), e.g. audio.npy; then name the folder"
 )
 _LIMIT = 4 << 30  # largest size in bytes that the doctor reads unless the importer is given
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """The result of :func:`examine`.
-
-    Attributes:
-        path: last part of the path.
-        kind: what the path is, in words.
-        usable: whether it can be imported as it is.
-        importer: name of the importer that reads it; ``lacuna`` for a stored corpus, ``None`` if none does.
-        recognised: what each importer recognises, by name.
-        summary: facts about the corpus, by heading.
-        warnings: what the user should know.
-        errors: why it cannot be used.
-        advice: next step: settings as YAML, or a sentence.
-    """
-
-    path: str
-    kind: str
-    usable: bool = False
-    importer: str | None = None
-    recognised: Mapping[str, str] = field(default_factory=dict)
-    summary: Mapping[str, str] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
-    advice: str = ""
 
 
 def examine(path: str | Path, *, importer: str | None = None, **options: Any) -> Diagnosis:
@@ -72,14 +46,17 @@ def examine(path: str | Path, *, importer: str | None = None, **options: Any) ->
     """
     path = Path(path)
     try:
-        return _examine(path, importer, options)
+        return guarded(path, importer, options) if needs_guard(path) else examine_here(path, importer, options)
     except KeyboardInterrupt:
         raise
+    except MemoryError:
+        return Diagnosis(path.name, "something that does not fit into memory", errors=(MEMORY,), advice=MORE_MEMORY)
     except BaseException as error:  # the doctor must answer even if a file breaks a parser
         return Diagnosis(path.name, "something that cannot be inspected", errors=(f"{type(error).__name__}: {error}",))
 
 
-def _examine(path: Path, importer: str | None, options: dict[str, Any]) -> Diagnosis:
+def examine_here(path: Path, importer: str | None, options: dict[str, Any]) -> Diagnosis:
+    """Return the diagnosis, in this process; see :func:`examine`."""
     kind = _kind(path)
     if kind is None:
         error = missing(path)
@@ -139,7 +116,8 @@ def _forms() -> str:
 
 
 def _size(path: Path) -> int:
-    return sum(f.stat().st_size for f in (path.rglob("*") if path.is_dir() else [path]) if f.is_file())
+    """Return the number of bytes of all files, those in archives unpacked."""
+    return sum(unpacked_size(f) for f in (path.rglob("*") if path.is_dir() else [path]) if f.is_file())
 
 
 def _own(path: Path) -> Diagnosis:
@@ -223,4 +201,4 @@ def render(diagnosis: Diagnosis) -> str:
         lines += [f"{heading}: " + entry.replace("\n", "\n  ") for entry in entries]
     if diagnosis.advice:
         lines += ["next:", *(f"  {line}" for line in diagnosis.advice.splitlines())]
-    return "\n".join(lines)
+    return visible("\n".join(lines))

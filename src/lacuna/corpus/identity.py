@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from lacuna.corpus.archives import open_archive
+from lacuna.errors import DataError
 
 _HEAD = 1 << 12  # bytes read from the start
 _AGAIN = "download the file again in binary mode, and compare its size with the size that the source states"
@@ -88,9 +90,11 @@ def identify(path: Path) -> Identity:
 def _archive(path: Path) -> Identity:
     """Return the kind of a zip archive: arrays, a torch file, or packed files."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             names = archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except DataError as error:
+        return Identity(f"a zip archive: {error.what}", str(error.hint))
+    except Exception:  # a damaged directory breaks its reader anywhere
         return Identity("a zip archive that is cut off or damaged", _AGAIN)
     if any(name.endswith("/data.pkl") for name in names):
         return Identity("a zip archive of torch.save", "convert it to .npz with the tool that wrote it")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import io
 import math
+import mmap
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacuna.corpus.identity import Identity, identify
+from lacuna.corpus.pickle_work import check_work
 from lacuna.errors import DataError, UnsafePickleError
 
 _HINT = "if you trust the file, convert it to .npz with the tool that wrote it, and import the .npz"
 _LEAVES = (str, float, int, bytes, bool, type(None), np.float64, np.float32, np.int64)
+
+_FREE_PARTS, _PARTS_PER_BYTE = 10_000_000, 16  # that a pickle may hold when shared parts are counted every time
 
 
 def read_pickle(path: Path, limit: int = 16 << 30) -> Any:
@@ -51,7 +55,13 @@ def read_pickle(path: Path, limit: int = 16 << 30) -> Any:
                 hint="save the arrays as .npz instead",
             )
         with path.open("rb") as handle:
-            return _plain(_Restricted(handle, encoding="latin1").load(), {})
+            if size:
+                with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                    check_work(data)
+            content, parts = _plain(_Restricted(handle, encoding="latin1").load(), {})
+        if parts > _FREE_PARTS + _PARTS_PER_BYTE * size:
+            raise UnsafePickleError(f"its {size} bytes hold {parts:.3g} parts, because parts are shared many times")
+        return content
     except DataError:
         raise
     except UnsafePickleError as error:
@@ -161,9 +171,17 @@ def _frombuffer(buffer: Any, kind: Any, shape: Any, order: Any, axes: Any = None
     return array if axes is None else array.transpose(axes)
 
 
+_PICKLES_OF_TORCH = 5  # in its format before archives: magic number, version, system, content, keys; then the numbers
+
+
 def _storage(content: bytes) -> Any:
     import torch  # imported here: a corpus without torch pickles needs no torch
 
+    if content[:2] == b"PK":
+        raise UnsafePickleError("it holds a torch storage in an archive")
+    position = 0
+    for _ in range(_PICKLES_OF_TORCH):
+        position = check_work(content, position)
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
@@ -179,6 +197,8 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> NDArr
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if min([offset, *size, *stride]) < 0 or (0 not in size and last >= length):
         raise ValueError("a tensor that lies outside its storage")  # torch would grow the storage
+    if math.prod(size) > length + (1 << 20):
+        raise UnsafePickleError("it holds a tensor that repeats its numbers many times")
     flat = flat.set_(raw, 0, (length,), (1,))
     return np.ascontiguousarray(flat.as_strided(size, stride, offset).numpy())
 
@@ -242,12 +262,25 @@ class _Restricted(pickle.Unpickler):
         raise UnsafePickleError("it refers to objects outside the file")
 
 
-def _plain(value: Any, done: dict[int, Any]) -> Any:
-    """Return the content with the helpers of this module replaced by their values; shared parts stay shared."""
+def _plain(value: Any, done: dict[int, Any]) -> tuple[Any, int]:
+    """Return the content with the helpers of this module replaced by their values, and the number of its parts.
+
+    Shared parts stay shared, and are counted every time.
+
+    Args:
+        value: what was loaded.
+        done: by identity of a part: the part, its replacement, and its number of parts (0 while it is being examined).
+
+    Raises:
+        UnsafePickleError: a part holds itself, or is a function or a class.
+    """
     if type(value) in _LEAVES:
-        return value
+        return value, 1
     if id(value) in done:
-        return done[id(value)][1]
+        _, result, count = done[id(value)]
+        if not count:
+            raise UnsafePickleError("it holds a container that holds itself")
+        return result, count
     result = value
     if isinstance(value, _Array):
         result = value.array
@@ -255,15 +288,20 @@ def _plain(value: Any, done: dict[int, Any]) -> Any:
         result = value.dtype
     elif isinstance(value, (_Call, _Subtype)):
         raise UnsafePickleError("it holds a function or a class")
-    done[id(value)] = (value, result)  # keep the value too, so that its id is not reused
+    done[id(value)] = (value, result, 0)  # keep the value too, so that its id is not reused
+    count = 1
     if isinstance(result, np.ndarray) and result.dtype.kind == "O":
         for index, item in enumerate(result.flat):
-            result.flat[index] = _plain(item, done)
+            result.flat[index], parts = _plain(item, done)
+            count += parts
     elif isinstance(result, (list, dict)):
+        count += len(result)
         for key, item in result.items() if isinstance(result, dict) else enumerate(result):
             if type(item) not in _LEAVES:
-                result[key] = _plain(item, done)
+                result[key], parts = _plain(item, done)
+                count += parts
     elif isinstance(result, (tuple, set, frozenset)):
-        result = type(result)(_plain(item, done) for item in result)
-        done[id(value)] = (value, result)
-    return result
+        cleaned = [_plain(item, done) for item in result]
+        result, count = type(result)(item for item, _ in cleaned), count + sum(parts for _, parts in cleaned)
+    done[id(value)] = (value, result, count)
+    return result, count

@@ -11,6 +11,8 @@ from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.storage.tensors import blocks, read_rows
 from lacuna.errors import DataError
 
+_LARGEST = 1e18  # the square of larger values is near the largest float32
+
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
@@ -50,7 +52,7 @@ def fit_statistics(corpus: Corpus, block: int = 4096) -> Statistics:
         Mean and population standard deviation by modality, computed in float64.
 
     Raises:
-        DataError: there is no training utterance, or a modality was never observed in training.
+        DataError: there is no training utterance, a modality was never observed in training, or its values are too large.
     """
     train = corpus.only("train")
     if not len(train):
@@ -81,6 +83,15 @@ def fit_statistics(corpus: Corpus, block: int = 4096) -> Statistics:
         variance = np.maximum(total_squared / count - np.square(total / count), 0)
         centre = shift + total / count
         deviation = np.sqrt(variance)
+        if max(float(np.abs(centre).max(initial=0)), float(deviation.max(initial=0))) > _LARGEST:
+            raise DataError(
+                "features are too large: their squares overflow float32",
+                corpus=corpus.name,
+                modality=modality.name,
+                expected=f"values up to about {_LARGEST:g}",
+                found=f"column {int(np.maximum(np.abs(centre), deviation).argmax())} with mean and deviation beyond",
+                hint="check the unit of that column, or divide it by a constant",
+            )
         constant = deviation <= 1e-6 * np.maximum(1, np.abs(centre))
         mean[modality.name] = centre.astype(np.float32)
         scale[modality.name] = np.where(constant, 1, deviation).astype(np.float32)

@@ -323,12 +323,14 @@ def _sums(flags: NDArray[np.bool_], start: NDArray[np.int64], count: NDArray[np.
 
 
 def one_class(corpus: Corpus, target: Target) -> DataError | None:
-    """Return the error of a classification target with a single class in train or test; ``None`` if there is no such split.
+    """Return the error of a target with a single class or value in train or test; ``None`` if there is no such split.
 
     Nothing can be learned from one class, and every score of one class is 1: such a table would say nothing.
     """
-    if target.task != "classification":
+    if target.task == "soft":
         return None
+    if target.task == "regression":
+        return _one_value(corpus, target)
     codes, split = corpus.utterances.labels[target.name], corpus.utterances.split
     for name in ("train", "test"):
         classes, counts = np.unique(codes[(split == SPLITS.index(name)) & (codes >= 0)], return_counts=True)
@@ -339,5 +341,21 @@ def one_class(corpus: Corpus, target: Target) -> DataError | None:
                 expected="utterances of two classes or more",
                 found=f"{counts[0]} of class '{target.classes[classes[0]]}'",
                 hint="check how labels become classes (options of the importer), choose another target, or other splits",
+            )
+    return None
+
+
+def _one_value(corpus: Corpus, target: Target) -> DataError | None:
+    """Return the error of a regression target whose labels in train or test are two or more equal values."""
+    values, split = corpus.utterances.labels[target.name], corpus.utterances.split
+    for name in ("train", "test"):
+        known = values[(split == SPLITS.index(name)) & np.isfinite(values)]
+        if len(known) > 1 and (known == known[0]).all():
+            return DataError(
+                f"target '{target.name}' has one value in {name}",
+                corpus=corpus.name,
+                expected="utterances of two values or more",
+                found=f"{len(known)} times {known[0]:g}",
+                hint="check the column of labels, choose another target, or other splits",
             )
     return None

@@ -22,6 +22,7 @@ from lacuna.atomic import write_bytes
 from lacuna.datasets.base import NOT_SAVED, PlacedDataset, T
 from lacuna.evaluation.stored_sweeps import sweeps_from_bytes, sweeps_to_bytes
 from lacuna.evaluation.sweep import Sweep
+from lacuna.text import original_frame, safe_frame
 
 if TYPE_CHECKING:
     from kedro_datasets._typing import JSONPreview, PlotlyPreview, TablePreview
@@ -75,7 +76,7 @@ class TableDataset(AtomicFileDataset[pd.DataFrame]):
     def encode(self, data: pd.DataFrame) -> bytes:
         """Return parquet bytes, or UTF-8 CSV."""
         if self._path.endswith(".csv"):
-            return data.to_csv(index=False, lineterminator="\n").encode()
+            return safe_frame(data).to_csv(index=False, lineterminator="\n").encode()
         buffer = io.BytesIO()
         data.to_parquet(buffer, index=False)
         return buffer.getvalue()
@@ -83,9 +84,9 @@ class TableDataset(AtomicFileDataset[pd.DataFrame]):
     def decode(self, content: bytes) -> pd.DataFrame:
         """Return the table."""
         source = io.BytesIO(content)
-        return (
-            pd.read_csv(source, keep_default_na=False, na_values=[""]) if self._path.endswith(".csv") else pd.read_parquet(source)
-        )
+        if not self._path.endswith(".csv"):
+            return pd.read_parquet(source)
+        return original_frame(pd.read_csv(source, keep_default_na=False, na_values=[""]))
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """Return the first rows, for Kedro-Viz."""

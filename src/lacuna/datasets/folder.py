@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import atexit
 import shutil
-import tempfile
 from abc import abstractmethod
 from pathlib import Path, PurePosixPath
 
 from kedro.io.core import DatasetError
 
+from lacuna.atomic import make_scratch, scratch_folder
 from lacuna.datasets.base import PlacedDataset, T
 
 
@@ -42,7 +42,7 @@ class FolderDataset(PlacedDataset[T]):
             )
         if self._protocol == "file":
             return self.read(Path(self._path))
-        copy = Path(tempfile.mkdtemp(prefix="lacuna-"))
+        copy = make_scratch()
         atexit.register(shutil.rmtree, copy, ignore_errors=True)  # what was loaded may read from it until the very end
         self._fs.get(f"{self._path.rstrip('/')}/", f"{copy}/", recursive=True)
         return self.read(copy)
@@ -52,10 +52,10 @@ class FolderDataset(PlacedDataset[T]):
         if self._protocol == "file":
             self.write(data, Path(self._path))
             return
-        with tempfile.TemporaryDirectory(prefix="lacuna-") as scratch:
-            self.write(data, Path(scratch))
-            files = sorted(p for p in Path(scratch).rglob("*") if p.is_file())
-            for file in sorted(files, key=lambda p: p == Path(scratch) / self.manifest):
+        with scratch_folder() as scratch:
+            self.write(data, scratch)
+            files = sorted(p for p in scratch.rglob("*") if p.is_file())
+            for file in sorted(files, key=lambda p: p == scratch / self.manifest):
                 target = PurePosixPath(self._path) / file.relative_to(scratch).as_posix()
                 self._fs.makedirs(str(target.parent), exist_ok=True)
                 self._fs.put_file(str(file), str(target))

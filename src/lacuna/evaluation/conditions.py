@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain, combinations
@@ -11,6 +12,8 @@ from lacuna.errors import ConfigError
 from lacuna.missing import FILE, MaskPlan, Pattern, pattern, published_plans
 
 FIXED = "fixed"
+_ALL_UP_TO, _REFUSED_ABOVE = 5, 10  # modalities: so many have all their subsets scored by default, and at most on request
+_log = logging.getLogger(__name__)
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -83,7 +86,8 @@ class EvaluationConfig:
         patterns: patterns of missing data.
         rates: missing rates of patterns without their own, strictly increasing, in [0, 1].
         mask_seeds: one mask each; their scores are averaged.
-        subsets: sets of modalities that ``fixed`` keeps: ``all`` non-empty sets, or a list of sets.
+        subsets: sets of modalities that ``fixed`` keeps: ``all`` non-empty sets, a list of sets, or ``auto``: all of at most
+            five modalities; of more those with one modality, those without one, and the full set.
         replicates: bootstrap replicates, at least 2.
         level: of the intervals, between 0 and 1.
         seed: of the bootstrap.
@@ -97,7 +101,7 @@ class EvaluationConfig:
     patterns: tuple[PatternSpec, ...] = (PatternSpec("rmfm"), PatternSpec("rmm", rates=RATES[:8]), PatternSpec(FIXED))
     rates: tuple[float, ...] = RATES
     mask_seeds: tuple[int, ...] = (0, 1, 2)
-    subsets: Literal["all"] | tuple[tuple[str, ...], ...] = "all"
+    subsets: Literal["auto", "all"] | tuple[tuple[str, ...], ...] = "auto"
     replicates: int = 500
     level: float = 0.95
     seed: int = 0
@@ -110,6 +114,8 @@ class EvaluationConfig:
         for name, rates in [("rates", self.rates), *((f"rates of {p.name}", p.rates) for p in self.patterns if p.rates)]:
             if not rates or list(rates) != sorted(set(rates)) or rates[0] < 0 or rates[-1] > 1:
                 raise ConfigError(f"evaluation: {name} must rise strictly from at least 0 to at most 1, found {list(rates)}")
+        if isinstance(self.subsets, str) and self.subsets not in ("auto", "all"):
+            raise ConfigError(f"evaluation: subsets must be 'auto', 'all' or a list of sets, found {self.subsets!r}")
         if not self.patterns:
             raise ConfigError("evaluation: patterns is empty; name at least one")
         if not self.mask_seeds or len(set(self.mask_seeds)) < len(self.mask_seeds):
@@ -150,6 +156,21 @@ class EvaluationConfig:
         return plans
 
     def _subsets(self, modalities: Sequence[str]) -> list[tuple[str, ...]]:
-        if self.subsets != "all":
+        if isinstance(self.subsets, tuple):
             return [tuple(subset) for subset in self.subsets]
-        return list(chain.from_iterable(combinations(modalities, size) for size in range(1, len(modalities) + 1)))
+        n_modalities = len(modalities)
+        sizes = list(range(1, n_modalities + 1))
+        if self.subsets == "auto" and n_modalities > _ALL_UP_TO:
+            sizes = [1, n_modalities - 1, n_modalities]
+            _log.info(
+                "%d modalities have %d subsets: scored are those with one modality, without one, and with all "
+                "(evaluation setting 'subsets')",
+                n_modalities,
+                2**n_modalities - 1,
+            )
+        elif n_modalities > _REFUSED_ABOVE:
+            raise ConfigError(
+                f"evaluation: {n_modalities} modalities have {2**n_modalities - 1} subsets, and each is scored by every model\n"
+                "  do: set subsets to 'auto', or to a list of sets of modalities"
+            )
+        return list(chain.from_iterable(combinations(modalities, size) for size in sizes))

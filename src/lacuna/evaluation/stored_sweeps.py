@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from lacuna.corpus.schema import Target
-from lacuna.errors import DataError
+from lacuna.errors import readable
 from lacuna.evaluation.conditions import Condition
 from lacuna.evaluation.sureness import SetCounts
 from lacuna.evaluation.sweep import Sweep
@@ -83,9 +82,6 @@ def sweeps_from_bytes(content: bytes, where: str) -> tuple[Sweep, ...]:
     Raises:
         DataError: the content is damaged.
     """
-    try:
+    with readable("stored sweeps cannot be read", where, "evaluate the run again"):
         arrays = load(content)
         return sweeps_of(json.loads(arrays[_HEADINGS].tobytes()), arrays)
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
-        found = f"{type(error).__name__}: {error}"
-        raise DataError("stored sweeps cannot be read", corpus=where, found=found, hint="evaluate the run again") from None

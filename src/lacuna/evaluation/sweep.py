@@ -19,12 +19,13 @@ from lacuna.evaluation.conditions import Condition, condition_of
 from lacuna.evaluation.past import answer_from_past
 from lacuna.evaluation.predict import answer, inference, loader_of, observe
 from lacuna.evaluation.sureness import SetCounts, set_counts, set_sums
-from lacuna.metrics.counts import Array, Counts, baseline_counts, count, width
+from lacuna.metrics.counts import Array, Counts, baseline_counts, count, has_confusion, width
 from lacuna.metrics.scores import metrics_of
 from lacuna.missing import Layout, MaskPlan
 from lacuna.progress import tracked
 from lacuna.training.trained import TrainedRecognizer
 
+MOST_BYTES = 8 << 30  # of the counts of one recogniser
 MOST_GROUPS = 512  # more dialogues than this are pooled into groups, which bounds the memory of a bootstrap
 
 
@@ -68,7 +69,7 @@ class Sweep:
         """Return every metric of every condition, one row each.
 
         Args:
-            detail: include detailed metrics, such as the F1 of each class.
+            detail: include detailed metrics, such as the F1 of each class (of at most 64 classes).
 
         Returns:
             Columns corpus, model, seed, pattern, setting, rate, mask_seed, measured_rate, metric, value, n (labelled utterances).
@@ -76,7 +77,8 @@ class Sweep:
         table = self._table()
         table["n"] = self.pooled.part("n").astype(np.int64)
         blocks = []
-        for metric in metrics_of(self.target, detail):
+        by_class = detail and (self.target.task == "regression" or has_confusion(self.target))
+        for metric in metrics_of(self.target, by_class):
             block = table.copy()
             block.insert(len(block.columns) - 1, "metric", metric.name)
             block.insert(len(block.columns) - 1, "value", metric.compute(self.pooled))
@@ -84,13 +86,13 @@ class Sweep:
         return pd.concat(blocks, ignore_index=True)
 
     def confusions(self) -> pd.DataFrame:
-        """Return confusion counts, summed over mask seeds; no rows for regression.
+        """Return confusion counts, summed over mask seeds; no rows for regression, or with more than 64 classes.
 
         Returns:
             Columns corpus, model, seed, pattern, setting, rate, true, predicted, count.
         """
         columns = ["corpus", "model", "seed", "pattern", "setting", "rate"]
-        classes = list(self.target.classes)
+        classes = list(self.target.classes) if has_confusion(self.target) else []
         confusion = np.zeros((len(self.conditions), 0)) if not classes else self.pooled.part("confusion")
         c = len(classes)
         table = self._table()[columns].loc[np.repeat(np.arange(len(self.conditions)), c * c)].reset_index(drop=True)
@@ -169,6 +171,7 @@ def sweep(
         raise ConfigError("a sweep needs at least one plan, and every plan once; remove repeated patterns, rates or mask seeds")
     labels = corpus.utterances.labels[target.name]
     dialogue, total = groups_of(corpus, target, groups)
+    _check_memory(len(masks), total, target)
     sums = np.zeros((len(masks), total, width(target)))
     loader = loader_of(trained, corpus, batch_size, device)
     respond = answer_from_past if past_only else answer
@@ -200,6 +203,17 @@ def sweep(
         fingerprint=fingerprint_of(corpus, dialogue, labels, past_only),
         sets=sets,
     )
+
+
+def _check_memory(n_masks: int, n_dialogues: int, target: Target) -> None:
+    """Refuse a sweep whose counts do not fit into memory, before any work."""
+    n_bytes = 8 * n_masks * n_dialogues * width(target)
+    if n_bytes > MOST_BYTES:
+        raise ConfigError(
+            f"the counts of {n_masks} masks, {n_dialogues} dialogues and {len(target.classes)} classes "
+            f"need {n_bytes / 2**30:.1f} GiB for each model and seed; at most {MOST_BYTES >> 30} GiB are used\n"
+            "  do: score fewer patterns, rates, mask seeds or subsets of modalities"
+        )
 
 
 def target_of(trained: TrainedRecognizer, corpus: Corpus) -> Target:

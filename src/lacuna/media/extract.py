@@ -31,6 +31,7 @@ from lacuna.media.encoders.base import MODALITIES, setting_of
 from lacuna.media.quarantine import FILE, check_share, notes_of, quarantine_table
 from lacuna.media.turns import spread
 from lacuna.parallel import n_workers, run_parallel
+from lacuna.text import safe_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,7 @@ class Extraction:
     def save(self, folder: Path) -> Path:
         """Write the corpus, and the table as ``quarantine.csv`` beside it."""
         save_corpus(self.corpus, folder)
-        write_text(folder / FILE, self.quarantine.to_csv(index=False))
+        write_text(folder / FILE, safe_frame(self.quarantine).to_csv(index=False))
         return folder
 
 

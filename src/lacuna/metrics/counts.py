@@ -14,6 +14,7 @@ from lacuna.errors import DataError
 
 Array = NDArray[np.float64]
 BINS = 15  # equal-width bins of top-1 confidence, as in Guo et al., ICML 2017 (arXiv 1706.04599)
+MOST_CLASSES = 64  # with more classes no confusion matrix is counted: it would need C * C numbers for every dialogue and mask
 HIGH = (0.96, 0.98, 0.99, 0.995, 0.999)  # further edges inside the last bin, in which overconfident models put most answers
 
 
@@ -22,11 +23,17 @@ def is_sentiment(target: Target) -> bool:
     return target.task == "regression" and (target.low, target.high) == (-3, 3)
 
 
+def has_confusion(target: Target) -> bool:
+    """Return whether counts hold the confusion matrix: there are classes, and at most :data:`MOST_CLASSES`."""
+    return target.task != "regression" and len(target.classes) <= MOST_CLASSES
+
+
 @cache
 def columns(target: Target) -> dict[str, tuple[slice, tuple[int, ...]]]:
     """Return the columns and the shape of each statistic in a row of counts.
 
-    Classification: ``n``; ``confusion`` (C, C), rows are the true class; ``bins`` (15, 3): number of utterances whose top-1
+    Classification: ``n``; ``confusion`` (C, C), rows are the true class, or with more than :data:`MOST_CLASSES` classes only its
+    diagonal and sums ``hits``, ``truth``, ``predicted`` (C,); ``bins`` (15, 3): number of utterances whose top-1
     confidence lies in the bin, number of correct ones, sum of the confidences; ``high`` (6, 2): the first two of these for the
     parts of the last bin between the edges ``HIGH``; ``log_loss`` in nats; ``brier``, the squared distance between predicted
     probabilities and one-hot truth.
@@ -48,7 +55,8 @@ def columns(target: Target) -> dict[str, tuple[slice, tuple[int, ...]]]:
         if is_sentiment(target):
             shapes |= {"has0": (2, 2), "non0": (2, 2), "same5": (), "same7": ()}
     else:
-        shapes |= {"confusion": (c, c), "bins": (BINS, 3), "high": (len(HIGH) + 1, 2), "log_loss": (), "brier": ()}
+        shapes |= {"confusion": (c, c)} if has_confusion(target) else dict.fromkeys(("hits", "truth", "predicted"), (c,))
+        shapes |= {"bins": (BINS, 3), "high": (len(HIGH) + 1, 2), "log_loss": (), "brier": ()}
         if target.task == "soft":
             shapes |= dict.fromkeys(("cross_entropy", "entropy", "jensen_shannon"), ())
     where, low = {}, 0
@@ -90,17 +98,19 @@ class Counts:
     @cached_property
     def hits(self) -> Array:
         """(..., C) correctly predicted utterances of each class."""
+        if not has_confusion(self.target):
+            return self.part("hits")
         return np.diagonal(self.part("confusion"), axis1=-2, axis2=-1)
 
     @cached_property
     def truth(self) -> Array:
         """(..., C) utterances of each class."""
-        return np.asarray(self.part("confusion").sum(axis=-1))
+        return np.asarray(self.part("confusion").sum(axis=-1)) if has_confusion(self.target) else self.part("truth")
 
     @cached_property
     def predicted(self) -> Array:
         """(..., C) utterances predicted as each class."""
-        return np.asarray(self.part("confusion").sum(axis=-2))
+        return np.asarray(self.part("confusion").sum(axis=-2)) if has_confusion(self.target) else self.part("predicted")
 
 
 def count(target: Target, logits: NDArray[np.floating], labels: Labels, dialogue: NDArray[np.int64], dialogues: int) -> Counts:
@@ -175,7 +185,12 @@ def _count_classes(accumulator: _Accumulator, logits: Array, labels: Labels) -> 
     log_p = log_softmax(logits)  # (U, C)
     predicted = log_p.argmax(axis=1)
     confidence = np.exp(log_p.max(axis=1))
-    accumulator.add("confusion", 1.0, truth * c + predicted)
+    if has_confusion(target):
+        accumulator.add("confusion", 1.0, truth * c + predicted)
+    else:
+        accumulator.add("hits", truth == predicted, truth)
+        accumulator.add("truth", 1.0, truth)
+        accumulator.add("predicted", 1.0, predicted)
     bin_ = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)  # (low, high]
     for column, weight in enumerate((np.ones(len(truth)), predicted == truth, confidence)):
         accumulator.add("bins", weight, bin_ * 3 + column)

@@ -82,7 +82,7 @@ def f1_by_class(counts: Counts) -> Array:
 
 def weighted_f1(counts: Counts) -> Array:
     """Return the F1 averaged over classes, each weighted by its share of the truth."""
-    return weighted_f1_of(counts.part("confusion"))
+    return ratio((f1_by_class(counts) * counts.truth).sum(axis=-1), counts.truth.sum(axis=-1))
 
 
 def weighted_f1_of(confusion: Array | NDArray[np.int64]) -> Array:

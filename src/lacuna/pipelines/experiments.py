@@ -118,7 +118,7 @@ def read_study(path: Path) -> Study:
         settings = {key: value for key, value in content.items() if not key.startswith("_")}  # `_name` holds YAML anchors
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, AttributeError) as error:
+    except (yaml.YAMLError, AttributeError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is not a YAML mapping: {error}") from None
     name = check_name("study", file.resolve().parent.name)
     in_project = file.resolve().parents[1].name == "experiments"  # then the page names no folder of this machine

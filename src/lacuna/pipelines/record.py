@@ -51,7 +51,9 @@ class Record:
             return {}
         try:
             content: dict[str, Any] = json.loads(self.path.read_text("utf-8"))
-        except ValueError as error:
+            if not isinstance(content, dict):
+                raise ValueError("it is not a JSON object")
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{self.path} cannot be read: {error}\n  do: --params run=NAME, or delete the file") from None
         return content
 

@@ -84,7 +84,9 @@ class Repartition:
                 measured=ShiftMeasures.from_json(content["measured"]),
                 notes=tuple(content["notes"]),
             )
-        except (KeyError, TypeError, AttributeError, ConfigError) as error:
+        except DataError:
+            raise
+        except Exception as error:  # an edited file may hold anything
             found = f"{type(error).__name__}: {error}"
             raise DataError("this is not a repartition", corpus=where, found=found, hint=_HINT) from error
         n_listed = Counter(i for part in PARTS for i in result.parts[part])
@@ -163,7 +165,7 @@ def load_repartition(path: Path) -> Repartition:
         raise DataError("there is no repartition", corpus=path.name, expected="a JSON file of id lists", hint=_HINT)
     try:
         content = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError("this is not JSON", corpus=path.name, found=str(error), hint=_HINT) from None
     return Repartition.from_json(content, path.name)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -134,7 +135,7 @@ class Checkpoints:
                 continue
             try:
                 state.restore(tensors, content["progress"])
-            except (RuntimeError, KeyError, TypeError) as error:
+            except Exception as error:  # an edited file may hold anything
                 raise TrainingError(
                     f"the checkpoint in {self.folder} was written by other code\n  found: {error}\n"
                     "  do: delete the folder to train from the start"
@@ -169,7 +170,7 @@ class Checkpoints:
             if content["format"] != VERSION or not isinstance(stored, dict):
                 raise ValueError(f"format {content['format']}")
             content["progress"], content["best"]
-        except (ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # an edited file may hold anything
             raise DataError(
                 f"{path.name} is not a commit file",
                 corpus=path.parent.name,
@@ -210,7 +211,7 @@ class Checkpoints:
     def _tidy(self, folder: Path) -> None:
         """Delete the temporary files of killed attempts."""
         for path in folder.glob(f"{TEMPORARY}*"):
-            path.unlink(missing_ok=True)
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _forget(self, folder: Path) -> None:
         """Delete the checkpoints of a finished run."""
@@ -230,7 +231,9 @@ def _jsonable(value: Any) -> Any:
 def _load(folder: Path, entry: Any) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(Stored(**entry).check(folder))
-    except (SafetensorError, TypeError, KeyError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # an edited file may hold anything
         raise DataError(
             "a checkpoint file cannot be read",
             corpus=folder.name,

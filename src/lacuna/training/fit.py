@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lacuna import __version__
 from lacuna.corpus.batch import Batch
+from lacuna.corpus.contents import dialogue_contents
 from lacuna.errors import TrainingError, naming_extras
 from lacuna.missing import Layout, derive_seed
 from lacuna.models import Recognizer, build
@@ -113,6 +114,7 @@ def fit(recipe: Recipe, folder: Path | None = None, *, variant: str = "", watch:
             statistics=recipe.statistics,
             selection=selection,
             dialogues=np.unique(np.concatenate([data.dialogue_keys, recipe.valid.dialogue_keys])),
+            contents=np.unique(np.concatenate([dialogue_contents(part, recipe.schema.dims) for part in (data, recipe.valid)])),
             data=data.digest or "",
             variant=variant,
         ),

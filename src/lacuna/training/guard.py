@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.corpus.cautions import is_constant
 from lacuna.corpus.corpus import has_label
 from lacuna.corpus.schema import SPLITS
 from lacuna.corpus.storage.tensors import blocks, gather
 from lacuna.corpus.validate import one_class
 from lacuna.errors import ConfigError, DataError
 from lacuna.training.identity import Recipe
+
+_log = logging.getLogger(__name__)
 
 
 def check_splits(recipe: Recipe) -> None:
@@ -48,6 +53,9 @@ def check_splits(recipe: Recipe) -> None:
             )
     if error := one_class(train, schema.target):
         raise error
+    for modality in schema.dims:
+        if modality in train.frames and is_constant(train, modality):
+            _log.warning("corpus '%s': all training features of modality '%s' are equal", train.name, modality)
     both = _in_both(valid.keys, train.keys)
     if len(both):
         raise DataError(

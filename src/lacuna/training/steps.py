@@ -15,7 +15,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import AdamW
 
 from lacuna.corpus.batch import Batch
-from lacuna.errors import ConfigError, TrainingError
+from lacuna.errors import ConfigError, TrainingError, is_out_of_memory
 from lacuna.models import Recognizer, Stage
 from lacuna.training.config import TrainingConfig
 
@@ -125,7 +125,9 @@ def update(
                 _backward(losses.values(), share, step.parameters)
                 for term, value in losses.items():
                     terms[term] = terms.get(term, 0) + share * value.detach().float()
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             raise TrainingError(_too_large(model, pairs, where)) from error
         gradients = [p.grad for p in step.parameters if p.grad is not None]
         norm = get_total_norm(gradients) if gradients else torch.zeros(())
@@ -174,18 +176,20 @@ def _not_finite(model: Recognizer, stage: str, found: dict[str, float], pairs: S
 
 @contextmanager
 def telling_of_memory(name: str, config: TrainingConfig) -> Iterator[None]:
-    """Turn an exhausted CUDA memory outside of forward and backward passes into a :class:`TrainingError`.
+    """Turn an exhausted memory outside of forward and backward passes into a :class:`TrainingError`.
 
     Raises:
-        TrainingError: CUDA memory is exhausted; checkpoints are unchanged.
+        TrainingError: memory is exhausted; checkpoints are unchanged.
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         raise TrainingError(
             f"training of '{name}' stopped: the device is out of memory\n"
             "  where: outside of the passes of an update: data or model to the device, preparing, stepping, validating\n"
-            f"  found: {str(error).splitlines()[0]}\n"
+            f"  found: {(str(error).splitlines() or [type(error).__name__])[0]}\n"
             f"  do: check that nothing else uses the device, halve batch_size (it is {config.batch_size}), or set device: cpu"
         ) from error
 

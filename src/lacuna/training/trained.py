@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,14 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from lacuna.atomic import TEMPORARY, Stored, sha256, store, sweep_stale, write_json
+from lacuna.atomic import Stored, partial_folder, replace_folder, sha256, store, sweep_stale, write_json
+from lacuna.corpus.contents import dialogue_contents
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
-from lacuna.errors import DataError
+from lacuna.errors import DataError, readable
 from lacuna.models import Recognizer, build
 from lacuna.training.variant import check_variant
 
@@ -78,6 +77,8 @@ class TrainedRecognizer:
         statistics: what its input is standardised with.
         selection: how its weights were chosen.
         dialogues: (D,) uint64 sorted keys of the dialogues of training and validation; it is never scored on one of them.
+        contents: (D,) uint64 sorted hashes of the content of these dialogues (:func:`lacuna.corpus.contents.dialogue_contents`),
+            so that they are recognised in a corpus of another name; empty in recognisers of earlier versions.
         data: digest of the training corpus on disk, empty if it was in memory.
         variant: what it is called in tables, figures and folders, for several variants of one model side by side; by default
             its registered name. ``dataclasses.replace(trained, variant=...)`` gives it another.
@@ -94,6 +95,7 @@ class TrainedRecognizer:
     statistics: Statistics
     selection: Selection
     dialogues: NDArray[np.uint64] = field(default_factory=_nothing)
+    contents: NDArray[np.uint64] = field(default_factory=_nothing)
     data: str = ""
     variant: str = ""
 
@@ -106,14 +108,16 @@ class TrainedRecognizer:
         return self.model.schema
 
     def check_unseen(self, corpus: Corpus) -> None:
-        """Check that no dialogue of a corpus was used for training or selection.
+        """Check that no dialogue of a corpus was used for training or selection, whatever the corpus is called.
 
         Raises:
             DataError: the corpus shares a dialogue with training or validation.
         """
-        if corpus.name != self.corpus:
-            return
-        seen = np.isin(corpus.dialogue_keys, self.dialogues)
+        renamed = corpus.name != self.corpus
+        if renamed and not (self.data and corpus.digest == self.data):
+            seen = np.isin(dialogue_contents(corpus, self.schema.dims), self.contents)
+        else:
+            seen = np.isin(corpus.dialogue_keys, self.dialogues)
         if seen.any():
             code = int(np.unique(corpus.utterances.dialogue)[int(np.argmax(seen))])
             first = corpus.utterances.dialogue_names[code].as_py()
@@ -122,7 +126,9 @@ class TrainedRecognizer:
                 corpus=corpus.name,
                 expected="no dialogue of training or validation",
                 found=f"{int(seen.sum())} of {len(seen)} dialogues, first '{first}'",
-                hint="the splits changed after training: train again",
+                hint=f"score the test split of '{self.corpus}', or train again"
+                if renamed
+                else "the splits changed after training: train again",
             )
 
 
@@ -139,6 +145,7 @@ def save_recognizer(trained: TrainedRecognizer, folder: Path) -> Path:
     tensors = {f"model.{k}": v.detach().to("cpu", copy=True).contiguous() for k, v in trained.model.state_dict().items()}
     tensors |= {f"statistics.{k}": torch.from_numpy(v.copy()) for k, v in trained.statistics.to_tensors().items()}
     tensors["dialogues"] = torch.from_numpy(trained.dialogues.view(np.int64).copy())
+    tensors["contents"] = torch.from_numpy(trained.contents.view(np.int64).copy())
     weights = store(folder, "weights", "safetensors", lambda path: save_file(tensors, path))
     manifest = {
         "format": VERSION,
@@ -166,7 +173,7 @@ def load_recognizer(folder: Path) -> TrainedRecognizer:
     path = folder / MANIFEST
     if not path.is_file():
         raise DataError("no trained recogniser here", corpus=folder.name, expected=f"a folder with {MANIFEST}", hint="train one")
-    try:
+    with readable("the recogniser cannot be read", folder.name, _AGAIN):
         manifest = json.loads(path.read_text("utf-8"))
         if (found := manifest.get("format")) not in READABLE:
             raise DataError(
@@ -176,7 +183,7 @@ def load_recognizer(folder: Path) -> TrainedRecognizer:
                 found=found,
                 hint="train it again with this version of Lacuna",
             )
-        tensors = load_file(Stored(**manifest["weights"]).check(folder))
+        tensors = load_file(_weights(folder, manifest))
         model = build(manifest["name"], Schema.from_json(manifest["schema"]), **manifest["config"])
         thresholds = {name: value for name, value in model.state_dict().items() if "sureness." in name}  # format 1 had none
         model.load_state_dict({**thresholds, **_part(tensors, "model.")})
@@ -188,12 +195,19 @@ def load_recognizer(folder: Path) -> TrainedRecognizer:
             statistics=Statistics.from_tensors({k: v.numpy() for k, v in _part(tensors, "statistics.").items()}),
             selection=Selection(**manifest["selection"]),
             dialogues=tensors["dialogues"].numpy().view(np.uint64),
+            contents=tensors["contents"].numpy().view(np.uint64) if "contents" in tensors else _nothing(),
             data=manifest["data"],
             variant=manifest.get("variant", manifest.get("label", "")),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-        found = f"{type(error).__name__}: {error}"
-        raise DataError("the recogniser cannot be read", corpus=folder.name, found=found, hint="train it again") from error
+
+
+def _weights(folder: Path, manifest: dict[str, Any]) -> Path:
+    try:
+        return Stored(**manifest["weights"]).check(folder)
+    except DataError as error:
+        raise DataError(
+            "the recogniser is damaged", corpus=folder.name, found=f"{error.what}: {error.found}", hint=_AGAIN
+        ) from None
 
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
@@ -220,15 +234,12 @@ def save_recognizers(recognizers: Sequence[TrainedRecognizer], folder: Path) -> 
         raise DataError(f"two recognisers are called '{twice[0][0]}', seed {twice[0][1]}", hint="give each variant a variant")
     names = []
     for trained in recognizers:
-        with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=_made(folder)) as scratch:
-            save_recognizer(trained, Path(scratch))
-            digest = sha256(Path(scratch) / MANIFEST)[:12]
+        with partial_folder(folder) as scratch:
+            save_recognizer(trained, scratch)
+            digest = sha256(scratch / MANIFEST)[:12]
             names.append(f"{trained.variant}/seed-{trained.seed}-{digest}")
-            target = folder / names[-1]
-            if not (target / MANIFEST).is_file():
-                shutil.rmtree(target, ignore_errors=True)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copytree(scratch, target)
+            if not _is_whole(folder / names[-1], digest):
+                replace_folder(scratch, folder / names[-1])
     write_json(folder / INDEX, names)
     for old in folder.glob("*/seed-*"):
         if old.relative_to(folder).as_posix() not in names:
@@ -244,9 +255,26 @@ def load_recognizers(folder: Path) -> list[TrainedRecognizer]:
     """
     if not (folder / INDEX).is_file():
         raise DataError("no trained recognisers here", corpus=folder.name, expected=f"a folder with {INDEX}", hint="train some")
-    return [load_recognizer(folder / name) for name in json.loads((folder / INDEX).read_text("utf-8"))]
+    with readable(f"{INDEX} cannot be read", folder.name, _AGAIN):
+        names = json.loads((folder / INDEX).read_text("utf-8"))
+        if not isinstance(names, list) or not all(isinstance(name, str) and not _is_outside(name) for name in names):
+            raise ValueError("not a list of folders")
+    return [load_recognizer(folder / name) for name in names]
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+_AGAIN = "repeat the command that trained it: finished training is taken from its checkpoints, and the folder is written again"
+
+
+def _is_outside(name: str) -> bool:
+    return Path(name).is_absolute() or ".." in Path(name).parts
+
+
+def _is_whole(folder: Path, digest: str) -> bool:
+    """Return whether a folder holds the manifest with that digest, and its weights as they were written."""
+    try:
+        if sha256(folder / MANIFEST)[:12] != digest:
+            return False
+        Stored(**json.loads((folder / MANIFEST).read_text("utf-8"))["weights"]).check(folder)
+    except (OSError, ValueError, KeyError, TypeError, DataError):
+        return False
+    return True

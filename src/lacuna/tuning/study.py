@@ -134,9 +134,18 @@ def open_study(config: StudyConfig, place: Place, data: Mapping[str, str]) -> op
     Raises:
         ConfigError: the study scores its trials in another way, or the database cannot be used.
     """
-    study = optuna.create_study(storage=place.open(), study_name=place.name, direction="maximize", load_if_exists=True)
-    expected, stored = config.identity(data), study.user_attrs.get(IDENTITY)
-    if stored is None and not study.get_trials(deepcopy=False):
+    expected, storage = config.identity(data), place.open()
+    try:
+        study = optuna.create_study(storage=storage, study_name=place.name, direction="maximize", load_if_exists=True)
+        stored, trials = study.user_attrs.get(IDENTITY), study.get_trials(deepcopy=False)
+        if stored is not None and not isinstance(stored, dict):
+            raise ValueError(f"its identity is {stored!r}")
+    except Exception as error:  # an edited database may hold anything
+        raise ConfigError(
+            f"study '{place.name}' in {place} cannot be read\n  found: {type(error).__name__}: {error}\n"
+            "  do: restore the database, or start another study: tune.name=..."
+        ) from error
+    if stored is None and not trials:
         study.set_user_attr(IDENTITY, expected)
     elif lines := ["it was not created by Lacuna"] if stored is None else differences(stored, expected)[:8]:
         raise ConfigError(

@@ -70,7 +70,9 @@ def read_table(path: Path) -> pa.Table:
         if path.suffix.lower() == ".parquet":
             return pq.read_table(path)
         with pa.memory_map(str(path)) as source:
-            return _opened(source).read_all()
+            table = _opened(source).read_all()
+            table.validate(full=True)  # offsets of strings and lists are read without a check otherwise
+            return table
     except (pa.ArrowException, OSError) as error:
         found = str(error).splitlines()[0][:200]
         raise DataError(f"{path.name} is not a readable Arrow table", corpus=path.name, found=found) from None

@@ -16,6 +16,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from lacuna.atomic import sha256
+from lacuna.corpus.archives import open_archive
 from lacuna.corpus.schema import Provenance
 from lacuna.errors import DataError
 
@@ -44,7 +45,7 @@ def npz_shapes(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
     """Return shape and dtype of every array of an ``.npz`` by name, from the headers; empty if it is not one."""
     shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             for entry in archive.namelist():
                 if not entry.endswith(".npy"):
                     return {}
@@ -63,7 +64,7 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """
     arrays: dict[str, NDArray[Any]] = {}
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             for entry in archive.namelist():
                 key = entry.removesuffix(".npy")
                 with archive.open(entry) as handle:

@@ -25,7 +25,7 @@ from lacuna.corpus.schema import SPLITS, Modality, Provenance, Target
 from lacuna.corpus.storage.columns import Column, Names, coded, record_type
 from lacuna.corpus.storage.tensors import map_tensors
 from lacuna.corpus.storage.writer import MANIFEST, VERSION, CorpusWriter, save_corpus
-from lacuna.errors import DataError
+from lacuna.errors import DataError, readable
 
 __all__ = ["MANIFEST", "CorpusWriter", "open_corpus", "save_corpus"]
 
@@ -52,9 +52,10 @@ def open_corpus(folder: Path, *, verify: bool = False) -> Corpus:
     """
     folder = Path(folder)
     manifest = _manifest(folder)
-    paths = {kind: entry.check(folder, verify=verify) for kind, entry in manifest["files"].items()}
-    tensors = map_tensors(paths["features"])
-    try:
+    with readable(f"{MANIFEST} is not a corpus manifest", folder.name, "import the source again"):
+        paths = {kind: entry.check(folder, verify=verify) for kind, entry in manifest["files"].items()}
+        tensors = map_tensors(paths["features"])
+    with readable("the corpus cannot be read", folder.name, _HINT):
         modalities = tuple(Modality(**m) for m in manifest["modalities"])
         targets = tuple(Target(**t) for t in manifest["targets"])
         source = pa.memory_map(str(paths["utterances"]))
@@ -71,10 +72,6 @@ def open_corpus(folder: Path, *, verify: bool = False) -> Corpus:
         )
         if verify and (column := next(_disagreements(corpus, source), None)):
             raise DataError("index and table disagree", corpus=folder.name, found=f"column '{column}'", hint=_HINT)
-    except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
-        raise DataError(
-            "the corpus cannot be read", corpus=folder.name, found=f"{type(error).__name__}: {error}", hint=_HINT
-        ) from None
     return corpus
 
 
@@ -105,7 +102,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
         manifest["files"] = {kind: Stored(**manifest["files"][kind]) for kind in ("features", "utterances")}
         if missing := {"name", "modalities", "targets", "provenance"} - set(manifest):
             raise KeyError(missing.pop())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # an edited manifest may hold anything
         raise DataError(
             f"{MANIFEST} is not a corpus manifest", corpus=folder.name, found=repr(error), hint="import the source again"
         ) from None

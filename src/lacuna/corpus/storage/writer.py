@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lacuna.atomic import TEMPORARY, store, sweep_stale, write_json
+from lacuna.atomic import store, sweep_partial, sweep_stale, temporary_prefix, write_json
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import SPLITS
 from lacuna.corpus.storage.columns import record_type
@@ -64,7 +64,8 @@ class CorpusWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> CorpusWriter:
-        self._scratch = tempfile.TemporaryDirectory(dir=self.folder, prefix=TEMPORARY, ignore_cleanup_errors=True)
+        sweep_partial(self.folder)
+        self._scratch = tempfile.TemporaryDirectory(dir=self.folder, prefix=temporary_prefix(), ignore_cleanup_errors=True)
         self._buffers: dict[int, SplitBuffer] = {}
         self._like: Corpus | None = None
         self._dialogues: set[str] = set()

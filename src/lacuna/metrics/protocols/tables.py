@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lacuna.corpus.schema import Target
 from lacuna.errors import DataError
-from lacuna.metrics.counts import Array, Counts, columns, width
+from lacuna.metrics.counts import Array, Counts, columns, has_confusion, width
 from lacuna.metrics.scores import ratio
 
 OTHER = "(no class)"  # the class of empty and unknown predictions: always an error, never averaged over
@@ -160,7 +160,13 @@ def class_counts(truth: Sequence[str], predicted: Sequence[str], classes: Sequen
     chosen = np.ones(len(rows)) if weights is None else weights[rows]
     values = np.zeros(width(target))
     values[columns(target)["n"][0]] = chosen.sum()
-    values[columns(target)["confusion"][0]] = np.bincount(cells, chosen, c * c)
+    if has_confusion(target):
+        values[columns(target)["confusion"][0]] = np.bincount(cells, chosen, c * c)
+    else:
+        true, answered = np.divmod(cells, c)
+        right = chosen * (true == answered)
+        for name, codes, weight in (("hits", true, right), ("truth", true, chosen), ("predicted", answered, chosen)):
+            values[columns(target)[name][0]] = np.bincount(codes, weight, c)
     return Counts(target, values)
 
 

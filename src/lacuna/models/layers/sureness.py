@@ -151,8 +151,17 @@ def true_class(target: Target, label: Tensor) -> Tensor:
     return label.argmax(dim=1) if target.task == "soft" else label.long()
 
 
+_PAIRWISE_CLASSES = 64  # above this, comparing all pairs of classes needs too much memory
+
+
 def adaptive_scores(p: Tensor) -> Tensor:
     """Return for each class the summed probability of the classes that are more probable: (N, C) -> (N, C)."""
+    if p.shape[1] > _PAIRWISE_CLASSES:  # the same sums in C log C steps, in another order of addition
+        ordered = p.sort(dim=1).values
+        above = torch.cat(
+            [ordered.flip(1).cumsum(dim=1).flip(1), torch.zeros_like(p[:, :1])], dim=1
+        )  # (N, C + 1) sums from a rank
+        return above.gather(1, torch.searchsorted(ordered, p.contiguous(), right=True))
     return (p.unsqueeze(1) * (p.unsqueeze(1) > p.unsqueeze(2))).sum(dim=2)  # (N, C, C): [n, c, d] is p_d where p_d > p_c
 
 

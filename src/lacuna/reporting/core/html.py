@@ -17,6 +17,7 @@ from markupsafe import Markup
 from lacuna.reporting.core.style import BASELINE, GREY, SCALES, SPLIT, template
 from lacuna.reporting.core.table import Table
 from lacuna.reporting.core.words import capital
+from lacuna.text import visible
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def page_parts(plots: Sequence[Plot], *, file: str, shown: Sequence[str] | None 
         "css": Markup(read_part("core/page.css")),
         "js": Markup(read_part("core/page.js")),
         "plotly": packed_plotly(),
-        "data": packed(json.dumps(content, ensure_ascii=False, allow_nan=False)),
+        "data": packed(visible(json.dumps(content, ensure_ascii=False, allow_nan=False)).replace("<U+", "\\u003cU+")),
     }
 
 
@@ -90,6 +91,11 @@ def read_part(name: str) -> str:
     return resources.files("lacuna.reporting").joinpath(name).read_text("utf-8")
 
 
+def _shown(value: object) -> object:
+    """Return a value of a template; in text, characters that change its direction are shown."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def environment() -> Environment:
     """Return the template environment: undefined names are errors, and all text is escaped."""
 
@@ -100,7 +106,12 @@ def environment() -> Environment:
         return [table for table in tables if table.name.startswith(f"{kind}-")]
 
     environment = Environment(
-        loader=FunctionLoader(read_part), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(read_part),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters |= {"of": of, "named": named, "capital": capital}
     return environment

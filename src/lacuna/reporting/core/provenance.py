@@ -64,6 +64,7 @@ def run_facts(
         dialogues=corpus_facts.get("dialogues", {}),
         class_counts=corpus_facts.get("class_counts", {}).get(target.name, {}),
         absences=corpus_facts["absences"],
+        cautions=tuple(corpus_facts.get("cautions", ())),
         source=corpus_facts["source"],
         files=corpus_facts["files"],
         notes=tuple(corpus_facts["notes"]),

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from lacuna.reporting.core.words import interval, number
+from lacuna.text import safe_cell
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -129,12 +130,13 @@ def to_csv(table: Table) -> str:
     writer = csv.writer(out, lineterminator="\n")
     wide = [any(isinstance(row[i], Value) and table.span(row[i]) for row in table.rows) for i in range(len(table.columns))]
     heads = [[c, f"{c} low", f"{c} high"] if w else [c] for c, w in zip(table.columns, wide, strict=True)]
-    writer.writerow([text.replace("\u202f", " ") for parts in heads for text in parts])
+    writer.writerow([safe_cell(text.replace("\u202f", " ")).replace("\r", " ") for parts in heads for text in parts])
     for row in table.rows:
         cells: list[str] = []
         for cell, w in zip(row, wide, strict=True):
             if isinstance(cell, str):
-                cells += [cell, "", ""] if w else [cell]
+                text = safe_cell(cell).replace("\r", " ")  # the writer would not quote it
+                cells += [text, "", ""] if w else [text]
             else:
                 cells += [_exact(v) for v in ((cell.mean, cell.low, cell.high) if w else (cell.mean,))]
         writer.writerow(cells)

@@ -6,6 +6,7 @@ import pandas as pd
 
 from lacuna.evaluation.conditions import FIXED
 from lacuna.evaluation.tables import CEILING, against_baseline
+from lacuna.metrics.counts import MOST_CLASSES
 from lacuna.missing.thin import NOTE
 from lacuna.reporting.core.frames import records, rows_where, subset_rows
 from lacuna.reporting.core.words import (
@@ -108,7 +109,8 @@ def overconfident(report: Report) -> Finding | None:
 
 def little_data(report: Report) -> list[Finding]:
     """Return cautions on thinned training data, few dialogues, utterances or seeds, and classes absent from a split."""
-    return [*_thinned(report), *_small_test(report), *_classes(report), *_few_seeds(report)]
+    data = [Finding("Check the data", text, caution=True) for text in report.facts.cautions]
+    return [*data, *_thinned(report), *_small_test(report), *_classes(report), *_few_seeds(report)]
 
 
 def _thinned(report: Report) -> list[Finding]:
@@ -135,6 +137,11 @@ def _small_test(report: Report) -> list[Finding]:
 def _classes(report: Report) -> list[Finding]:
     """Return cautions on classes that are absent from a split, and on a test split with a single class."""
     cautions = []
+    if (n_classes := len(report.facts.classes)) > MOST_CLASSES:
+        text = (
+            f"There are {n_classes} classes. With more than {MOST_CLASSES}, no confusion matrix and no score of a class is shown."
+        )
+        cautions.append(Finding("Many classes", text))
     for split, counts in class_counts(report).items():
         absent = [name for name, count in zip(report.facts.classes, counts, strict=True) if count == 0]
         if split == "test" and len(absent) == len(counts) - 1 and len(counts) > 1:

@@ -43,6 +43,7 @@ class RunFacts:
         dialogues: number of dialogues by split.
         class_counts: number of utterances by split and class, in the order of ``classes``.
         absences: number of utterances without a modality, by modality and split.
+        cautions: sentences on data that make scores say little, such as features that do not vary.
         source: source of the corpus, without machine paths.
         files: SHA-256 of the source files by file name.
         notes: notes of the importer.
@@ -68,6 +69,7 @@ class RunFacts:
     dialogues: Mapping[str, int] = field(default_factory=dict)
     class_counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     absences: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    cautions: tuple[str, ...] = ()
     source: str = "unknown"
     files: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -101,7 +101,7 @@ def page_plots(report: Report, looks: Mapping[str, Style]) -> list[Plot]:
                 Plot("comparisons", "Row minus column", comparisons(rows, models=compared), note, wide=len(compared) > 4)
             )
     plots += recovery_plots(report, looks)
-    if report.confusion is not None and classes:
+    if report.confusion is not None and len(report.confusion) and classes:
         figure = confusion(report.confusion, classes, models=report.ranked)
         plots.append(Plot("confusion", "Confusion matrix", figure, "Each row adds up to 100 %."))
         if panels(report.confusion):

@@ -1,0 +1,57 @@
+"""Texts of a corpus cannot become formulas of a spreadsheet, nor look like other texts."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lacuna.corpus.diagnosis import Diagnosis
+from lacuna.corpus.doctor import render
+from lacuna.datasets.files import TableDataset
+from lacuna.reporting.core.html import environment
+from lacuna.reporting.core.table import Table, to_csv
+from lacuna.text import original_cell, safe_cell, safe_frame, visible
+
+FORMULAS = ["=1+1", "+A1", "@SUM(A1)", "-2+3+cmd|' /C calc'!A0", "\t=1", "\r=1", "-A1*2"]
+PLAIN = ["joy", "-6rXp3zJ3kc[0]", "-1.5e3", "+4", "a=b", "'quoted'", "", "-"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_formulas_get_an_apostrophe(text: str) -> None:
+    assert safe_cell(text) == f"'{text}"
+    frame = safe_frame(pd.DataFrame({"id": [text, "u1"], text: [1.0, -2.0]}))
+    assert list(frame.columns) == ["id", f"'{text}"]
+    assert frame["id"].tolist() == [f"'{text}", "u1"]
+    (head, row) = csv.reader(io.StringIO(to_csv(Table("t", "t", "c", ("class", text), ((text, "x"),)))))
+    assert head[1] == row[0] == f"'{text}".replace("\r", " ")
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_ids_and_numbers_stay(text: str) -> None:
+    assert safe_cell(text) == text
+
+
+@given(st.text(alphabet="'=+-@\t\ra1[", max_size=6))
+def test_the_rule_can_be_undone(text: str) -> None:
+    assert original_cell(safe_cell(text)) == text
+
+
+def test_a_stored_table_comes_back(tmp_path: Path) -> None:
+    table = pd.DataFrame({"id": [*FORMULAS[:4], *PLAIN[:2]], "value": range(6)})
+    dataset = TableDataset(filepath=str(tmp_path / "table.csv"))
+    dataset.save(table)
+    pd.testing.assert_frame_equal(dataset.load(), table, check_dtype=False)
+
+
+def test_characters_of_direction_are_shown() -> None:
+    name = "joy\u202etset"
+    assert visible(name) == "joy<U+202E>tset"
+    assert "\u202e" not in render(Diagnosis(name, "a file", errors=(name,)))
+    page = environment().from_string("{{ name }}").render(name=name)
+    assert page == "joy&lt;U+202E&gt;tset"
