@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from lacuna.corpus.doctor import Diagnosis
+from lacuna.corpus.diagnosis import Diagnosis
 from lacuna.errors import LacunaError
 from lacuna.media.clips import Clips, clips_of
 from lacuna.media.decode import Tracks, inspect
