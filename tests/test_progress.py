@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -78,7 +79,7 @@ def test_work_in_another_process_tells_its_share_by_a_file(tmp_path: Path) -> No
     shares: list[float] = []
     told = shown_by(lambda share, note, line: shares.append(share))
     with told, progress("jobs", 2) as whole, parallel._watched(tmp_path, whole):
-        assert parallel._work(_slow, 1, tmp_path / "0") == 1
+        assert parallel._work(_slow, 1, tmp_path / "0", os.getppid()) == 1
         (tmp_path / "1").write_text("0.5")
     assert shares[-1] == 0.75  # one job of two is done, and half of the other
 

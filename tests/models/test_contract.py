@@ -239,7 +239,7 @@ def test_recurrent_networks_are_exact_under_autocast(name: str) -> None:
     """On CUDA autocast would run them in float16, whatever it was asked for."""
     model, batch, _ = make(name)
     if isinstance(model, EvidenceModel):
-        model.vectors.fill_(False)  # its GRU is for sequences alone
+        model.load_state_dict(model.state_dict() | {"vectors": torch.tensor(False)})  # its GRU is for sequences alone
     found: list[torch.dtype] = []
     recurrent = [module for module in model.modules() if isinstance(module, torch.nn.RNNBase | PairedGRU | TwoWayLSTM)]
     ours = [module for module in recurrent if isinstance(module, PairedGRU | TwoWayLSTM)]

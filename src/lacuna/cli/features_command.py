@@ -29,7 +29,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--cache", type=_PATH, help="Folder of the cache. [default: the cache folder of the user]")
 @click.option("--max-failed", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Share of clips that may fail.")
 def features(source: Path, out: Path, *, overwrite: bool, settings: tuple[str, ...], **how: Any) -> None:
-    """Compute the features of recordings, and write them as a corpus.
+    """Compute the features of recordings into a corpus.
 
     FOLDER holds recordings (.wav, .mp4, ...), and maybe recordings.csv with the columns id, file, start, end, text, dialogue,
     turn, speaker, split and labels. Without it each file is one utterance. If FOLDER is a corpus with transcripts instead,

@@ -15,7 +15,7 @@ import click
 @click.option("--max-mb", type=click.FloatRange(0, min_open=True), default=200, show_default=True, help="Largest recording.")
 @click.option("--max-seconds", type=click.FloatRange(0, min_open=True), default=600, show_default=True, help="Longest recording.")
 def serve(model: Path, variant: str | None, port: int, host: str, **limits: float) -> None:
-    """Serve a page on this machine: drop a recording, see the answer for each turn.
+    """Open a local page that predicts your recordings.
 
     MODEL is a saved model or the folder of a run, trained on features of recordings. Nothing leaves this machine, and no
     recording is kept.

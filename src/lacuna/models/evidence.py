@@ -119,6 +119,8 @@ class EvidenceModel(Recognizer):
         self.temperature = PatternTemperature(many)
         self.register_buffer("gains", torch.ones(len(OPTIONAL)))  # chosen on validation
         self.register_buffer("vectors", torch.ones((), dtype=torch.bool))  # a modality has one frame an utterance
+        self._reader = "means"  # what the buffer says; a graph that is exported cannot ask a tensor
+        self.register_load_state_dict_post_hook(lambda module, _: module._look())  # type: ignore[no-untyped-call]
         self.register_buffer("prior", torch.full((target.width,), -math.log(target.width)))  # log-probabilities
         self.register_buffer("moments", torch.tensor([0.0, 1.0]))  # mean and standard deviation of a score in training
 
@@ -134,11 +136,15 @@ class EvidenceModel(Recognizer):
             self.prior.copy_(((counts + 1) / (counts.sum() + classes)).log())
         most = torch.stack([torch.stack([p.sum(dim=1).max() for p in b.present.values()]).cpu() for b in batches()])  # (B, M)
         self.vectors.fill_(bool((most.amax(dim=0) == 1).any()))
+        self._look()
         for name, encoder in self.encoders.items():
             assert isinstance(encoder, FrameEncoder)
             encoder.squash.fit(observed_frames(batches, name))
         if self.base is not None:
             self.base.fit(batches, self.prior, self.moments)
+
+    def _look(self) -> None:
+        self._reader = "means" if bool(self.vectors) else "gru"
 
     def forward(self, batch: Batch) -> Prediction:
         """Logits (U, C), and in ``auxiliary`` the contributions that sum to them."""
@@ -186,7 +192,7 @@ class EvidenceModel(Recognizer):
         inside = dialogues.pad(torch.ones_like(local[:, :1])).squeeze(-1) > 0  # (D, L)
         speaker = dialogues.pad(batch.speaker.unsqueeze(1)).squeeze(-1)  # (D, L)
         for part, reader in (("means", self.means), ("gru", self.context)):
-            if reader is not None and bool(self.vectors) == (part == "means"):
+            if reader is not None and part == self._reader:
                 read = self._experts(dialogues.flat(reader(dialogues.pad(seen), speaker, inside)))
                 gain = self._gain(part, (dialogues.lengths.shape[0], 1)) * (dialogues.lengths > 1).unsqueeze(1)  # (D, 1)
                 context = context + read * gain[dialogues.row]

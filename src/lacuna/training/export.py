@@ -49,18 +49,18 @@ class PaddedRecognizer(nn.Module):
         """
         kept, observed = {}, {}
         for name, values, frames in zip(self.schema.dims, features, present, strict=True):
-            there = _one_more(frames & inside.unsqueeze(-1)).flatten(0, 1)  # (D, L + 1, T) -> (U, T)
-            standard = (_one_more(values).flatten(0, 1) - self.get_buffer(f"mean_{name}")) / self.get_buffer(f"scale_{name}")
+            there = _longer(frames & inside.unsqueeze(-1)).flatten(0, 1)  # (D, L + 2, T) -> (U, T)
+            standard = (_longer(values).flatten(0, 1) - self.get_buffer(f"mean_{name}")) / self.get_buffer(f"scale_{name}")
             observed[name] = there
             kept[name] = torch.where(there.unsqueeze(-1), standard, torch.zeros_like(standard))
-        within = _one_more(inside)
+        within = _longer(inside)
         ones = torch.ones_like(within, dtype=torch.int64)
         batch = PaddedBatch(
             features=kept,
             present=observed,
             dialogue=(ones.cumsum(0) - 1).flatten(),
             turn=(ones.cumsum(1) - 1).flatten(),
-            speaker=_one_more(speaker).flatten(),
+            speaker=_longer(speaker).flatten(),
             key=torch.zeros_like(ones).flatten(),
             label=torch.zeros_like(ones).flatten(),
             ids=(),
@@ -68,12 +68,13 @@ class PaddedRecognizer(nn.Module):
         )
         logits = self.model(batch).logits
         answers: Tensor = logits if self.schema.target.task == "regression" else logits.softmax(dim=-1)
-        return answers.reshape(*within.shape, -1)[:, :-1]  # (D * (L + 1), C) -> (D, L, C)
+        return answers.reshape(*within.shape, -1)[:, :-2]  # (D * (L + 2), C) -> (D, L, C)
 
 
-def _one_more(x: Tensor) -> Tensor:
-    """(D, L, ...) with a turn of padding at the end, so that a dialogue of one turn is no special case."""
-    return torch.cat([x, torch.zeros_like(x[:, :1])], dim=1)
+def _longer(x: Tensor) -> Tensor:
+    """(D, L + 2, ...) with two turns of padding: then neither a dialogue of one turn, nor its steps to the next turn, have length 1."""
+    padding = torch.zeros_like(x[:, :1])
+    return torch.cat([x, padding, padding], dim=1)
 
 
 def export_recognizer(trained: TrainedRecognizer, path: Path) -> Path:
