@@ -72,7 +72,7 @@ class PaddedRecognizer(nn.Module):
 
 
 def _longer(x: Tensor) -> Tensor:
-    """(D, L + 2, ...) with two turns of padding: then neither a dialogue of one turn, nor its steps to the next turn, have length 1."""
+    """(D, L + 2, ...) with two turns of padding, so that the steps between turns are several even in a dialogue of one turn."""
     padding = torch.zeros_like(x[:, :1])
     return torch.cat([x, padding, padding], dim=1)
 
