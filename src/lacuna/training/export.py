@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,7 @@ def export_recognizer(trained: TrainedRecognizer, path: Path) -> Path:
 
 def _write_onnx(program: torch.export.ExportedProgram, names: list[str], output: str, path: Path) -> None:
     with naming_extras("exporting to ONNX"):
-        import onnxscript  # type: ignore[import-not-found] # noqa: F401 - torch reports its absence less clearly
+        import_module("onnxscript")  # torch reports its absence less clearly
     written = torch.onnx.export(
         program, input_names=names, output_names=[output], dynamo=True, external_data=False, verbose=False
     )
