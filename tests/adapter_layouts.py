@@ -415,7 +415,7 @@ def emonet_voice(folder: Path) -> Expected:
 
 @layout("raer")
 def raer(folder: Path) -> Expected:
-    write(folder, "annotation/train.txt", "/home/someone/RAER/video 1/clip_01 120 1\n/home/someone/RAER/video 1/clip_02 99 5\n")
+    write(folder, "annotation/train.txt", "/data/RAER/video 1/clip_01 120 1\n/data/RAER/video 1/clip_02 99 5\n")
     write(folder, "annotation/test.txt", "D:\\RAER\\video 2\\clip_01 80 3\n")
     write(folder, "clips/video 1/clip_01.mp4")
     write(folder, "clips/video 2/clip_01.mp4")
