@@ -5,7 +5,7 @@ A folder of the importer `table` is written first: an utterance table (parquet),
 check and save the corpus), train (one epoch), evaluate (pattern `rmm` at four rates, one mask, 20 bootstrap samples), report, predict
 (every utterance of the corpus, as CSV). Memory is the largest resident set of the process, pages of mapped files included.
 
-    python benchmarks/scale.py --utterances 10000 200000 --model context_gru
+    python benchmarks/large_corpus.py --utterances 10000 200000 --model context_gru
 """
 
 from __future__ import annotations
