@@ -115,7 +115,7 @@ class MoSE(Recognizer):
 
     .. math:: L = L_{task} + b \, KL(w || U) + l \, \mathrm{mean}_m KL(\bar g_m || U)
 
-    The paper adapts a language model by low-rank updates and has no public code. Decided here: experts are bottleneck networks on
+    The paper adapts a language model by low-rank updates; its code was not used. Decided here: experts are bottleneck networks on
     projected features; one down-projection for all modalities; gates read the mean of the frames; the load-balancing term is the
     divergence of the mean gate of a batch; any number of modalities (the paper balances audio and video). A missing modality is
     no key, has weight 0 and is in no regulariser: equal weights are those of the available modalities.

@@ -40,7 +40,7 @@ class VAEmoConfig(Config):
 
     width: int = 48
     heads: int = 4
-    layers: int = 2
+    layers: int = 1
     dropout: float = 0.2
     pretraining: int = 5
     masked: float = 0.75
@@ -84,7 +84,7 @@ class VAEmo(Recognizer):
 
     Config = VAEmoConfig
     config: VAEmoConfig
-    tiny: ClassVar[Mapping[str, Any]] = {"width": 16, "heads": 2, "layers": 1}
+    tiny: ClassVar[Mapping[str, Any]] = {"width": 16, "heads": 2}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
