@@ -66,9 +66,9 @@ class AffectGPTPrefusion(Recognizer):
     to one token of each modality, the mean of its frames; one self-attention layer reads them all. The head reads the k fused
     tokens, the tokens of the modalities, and which modalities are available.
 
-    Only the idea of the pre-fusion is the paper's; its code was not used. Decided here: the sizes, the self-attention layer and the head, text as one more modality
-    (the paper fuses audio and video, and the language model reads the text). Frames that are not present are no keys, so the
-    queries give no attention to a missing modality; its token is masked too.
+    Only the idea of the pre-fusion is the paper's; its code was not used. Decided here: the sizes, the self-attention layer and
+    the head, text as one more modality (the paper fuses audio and video, and the language model reads the text). Frames that are
+    not present are no keys, so the queries give no attention to a missing modality; its token is masked too.
     """
 
     Config = AffectGPTPrefusionConfig

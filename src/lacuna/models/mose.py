@@ -78,14 +78,17 @@ class ModalityExperts(nn.Module):
         self.up = nn.Parameter(rank**-0.5 * torch.randn(experts, rank, width))
         self.gate = nn.Linear(width, experts)
 
-    def gates(self, summary: Tensor) -> Tensor:
-        """Return the gates (U, E) from the means of frames (U, d); rows sum to 1."""
-        return self.gate(summary).softmax(dim=1)  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, down: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the frames (U, T, d) and the gates (U, E), whose rows sum to 1.
 
-    def forward(self, x: Tensor, down: Tensor, gates: Tensor) -> Tensor:
-        """Return frames (U, T, d) from frames (U, T, d), their shared down-projection (U, T, r) and gates (U, E)."""
+        Args:
+            x: (U, T, d) frames.
+            down: (U, T, r) their down-projection.
+            mean: (U, d) mean of the present frames.
+        """
+        gates = self.gate(mean).softmax(dim=1)
         mixed = torch.einsum("ue,erd->urd", gates, self.up)
-        return x + functional.gelu(down) @ mixed
+        return x + functional.gelu(down) @ mixed, gates
 
 
 class Fused(NamedTuple):
@@ -142,8 +145,9 @@ class MoSE(Recognizer):
         streams, keys = self.streams(batch)
         gates, expert_streams = [], []
         for x, present, code, experts in zip(streams, keys, self.modality, self.experts, strict=True):
-            gates.append(experts.gates(masked_mean_of(x, present)))
-            expert_streams.append(experts(x, self.down(x), gates[-1]) + code)
+            frames, gate = experts(x, self.down(x), masked_mean_of(x, present))
+            expert_streams.append(frames + code)
+            gates.append(gate)
         x, present = torch.cat(expert_streams, dim=1), torch.cat(keys, dim=1)  # (U, N, d), (U, N) with N = sum of T_m
         rescaling = Rescaling.of(self)
         rescale = rescaling and rescaling.over(keys)

@@ -108,7 +108,7 @@ class CrossModalFusion(nn.Module):
         pairs = [(source, layers) for (target, source), layers in zip(self.pairs, self.cross, strict=True) if target == m]
         read, present = [tokens[source] for source, _ in pairs], [keys[source] for source, _ in pairs]
         readings = [tokens[m] for _ in pairs]
-        for depth in zip(*(layers for _, layers in pairs), strict=True):  # type: ignore[arg-type]
+        for depth in zip(*(layers for _, layers in pairs), strict=True):
             steps = list(zip(depth, readings, read, present, strict=True))
             changes: Sequence[Rescale | None] = [None for _ in steps]
             if rescaling is not None:

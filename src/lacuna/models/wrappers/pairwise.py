@@ -77,7 +77,7 @@ class PairwisePretraining(Wrapped):
         available, losses = observed.available(), []
         for encoder, projections in zip(self._encoders.values(), self.projections, strict=True):
             columns = encoder.modality_vectors(observed).unbind(1)  # (U, d) each
-            projected = [project(x) for project, x in zip(projections, columns, strict=True)]  # type: ignore[arg-type, var-annotated]
+            projected = [project(x) for project, x in zip(projections, columns, strict=True)]  # type: ignore[call-overload]
             losses.append(pairwise_info_nce(torch.stack(projected, dim=1), available, TEMPERATURE))
         return {"contrast": torch.stack(losses).sum()}
 
