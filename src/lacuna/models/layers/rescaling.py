@@ -132,7 +132,8 @@ def attended(attention: nn.MultiheadAttention, weights: Tensor, read: Tensor) ->
 def _projected(attention: nn.MultiheadAttention, x: Tensor, part: int) -> Tensor:
     """Return queries (part 0), keys (1) or values (2), (U, H, K, e), from (U, K, d)."""
     weight, bias = attention.in_proj_weight.chunk(3)[part], attention.in_proj_bias.chunk(3)[part]
-    return functional.linear(x, weight, bias).unflatten(2, (attention.num_heads, -1)).transpose(1, 2)  # (U, K, d) -> (U, H, K, e)
+    projected = functional.linear(x, weight, bias)
+    return projected.view(*x.shape[:2], attention.num_heads, -1).transpose(1, 2)  # (U, K, d) -> (U, K, H, e) -> (U, H, K, e)
 
 
 def _ratio(new: Tensor, old: Tensor) -> Tensor:
