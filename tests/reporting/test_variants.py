@@ -2,7 +2,9 @@ from dataclasses import dataclass, replace
 
 from lacuna.models import Maci, configure
 from lacuna.reporting import ModelFacts, model_card, render_html, results_page
-from lacuna.reporting.core.settings import changed, variants_text
+from lacuna.reporting.core.frames import panels
+from lacuna.reporting.core.settings import changed, trials_text, variants_text
+from lacuna.reporting.robustness.tables import rates_table
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,24 @@ def test_an_unusual_training_setting_is_listed():
     assert variants_text(facts) == "c, trained with learning_rate 0.2"
     del facts["b"]
     assert variants_text(facts) == "a, trained with learning_rate 0.1; c, trained with learning_rate 0.2"
+
+
+def test_trials_are_told_for_every_model_unless_none_was_searched():
+    facts = {name: ModelFacts(name, trials=number) for name, number in (("prior", 1), ("mlp", 8), ("knn", 8))}
+    assert trials_text(facts) == "8 for each model but prior 1 (1 = its own settings alone)"
+    assert trials_text({"prior": facts["prior"]}) == ""
+    assert trials_text({"mlp": facts["mlp"]}) == "8 for each model (1 = its own settings alone)"
+
+
+def test_card_tables_and_pages_tell_the_trials_of_a_model(report):
+    own = replace(report, models={**report.models, "knn": replace(report.models["knn"], trials=8)})
+    assert "- settings: the best of 8 trials on validation\n" in model_card(own, "knn")
+    assert "trials on validation" not in model_card(report, "knn")
+    for page in (results_page(own), render_html(own)):
+        assert "Trials on validation" in page
+        assert "knn 8" in page
+    assert "Trials on validation: 1 for each model but knn 8" in rates_table(own, own.primary, panels(own.summary)[0]).note
+    assert "Trials" not in results_page(report)
 
 
 def test_card_and_pages_name_the_model_of_a_variant(report):

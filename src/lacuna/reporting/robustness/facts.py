@@ -107,6 +107,7 @@ class ModelFacts:
         changed: settings that differ from the defaults, see :func:`lacuna.reporting.core.settings.changed`.
         training: training settings.
         flags: properties of the model as text.
+        trials: number of settings that were compared on validation before training; 1 = its own alone.
     """
 
     name: str
@@ -123,6 +124,7 @@ class ModelFacts:
     changed: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    trials: int = 1
 
     @classmethod
     def of(cls, trained: Sequence[TrainedRecognizer]) -> ModelFacts:
@@ -157,6 +159,7 @@ class ModelFacts:
             changed=changed(model.config),
             training=selection.training,
             flags=flags,
+            trials=selection.trials,
         )
 
 

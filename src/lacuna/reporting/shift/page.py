@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lacuna.atomic import write_text
 from lacuna.reporting.core.html import Plot, environment, page_parts
-from lacuna.reporting.core.settings import variants_text
+from lacuna.reporting.core.settings import trials_text, variants_text
 from lacuna.reporting.core.style import GREY
 from lacuna.reporting.core.table import Table, escape_markdown, to_csv, to_latex, to_markdown
 from lacuna.reporting.core.words import baseline_label, capital, metric_label, metric_note, panel_label
@@ -129,6 +129,7 @@ def run_lines(report: OodReport) -> list[tuple[str, str]]:
         ("Created", facts.created),
         ("Machine", facts.machine),
         ("Variants", variants_text(report.models)),
+        ("Trials on validation", trials_text(report.models)),
         ("Training seeds", ", ".join(map(str, facts.seeds))),
         ("Intervals", f"{facts.level:.0%}, {facts.resamples} bootstrap resamples"),
         ("Commit", facts.commit),
