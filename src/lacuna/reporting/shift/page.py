@@ -23,6 +23,7 @@ SECTIONS = {
     "main": "IID and OOD scores",
     "gaps": "Gaps to the IID test",
     "calibration": "Calibration under shift",
+    "sets": "Prediction sets under shift",
     "detection": "Detection of the shift",
     "groups": "Worst groups",
     "rates": "Scores by missing rate",
@@ -34,7 +35,7 @@ ANY_LIMITS = (
     "not rely on the changed words, or they may change towards what models expect.",
 )
 TEST_LIMIT = "IID and OOD tests are small parts of one test split, so intervals are wide; read the intervals before the means."
-LONG = ("divergences", "tests", "summary", "areas", "gaps", "groups", "detection", "comparisons")
+LONG = ("divergences", "tests", "summary", "areas", "gaps", "groups", "detection", "comparisons", "sets")
 
 
 def write_ood_report(folder: Path, report: OodReport) -> Path:
