@@ -181,8 +181,9 @@ class Model:
         Returns:
             One row for each utterance: ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence``, ``calibrated``,
             ``sureness``, ``prediction_set`` and a probability ``p_<class>``, for values ``value``, ``low`` and ``high``;
-            ``absent``, ``recovered``, ``nothing_observed``. See :func:`lacuna.evaluation.predict_frame`. For recordings also
-            ``start`` and ``end`` in seconds of the file, and ``problems``: what is wrong with the clip.
+            ``absent``, ``would_help`` (the absent modality that would lower the loss most), ``recovered``,
+            ``nothing_observed``. See :func:`lacuna.evaluation.predict_frame`. For recordings also ``start`` and ``end`` in
+            seconds of the file, and ``problems``: what is wrong with the clip.
 
         Raises:
             DataError: the corpus shares no modality with the model, or a modality has another width.

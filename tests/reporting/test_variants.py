@@ -4,6 +4,7 @@ from lacuna.models import Maci, configure
 from lacuna.reporting import ModelFacts, model_card, render_html, results_page
 from lacuna.reporting.core.frames import panels
 from lacuna.reporting.core.settings import changed, trials_text, variants_text
+from lacuna.reporting.robustness.sureness import gains_table
 from lacuna.reporting.robustness.tables import rates_table
 
 
@@ -61,6 +62,18 @@ def test_card_tables_and_pages_tell_the_trials_of_a_model(report):
         assert "knn 8" in page
     assert "Trials on validation: 1 for each model but knn 8" in rates_table(own, own.primary, panels(own.summary)[0]).note
     assert "Trials" not in results_page(report)
+
+
+def test_the_report_shows_which_modality_would_help_most(report):
+    gains = {"nothing": {"text": (0.5, 0.1), "audio": (0.6, 0.4)}, "audio": {"text": (0.4, 0.1)}}
+    own = replace(report, models={**report.models, "knn": replace(report.models["knn"], gains=gains)})
+    (table,) = gains_table(own)
+    assert table.columns == ("Model", "Available", "text", "audio")
+    assert [row[:2] for row in table.rows] == [("knn", "nothing"), ("knn", "audio")]
+    nothing, audio = table.rows
+    assert [nothing[2].mark, nothing[3].mark, audio[2].mark, audio[3]] == ["", "", "best", ""]  # the largest is not sure
+    assert "Fall of the validation loss when a modality is added" in render_html(own)
+    assert gains_table(report) == []
 
 
 def test_card_and_pages_name_the_model_of_a_variant(report):

@@ -45,8 +45,10 @@ def predict_frame(
     Returns:
         ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence``, ``calibrated``, ``sureness`` (``sure enough``
         or ``not sure enough``), ``prediction_set`` (classes joined by ``+``, the most probable one first) and ``p_<class>``, for
-        values ``value``, ``low`` and ``high``; ``absent``: modalities without an observed frame, joined by ``+``; ``recovered``:
-        modalities with missing frames, in place of which the model uses values that it fills in, if it recovers;
+        values ``value``, ``low`` and ``high``; ``absent``: modalities without an observed frame, joined by ``+``; ``would_help``:
+        the one of these whose addition lowers the loss most, a mean over validation utterances with the same modalities, empty
+        if none surely does (:class:`lacuna.models.layers.added_modality.AddedModality`); ``recovered``: modalities with missing
+        frames, in place of which the model uses values that it fills in, if it recovers;
         ``nothing_observed``; ``model`` and ``seed``. ``calibrated`` says whether the confidence was fitted to validation (setting
         ``calibrate``). Models that were trained before there were prediction sets have neither these nor ``sureness``: the
         columns are empty. Where nothing was observed, ``predicted`` is empty (``value`` is NaN) unless ``anyway``; the
@@ -72,6 +74,8 @@ def predict_frame(
     _add_sets(table, trained, predictions, error)
     nothing = ~np.asarray(available.any(axis=1))
     table["absent"] = _joined(names, ~available)
+    most = trained.model.sureness.added.best(torch.from_numpy(available)).tolist()
+    table["would_help"] = ["" if m < 0 else names[m] for m in most]
     table["recovered"] = _joined(names, _filled_in(trained, corpus, names) & ~nothing[:, None])
     table["nothing_observed"] = nothing
     if not anyway:
