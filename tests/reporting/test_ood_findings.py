@@ -50,7 +50,6 @@ def test_lost_coverage_is_named_with_its_binomial_bound() -> None:
     content = SimpleNamespace(
         sets=pd.DataFrame(rows).assign(size=600.0),
         tests=pd.DataFrame({"test": ["iid", "ood"], "n": [100, 100]}),
-        names=["iid", "ood"],
         ranked=["mlp", "prior"],
         facts=SimpleNamespace(classes=("a", "b", "c")),
     )

@@ -9,7 +9,11 @@ import pytest
 
 import lacuna
 from lacuna.corpus import Corpus, open_corpus, save_corpus
+from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import BusyError, ConfigError
+from lacuna.pipelines.parameters import Models, Train
+from lacuna.pipelines.train.nodes import train_recognizers
+from lacuna.training import training_config
 from lacuna.training.lock import locked
 from lacuna.tuning import all_within_budget, budget, within_budget
 
@@ -43,6 +47,24 @@ def test_variants_share_a_search_with_their_ensembles_and_keep_what_lies_outside
     assert chosen["mlp"].training == chosen["mlp_of_2"].training
     assert chosen["mlp_of_2"].settings == chosen["mlp"].settings | {"ensemble": 2}
     assert chosen["mlp"].settings["hidden"] == 3
+    assert len(list((tmp_path / "studies").glob("*.db"))) == 1
+
+
+@pytest.mark.slow
+def test_the_train_pipeline_searches_once_for_all_seeds_and_shares_its_trials(corpus: Corpus, tmp_path: Path) -> None:
+    settings = {"models": ["prior", "linear"], "seeds": [0, 1], "budget": 2, "workers": 1, "training": TRAINING}
+    train, development = Train(checkpoints=tmp_path / "checkpoints", **settings), corpus.only("train", "valid")
+    statistics = fit_statistics(corpus.only("train")).to_tensors()
+    trained, _ = train_recognizers(development, statistics, train, Models())
+    assert [(r.variant, r.seed, r.selection.trials) for r in trained] == [
+        ("prior", 0, 1),
+        ("prior", 1, 1),
+        ("linear", 0, 2),
+        ("linear", 1, 2),
+    ]
+    training = vars(train.config(Models().of("linear")))  # as a cell of the grid holds them
+    chosen = within_budget("linear", corpus, 2, tmp_path / "studies", settings={}, training=training)
+    assert training_config(chosen.training).result_settings() == trained[2].selection.training == trained[3].selection.training
     assert len(list((tmp_path / "studies").glob("*.db"))) == 1
 
 

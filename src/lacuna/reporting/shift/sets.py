@@ -38,14 +38,13 @@ def coverages(report: OodReport, panel: Panel) -> pd.DataFrame:
         test, model, n (utterances of the test), coverage, size, low, high (the binomial bounds).
     """
     own = rows_where(report.sets, pattern=panel[0], setting=panel[1])
-    sums = own.groupby(["test", "model"], sort=False)[["n", "covered", "size"]].sum()
-    utterances = report.tests.set_index("test")["n"]
+    sums = own.groupby(["test", "model"], sort=False)[["n", "covered", "size"]].sum().reset_index()
+    by_key = {(r.test, r.model): r for r in records(sums)}
     rows = []
-    for test in report.names:
-        for model in (m for m in report.ranked if (test, m) in sums.index):
-            n, covered, size = sums.loc[test, model]
-            bounds = coverage_bounds(int(utterances[test]))
-            rows.append((test, model, int(utterances[test]), covered / n, size / n, *bounds))
+    for about in records(report.tests):
+        bounds = coverage_bounds(int(about.n))
+        for r in (by_key[about.test, model] for model in report.ranked if (about.test, model) in by_key):
+            rows.append((r.test, r.model, int(about.n), r.covered / r.n, r.size / r.n, *bounds))
     return pd.DataFrame(rows, columns=["test", "model", "n", "coverage", "size", "low", "high"])
 
 
