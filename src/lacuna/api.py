@@ -11,7 +11,7 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -127,8 +127,7 @@ class Model:
         place = None if folder is None else run_folder(Path(folder), recipe)
         self._trained, history = fit(recipe, place, variant=self.variant)
         if chosen is not None:
-            trained = self._trained
-            self._trained = replace(trained, selection=replace(trained.selection, trials=chosen.trials))
+            self._trained = self._trained.after_trials(chosen.trials)
         self._history = history_table(history, self.variant, seed)
         return self
 
@@ -182,8 +181,9 @@ class Model:
         Returns:
             One row for each utterance: ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence``, ``calibrated``,
             ``sureness``, ``prediction_set`` and a probability ``p_<class>``, for values ``value``, ``low`` and ``high``;
-            ``absent``, ``recovered``, ``nothing_observed``. See :func:`lacuna.evaluation.predict_frame`. For recordings also
-            ``start`` and ``end`` in seconds of the file, and ``problems``: what is wrong with the clip.
+            ``absent``, ``would_help`` (the absent modality that would lower the loss most), ``recovered``,
+            ``nothing_observed``. See :func:`lacuna.evaluation.predict_frame`. For recordings also ``start`` and ``end`` in
+            seconds of the file, and ``problems``: what is wrong with the clip.
 
         Raises:
             DataError: the corpus shares no modality with the model, or a modality has another width.

@@ -164,11 +164,23 @@ class ModelParameters(Parameters):
 
 
 class Train(Parameters):
-    """What is trained; ``models`` lists variants, see :class:`Models` and :func:`check_variants`."""
+    """What is trained; ``models`` lists variants, see :class:`Models` and :func:`check_variants`.
+
+    Attributes:
+        models: variants.
+        seeds: of training.
+        target: what is predicted; ``None`` = the corpus's first target.
+        budget: settings that each variant tries on validation before it is trained, see :func:`lacuna.tuning.within_budget`;
+            ``None`` = its own settings alone.
+        checkpoints: folder of training runs; the trials of a budget are in ``studies`` beside it.
+        workers: processes; ``None`` = one for each core, one on a GPU.
+        training: settings of training.
+    """
 
     models: Annotated[list[str], Field(min_length=1), Listed]
     seeds: Annotated[list[Seed], Field(min_length=1), Listed]
     target: str | None = None
+    budget: PositiveInt | None = None
     checkpoints: Path
     workers: PositiveInt | None = None
     training: dict[str, Any] = {}

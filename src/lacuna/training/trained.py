@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,10 @@ class TrainedRecognizer:
     def schema(self) -> Schema:
         """The modalities and the target that the model was built for."""
         return self.model.schema
+
+    def after_trials(self, trials: int) -> TrainedRecognizer:
+        """Return the recogniser with the number of settings that were compared before its own were chosen."""
+        return replace(self, selection=replace(self.selection, trials=trials))
 
     def check_unseen(self, corpus: Corpus) -> None:
         """Check that no dialogue of a corpus was used for training or selection, whatever the corpus is called.
