@@ -55,10 +55,11 @@ def test_the_other_modalities_do_not_matter() -> None:
 
 
 @pytest.mark.parametrize("task", ["classification", "soft", "regression"])
-def test_without_its_modality_the_answer_is_that_of_the_training_labels(task: str) -> None:
+def test_without_its_modality_the_answer_is_that_of_the_training_labels_and_a_bias(task: str) -> None:
     model, batch = prepared("w2v2_dim", task)
     prior, _ = prepared("prior", task)
-    torch.testing.assert_close(model(without(batch, "text")).logits, prior(batch).logits)
+    torch.testing.assert_close(model(without(batch, "text")).logits, prior(batch).logits + model.scale * model.head.bias)
+    assert (model(batch).logits - prior(batch).logits).abs().max() > 0.3
 
 
 def test_the_loss_of_a_regression_is_that_of_the_concordance() -> None:

@@ -57,7 +57,7 @@ class W2V2Dim(Recognizer):
     The paper also fine-tunes the encoder (wav2vec 2.0); here the features are given, so only the head is trained. A target is
     learned alone; the paper learns arousal, dominance and valence together. Decided here: values are relative to mean and
     standard deviation of the training labels (logits: to the class frequencies), and an utterance without the modality gets that
-    mean (those frequencies).
+    mean (those frequencies) and a learned bias.
     """
 
     Config = W2V2DimConfig
@@ -73,7 +73,7 @@ class W2V2Dim(Recognizer):
         self.body = nn.Sequential(
             nn.Dropout(c.dropout), nn.Linear(schema.dims[self.modality], c.hidden), nn.Tanh(), nn.Dropout(c.dropout)
         )
-        self.head = classifier(schema, c.hidden, c)
+        self.head = classifier(schema, c.hidden + 1, c)
         self.register_buffer("prior", torch.zeros(schema.target.width))
         self.register_buffer("scale", torch.ones(()))
 
@@ -86,8 +86,10 @@ class W2V2Dim(Recognizer):
     def forward(self, batch: Batch) -> Prediction:
         """Return logits (U, C), or values (U, 1)."""
         present = batch.present[self.modality]
-        answer = self.head(self.body(masked_mean(batch.features[self.modality], present))).float()
-        return Prediction(self.prior + self.scale * answer * present.any(dim=1, keepdim=True))
+        available = present.any(dim=1, keepdim=True)  # (U, 1)
+        hidden = self.body(masked_mean(batch.features[self.modality], present)) * available  # (U, H)
+        answer = self.head(torch.cat([hidden, available.to(hidden)], dim=1)).float()
+        return Prediction(self.prior + self.scale * answer)
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """Return 1 - CCC for regression, the usual loss otherwise."""
