@@ -6,18 +6,19 @@ from dataclasses import replace
 
 import torch
 
+from lacuna.corpus.batch import Batch
 from lacuna.models import build
 from lacuna.models.layers.concordance import concordance_loss
 from small_systems import everything, prepared, small
 
 
-def swapped(batch: object, name: str) -> object:
+def swapped(batch: Batch, name: str) -> Batch:
     """The batch with the first two frames of a modality in the other order, where both are present."""
-    frames, both = batch.features[name], batch.present[name][:, :2].all(dim=1)  # type: ignore[attr-defined]
+    frames, both = batch.features[name], batch.present[name][:, :2].all(dim=1)
     assert both.any()
     other = frames.clone()
     other[both, 0], other[both, 1] = frames[both, 1], frames[both, 0]
-    return replace(batch, features={**batch.features, name: other})  # type: ignore[attr-defined, type-var]
+    return replace(batch, features={**batch.features, name: other})
 
 
 def test_the_frames_of_speech_are_averaged_after_the_network_and_those_of_the_others_before_it() -> None:

@@ -91,6 +91,13 @@ def test_the_transcript_is_read_word_by_word_in_any_order_where_the_corpus_has_t
     assert (model(reordered(alone, lambda x: x.roll(1, 0))).logits - model(alone).logits).abs().max() > 1e-3
 
 
+def test_a_transcript_alone_is_a_text() -> None:
+    _, batch = talk()
+    model = build("text_compound", replace(TALK.schema(), modalities=TALK.schema().modalities[:1]), width=16).eval()
+    model.prepare(lambda: [batch])
+    assert (model(batch).logits - model(without(batch, "text")).logits).abs().amax(dim=1)[batch.available()[:, 0]].min() > 0
+
+
 def test_token_ids_that_are_lost_are_named() -> None:
     model, batch = talk()
     with pytest.raises(DataError, match="reads the words of transcripts, but these frames have no token ids"):

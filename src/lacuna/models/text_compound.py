@@ -17,7 +17,7 @@ from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds, check_choices
 from lacuna.models.layers.attention import masked_softmax
 from lacuna.models.layers.head import classifier
-from lacuna.models.layers.value_words import ValueWords, concatenated
+from lacuna.models.layers.value_words import ValueWords
 from lacuna.models.space import Choice, Space, Span
 
 INPUTS = ("words", "values")
@@ -116,7 +116,8 @@ class TextCompound(Recognizer):
             tokens = batch.tokens[name]  # (U, T); 0 is no word
             pairs.append((first + tokens % number, batch.present[name] & (tokens > 0)))
             first += number
-        return concatenated(pairs)
+        words, said = zip(*pairs, strict=True)
+        return torch.cat(words, dim=1), torch.cat(said, dim=1)
 
     def forward(self, batch: Batch) -> Prediction:
         """Return logits (U, C)."""

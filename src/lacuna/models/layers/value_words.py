@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -56,9 +56,3 @@ class ValueWords(nn.Module):
         values, present = self.values(batch)
         columns = torch.arange(len(self.edges), device=values.device)
         return columns * self.bins + (values.unsqueeze(2) > self.edges).sum(dim=2), present
-
-
-def concatenated(pairs: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Return the words of several sources as one text, (U, N) int64 and (U, N) bool."""
-    words, said = zip(*pairs, strict=True)
-    return torch.cat(words, dim=1), torch.cat(said, dim=1)
