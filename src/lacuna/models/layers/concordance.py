@@ -21,7 +21,7 @@ def concordance_loss(values: Tensor, label: Tensor) -> Tensor:
         label: (U,) float; NaN = unlabelled.
 
     >>> round(float(concordance_loss(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([1.0, 2.0, 3.0]))), 4)
-    0.129
+    0.1429
     """
     labelled = torch.isfinite(label)
     count = labelled.sum().clamp_min(1)
