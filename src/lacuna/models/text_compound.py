@@ -35,13 +35,13 @@ class TextCompoundConfig(Config):
         inputs: ``words``, or ``values`` for the rival: the same model of feature values.
     """
 
-    width: int = 32
+    width: int = 64
     bins: int = 3
     vocabulary: int = 4096
     dropout: float = 0.3
     inputs: str = "words"
     space: ClassVar[Space] = {
-        "width": Choice((16, 32, 64)),
+        "width": Choice((32, 64, 128)),
         "bins": Span(2, 7),
         "dropout": Span(0.0, 0.7),
         "inputs": Choice(INPUTS),
@@ -77,6 +77,7 @@ class TextCompound(Recognizer):
 
     Config = TextCompoundConfig
     config: TextCompoundConfig
+    training_defaults: ClassVar[Mapping[str, Any]] = {"learning_rate": 0.004}  # most embeddings get few updates
     tiny: ClassVar[Mapping[str, Any]] = {"width": 16}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
