@@ -59,6 +59,7 @@ class TextCompoundConfig(Config):
     paper="https://arxiv.org/abs/2407.12927",
     year=2024,
     venue="ECCV Workshops",
+    reconstruction=True,
 )
 class TextCompound(Recognizer):
     r"""Textualised recogniser of Richet et al. (ECCV Workshops 2024) with learned embeddings, and its rival on feature values.
