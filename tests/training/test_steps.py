@@ -118,6 +118,15 @@ def test_wrong_stages_are_refused(
         stage_steps(build("toy", corpus.schema()), TrainingConfig())
 
 
+@pytest.mark.parametrize(("epochs", "warns"), [(5, True), (6, False)])
+def test_a_stage_that_begins_after_the_last_epoch_is_named(
+    epochs: int, warns: bool, corpus: Corpus, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING", "lacuna")
+    stage_steps(build("vaemo", corpus.schema(), pretraining=5), TrainingConfig(epochs=epochs))
+    assert ("stage 'task' begins in epoch 6, but training has 5 epochs" in caplog.text) == warns
+
+
 def test_schedules() -> None:
     cosine = TrainingConfig(schedule="cosine", learning_rate=1.0)
     assert [round(learning_rate(cosine, x), 6) for x in (0, 0.5, 1, 2)] == [1, 0.5, 0, 0]

@@ -17,13 +17,28 @@ from lacuna.corpus.validate import check
 from lacuna.errors import DataError
 
 
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """The frames of a modality end to end, as an importer returns them that reads whole arrays: no object an utterance.
+
+    Attributes:
+        values: (sum T_i, dim) numbers.
+        count: (N,) int64, T_i of each utterance; 0 = absent.
+        observed: (sum T_i,) bool, False where a single frame was not observed; ``None`` = all were.
+    """
+
+    values: NDArray[Any]
+    count: NDArray[np.int64]
+    observed: NDArray[np.bool_] | None = None
+
+
 @dataclass(frozen=True)
 class Channel:
-    """One modality as an importer returns it, utterance by utterance.
+    """One modality as an importer returns it, utterance by utterance or packed.
 
     Attributes:
         frames: one entry an utterance: (T_i, dim) or (dim,) numbers, or ``None`` where the modality is absent.
-            An (N, dim) or (N, T, dim) array is such a sequence.
+            An (N, dim) or (N, T, dim) array is such a sequence. Or :class:`Packed`, which has observed flags of its own.
         extractor: description of what computed the features.
         tokens: one entry an utterance: (T_i,) token ids beside the frames; ``None`` = no ids in this channel.
         vocabulary: size of the vocabulary of ``tokens``.
@@ -32,7 +47,7 @@ class Channel:
             NaN or no entry where the times are not known.
     """
 
-    frames: Sequence[ArrayLike | None] | NDArray[Any]
+    frames: Sequence[ArrayLike | None] | NDArray[Any] | Packed
     extractor: str = "unknown"
     tokens: Sequence[ArrayLike | None] | None = None
     vocabulary: int | None = None
@@ -235,22 +250,42 @@ def _labels(corpus: str, target: Target, values: ArrayLike | None, ids: Sequence
 def _pack(corpus: str, modality: str, channel: Channel, ids: Sequence[str]) -> Frames:
     """Return the frames of a channel end to end: (sum T_i, dim) float32, with start and count of each utterance."""
     check_name("modality", modality)
-    if len(channel.frames) != len(ids):
+    given = channel.frames
+    if (found := len(given.count if isinstance(given, Packed) else given)) != len(ids):
         raise DataError(
             "the frames do not match the ids one by one",
             corpus=corpus,
             modality=modality,
             expected=len(ids),
-            found=len(channel.frames),
+            found=found,
             hint="give one piece of frames for each id, in the same order; an empty piece = absent",
         )
+    packed = given if isinstance(given, Packed) else _end_to_end(corpus, modality, given, ids)
+    if not packed.count.any():
+        raise DataError(
+            "the modality is absent from every utterance", corpus=corpus, modality=modality, hint="leave the modality out"
+        )
+    count = packed.count
+    per_frame = [
+        None if values is None else _pack_per_frame(corpus, modality, what, values, count=count, ids=ids, kind=kind)
+        for what, values, kind in (("token ids", channel.tokens, np.int64), ("observed flags", channel.observed, np.bool_))
+    ]
+    flags = per_frame[1] if packed.observed is None else packed.observed
+    observed = None if flags is None or flags.all() else flags
+    times = None if channel.times is None else _pack_times(corpus, modality, channel.times, count, ids)
+    values = _matrix(corpus, modality, str(ids[int(count.argmax())]), packed.values)
+    return Frames(values, np.cumsum(count) - count, count, observed=observed, tokens=per_frame[0], times=times)
+
+
+def _end_to_end(corpus: str, modality: str, frames: Sequence[ArrayLike | None] | NDArray[Any], ids: Sequence[str]) -> Packed:
+    """Join the frames of the utterances."""
     pieces: list[NDArray[np.float32]] = []
     count = np.zeros(len(ids), np.int64)
     width: int | None = None
-    for row, frames in enumerate(channel.frames):
-        if frames is None:
+    for row, given in enumerate(frames):
+        if given is None:
             continue
-        piece = _matrix(corpus, modality, str(ids[row]), frames)
+        piece = _matrix(corpus, modality, str(ids[row]), given)
         if width is not None and piece.shape[1] != width:
             raise DataError(
                 "frames differ in width inside a corpus",
@@ -264,18 +299,7 @@ def _pack(corpus: str, modality: str, channel: Channel, ids: Sequence[str]) -> F
         width = piece.shape[1]
         count[row] = len(piece)
         pieces.append(piece)
-    if width is None:
-        raise DataError(
-            "the modality is absent from every utterance", corpus=corpus, modality=modality, hint="leave the modality out"
-        )
-    start = np.cumsum(count) - count
-    per_frame = [
-        None if given is None else _pack_per_frame(corpus, modality, what, given, count=count, ids=ids, kind=kind)
-        for what, given, kind in (("token ids", channel.tokens, np.int64), ("observed flags", channel.observed, np.bool_))
-    ]
-    observed = None if per_frame[1] is None or per_frame[1].all() else per_frame[1]
-    times = None if channel.times is None else _pack_times(corpus, modality, channel.times, count, ids)
-    return Frames(np.concatenate(pieces), start, count, observed=observed, tokens=per_frame[0], times=times)
+    return Packed(np.concatenate(pieces) if pieces else np.zeros((0, 1), np.float32), count)
 
 
 def _matrix(corpus: str, modality: str, utterance: str, frames: ArrayLike) -> NDArray[np.float32]:
@@ -291,7 +315,7 @@ def _matrix(corpus: str, modality: str, utterance: str, frames: ArrayLike) -> ND
             hint="give one row a frame, each with the same number of columns",
         )
     with np.errstate(over="ignore"):  # numbers beyond float32 become inf and are reported as such
-        return np.atleast_2d(array).astype(np.float32)
+        return np.atleast_2d(array).astype(np.float32, copy=False)
 
 
 def _pack_times(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -71,8 +72,10 @@ def predict_frame(
         table.insert(list(table.columns).index("confidence") + 1, "calibrated", trained.model.calibrated)
     _add_sets(table, trained, predictions, error)
     nothing = ~np.asarray(available.any(axis=1))
-    table["absent"] = _joined(names, ~available)
-    table["recovered"] = _joined(names, _filled_in(trained, corpus, names) & ~nothing[:, None])
+    position = np.arange(len(names))
+    table["absent"] = _joined(names, np.where(available, -1, position))
+    filled_in = _filled_in(trained, corpus, names) & ~nothing[:, None]
+    table["recovered"] = _joined(names, np.where(filled_in, position, -1))
     table["nothing_observed"] = nothing
     if not anyway:
         column, empty = ("predicted", "") if "predicted" in table else ("value", np.nan)
@@ -117,18 +120,27 @@ def _add_sets(table: pd.DataFrame, trained: TrainedRecognizer, predictions: Pred
             table.insert(place, name, table["value"] + sign * reach)
         return
     order = np.argsort(-predictions.logits, axis=1, kind="stable")  # (N, C)
-    classes = np.asarray(target.classes, dtype=object)
     inside = np.take_along_axis(found.member.numpy(), order, axis=1)
-    sets = ["+".join(classes[row[chosen]]) for row, chosen in zip(order, inside, strict=True)]
+    sets = _joined(target.classes, np.where(inside, order, -1))
     sure = sureness.sure(torch.from_numpy(predictions.probabilities).amax(dim=1), error).numpy()
     place = list(table.columns).index("calibrated") + 1
     table.insert(place, "sureness", np.where(sure, "sure enough", NOT_SURE) if sureness.fitted else "")
     table.insert(place + 1, "prediction_set", sets if sureness.fitted else "")
 
 
-def _joined(names: tuple[str, ...], chosen: NDArray[np.bool_]) -> list[str]:
-    """Return the chosen names of each row, joined by ``+``: (N, M) bool -> N texts."""
-    return ["+".join(name for name, wanted in zip(names, row, strict=True) if wanted) for row in chosen]
+def _joined(names: Sequence[str], chosen: NDArray[np.int64]) -> NDArray[np.object_]:
+    """Return the chosen names of each row, joined by ``+``; every different row is joined once.
+
+    Args:
+        names: K names.
+        chosen: (N, S) positions in the names, in the order of the text; -1 = none.
+
+    Returns:
+        (N,) texts.
+    """
+    rows, which = np.unique(chosen, axis=0, return_inverse=True)
+    texts = ["+".join(names[k] for k in row if k >= 0) for row in rows.tolist()]
+    return np.asarray(texts, dtype=object)[which.reshape(-1)]
 
 
 def _filled_in(trained: TrainedRecognizer, corpus: Corpus, names: tuple[str, ...]) -> NDArray[np.bool_]:

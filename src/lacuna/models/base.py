@@ -203,7 +203,7 @@ def register(
         year: year of publication.
         venue: conference or journal.
         reference: classic reference of a baseline.
-        reconstruction: no code and no equations are public.
+        reconstruction: code and equations of the authors are not public or were not used.
 
     Raises:
         ConfigError: the name is taken, or a fact is not valid.

@@ -13,11 +13,12 @@ from lacuna.models.config import Config, Maci, check_bounds
 from lacuna.models.wrappers.calibration import Calibrated
 from lacuna.models.wrappers.causal import Causal
 from lacuna.models.wrappers.ensemble import Ensemble
+from lacuna.models.wrappers.pairwise import PairwisePretraining
 from lacuna.models.wrappers.window import Windowed
 from lacuna.models.wrappers.wrapped import Wrapped
 from lacuna.registry import check_settings
 
-WRAPPER_MODULES = tuple(wrapper.__module__ for wrapper in (Ensemble, Windowed, Causal, Calibrated))
+WRAPPER_MODULES = tuple(wrapper.__module__ for wrapper in (Ensemble, PairwisePretraining, Windowed, Causal, Calibrated))
 WIDEST = 64  # turns on either side of the largest window
 MEMBERS = 64  # of the largest ensemble
 
@@ -35,7 +36,7 @@ def configure(name: str, **settings: Any) -> Config:
     cls = model_class(name)
     check_settings("model", name, cls.Config, settings)
     config = cls.Config(**settings)
-    check_bounds(name, config, window=(0, WIDEST), ensemble=(1, MEMBERS), calibrate=(False, True))
+    check_bounds(name, config, window=(0, WIDEST), ensemble=(1, MEMBERS), calibrate=(False, True), mpuc=(0, 10**6))
     return replace(config, maci=_maci(name, config.maci))
 
 
@@ -76,6 +77,7 @@ def wrappers_of(config: Config) -> dict[Callable[[Recognizer, Any], Wrapped], An
     """Return the wrappers that the settings of a model switch on, innermost first, each with its setting."""
     settings: dict[Callable[[Recognizer, Any], Wrapped], Any] = {
         Ensemble: config.ensemble if config.ensemble > 1 else 0,
+        PairwisePretraining: config.mpuc,
         Windowed: config.window,
         Causal: config.maci,
         Calibrated: config.calibrate,

@@ -12,15 +12,16 @@ from torch import Tensor, nn
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, register
-from lacuna.models.config import Config, check_bounds, check_multiples
+from lacuna.models.config import check_bounds, check_multiples
 from lacuna.models.layers.crossmodal import CrossModalReading
 from lacuna.models.layers.head import classifier
+from lacuna.models.layers.rescaling import RESCALING, Rescaling, RescalingConfig
 from lacuna.models.layers.streams import FrameStreams, MaskedAttention, masked_mean_of
 from lacuna.models.space import Choice, Space, Span
 
 
 @dataclass(frozen=True)
-class CMRobertaConfig(Config):
+class CMRobertaConfig(RescalingConfig):
     """Settings of :class:`CMRoberta`.
 
     Attributes:
@@ -45,6 +46,7 @@ class CMRobertaConfig(Config):
 
     def __post_init__(self) -> None:
         check_bounds("cm_roberta", self, width=(1, 8192), heads=(1, 1024), parallel=(1, 64), joint=(1, 64), dropout=(0.0, 1.0))
+        check_bounds("cm_roberta", self, **RESCALING)
         check_multiples("cm_roberta", self, "heads", "width")
 
 
@@ -128,8 +130,10 @@ class CMRoberta(Recognizer):
             others = [pairs[:i] + pairs[i + 1 :] for i in range(len(pairs))]
             streams = [layer(*own, rest) for layer, own, rest in zip(layers, pairs, others, strict=True)]  # type: ignore[call-overload]
         x, present = torch.cat(streams, dim=1), torch.cat(keys, dim=1)  # (U, N, d), (U, N) with N = sum of T_m
+        rescaling = Rescaling.of(self)
+        rescale = rescaling and rescaling.over(keys)
         for joint in self.joint:
-            x = joint(x, x, present)
+            x = joint(x, x, present, rescale)
         parts = torch.split(self.norm(x), [k.shape[1] for k in keys], dim=1)
         fused = [masked_mean_of(part, present) for part, present in zip(parts, keys, strict=True)]
         vector = self.dropout(torch.cat([*fused, *unimodal], dim=1))  # (U, 2 M d)

@@ -103,6 +103,8 @@ class Config:
         maci: corrections for bias, ``None`` = none.
         ensemble: members that differ in their random initial weights and dropout, averaged in log space; see
             :mod:`lacuna.models.wrappers.ensemble`. 1 = one model.
+        mpuc: epochs in which the encoders of the modalities are first trained by contrast, without labels, for models with such
+            encoders; training must have more epochs. See :mod:`lacuna.models.wrappers.pairwise`. 0 = none.
         calibrate: divide the logits by a temperature for each set of available modalities, fitted on validation; see
             :mod:`lacuna.models.wrappers.calibration`. For classes and soft labels only.
         space: search space of tuning studies, which contains the defaults (:mod:`lacuna.models.space`).
@@ -111,5 +113,6 @@ class Config:
     window: int = 0
     maci: Maci | None = None
     ensemble: int = 1
+    mpuc: int = 0
     calibrate: bool = False
     space: ClassVar[Space] = {}

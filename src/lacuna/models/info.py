@@ -25,7 +25,8 @@ class ModelInfo:
         year: year of publication, ``None`` for baselines.
         venue: conference or journal; empty for baselines and preprints.
         reference: classic reference of a baseline, where one exists.
-        reconstruction: no code and no equations are public, so parts of the model are decisions of this library.
+        reconstruction: code and equations of the authors are not public or were not used, so parts of the model are decisions of
+            this library.
 
     Raises:
         ConfigError: an unknown task, a paper that is not a link, or a year or venue without a paper.

@@ -12,15 +12,16 @@ from torch import Tensor, nn
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, register
-from lacuna.models.config import Config, check_bounds, check_multiples
+from lacuna.models.config import check_bounds, check_multiples
 from lacuna.models.layers.crossmodal import CrossModalFusion
 from lacuna.models.layers.head import classifier
+from lacuna.models.layers.rescaling import RESCALING, Rescaling, RescalingConfig
 from lacuna.models.layers.token_recognizer import Residual
 from lacuna.models.space import Choice, Space, Span
 
 
 @dataclass(frozen=True)
-class MulTConfig(Config):
+class MulTConfig(RescalingConfig):
     """Settings of :class:`MulT`.
 
     Attributes:
@@ -45,6 +46,7 @@ class MulTConfig(Config):
 
     def __post_init__(self) -> None:
         check_bounds("mult", self, width=(1, 8192), heads=(1, 1024), cross=(1, 64), memory=(1, 64), dropout=(0.0, 1.0))
+        check_bounds("mult", self, **RESCALING)
         check_multiples("mult", self, "heads", "width")
 
 
@@ -81,7 +83,7 @@ class MulT(Recognizer):
 
     def summaries(self, batch: Batch) -> Tensor:
         """Return (U, F), the concatenated summaries of the modalities; the part of a missing modality is 0."""
-        summary: Tensor = self.fusion(list(batch.features.values()), list(batch.present.values()))
+        summary: Tensor = self.fusion(list(batch.features.values()), list(batch.present.values()), Rescaling.of(self))
         return summary
 
     def forward(self, batch: Batch) -> Prediction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -19,6 +20,7 @@ from lacuna.errors import ConfigError, TrainingError, is_out_of_memory
 from lacuna.models import Recognizer, Stage
 from lacuna.training.config import TrainingConfig
 
+_log = logging.getLogger(__name__)
 Pair = tuple[Batch, Batch]  # complete, observed
 
 
@@ -68,6 +70,9 @@ def stage_steps(model: Recognizer, config: TrainingConfig) -> list[StageStep]:
             optimizer = AdamW(chosen.values(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
         else:
             optimizer = known.optimizer
+        if (start := stage.first + stage.turn) >= config.epochs:
+            message = "model '%s': stage '%s' begins in epoch %d, but training has %d epochs, so it never runs; set more epochs"
+            _log.warning(message, model.name, stage.name, start + 1, config.epochs)
         steps.append(StageStep(stage, list(chosen), list(chosen.values()), optimizer))
         if stage.optimizer is not None:
             shared.setdefault(stage.optimizer, steps[-1])

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lacuna.corpus.assemble import Channel
+from lacuna.corpus.assemble import Channel, Packed
 from lacuna.corpus.importers.sources import Zeros, many, read_npy, read_npz
 from lacuna.corpus.storage.tensors import map_tensors
 from lacuna.errors import DataError
+
+_BLOCK = 1 << 22  # numbers of an array that are read at once
 
 
 def read_channel(modality: str, file: Path, ids: list[str], zeros: Zeros) -> Channel:
@@ -29,10 +31,11 @@ def read_channel(modality: str, file: Path, ids: list[str], zeros: Zeros) -> Cha
     Raises:
         DataError: the file is damaged, or does not match the table.
     """
+    frames: list[Any] | Packed
     if file.is_dir():
-        frames, observed = _one_a_file(file, modality, ids), None
+        frames = _one_a_file(file, modality, ids)
     elif file.suffix == ".npy":
-        frames, observed = _dense(file, modality, len(ids))
+        frames = _dense(file, modality, len(ids))
     else:
         arrays = map_tensors(file) if file.suffix == ".safetensors" else read_npz(file)
         if set(arrays) == {"frames", "lengths"}:
@@ -47,15 +50,23 @@ def read_channel(modality: str, file: Path, ids: list[str], zeros: Zeros) -> Cha
                     hint="compare the ids of the table with the keys of the file",
                 )
             frames = [arrays.get(i) for i in ids]
-        observed = None
     if zeros == "absent":
-        frames = [None if f is None or not np.any(f) else f for f in frames]
-        observed = None if observed is None else [None if f is None else o for f, o in zip(frames, observed, strict=True)]
-    return Channel(frames, "features of the user", observed=observed)
+        frames = _without_zeros(frames) if isinstance(frames, Packed) else [f if f is not None and np.any(f) else None for f in frames]
+    return Channel(frames, "features of the user")
 
 
-def _dense(file: Path, modality: str, total: int) -> tuple[list[Any], list[Any] | None]:
-    """Return frames and observed flags of an (N, d) or (N, T, d) array; rows of NaN are absent."""
+def _without_zeros(packed: Packed) -> Packed:
+    """Make utterances absent in which every number is 0."""
+    says_something = np.concatenate([[0], np.cumsum((packed.values != 0).any(axis=1))])
+    end = np.cumsum(packed.count)
+    kept = says_something[end] > says_something[end - packed.count]  # (N,)
+    rows = np.repeat(kept, packed.count)
+    observed = None if packed.observed is None else packed.observed[rows]
+    return Packed(packed.values[rows], np.where(kept, packed.count, 0), observed)
+
+
+def _dense(file: Path, modality: str, total: int) -> Packed:
+    """Return the frames of an (N, d) or (N, T, d) array; rows of NaN are absent."""
     array = read_npy(file)
     if array.ndim not in (2, 3) or len(array) != total or array.dtype.kind not in "fiub":
         raise DataError(
@@ -65,16 +76,21 @@ def _dense(file: Path, modality: str, total: int) -> tuple[list[Any], list[Any] 
             found=f"{array.dtype} of shape {array.shape}",
             hint="save one row for each row of the table, in the same order",
         )
-    frames: list[Any] = []
-    observed: list[Any] = []
-    for sample in array:
-        sequence = np.atleast_2d(sample)
-        is_observed = ~np.isnan(sequence).all(axis=1) if array.dtype.kind == "f" else np.ones(len(sequence), bool)
-        end = len(is_observed) - int(is_observed[::-1].argmax()) if is_observed.any() else 0
-        kept_flags = is_observed[:end]
-        frames.append(np.where(kept_flags[:, None], sequence[:end], 0) if end else None)
-        observed.append(kept_flags if end else None)
-    return frames, observed
+    shaped = array[:, None] if array.ndim == 2 else array  # (N, d) -> (N, 1, d); (N, T, d) stays
+    values, counts, flags = [], [], []
+    step = max(1, _BLOCK // max(1, shaped.shape[1] * shaped.shape[2]))
+    for low in range(0, total, step):
+        block = np.asarray(shaped[low : low + step])  # (B, T, d)
+        is_observed = ~np.isnan(block).all(axis=2) if block.dtype.kind == "f" else np.ones(block.shape[:2], bool)  # (B, T)
+        reversed_position = is_observed[:, ::-1].argmax(axis=1)  # (B,): frames behind the last observed one
+        count = np.where(is_observed.any(axis=1), block.shape[1] - reversed_position, 0)
+        kept = np.arange(block.shape[1]) < count[:, None]  # (B, T)
+        observed = is_observed[kept]  # (R,)
+        with np.errstate(over="ignore"):  # numbers beyond float32 become inf and are reported as such
+            values.append(np.where(observed[:, None], block[kept], 0).astype(np.float32))  # (R, d)
+        counts.append(count)
+        flags.append(observed)
+    return Packed(np.concatenate(values), np.concatenate(counts).astype(np.int64), np.concatenate(flags))
 
 
 def _one_a_file(folder: Path, modality: str, ids: list[str]) -> list[Any]:
@@ -97,7 +113,7 @@ def _one_a_file(folder: Path, modality: str, ids: list[str]) -> list[Any]:
     return frames
 
 
-def _ragged(file: Path, modality: str, arrays: dict[str, NDArray[Any]], total: int) -> list[Any]:
+def _ragged(file: Path, modality: str, arrays: dict[str, NDArray[Any]], total: int) -> Packed:
     frames, lengths = arrays["frames"], arrays["lengths"]
     fits = lengths.shape == (total,) and lengths.dtype.kind in "iu" and (lengths >= 0).all() and frames.ndim == 2
     if not fits or int(lengths.sum()) != len(frames):
@@ -108,4 +124,4 @@ def _ragged(file: Path, modality: str, arrays: dict[str, NDArray[Any]], total: i
             found=f"{lengths.size} lengths that sum to {lengths.sum()}, frames of shape {frames.shape}",
             hint="save all frames end to end, and how many belong to each row of the table",
         )
-    return np.split(frames, np.cumsum(lengths)[:-1])
+    return Packed(frames, lengths.astype(np.int64))

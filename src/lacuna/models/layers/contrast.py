@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -37,3 +39,22 @@ def info_nce(x: Tensor, y: Tensor, both: Tensor, temperature: float) -> Tensor:
     positive = cosine.diagonal()
     loss = (torch.logsumexp(logits, dim=1) + torch.logsumexp(logits, dim=0)) / 2 - positive  # (U,)
     return loss.where(both, 0.0).sum() / both.sum().clamp_min(1)
+
+
+def pairwise_info_nce(vectors: Tensor, available: Tensor, temperature: float) -> Tensor:
+    """Return the mean InfoNCE loss over the pairs of modalities (MPUC: Franceschini et al., ICPR 2022), a scalar.
+
+    An utterance that lacks a member of a pair is left out of that pair. A pair that no utterance of the batch has is left out of
+    the mean; without any pair the loss is 0.
+
+    Args:
+        vectors: (U, M, d).
+        available: (U, M) bool.
+        temperature: divisor of the cosines.
+    """
+    total, n_pairs = 0 * vectors.float().sum(), torch.zeros((), device=vectors.device)
+    for i, j in combinations(range(available.shape[1]), 2):
+        both = available[:, i] & available[:, j]
+        total = total + info_nce(vectors[:, i], vectors[:, j], both, temperature)
+        n_pairs = n_pairs + both.any()
+    return total / n_pairs.clamp_min(1)

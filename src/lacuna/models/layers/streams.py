@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,21 @@ def projections(schema: Schema, width: int) -> nn.ModuleDict:
     return nn.ModuleDict({m: nn.Sequential(nn.Linear(dim, width), nn.LayerNorm(width)) for m, dim in schema.dims.items()})
 
 
-class FrameStreams(nn.Module):
+class ModalityEncoder(nn.Module, ABC):
+    """Base of encoders that read each modality alone; pretraining finds the encoders of a model by this class.
+
+    Attributes:
+        width: d, units of a vector.
+    """
+
+    width: int
+
+    @abstractmethod
+    def modality_vectors(self, batch: Batch) -> Tensor:
+        """Return one vector for each modality of each utterance, (U, M, d), exactly 0 for a missing modality."""
+
+
+class FrameStreams(ModalityEncoder):
     """Map the frames of each modality to a common width and add position encodings.
 
     Args:
@@ -45,7 +60,12 @@ class FrameStreams(nn.Module):
 
     def __init__(self, schema: Schema, width: int) -> None:
         super().__init__()
+        self.width = width
         self.project = projections(schema, width)
+
+    def modality_vectors(self, batch: Batch) -> Tensor:
+        """Return the means of the present frames of each modality (U, M, d), exactly 0 for a missing modality."""
+        return torch.stack([masked_mean_of(x, present) for x, present in zip(*self(batch), strict=True)], dim=1)
 
     def forward(self, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
         """Return one (U, T_m, d) and one (U, T_m) bool for each modality; positions that are not present have any value."""
@@ -54,7 +74,7 @@ class FrameStreams(nn.Module):
         return streams, list(batch.present.values())
 
 
-class UtteranceVectors(nn.Module):
+class UtteranceVectors(ModalityEncoder):
     """Map the frames of each modality to a common width and pool the present ones by learned attention.
 
     Args:
@@ -64,8 +84,14 @@ class UtteranceVectors(nn.Module):
 
     def __init__(self, schema: Schema, width: int) -> None:
         super().__init__()
+        self.width = width
         self.project = projections(schema, width)
         self.pool = nn.ModuleDict({m: AttentionPooling(width) for m in schema.dims})
+
+    def modality_vectors(self, batch: Batch) -> Tensor:
+        """Return (U, M, d), exactly 0 for a missing modality."""
+        vectors: Tensor = self(batch)
+        return vectors
 
     def forward(self, batch: Batch) -> Tensor:
         """Return (U, M, d), exactly 0 for a missing modality."""

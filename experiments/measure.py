@@ -1,10 +1,10 @@
-"""Train and score what a YAML file of this folder names; write areas and paired differences with their intervals.
+"""Train and score what a YAML file names; write areas and paired differences with their intervals.
 
-python experiments/evidence/measure.py experiments/evidence/duet_300.yml
+python experiments/measure.py experiments/evidence/duet_300.yml
 
 A file holds the keys of ``experiments/<study>/config.yml``, and two that `lacuna bench` has not: ``ingest``, which changes the
 corpus, and ``folds``, which scores every fold as test once and puts their dialogues into one table. Scored runs are stored under
-``data/09_bench/evidence`` and are not repeated; delete the folder after a change of code. Areas go to ``<file>_areas.csv``,
+``data/09_bench/<folder of the file>`` and are not repeated; delete that folder after a change of code. Areas go to ``<file>_areas.csv``,
 paired differences with evidence to ``<file>_pairs.csv``, seconds and parameters to ``<file>_runs.csv``.
 """
 
@@ -23,6 +23,7 @@ import yaml
 
 from lacuna.atomic import write_bytes
 from lacuna.corpus import Corpus
+from lacuna.errors import LacunaError
 from lacuna.evaluation import Sweep, areas, bootstrap, compare, has_ceiling, sweep, sweep_ceilings
 from lacuna.evaluation.stored_sweeps import sweeps_from_bytes, sweeps_to_bytes
 from lacuna.models import model_class
@@ -52,14 +53,19 @@ def scored(environment: Environment, corpus: Corpus, store: Path) -> list[Sweep]
     labels = corpus.only("train").utterances.labels[target]
     plans = environment.evaluate.protocol().evaluation.plans(list(corpus.schema(target).dims))
     sweeps: list[Sweep] = []
-    for variant in environment.train.models:
-        own = environment.models.of(variant)
-        seeds = environment.train.seeds if model_class(own.model).learns else environment.train.seeds[:1]
-        for seed in seeds:
+    for seed in environment.train.seeds:  # all models with the first seed come first: a run that is stopped compares them all
+        for variant in environment.train.models:
+            own = environment.models.of(variant)
+            if seed != environment.train.seeds[0] and not model_class(own.model).learns:
+                continue
             file = store / f"{variant}-{seed}.sweeps"
             if not file.is_file():
                 recipe = Recipe.of(corpus, own.model, environment.train.config(own), own.settings, seed, target=target)
-                trained = fit(recipe, run_folder(environment.checkpoints, recipe), variant=variant).trained
+                try:
+                    trained = fit(recipe, run_folder(environment.checkpoints, recipe), variant=variant).trained
+                except LacunaError as error:  # e.g. a model of recordings on a corpus without audio
+                    print(f"left out: {variant} on {corpus.name}: {error}")  # noqa: T201
+                    continue
                 chosen = trained.selection
                 row = {"fold": store.name, "model": variant, "seed": seed, "valid": chosen.value, "epoch": chosen.epoch + 1}
                 row |= {"epochs": chosen.epochs, "seconds": chosen.seconds, "parameters": chosen.parameters}
@@ -93,11 +99,11 @@ def main() -> None:
     parser.add_argument("study", type=Path)
     file = parser.parse_args().study
     project = project_of(file.resolve().parent)
-    store = project / "data" / "09_bench" / "evidence" / file.stem
+    store = project / "data" / "09_bench" / file.resolve().parent.name / file.stem
     folds = []
     for name, environment in environments_of(yaml.safe_load(file.read_text("utf-8")), project):
         (store / name).mkdir(parents=True, exist_ok=True)
-        folds.append(scored(environment, read_source(environment.ingest), store / name))
+        folds.append(scored(environment, read_source(environment.ingest, environment.features, []), store / name))
     drawn = bootstrap(joined(folds), replicates=1000, metrics=METRICS)
     first = "evidence" if "evidence" in drawn.models else next(iter(drawn.models))
     area = areas(drawn)
