@@ -140,3 +140,35 @@ def test_all_at_once_is_as_one_after_the_other(corpus: Corpus, config: TrainingC
     apart = fit(recipes[0], run_folder(tmp_path / "apart", recipes[0]))
     assert torch.equal(answer(together[0].trained, corpus), answer(apart.trained, corpus))
     assert together[0].trained.variant == "all"
+
+
+def test_the_front_door_and_the_train_pipeline_need_no_special_case(
+    corpus: Corpus, config: TrainingConfig, tmp_path: Path
+) -> None:
+    import lacuna
+    from lacuna.corpus.statistics import fit_statistics
+    from lacuna.pipelines.parameters import Models, Train
+    from lacuna.pipelines.train.nodes import train_recognizers
+
+    settings = {"epochs": 2, "batch_size": 32, "device": "cpu", "learning_rate": 0.01}
+    models = Models.model_validate(
+        {
+            "small": {"model": "mlp", "settings": {"hidden": 4}, "training": {"epochs": 1}},
+            "all": {"model": "combined", "settings": {"members": ["small", "prior"], "how": "vote"}},
+        }
+    )
+    train = Train(models=["all", "small"], seeds=[0], checkpoints=tmp_path, workers=1, training=settings)
+    statistics = fit_statistics(corpus).to_tensors()
+    development = corpus.only("train", "valid")
+    by_pipeline, history = train_recognizers(development, statistics, train, models)
+    assert [one.variant for one in by_pipeline] == ["all", "small"]
+    assert set(history["model"]) == {"all", "small"}
+    assert len(list((tmp_path / "mlp").iterdir())) == 1  # the variant and the member are one run
+    mlp = {"model": "mlp", "settings": {"hidden": 4}, "training": {"epochs": 1}}
+    model = lacuna.create_model("combined", variant="all", members=[mlp, "prior"], how="vote").fit(corpus, **settings)
+    assert torch.equal(answer(model.trained, corpus), answer(by_pipeline[0], corpus))
+    loaded = lacuna.load_model(model.save(tmp_path / "saved"))
+    assert loaded.settings == {"members": loaded.trained.model.config.members, "how": "vote"}
+    assert loaded.predict(corpus.only("test"), drop="audio").equals(model.predict(corpus.only("test"), drop="audio"))
+    table = lacuna.evaluate([model, "prior"], corpus, patterns=["rmm"], rates=[0.0, 0.5], recovery_rates=[])
+    assert {"all", "prior"} <= set(table.scores["model"])

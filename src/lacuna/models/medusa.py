@@ -65,11 +65,12 @@ class MEDUSA(Recognizer):
 
     The head reads the pooled fused sequence, the pooled vector of each modality, and which modalities are available.
 
-    Code that the authors may have published was not read. Decided here: pooling by attention, sinusoidal positions, pre-norm layers
-    with a learned key. Frames that are not present are no keys at any depth, so a missing modality adds nothing. With a soft target
-    the loss is the cross-entropy against the distribution of votes. The other parts of MEDUSA are not in this class: its ensemble
-    with a meta-classifier is the model ``combined`` with members ``medusa`` and ``how: linear``; balanced sampling and manifold
-    mixup belong to training; the authors' additional heads for valence, arousal and dominance need a second target.
+    Code that the authors may have published was not read. Decided here: pooling by attention, sinusoidal positions, pre-norm
+    layers with a learned key. Frames that are not present are no keys at any depth, so a missing modality adds nothing. With
+    a soft target the loss is the cross-entropy against the distribution of votes. The other parts of MEDUSA are not in this
+    class: its ensemble with a meta-classifier is the model ``combined`` with members ``medusa`` and ``how: linear``; balanced
+    sampling and manifold mixup belong to training; the authors' additional heads for valence, arousal and dominance need a
+    second target.
     """
 
     Config = MEDUSAConfig

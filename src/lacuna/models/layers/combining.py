@@ -17,7 +17,7 @@ from lacuna.models.layers.logistic import Array, fit_logistic, fit_ridge
 
 FOLDS = 5  # of the validation dialogues
 STRENGTHS = tuple(float(c) for c in 10.0 ** np.arange(-4, 1.01, 0.5))  # values of C of the meta-classifier
-STEPS, LEARNING_RATE = 200, 0.05  # largest number of Adam updates of the fusion heads
+STEPS, LEARNING_RATE = 100, 0.1  # largest number of Adam updates of the fusion heads
 SMALLEST = 1e-30  # of a probability before its logarithm
 Triple = tuple[Tensor, Tensor, Tensor]
 Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
