@@ -25,7 +25,6 @@ from lacuna.atomic import write_bytes
 from lacuna.corpus import Corpus
 from lacuna.evaluation import Sweep, areas, bootstrap, compare, sweep
 from lacuna.evaluation.stored_sweeps import sweeps_from_bytes, sweeps_to_bytes
-from lacuna.models import model_class
 from lacuna.pipelines.environments import Environment, project_of, read_environment
 from lacuna.pipelines.experiments import Experiment
 from lacuna.pipelines.ingest.nodes import read_source
@@ -44,6 +43,11 @@ def read_study(file: Path) -> Environment:
     experiment = Experiment.model_validate(study)
     project = project_of(file.resolve().parent)
     return read_environment(project, experiment.corpus[0], experiment.parameters() | {"ingest": ingest})
+
+
+def store_of(file: Path) -> Path:
+    """Return the folder of the scores of a file."""
+    return project_of(file.resolve().parent) / "data" / "09_bench" / "combine" / file.stem
 
 
 def score_seed(environment: Environment, corpus: Corpus, seed: int, store: Path) -> None:
@@ -67,8 +71,9 @@ def score_seed(environment: Environment, corpus: Corpus, seed: int, store: Path)
 
 
 def write_tables(file: Path, environment: Environment, store: Path) -> None:
-    """Write the tables of all seeds whose variants are all scored."""
-    variants = list(environment.train.models)
+    """Write the tables of the variants that are scored with the first seed, over the seeds with which all of these are scored."""
+    first = environment.train.seeds[0]
+    variants = [v for v in environment.train.models if (store / f"{v}-{first}.sweeps").is_file()]
     seeds = [s for s in environment.train.seeds if all((store / f"{v}-{s}.sweeps").is_file() for v in variants)]
     runs = pd.concat([pd.read_csv(store / f"{v}-{s}.csv") for s in seeds for v in variants], ignore_index=True)
     sweeps: list[Sweep] = []
@@ -84,7 +89,6 @@ def write_tables(file: Path, environment: Environment, store: Path) -> None:
     pairs = pairs[pairs["rate"].isna()]
     area.round(4).to_csv(file.with_name(f"{file.stem}_areas.csv"), index=False)
     pairs.round(4).to_csv(file.with_name(f"{file.stem}_pairs.csv"), index=False)
-    runs["learns"] = [model_class(environment.models.of(v).model).learns for v in runs["model"]]
     runs.round(3).to_csv(file.with_name(f"{file.stem}_runs.csv"), index=False)
 
 
@@ -92,12 +96,18 @@ def main() -> None:
     """Measure what the files name, seed by seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("studies", type=Path, nargs="+")
+    parser.add_argument("--tables", action="store_true", help="write the tables of what is scored, and measure nothing")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    studies = [(file, read_study(file)) for file in parser.parse_args().studies]
+    studies = [(file, read_study(file)) for file in arguments.studies]
+    if arguments.tables:
+        for file, environment in studies:
+            write_tables(file, environment, store_of(file))
+        return
     corpora = [read_source(environment.ingest, environment.features, []) for _, environment in studies]
     for position in range(max(len(environment.train.seeds) for _, environment in studies)):
         for (file, environment), corpus in zip(studies, corpora, strict=True):
-            store = project_of(file.resolve().parent) / "data" / "09_bench" / "combine" / file.stem
+            store = store_of(file)
             store.mkdir(parents=True, exist_ok=True)
             for seed in environment.train.seeds[position : position + 1]:
                 score_seed(environment, corpus, seed, store)
