@@ -101,6 +101,11 @@ class AttentiveBiGRU(Recognizer):
         self.dropout = nn.Dropout(c.dropout)
         self.head = classifier(schema, 4 * c.hidden + 1, c)
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Return the one modality."""
+        return (self.modality,)
+
     def forward(self, batch: Batch) -> Prediction:
         """Return logits (U, C)."""
         frames, present = batch.features[self.modality], batch.present[self.modality]

@@ -224,9 +224,21 @@ class Models(BaseModel):
         return list(self.__pydantic_extra__ or {})
 
     def of(self, variant: str) -> ModelParameters:
-        """Return a variant with its registered name filled in; a registered model needs no entry."""
+        """Return a variant with its registered name filled in; a registered model needs no entry.
+
+        Members of a combination that are named by other variants are replaced by their model and settings.
+        """
         own = (self.__pydantic_extra__ or {}).get(variant, ModelParameters())
-        return own.model_copy(update={"model": own.model or variant})
+        settings = dict(own.settings)
+        if isinstance(settings.get("members"), list):
+            settings["members"] = [self._member(member, variant) for member in settings["members"]]
+        return own.model_copy(update={"model": own.model or variant, "settings": settings})
+
+    def _member(self, member: Any, variant: str) -> Any:
+        own = (self.__pydantic_extra__ or {}).get(member) if isinstance(member, str) and member != variant else None
+        if own is None or "members" in own.settings:  # a combination is no member of another one
+            return member
+        return {"model": own.model or member, "settings": own.settings, "training": own.training}
 
 
 def _check_model(variant: str, own: ModelParameters) -> None:
