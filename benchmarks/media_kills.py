@@ -4,8 +4,9 @@
     python benchmarks/media_kills.py --memory 100 300 1000 --options "--workers 1 --set vision.rate=2"   # undisturbed runs
 
 The clips are generated recordings of about two seconds with voice, face and transcript (lacuna.media.generated), read by the
-default encoders, or by those that the options name. A tenth of the kills, at least one, hit the writing of the corpus; the others are at random moments of
-the encoding. One line of JSON for each result; ``same`` says that all files of the two corpora have the same bytes.
+default encoders, or by those that the options name. A tenth of the kills, at least one, hit the writing of the corpus; the
+others are at random moments of the encoding. One line of JSON for each result; ``same`` says that all files of the two corpora
+have the same bytes.
 """
 
 from __future__ import annotations
