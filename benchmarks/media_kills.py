@@ -1,7 +1,7 @@
 """Kill the extraction of features with SIGKILL again and again, and compare the corpus with that of an undisturbed run.
 
-    python benchmarks/media_kills.py --clips 1000 --kills 20 --options "--workers 1 --set vision.rate=2"
-    python benchmarks/media_kills.py --memory 100 300 1000 --options "--workers 1 --set vision.rate=2"   # undisturbed runs
+    python benchmarks/media_kills.py --clips 1000 --kills 20 --options "--workers 1 --set vision.rate=1"
+    python benchmarks/media_kills.py --memory 100 300 1000 --options "--workers 1 --set vision.rate=1"   # undisturbed runs
 
 The clips are generated recordings of about two seconds with voice, face and transcript (lacuna.media.generated), read by the
 default encoders, or by those that the options name. A tenth of the kills, at least one, hit the writing of the corpus; the
@@ -105,9 +105,13 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def compare(folder: Path, clips: int, kills: int, seed: int, options: tuple[str, ...]) -> dict[str, Any]:
+def generated(folder: Path, clips: int) -> Path:
+    """Write recordings of one utterance each."""
+    return generate(folder, Settings(dialogues=clips, turns=1))
+
+
+def compare(folder: Path, recordings: Path, kills: int, seed: int, options: tuple[str, ...]) -> dict[str, Any]:
     """Return what an undisturbed and a killed extraction of the same clips have in common."""
-    recordings = generate(folder / "recordings", Settings(dialogues=clips, turns=1))
     whole = Extraction(recordings, folder / "whole", folder / "whole_cache", options)
     undisturbed = whole.run()
     disturbed = Extraction(recordings, folder / "killed", folder / "killed_cache", options)
@@ -122,7 +126,7 @@ def compare(folder: Path, clips: int, kills: int, seed: int, options: tuple[str,
         n_killed += disturbed.kill(None, draw.uniform(0, 0.05))
     last = disturbed.run()
     return {
-        "clips": clips,
+        "clips": len(list(recordings.glob("*.mp4"))),
         "kills": n_killed,
         "attempts": n_attempts,
         "cached_files": n_files,
@@ -137,6 +141,7 @@ def main() -> None:
     """Print one line of JSON for each result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=1000)
+    parser.add_argument("--recordings", type=Path, help="of an earlier run, instead of generated ones")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--memory", type=int, nargs="+", metavar="CLIPS", help="measure the peak memory instead")
@@ -147,12 +152,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if not arguments.memory:
-            result = compare(folder, arguments.clips, arguments.kills, arguments.seed, options)
+            recordings = arguments.recordings or generated(folder / "recordings", arguments.clips)
+            result = compare(folder, recordings, arguments.kills, arguments.seed, options)
             print(json.dumps({**result, **machine}))
             return
         for clips in arguments.memory:
             place = folder / str(clips)
-            recordings = generate(place / "recordings", Settings(dialogues=clips, turns=1))
+            recordings = generated(place / "recordings", clips)
             used = Extraction(recordings, place / "corpus", place / "cache", options).run()
             print(json.dumps({"clips": clips, **used, **machine}), flush=True)
 
