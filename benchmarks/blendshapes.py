@@ -27,7 +27,8 @@ def compare(path: Path, follow: bool) -> tuple[NDArray[np.float64], NDArray[np.f
 
     Args:
         path: a recording with one face.
-        follow: MediaPipe crops a picture by the landmarks of the one before (its mode for videos) instead of by the detector alone.
+        follow: MediaPipe crops a picture by the landmarks of the one before (its mode for videos), instead of by the detector
+            alone.
     """
     import mediapipe
     from mediapipe.tasks.python import BaseOptions, vision
