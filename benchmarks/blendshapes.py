@@ -22,31 +22,20 @@ from lacuna.media.face_landmarker import BLENDSHAPES, face_landmarker
 MOVES = 0.01  # least standard deviation of a blendshape that counts
 
 
-def compare(path: Path, follow: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the blendshapes of MediaPipe and of Lacuna for the pictures in which both find a face: (T, 52) each.
-
-    Args:
-        path: a recording with one face.
-        follow: MediaPipe crops a picture by the landmarks of the one before (its mode for videos), instead of by the detector
-            alone.
-    """
+def compare(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the blendshapes of MediaPipe and of Lacuna for the pictures in which both find a face: (T, 52) each."""
     import mediapipe
     from mediapipe.tasks.python import BaseOptions, vision
 
     weights = BaseOptions(model_asset_path=str(require("face-landmarker", "this benchmark")))
-    mode = vision.RunningMode.VIDEO if follow else vision.RunningMode.IMAGE
-    n_faces = 2 if follow else 1  # with one face, its mode for videos smooths the landmarks over time
-    options = vision.FaceLandmarkerOptions(
-        base_options=weights, running_mode=mode, output_face_blendshapes=True, num_faces=n_faces
-    )
+    options = vision.FaceLandmarkerOptions(base_options=weights, output_face_blendshapes=True, num_faces=1)
     networks, theirs, ours = face_landmarker(), [], []
     with vision.FaceLandmarker.create_from_options(options) as reference:
         for picture in Video(path, rate=None):
             if picture.image is None:
                 continue
             image = np.ascontiguousarray(picture.image)
-            frame = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image)
-            found = reference.detect_for_video(frame, round(1000 * picture.time)) if follow else reference.detect(frame)
+            found = reference.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image))
             boxes = networks.detect(picture.image)
             face = networks.describe(picture.image, boxes[0]) if boxes else None
             if found.face_blendshapes and face is not None:
@@ -59,10 +48,8 @@ def main() -> None:
     """Print a table for each clip."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path, nargs="+")
-    parser.add_argument("--follow", action="store_true", help="MediaPipe's mode for videos, without smoothing")
-    arguments = parser.parse_args()
-    for path in arguments.clips:
-        theirs, ours = compare(path, arguments.follow)
+    for path in parser.parse_args().clips:
+        theirs, ours = compare(path)
         print(f"\n{path.name}: {len(ours)} pictures with a face in both")
         print("| blendshape | correlation | standard deviation | mean difference | mean absolute difference |")
         print("|---|---|---|---|---|")
