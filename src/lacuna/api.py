@@ -194,7 +194,7 @@ class Model:
                 extraction = extract_for(self.trained, Path(source), options.get("encode"), **(options.get("options") or {}))
                 return predict_recordings(self.trained, extraction, drop=drop, anyway=anyway, error=error)
             source = load_corpus(source, **{"split": "given", **options})
-        return predict_frame(self.trained, _without(source, self.trained, drop), anyway=anyway, error=error)
+        return predict_frame(self.trained, without_modalities(source, self.trained, drop), anyway=anyway, error=error)
 
     def recover(
         self, corpus: Corpus, *, pattern: str | Pattern = "rmm", rate: float = 0.5, seed: int = 0, split: str = "test"
@@ -280,7 +280,7 @@ def predict_recordings(
     error: float = 0.1,
 ) -> pd.DataFrame:
     """Return predictions of clips of recordings, with their times and problems; see :meth:`Model.predict`."""
-    table = predict_frame(trained, _without(extraction.corpus, trained, drop), anyway=anyway, error=error)
+    table = predict_frame(trained, without_modalities(extraction.corpus, trained, drop), anyway=anyway, error=error)
     clips = {clip.id: clip for clip in extraction.clips}
     table.insert(3, "start", [clips[name].start for name in table["id"]])
     table.insert(4, "end", [clips[name].end for name in table["id"]])
@@ -290,8 +290,12 @@ def predict_recordings(
     return table.assign(problems=["; ".join(problems.get(name, [])) for name in table["id"]])
 
 
-def _without(corpus: Corpus, trained: TrainedRecognizer, drop: str | Sequence[str]) -> Corpus:
-    """Return the corpus without these modalities; one that only the recogniser knows is absent already."""
+def without_modalities(corpus: Corpus, trained: TrainedRecognizer, drop: str | Sequence[str]) -> Corpus:
+    """Return the corpus without these modalities; one that only the recogniser knows is absent already.
+
+    Raises:
+        ConfigError: neither the corpus nor the recogniser has a modality of this name.
+    """
     names = (drop,) if isinstance(drop, str) else tuple(drop)
     known = list(dict.fromkeys([*trained.schema.dims, *corpus.frames]))
     if unknown := [name for name in names if name not in known]:

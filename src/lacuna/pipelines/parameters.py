@@ -115,10 +115,11 @@ class Ingest(Parameters):
     options: dict[str, Any] = {}
     encode: dict[str, Any] = {}
     duet: Generated = Generated()
-    split: Literal["auto", "given", "carve", "fold"] = "given"
+    split: Literal["auto", "given", "carve", "fold", "speaker"] = "given"
     valid_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    folds: Annotated[int, Field(ge=3)] = 5
+    folds: Annotated[int, Field(ge=2)] = 5
     test_fold: Seed = 0
+    test_speakers: list[str] = []
     seed: Seed = 0
     thin: ThinParameters | None = None
 
