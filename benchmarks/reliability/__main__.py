@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ def run_interruptions(part: str, attempt: Callable[..., Row], options: argparse.
     """Run the missing attempts of a part and note them."""
     journal = options.folder / "journal.jsonl"
     rows, place = read(journal), Place(options.folder, Preloaded(environment_of(options.folder / "run")))
-    for name, seed in interruptions(part, options.commands, options.number, rows):
+    names = [name for name in options.commands if part == "kills" or name in full_disk.NAMES]
+    for name, seed in interruptions(part, names, options.number, rows):
         row = attempt(name, seed, place, **({"kills": options.kills} if part == "kills" else {}))
         row = {"part": part, "command": name, "seed": seed, "tried": row.pop("kills"), **row}
         rows.append(row)
@@ -81,7 +83,7 @@ def run_cases(part: str, cases: Callable[[Place, set[tuple[str, int]]], Iterator
     """Run all cases of a part that are not in the journal, and note them."""
     journal = options.folder / "journal.jsonl"
     done = {(row["command"], row["seed"]) for row in read(journal) if row["part"] == part}
-    for row in cases(Place(options.folder), done):
+    for row in islice(cases(Place(options.folder), done), options.number):
         note(journal, {"part": part, **row})
 
 
@@ -102,7 +104,7 @@ def main() -> None:
     """Run a part, or print the journal; the exit status is 1 if something did not survive."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=["kills", "disk", "memory", "hostile", "table"])
-    parser.add_argument("--number", type=int, default=200, help="kills, or points at which the disk is full")
+    parser.add_argument("--number", type=int, default=200, help="kills, points at which the disk is full, or cases")
     parser.add_argument("--kills", type=int, default=kills.KILLS, help="kills in one attempt")
     parser.add_argument("--commands", nargs="+", choices=[*COMMANDS], default=[*COMMANDS])
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "reliability", help="projects and journal")

@@ -76,7 +76,7 @@ class RunHooks:
     def kept(self) -> str:
         """Return what an interrupted run has finished and how to continue, in words."""
         nodes = f"finished: {', '.join(self._finished)}" if self._finished else "no node is finished"
-        running = [name for name in self._started if name not in self._finished]
+        running = list(self._started)
         start = f"\n  do: the same command, or add --from-nodes {running[-1]}" if running and self._finished else ""
         return f"{nodes}; {KEPT}{start}"
 
