@@ -65,7 +65,7 @@ _COMMANDS = (
     Command("report", _kedro("report"), "evaluate", ("data/08*/**/*",)),
     Command("save", ("save.py",), "train", ("saved/**/*",)),
     Command("bench", ("-m", "lacuna", "bench", "tiny", "--workers", "1"), "", ("data/09_bench/leaderboard/**/*",)),
-    Command("tune", _kedro("tune"), "ingest", study="data/06_models/tiny/studies/mlp.db"),
+    Command("tune", _kedro("tune"), "train", study="data/06_models/tiny/studies/mlp.db"),
     Command("dvc", ("-m", "dvc", "repro"), "", ("data/0[24578]*/**/*", "data/06*/**/best-*", "dvc.lock")),
 )
 COMMANDS = {command.name: command for command in _COMMANDS}

@@ -13,7 +13,16 @@ from typing import Any
 import pandas as pd
 from project import Command
 
-NOT_COMPARED = {"seconds", "created", "command", "sha256", "bytes", "name", "cells"}  # keys of JSON files, columns of tables
+NOT_COMPARED = {
+    "seconds",
+    "created",
+    "made",
+    "command",
+    "sha256",
+    "bytes",
+    "name",
+    "cells",
+}  # keys of JSON files, columns of tables
 CLOCK = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 HASH = re.compile(r"-[0-9a-f]{12}(?![0-9a-f])")  # in names: of contents, which may hold durations
 PACKED = re.compile(r'<script type="application/octet-stream".*?</script>', re.DOTALL)  # figures of a page, with its date
