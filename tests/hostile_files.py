@@ -82,11 +82,11 @@ class _Runs:
 
 
 def _rows() -> bytes:
-    """A table of 400 million rows in a few kilobytes."""
+    """A table of 100 million rows in a few kilobytes."""
     stream = io.BytesIO()
     with pq.ParquetWriter(stream, pa.schema([("id", pa.null())])) as writer:
         for _ in range(4):
-            writer.write_table(pa.table({"id": pa.nulls(100_000_000)}))
+            writer.write_table(pa.table({"id": pa.nulls(25_000_000)}))
     return stream.getvalue()
 
 

@@ -93,11 +93,12 @@ def cases(place: Place, done: set[tuple[str, int]]) -> Iterator[dict[str, Any]]:
             child.start()
             other.close()
             problem, seconds, began = "no answer: it hangs", NO_ANSWER, time.perf_counter()
-            if pipe.poll(NO_ANSWER):
-                try:
+            try:
+                began = pipe.recv()
+                if pipe.poll(NO_ANSWER):
                     problem, seconds = pipe.recv()
-                except EOFError:
-                    problem = "its reader ended the process"
+            except EOFError:
+                problem = "its reader ended the process"
             child.kill()
             child.join()
             if any(folder.rglob(MARKER)):
@@ -108,9 +109,10 @@ def cases(place: Place, done: set[tuple[str, int]]) -> Iterator[dict[str, Any]]:
 
 
 def _read(write: Case, folder: Path, pipe: Any) -> None:
-    """Write a case, read it with doctor and importer, and send what is wrong with the answers and the longest time in seconds."""
+    """Write a case, send the time, read it with doctor and importer, and send what is wrong and the longest time in seconds."""
     os.chdir(folder)
     path, importer = write(folder)
+    pipe.send(time.perf_counter())
     pipe.send(_judge(path, importer))
 
 
