@@ -10,6 +10,7 @@ import json
 import os
 import runpy
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -131,7 +132,9 @@ def main() -> None:
         if select.select([0], [], [], 0.02)[0]:
             line = bytearray()
             while not line.endswith(b"\n"):
-                if not (byte := os.read(0, 1)):
+                if not (byte := os.read(0, 1)):  # the battery has ended
+                    for pid in running:
+                        os.killpg(pid, signal.SIGKILL)
                     return
                 line += byte
             if not (pid := os.fork()):

@@ -66,7 +66,7 @@ _COMMANDS = (
     Command("save", ("save.py",), "train", ("saved/**/*",)),
     Command("bench", ("-m", "lacuna", "bench", "tiny", "--workers", "1"), "", ("data/09_bench/leaderboard/**/*",)),
     Command("tune", _kedro("tune"), "train", study="data/06_models/tiny/studies/mlp.db"),
-    Command("dvc", ("-m", "dvc", "repro"), "", ("data/0[24578]*/**/*", "data/06*/**/best-*", "dvc.lock")),
+    Command("dvc", ("-m", "dvc", "repro"), "", ("data/0[24578]*/**/*", "data/06*/**/best-*")),
 )
 COMMANDS = {command.name: command for command in _COMMANDS}
 
