@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,8 @@ def main() -> None:
             while not line.endswith(b"\n"):
                 if not (byte := os.read(0, 1)):  # the battery has ended
                     for pid in running:
-                        os.killpg(pid, signal.SIGKILL)
+                        with suppress(ProcessLookupError):
+                            os.killpg(pid, signal.SIGKILL)
                     return
                 line += byte
             if not (pid := os.fork()):
