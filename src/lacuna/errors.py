@@ -109,8 +109,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 24 bytes"))
     True
     """
-    texts = ("can't allocate memory", "not enough memory", "Cannot allocate memory", "std::bad_alloc", "out of memory")
-    texts += ("failed to map segment from shared object", "can't start new thread")  # of imports and of threads
+    texts = ["can't allocate memory", "not enough memory", "Cannot allocate memory", "std::bad_alloc", "out of memory"]
+    texts += ["failed to map segment from shared object", "can't start new thread"]  # of imports and of threads
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the second is that of torch
         return True
     return isinstance(error, RuntimeError | OSError | ImportError) and any(text in str(error) for text in texts)
