@@ -73,11 +73,15 @@ def finished_trials(command: Command, folder: Path) -> dict[int, Any]:
     query = """select t.number, t.state, v.value, (select group_concat(param_name || param_value) from
         (select * from trial_params p where p.trial_id = t.trial_id order by param_name)) from trials t
         left join trial_values v on v.trial_id = t.trial_id where t.state in ('COMPLETE', 'PRUNED')"""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+    with closing(
+        sqlite3.connect(path)
+    ) as connection:  # writable, so that it undoes what a kill has cut, as the next command does
         try:
             return {row[0]: list(row[1:]) for row in connection.execute(query)}
-        except sqlite3.OperationalError:  # before its tables are made
-            return {}
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):  # killed before its tables were made
+                return {}
+            raise
 
 
 def left_behind(folder: Path) -> list[str]:
