@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from lacuna.atomic import scratch_folder
 from lacuna.corpus import Corpus
 from lacuna.errors import ConfigError, naming_extras, suggestion
 from lacuna.evaluation import (
@@ -413,7 +413,7 @@ def evaluate(
     """
     wanted = [models] if isinstance(models, Model | str) else list(models)
     fitted: list[Model] = []
-    with TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         place = scratch if budget is not None and folder is None else folder  # all seeds share the trials
         for one in wanted:
             model = create_model(one) if isinstance(one, str) else one
@@ -484,7 +484,7 @@ def _chosen(  # noqa: PLR0917
     model: Model, corpus: Corpus, training: dict[str, Any], budget: int, target: str | None, folder: str | Path | None
 ) -> Chosen:
     """The best settings within a budget; without a folder the trials are forgotten."""
-    with naming_extras("a budget"), TemporaryDirectory() as scratch:
+    with naming_extras("a budget"), scratch_folder() as scratch:
         from lacuna.tuning import within_budget  # optuna is an extra, and slow to import
 
         studies = Path(scratch if folder is None else folder) / "studies"

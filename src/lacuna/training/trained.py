@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from lacuna.atomic import Stored, partial_folder, replace_folder, sha256, store, sweep_stale, write_json
+from lacuna.atomic import Stored, partial_folder, replace_folder, sha256, store, sweep_partial, sweep_stale, write_json
 from lacuna.corpus.contents import dialogue_contents
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema
@@ -242,6 +242,7 @@ def save_recognizers(recognizers: Sequence[TrainedRecognizer], folder: Path) -> 
             save_recognizer(trained, scratch)
             digest = sha256(scratch / MANIFEST)[:12]
             names.append(f"{trained.variant}/seed-{trained.seed}-{digest}")
+            sweep_partial((folder / names[-1]).parent)  # also where nothing is to be replaced
             if not _is_whole(folder / names[-1], digest):
                 replace_folder(scratch, folder / names[-1])
     write_json(folder / INDEX, names)
