@@ -64,8 +64,8 @@ def _recovery(name: str, value: object) -> Recovery | None:
         value = Recovery(**value)
     if not isinstance(value, Recovery):
         raise ConfigError(
-            f"model '{name}': setting 'recovered_by' must be the name of a model, or a mapping with model, settings and training; "
-            f"found {value!r}"
+            f"model '{name}': setting 'recovered_by' must be the name of a model, or a mapping with model, settings and "
+            f"training; found {value!r}"
         )
     if not model_class(value.model).recovers:
         able = ", ".join(known for known in list_models() if model_class(known).recovers)

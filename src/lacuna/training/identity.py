@@ -80,8 +80,8 @@ class Recipe:
     def recovery(self) -> Recipe | None:
         """Return the recipe of the model that fills in missing frames (setting ``recovered_by``), if there is one.
 
-        It has the splits, the seed and the training settings of this recipe, and above them the ``training_defaults`` of its class
-        and its own.
+        It has the splits, the seed and the training settings of this recipe, and above them the ``training_defaults`` of its
+        class and its own.
 
         Raises:
             ConfigError: an unknown training setting, or a value out of bounds.

@@ -1,7 +1,8 @@
 """Missing frames filled in by another model before a recogniser reads them.
 
-The recovering model is trained first, alone, on the same training split under masks of the same pattern, and then it is fixed. The
-recogniser reads what the recovering model fills in as if it had been observed. Both see the same masks, in training and in scoring.
+The recovering model is trained first, alone, on the same training split under masks of the same pattern, and then it is fixed.
+The recogniser reads what the recovering model fills in as if it had been observed. It is trained and scored under the masks that
+it would have without recovery.
 """
 
 from __future__ import annotations
