@@ -19,21 +19,8 @@ CORPUS = generate(
     StandIn(dialogues=6, turns=5, dims=(("text", 6), ("audio", 5), ("vision", 4)), signal=(0.9, 0.6, 0.4), frames=4, absent=0.2)
 )
 SCHEMA, STATISTICS = CORPUS.schema(), fit_statistics(CORPUS)
-SINGLE = [
-    "ae",
-    "cider",
-    "cider_as_published",
-    "dicmor",
-    "gaam",
-    "imder",
-    "linear",
-    "misa",
-    "mlp",
-    "mmin",
-    "mult",
-    "repaint",
-    "rohydr",
-]
+RECOVERING = ["ae", "cider", "cider_as_published", "dicmor", "imder", "mmin", "repaint", "rohydr"]
+SINGLE = [*RECOVERING, "gaam", "linear", "misa", "mlp", "mult"]
 
 
 def made(name: str, dialogue: int) -> tuple[Recognizer, Batch]:
