@@ -11,7 +11,7 @@ import torch
 from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError
-from lacuna.models import Recognizer, build, model_class
+from lacuna.models import Recognizer, build, list_models, model_class
 from lacuna.training.loader import Loader
 from standin import StandIn, generate
 
@@ -19,8 +19,8 @@ CORPUS = generate(
     StandIn(dialogues=6, turns=5, dims=(("text", 6), ("audio", 5), ("vision", 4)), signal=(0.9, 0.6, 0.4), frames=4, absent=0.2)
 )
 SCHEMA, STATISTICS = CORPUS.schema(), fit_statistics(CORPUS)
-RECOVERING = ["ae", "cider", "cider_as_published", "dicmor", "imder", "mmin", "repaint", "rohydr"]
-SINGLE = [*RECOVERING, "gaam", "linear", "misa", "mlp", "mult"]
+RECOVERING = ["ae", "cider", "cider_as_published", "cra", "dicmor", "imder", "mmin", "repaint", "rohydr"]
+SINGLE = [*RECOVERING, "cm_roberta", "gaam", "linear", "misa", "mlp", "mult"]
 
 
 def made(name: str, dialogue: int) -> tuple[Recognizer, Batch]:
@@ -102,3 +102,9 @@ def test_works_with_the_other_wrappers_and_within_an_ensemble() -> None:
 def test_a_model_that_cannot_have_an_encoder_is_refused(name: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(name, SCHEMA, dialogue=8)
+
+
+def test_the_list_names_every_model_of_single_utterances_that_has_a_head() -> None:
+    """A new model of single utterances is tested here, or listed as one without a head."""
+    without = {"gbdt", "knn", "logreg", "prior", "ridge"}
+    assert {name for name in list_models() if not model_class(name).needs_dialogue} == set(SINGLE) | without
