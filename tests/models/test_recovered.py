@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,23 +90,23 @@ def test_where_nothing_is_missing_the_answer_is_that_of_the_recogniser_alone(fra
     assert not torch.allclose(model(observed).logits, model.inner(observed).logits)
 
 
-def test_the_recovering_model_is_trained_as_if_alone_and_then_fixed(tmp_path: object) -> None:
+def test_the_recovering_model_is_trained_as_if_alone_and_then_fixed(tmp_path: Path) -> None:
     corpus = CORPORA[1]
     recipe = Recipe.of(corpus, "mlp", QUICK, {"recovered_by": {"model": "cider", "settings": {"width": 16}}})
-    trained = fit(recipe, tmp_path / "run").trained  # type: ignore[operator]
+    trained = fit(recipe, tmp_path / "run").trained
     assert isinstance(trained.model, Recovered)
     alone = fit(Recipe.of(corpus, "cider", QUICK, {"width": 16})).trained.model.state_dict()
     weights = trained.model.recoverer.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in alone.items())
     assert trained.selection.parameters == fit(Recipe.of(corpus, "mlp", QUICK)).trained.selection.parameters
-    again = load_recognizer(save_recognizer(trained, tmp_path / "saved"))  # type: ignore[operator]
+    again = load_recognizer(save_recognizer(trained, tmp_path / "saved"))
     batch = masked(collate(corpus, np.arange(20), corpus.schema(), trained.statistics))
     assert torch.equal(again.model(batch).logits, trained.model(batch).logits)
 
 
 def test_identity_holds_the_settings_of_the_recovering_model() -> None:
     corpus = CORPORA[1]
-    by = [None, "ridge", {"model": "ridge"}, {"model": "ridge", "settings": {"penalty": 0.5}}]
+    by: list[Any] = [None, "ridge", {"model": "ridge"}, {"model": "ridge", "settings": {"penalty": 0.5}}]
     by.append({"model": "ridge", "training": {"learning_rate": 0.1}})
     identities = [Recipe.of(corpus, "mlp", QUICK, {"recovered_by": value}).identity() for value in by]
     assert identities[1] == identities[2]

@@ -38,8 +38,9 @@ class InDialogue(Wrapped):
     @contextmanager
     def _reading(self, batch: Batch) -> Iterator[None]:
         """Set the turns that the heads read."""
+        turns = DialogueHead.turns_of(batch)
         for head in self._heads:
-            head.turns = DialogueHead.turns_of(batch)
+            head.turns = turns
         try:
             yield
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ class Recovered(Wrapped):
         self.recovers, self.samples = True, False
         self.register_buffer("counts", torch.zeros(len(self.schema.dims), dtype=torch.int64))
 
-    def train(self, mode: bool = True) -> Recovered:
+    def train(self, mode: bool = True) -> Self:
         """Set the mode of the recogniser; the recovering model stays in evaluation mode."""
         super().train(mode)
         self.recoverer.eval()
