@@ -9,7 +9,7 @@ from typing import Any
 from lacuna.corpus.schema import Schema
 from lacuna.errors import ConfigError, naming_extras
 from lacuna.models.base import Recognizer, list_models, model_class
-from lacuna.models.config import Config, Maci, Recovery, check_bounds
+from lacuna.models.config import Config, Maci, RecoveredBy, check_bounds
 from lacuna.models.wrappers.calibration import Calibrated
 from lacuna.models.wrappers.causal import Causal
 from lacuna.models.wrappers.ensemble import Ensemble
@@ -31,7 +31,7 @@ def configure(name: str, **settings: Any) -> Config:
     Args:
         name: name in the registry.
         settings: fields of its ``Config`` that differ from their defaults; ``maci`` may be a mapping of fields of :class:`Maci`,
-            ``recovered_by`` the name of a model or a mapping of fields of :class:`Recovery`.
+            ``recovered_by`` the name of a model or a mapping of fields of :class:`RecoveredBy`.
 
     Raises:
         ConfigError: unknown model or setting, or a value out of bounds.
@@ -53,16 +53,16 @@ def _maci(name: str, value: object) -> Maci | None:
     return Maci(**value)
 
 
-def _recovery(name: str, value: object) -> Recovery | None:
+def _recovery(name: str, value: object) -> RecoveredBy | None:
     """Return the recovering model with all its settings, as plain values."""
     if value is None:
         return None
     if isinstance(value, str):
-        value = Recovery(value)
+        value = RecoveredBy(value)
     if isinstance(value, Mapping) and "model" in value:
-        check_settings("recovered_by of", name, Recovery, value)
-        value = Recovery(**value)
-    if not isinstance(value, Recovery):
+        check_settings("recovered_by of", name, RecoveredBy, value)
+        value = RecoveredBy(**value)
+    if not isinstance(value, RecoveredBy):
         raise ConfigError(
             f"model '{name}': setting 'recovered_by' must be the name of a model, or a mapping with model, settings and "
             f"training; found {value!r}"
@@ -73,7 +73,7 @@ def _recovery(name: str, value: object) -> Recovery | None:
     settings = configure(value.model, **value.settings)
     if settings.recovered_by is not None:
         raise ConfigError(f"model '{name}': the model of recovered_by has a recovered_by of its own; set it to null")
-    return Recovery(value.model, asdict(settings), dict(value.training))
+    return RecoveredBy(value.model, asdict(settings), dict(value.training))
 
 
 def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
@@ -96,7 +96,7 @@ def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
     with naming_extras(f"model '{name}'"):
         model = model_class(name)(schema, config)
     for wrapper, setting in wrappers_of(config).items():
-        part = build(setting.model, schema, **setting.settings) if isinstance(setting, Recovery) else setting
+        part = build(setting.model, schema, **setting.settings) if isinstance(setting, RecoveredBy) else setting
         model = wrapper(model, part)
     return model
 

@@ -94,7 +94,7 @@ class Maci:
 
 
 @dataclass(frozen=True)
-class Recovery:
+class RecoveredBy:
     """The model that fills in missing frames before a recogniser reads them, see :mod:`lacuna.models.wrappers.recovered`.
 
     Attributes:
@@ -123,7 +123,7 @@ class Config:
         dialogue: units of each direction of a dialogue encoder before the classifier of a model of single utterances; see
             :mod:`lacuna.models.wrappers.in_dialogue`. 0 = none.
         recovered_by: model that fills in missing frames first, trained on the same split under masks of the same pattern: its
-            name, or a mapping as of :class:`Recovery`; see :mod:`lacuna.models.wrappers.recovered`. ``None`` = none.
+            name, or a mapping as of :class:`RecoveredBy`; see :mod:`lacuna.models.wrappers.recovered`. ``None`` = none.
         space: search space of tuning studies, which contains the defaults (:mod:`lacuna.models.space`).
     """
 
@@ -132,5 +132,5 @@ class Config:
     ensemble: int = 1
     calibrate: bool = False
     dialogue: int = 0
-    recovered_by: Recovery | None = None
+    recovered_by: RecoveredBy | None = None
     space: ClassVar[Space] = {}
