@@ -19,6 +19,7 @@ from lacuna.corpus.contents import dialogue_contents
 from lacuna.errors import TrainingError, naming_extras
 from lacuna.missing import Layout, derive_seed
 from lacuna.models import Recognizer, build
+from lacuna.models.wrappers.recovered import Recovered
 from lacuna.training.checkpoint import Checkpoints, FinishedRun
 from lacuna.training.device import autocast, own_random_state, pick_device, reproducible
 from lacuna.training.guard import check_splits
@@ -137,8 +138,8 @@ class _Run:
     """One run of the loop, from the start or from a checkpoint."""
 
     def __init__(self, recipe: Recipe, model: Recognizer, device: torch.device, checkpoints: Checkpoints) -> None:
-        self.config, self.seed, self.device, self.checkpoints = recipe.config, recipe.seed, device, checkpoints
-        config, valid = recipe.config, recipe.valid
+        self.recipe, self.config, self.seed, self.device = recipe, recipe.config, recipe.seed, device
+        self.checkpoints, config, valid = checkpoints, recipe.config, recipe.valid
         self.train, self.valid = (
             Loader(split, recipe.schema, recipe.statistics, size, model.needs_dialogue, device)
             for split, size in ((recipe.train, config.batch_size), (valid, max(config.batch_size, _VALID_BATCH)))
@@ -154,6 +155,7 @@ class _Run:
         watch = watch or (lambda row: None)
         state, config = self.state, self.config
         if not self.checkpoints.resume(state):
+            self.train_recoverer()
             with torch.no_grad():
                 state.model.prepare(self.complete)
         progress = state.progress
@@ -183,6 +185,16 @@ class _Run:
         self.settle()
         progress.seconds = time.monotonic() - self.started
         return self.checkpoints.finish(state)
+
+    def train_recoverer(self) -> None:
+        """Train the model that fills in missing frames, if there is one, as a run of its own."""
+        recovery, folder = self.recipe.recovery(), self.checkpoints.folder
+        if recovery is None:
+            return
+        trained = fit(recovery, None if folder is None else folder / "recovery").trained
+        for part in self.state.model.modules():
+            if isinstance(part, Recovered):
+                part.recoverer.load_state_dict(trained.model.state_dict())
 
     def settle(self) -> None:
         """Let the model, with its best weights, choose on validation what gradient descent does not learn."""

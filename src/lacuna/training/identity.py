@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,21 @@ class Recipe:
             recipes.append(recipe)
         return tuple(recipes)
 
+    def recovery(self) -> Recipe | None:
+        """Return the recipe of the model that fills in missing frames (setting ``recovered_by``), if there is one.
+
+        It has the splits, the seed and the training settings of this recipe, and above them the ``training_defaults`` of its
+        class and its own.
+
+        Raises:
+            ConfigError: an unknown training setting, or a value out of bounds.
+        """
+        if (recovery := configure(self.model, **self.settings).recovered_by) is None:
+            return None
+        common = {f.name: getattr(self.config, f.name) for f in fields(self.config)}
+        config = training_config(training_settings(recovery.model, common, recovery.training))
+        return replace(self, model=recovery.model, settings=recovery.settings, config=config)
+
     def identity(self) -> Identity:
         """Return the recipe as flat JSON values by dotted names, with every setting of the model."""
         config = configure(self.model, **self.settings)
@@ -130,7 +145,11 @@ class Recipe:
     def code(self, config: Config) -> str:
         """Return the hash of the code that this run executes: the loop, this model, its wrappers and this missing pattern."""
         modules = ["lacuna.training.fit", model_class(self.model).__module__, type(self.config.pattern).__module__]
-        wrappers = [wrapper.__module__ for wrapper in wrappers_of(config)]
+        configs, recovery = [config], config.recovered_by
+        if recovery is not None:
+            modules.append(model_class(recovery.model).__module__)
+            configs.append(configure(recovery.model, **recovery.settings))
+        wrappers = sorted({wrapper.__module__ for one in configs for wrapper in wrappers_of(one)})
         unused = [module for module in WRAPPER_MODULES if module not in wrappers]
         return code_digest([*modules, *wrappers], leave_out=unused)
 
