@@ -57,7 +57,7 @@ class MMoLREConfig(Config):
     task="fusion",
     paper="https://arxiv.org/abs/2505.14143",
     year=2025,
-    venue="ICME 2025",
+    venue="ICME",
     reconstruction=True,
 )
 class MMoLRE(Recognizer):
