@@ -173,7 +173,7 @@ class Recognizer(nn.Module, ABC):
         for number, (target, logits) in enumerate(answers):
             label = observed.others[target.name]
             if objectives:
-                terms[target.name] = objectives[number].weight * objectives[number](logits, label)  # type: ignore[operator]
+                terms[target.name] = objectives[number].weight * objectives[number](logits, label)
             else:
                 terms[target.name] = task_loss(target, logits, label)
         return terms if self.objective is None else terms | self.objective.terms(prediction, complete, observed)

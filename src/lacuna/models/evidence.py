@@ -250,7 +250,8 @@ class EvidenceModel(Recognizer):
         if not self.regression:
             return total.float()
         mean, deviation = self.moments
-        return mean + deviation * total[:, :1] / (1 + total[:, 1:])
+        value: Tensor = mean + deviation * total[:, :1] / (1 + total[:, 1:])
+        return value
 
     def _training_loss(self, total: Tensor, label: Tensor, known: Tensor) -> Tensor:
         """The negative log-likelihood, or the loss that training was set to use."""

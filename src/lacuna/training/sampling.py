@@ -7,6 +7,7 @@ dialogues are drawn as a whole.
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +32,11 @@ def utterance_weights(target: Target, labels: Labels) -> Floats:
     >>> utterance_weights(Target("emotion", "classification", ("a", "b")), np.array([0, 0, 0, 1, -1])).round(3).tolist()
     [0.133, 0.133, 0.133, 0.4, 0.2]
     """
-    labels = np.asarray(labels)
-    known = has_label(target, labels)
-    shares = np.eye(target.width)[labels[known]] if target.task == "classification" else labels[known].astype(np.float64)
+    values: NDArray[Any] = np.asarray(labels)
+    known = has_label(target, values)
+    shares = np.eye(target.width)[values[known]] if target.task == "classification" else values[known].astype(np.float64)
     n = shares.sum(axis=0)
-    weights = np.full(len(labels), 1 / len(labels))
+    weights = np.full(len(values), 1 / len(values))
     of_labelled = shares @ np.divide(1, n, out=np.zeros_like(n), where=n > 0)
     weights[known] = of_labelled / of_labelled.sum() * known.mean()
     return weights
