@@ -1,4 +1,4 @@
-"""Soft against hard labels on the human votes of CREMA-D; writes cremad_areas.csv and cremad_pairs.csv and prints the differences.
+"""Soft against hard labels on the human votes of CREMA-D; writes cremad_areas.csv and cremad_pairs.csv, and prints them.
 
 The features of the clips are not public, so the modalities are what people heard and saw: the shares of votes for the voice alone
 and for the face alone. The target is the shares of votes for the whole clip. Splits are by actor. Usage, with
@@ -65,13 +65,14 @@ def main() -> None:
     best = np.sort(counts["both"].to_numpy(), axis=1)
     text = f"{len(corpus)} clips; no single largest share in {(best[:, -1] == best[:, -2]).mean():.3f}; "
     print(text + f"acted anger that nobody sees: {(hidden == 1).sum()} of {int(intended.sum())}")  # noqa: T201
+    labels = corpus.only("train").utterances.labels["votes"]
     plans = EvaluationConfig(rates=(0.0, 0.3, 0.6)).plans(["voice", "face"])
     sweeps = []
     for name in LOSSES:
         for seed in SEEDS:
             config = TrainingConfig(loss=name, epochs=15, patience=4, batch_size=128, device="cpu", threads=1)
             trained = replace(fit(Recipe.of(corpus, "mlp", config, seed=seed)).trained, variant=f"mlp_{name}")
-            sweeps.append(sweep(trained, corpus.only("test"), plans, training_labels=corpus.only("train").utterances.labels["votes"]))
+            sweeps.append(sweep(trained, corpus.only("test"), plans, training_labels=labels))
     drawn = bootstrap(sweeps, replicates=1000, metrics=METRICS)
     area, pairs = areas(drawn), compare(drawn, reference="mlp_plain")
     pairs = pairs[pairs["rate"].isna()]
