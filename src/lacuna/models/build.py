@@ -87,7 +87,8 @@ def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
         settings: fields of its ``Config`` that differ from their defaults.
 
     Raises:
-        ConfigError: unknown model or setting, a value out of bounds, or a wrapper that does not fit the model.
+        ConfigError: unknown model or setting, a value out of bounds, a wrapper that does not fit the
+            model, or auxiliary targets for a model without hidden vectors.
 
     Example:
         >>> from lacuna.synthetic.duet import generate, preset
@@ -97,6 +98,7 @@ def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
     config = configure(name, **settings)
     with naming_extras(f"model '{name}'"):
         model = model_class(name)(schema, config)
+        model.add_auxiliary_heads()
     for wrapper, setting in wrappers_of(config).items():
         part = build(setting.model, schema, **setting.settings) if isinstance(setting, RecoveredBy) else setting
         model = wrapper(model, part)

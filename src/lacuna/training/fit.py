@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,8 @@ from lacuna.training.loader import Loader
 from lacuna.training.lock import locked
 from lacuna.training.logs import RunLog, run_log
 from lacuna.training.masks import TrainingMasks, selection_masks
+from lacuna.training.mixup import Mixup
+from lacuna.training.objectives import give_objective, take_objective
 from lacuna.training.selection import metric_name, settle, validate
 from lacuna.training.state import Row, RunState, copied
 from lacuna.training.steps import Pair, learning_rate, stage_steps, telling_of_memory, update
@@ -86,7 +89,10 @@ def fit(recipe: Recipe, folder: Path | None = None, *, variant: str = "", watch:
         own_random_state(device, derive_seed(recipe.seed, "run")),
         telling_of_memory(recipe.model, config),
     ):
-        model, members = build(recipe.model, recipe.schema, **recipe.settings).to(device), recipe.members()
+        model = build(recipe.model, recipe.schema, **recipe.settings)
+        give_objective(model, recipe)
+        model.to(device)
+        members = recipe.members()
         checkpoints = Checkpoints(folder, recipe.identity())
         result = checkpoints.result()
         if result is None:
@@ -94,6 +100,7 @@ def fit(recipe: Recipe, folder: Path | None = None, *, variant: str = "", watch:
             with nullcontext() if folder is None else locked(folder):  # another process may have ended it just now
                 result = checkpoints.result() or _Run(recipe, model, device, checkpoints).go(variant, watch)
     model.load_state_dict(result.weights)
+    take_objective(model)
     progress = result.progress
     selection = Selection(
         metric=metric_name(recipe.schema.target),
@@ -144,6 +151,7 @@ class _Run:
             Loader(split, recipe.schema, recipe.statistics, size, model.needs_dialogue, device)
             for split, size in ((recipe.train, config.batch_size), (valid, max(config.batch_size, _VALID_BATCH)))
         )
+        self.train = replace(self.train, sampling=config.sampling)
         self.layout = Layout.of(recipe.train)
         self.masks = selection_masks(Layout.of(valid), config.pattern, config.valid_rates, config.valid_mask_seeds)
         self.metric = metric_name(model.schema.target)
@@ -225,6 +233,7 @@ class _Run:
                 clip_norm=config.clip_norm,
                 cast=autocast(config.precision, self.device),
                 where=f"epoch {epoch + 1}, update {step + 1} of {total}",
+                mixup=Mixup(config.mixup, config.mixup_layer, (self.seed, epoch, step)) if config.mixup else None,
             )
             progress.count(terms)
             state.follow()

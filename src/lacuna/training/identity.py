@@ -50,6 +50,13 @@ class Recipe:
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Add the auxiliary targets that the training settings name to the schema."""
+        names = tuple(self.config.auxiliary_targets)
+        if names != tuple(target.name for target in self.schema.auxiliary):
+            auxiliary = tuple(self.train.target(name) for name in names)
+            object.__setattr__(self, "schema", replace(self.schema, auxiliary=auxiliary))
+
     @classmethod
     def of(
         cls,
@@ -143,8 +150,10 @@ class Recipe:
         return flat
 
     def code(self, config: Config) -> str:
-        """Return the hash of the code that this run executes: the loop, this model, its wrappers and this missing pattern."""
+        """Return the hash of the code that this run executes: the loop, this model, its wrappers, pattern and losses."""
         modules = ["lacuna.training.fit", model_class(self.model).__module__, type(self.config.pattern).__module__]
+        losses = [self.config.loss, *(target.loss for target in self.config.auxiliary_targets.values())]
+        modules += [type(loss).__module__ for loss in losses]
         configs, recovery = [config], config.recovered_by
         if recovery is not None:
             modules.append(model_class(recovery.model).__module__)
@@ -181,8 +190,7 @@ def corpus_digest(corpus: Corpus, schema: Schema) -> str:
     if corpus.digest is not None:
         return _digest(corpus.keys) + "-" + corpus.digest
     parts: list[Any] = [corpus.keys, u.dialogue, u.turn, keys_of(u.speaker_names.to_pylist())[u.speaker], corpus.dialogue_keys]
-    if schema.target.name in u.labels:
-        parts.append(u.labels[schema.target.name])
+    parts += [u.labels[target.name] for target in (schema.target, *schema.auxiliary) if target.name in u.labels]
     for name in schema.dims:
         if name in corpus.frames:
             frames = corpus.frames[name]

@@ -19,6 +19,7 @@ from lacuna.corpus.batch import Batch
 from lacuna.errors import ConfigError, TrainingError, is_out_of_memory
 from lacuna.models import Recognizer, Stage
 from lacuna.training.config import TrainingConfig
+from lacuna.training.mixup import Mixup
 
 _log = logging.getLogger(__name__)
 Pair = tuple[Batch, Batch]  # complete, observed
@@ -95,6 +96,7 @@ def update(
     clip_norm: float,
     cast: AbstractContextManager[Any],
     where: str,
+    mixup: Mixup | None = None,
 ) -> dict[str, float]:
     """Step every stage once on the mean loss over some batches.
 
@@ -106,6 +108,7 @@ def update(
         clip_norm: longest gradient; 0 = any.
         cast: context of the forward passes.
         where: epoch and update, for error messages.
+        mixup: mixes utterances; ``None`` = they are not mixed.
 
     Returns:
         Every loss term as ``stage/term``, and ``stage/grad_norm`` before clipping.
@@ -117,6 +120,7 @@ def update(
     logged: dict[str, float] = {}
     total = sum(len(complete) for complete, _ in pairs)
     added = False
+    source = model if mixup is None else mixup.over(model)
     for step in steps:
         name = step.stage.name
         if not added:
@@ -125,7 +129,7 @@ def update(
         try:
             for complete, observed in pairs:
                 with cast:
-                    losses = model.losses(complete, observed, name)
+                    losses = source.losses(complete, observed, name)
                 share = len(complete) / total
                 _backward(losses.values(), share, step.parameters)
                 for term, value in losses.items():
