@@ -58,7 +58,7 @@ class Channel:
     def absent(self) -> NDArray[np.bool_]:
         """Return (N,) bool: where the modality is absent."""
         if isinstance(self.frames, Packed):
-            return self.frames.count == 0
+            return np.asarray(self.frames.count == 0)
         return np.array([frames is None for frames in self.frames], bool)
 
 
