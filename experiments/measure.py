@@ -5,7 +5,8 @@ python experiments/measure.py experiments/evidence/duet_300.yml
 A file holds the keys of ``experiments/<study>/config.yml``, and three that `lacuna bench` has not: ``ingest``, which changes the
 corpus, ``folds``, which scores every fold as test once and puts their dialogues into one table, and ``metrics``. Scored runs are stored under
 ``data/09_bench/<folder of the file>`` and are not repeated; delete that folder after a change of code. Areas go to ``<file>_areas.csv``,
-paired differences with evidence to ``<file>_pairs.csv``, seconds and parameters to ``<file>_runs.csv``.
+paired differences with evidence (or the first model) to ``<file>_pairs.csv``, scores by set of modalities (pattern ``fixed``) to
+``<file>_subsets.csv``, seconds and parameters to ``<file>_runs.csv``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ import yaml
 from lacuna.atomic import write_bytes
 from lacuna.corpus import Corpus
 from lacuna.errors import LacunaError
-from lacuna.evaluation import Sweep, areas, bootstrap, compare, has_ceiling, sweep, sweep_ceilings
+from lacuna.evaluation import Sweep, areas, bootstrap, compare, has_ceiling, summarise, sweep, sweep_ceilings
+from lacuna.evaluation.conditions import FIXED
 from lacuna.evaluation.stored_sweeps import sweeps_from_bytes, sweeps_to_bytes
 from lacuna.models import model_class
 from lacuna.pipelines.environments import Environment, project_of, read_environment
@@ -113,6 +115,9 @@ def main() -> None:
     pairs = pairs[pairs["rate"].isna()]
     area.round(4).to_csv(file.with_name(f"{file.stem}_areas.csv"), index=False)
     pairs.round(4).to_csv(file.with_name(f"{file.stem}_pairs.csv"), index=False)
+    conditions = summarise(drawn)
+    if len(subsets := conditions[conditions["pattern"] == FIXED]):
+        subsets.round(4).to_csv(file.with_name(f"{file.stem}_subsets.csv"), index=False)
     if (runs := store / "runs.csv").is_file():
         pd.read_csv(runs).round(3).to_csv(file.with_name(f"{file.stem}_runs.csv"), index=False)
     shown = area[area.measure.isin(["auilc", "share_of_ceiling"])]

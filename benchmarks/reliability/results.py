@@ -24,6 +24,7 @@ NOT_COMPARED = {
     "cells",
 }  # keys of JSON files, columns of tables
 CLOCK = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
+DURATION = re.compile(r", \d+ s$", re.MULTILINE)  # of training, in the card of a model
 HASH = re.compile(r"-[0-9a-f]{12}(?![0-9a-f])")  # in names: of contents, which may hold durations
 PACKED = re.compile(r'<script type="application/octet-stream".*?</script>', re.DOTALL)  # figures of a page, with its date
 LEFT = (".partial-*", ".corpus-*", "lacuna-*")
@@ -46,7 +47,7 @@ def _digest(path: Path) -> str:
         content = json.dumps([_plain(json.loads(line)) for line in _documents(path, content.decode())]).encode()
         content = HASH.sub("", content.decode()).encode()
     elif path.suffix in (".html", ".md", ".csv", ".lock"):
-        content = CLOCK.sub("", PACKED.sub("", content.decode())).encode()
+        content = DURATION.sub("", CLOCK.sub("", PACKED.sub("", content.decode()))).encode()
     return hashlib.sha256(content).hexdigest()[:16]
 
 
