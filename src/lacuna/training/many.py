@@ -13,6 +13,7 @@ from lacuna.progress import progress
 from lacuna.training.checkpoint import RESULT
 from lacuna.training.config import TrainingConfig
 from lacuna.training.device import pick_device
+from lacuna.training.distributed import Processes
 from lacuna.training.fit import Fitted, fit
 from lacuna.training.identity import Recipe, run_folder
 
@@ -57,7 +58,8 @@ def fit_all(
         if corpus is not None and not (folder / RESULT).is_file():
             jobs[folder] = _Job(corpus, recipe.model, recipe.config, dict(recipe.settings), recipe.seed, target, folder, name)
     on_gpu = any(pick_device(recipe.config.device).type == "cuda" for recipe in recipes)
-    count = n_workers(workers, len(jobs), on_gpu=on_gpu)
+    together = Processes.current().size > 1  # they train one model after the other
+    count = n_workers(1 if together else workers, len(jobs), on_gpu=on_gpu)
     trained: set[Path] = set()
     with progress("training", len(recipes)) as shown:
         if count > 1:
