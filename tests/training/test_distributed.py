@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,3 +101,21 @@ def test_a_process_alone_needs_no_process_group() -> None:
     assert alone == Processes(0, 1)
     assert alone.of_first("value") == "value"
     assert alone.gathered("value") == ["value"]
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_command_in_several_processes(tmp_path: Path) -> None:
+    """One run folder, one history, and the curve of the command without torchrun."""
+    words = ["train", "duet", "--preset", "tiny", "--models", "linear", "--epochs", "3", "--set", "device=cpu"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    histories = []
+    for name, start in (("alone", ["-m"]), ("together", [*launcher, "-m"])):
+        command = [sys.executable, *start, "lacuna", *words, "--name", name]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count(f"run: runs/{name}") == 1  # process 0 alone writes
+        histories.append(pd.read_parquet(tmp_path / "runs" / name / "history.parquet").drop(columns="seconds"))
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["alone", "together"]
+    pd.testing.assert_frame_equal(*histories, rtol=1e-4, atol=1e-5)
+    assert not histories[0].equals(histories[1])  # sums over two processes are rounded in another order
