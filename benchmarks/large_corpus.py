@@ -1,9 +1,10 @@
 """Seconds and peak memory of every stage from a folder of arrays to predictions, against the number of utterances.
 
-A folder of the importer `table` is written first: an utterance table (parquet), three arrays of 32, 16 and 16 columns, dialogues of
-20 turns, four classes that shift the means, 80 % train, 10 % valid, 10 % test. Each stage is then a process of its own: ingest (read,
-check and save the corpus), train (one epoch), evaluate (pattern `rmm` at four rates, one mask, 20 bootstrap samples), report, predict
-(every utterance of the corpus, as CSV). Memory is the largest resident set of the process, pages of mapped files included.
+A folder of the importer `table` is written first: an utterance table (parquet), three arrays of 32, 16 and 16 columns, dialogues
+of 20 turns, four classes that shift the means, 80 % train, 10 % valid, 10 % test. Each stage is then a process of its own: ingest
+(read, check and save the corpus), train (one epoch), evaluate (pattern `rmm` at four rates, one mask, 20 bootstrap samples) and
+report, predict (every utterance of the corpus, as CSV). Memory is the largest resident set of the process, pages of mapped files
+included.
 
     python benchmarks/large_corpus.py --utterances 10000 200000 --model context_gru
 """
@@ -97,8 +98,8 @@ def main() -> None:
                 write_source(root / "source", utterances)
             for stage in arguments.stages:
                 rows.append({"utterances": utterances, "stage": stage, **run_stage(STAGES[stage], root, arguments.model)})
-                print(json.dumps(rows[-1]), file=sys.stderr, flush=True)  # noqa: T201
-    print(json.dumps({"machine": machine(), "model": arguments.model, "stages": rows}, indent=1))  # noqa: T201
+                print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    print(json.dumps({"machine": machine(), "model": arguments.model, "stages": rows}, indent=1))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 import lacuna
 from lacuna.corpus import Corpus, save_corpus
 from lacuna.errors import ConfigError, DataError
+from lacuna.reporting import ModelFacts
 from standin import StandIn, generate
 
 
@@ -139,6 +140,19 @@ def test_predictions_have_sets_and_say_which_are_not_sure_enough() -> None:
     assert table["confidence"][sure].min() > table["confidence"][~sure].max()
     with pytest.raises(ConfigError, match=r"accepted share of errors must be from 0\.01"):
         model.predict(corpus, error=0)
+
+
+def test_the_absent_modality_that_would_help_most_is_named() -> None:
+    corpus = generate(StandIn(dialogues=100, turns=4, signal=(2.0, 0.8, 0.0)))
+    model = lacuna.create_model("logreg").fit(corpus)
+    text, audio, vision = model.trained.schema.dims
+    assert set(model.predict(corpus, drop=[text, audio])["would_help"]) == {text}
+    assert set(model.predict(corpus, drop=[audio])["would_help"]) <= {audio, ""}
+    assert set(model.predict(corpus)["would_help"]) == {""}
+    gains = ModelFacts.of([model.trained]).gains
+    assert list(gains["nothing"]) == [text, audio, vision]
+    assert list(gains[f"{text}+{audio}"]) == [vision]
+    assert gains["nothing"][text][0] > gains["nothing"][audio][0] > gains["nothing"][vision][0]
 
 
 def test_values_have_intervals_around_them() -> None:

@@ -133,6 +133,7 @@ def test_training_cannot_reach_test_labels(project: Path) -> None:
     [
         ({"train": {"seeds": []}}, "seeds"),
         ({"train": {"modles": ["mlp"]}}, "modles"),
+        ({"train": {"budget": 0}}, "budget"),
         ({"evaluate": {"rates": [0.0, 1.5]}}, "rates"),
         ({"ingest": {"valid_share": 2}}, "valid_share"),
         ({"models": {"mlp": {"setings": {}}}}, "setings"),

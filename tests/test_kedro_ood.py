@@ -62,6 +62,7 @@ def test_from_nothing_to_a_report_and_parts_of_another_repartition_are_refused(p
         assert "context_gru_maci" in text
         assert "majority-class baseline" in text
         assert "Causal inference of context_gru_maci" in text
+        assert "Prediction sets on the IID and the shifted tests" in text
     assert "| majority-class baseline |" in results
     assert (folder / "tables/gaps-rmm.tex").is_file()
 

@@ -9,7 +9,7 @@ import torch
 from lacuna.corpus.schema import Target
 from lacuna.errors import ConfigError
 from lacuna.evaluation import EvaluationConfig, PatternSpec
-from lacuna.evaluation.sweep import _check_memory
+from lacuna.evaluation.sweep import _check_memory, most_groups
 from lacuna.metrics import counts as module
 from lacuna.metrics.counts import count, width
 from lacuna.metrics.scores import metrics_of
@@ -22,6 +22,13 @@ def _target(n_classes: int) -> Target:
 
 def test_counts_grow_with_the_number_of_classes_not_with_its_square() -> None:
     assert width(_target(2000)) < 2 * width(_target(1000)) < 7000
+
+
+@pytest.mark.parametrize(("n_classes", "groups"), [(2, 512), (64, 512), (65, 504), (128, 256), (1000, 64)])
+def test_more_classes_have_fewer_groups_of_dialogues(n_classes: int, groups: int) -> None:
+    assert most_groups(_target(n_classes)) == groups
+    assert most_groups(_target(n_classes), most=3) == 3
+    assert most_groups(None) == most_groups(Target("score", "regression")) == 512
 
 
 def test_metrics_without_a_confusion_matrix_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

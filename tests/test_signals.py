@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,13 +11,17 @@ import time
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from lacuna import hooks
 from lacuna.cli import main
 from lacuna.errors import DataError, is_out_of_memory, readable
+from lacuna.pipelines import run_command
 
 ERRORS = {
     "python": MemoryError(),
@@ -76,6 +81,54 @@ def test_sigterm_says_what_is_kept(command: list[BaseException | None]) -> None:
     assert result.exit_code == 130
     assert "what is finished is kept, and the same command goes on from there" in result.output
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_full_disk_is_named(command: list[BaseException | None]) -> None:
+    error = RuntimeError("saving failed")
+    error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    command.append(error)
+    result = CliRunner().invoke(main, ["failing"])
+    assert result.exit_code == 1
+    assert "the disk is full" in result.output
+    assert "do: make room there" in result.output
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "memory is exhausted"),
+        (OSError(errno.ENOSPC, "No space left on device", "a.parquet"), "the disk is full"),
+        (DataError("too small", hint="add rows"), "too small"),
+    ],
+)
+def test_kedro_shows_them_in_short(error: Exception, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    outer = RuntimeError("Failed while saving data")
+    outer.__cause__ = error
+    hooks._short(RuntimeError, outer, None)
+    said = capsys.readouterr().err
+    assert f"error: {message}" in said
+    assert "do: " in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_kedro_run_says_what_is_kept(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_hooks = hooks.RunHooks()
+
+    def interrupted(**options: Any) -> None:
+        first, second = SimpleNamespace(name="train.first", outputs=[]), SimpleNamespace(name="train.second")
+        run_hooks.before_node_run(first)
+        run_hooks.after_node_run(first, None, {})
+        run_hooks.before_node_run(second)
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+
+    monkeypatch.setattr(run_command.run, "callback", interrupted)
+    monkeypatch.setattr(run_command, "settings", SimpleNamespace(HOOKS=(run_hooks,)))
+    result = CliRunner().invoke(run_command.kedro_run(), [])
+    assert result.exit_code == 130
+    assert "interrupted; finished: train.first; what is finished is kept" in result.output
+    assert "do: the same command, or add --from-nodes train.second" in result.output
 
 
 def test_exhausted_memory_is_no_damaged_file() -> None:

@@ -11,13 +11,13 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from lacuna.atomic import scratch_folder
 from lacuna.corpus import Corpus
 from lacuna.errors import ConfigError, naming_extras, suggestion
 from lacuna.evaluation import (
@@ -127,8 +127,7 @@ class Model:
         place = None if folder is None else run_folder(Path(folder), recipe)
         self._trained, history = fit(recipe, place, variant=self.variant)
         if chosen is not None:
-            trained = self._trained
-            self._trained = replace(trained, selection=replace(trained.selection, trials=chosen.trials))
+            self._trained = self._trained.after_trials(chosen.trials)
         self._history = history_table(history, self.variant, seed)
         return self
 
@@ -182,8 +181,9 @@ class Model:
         Returns:
             One row for each utterance: ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence``, ``calibrated``,
             ``sureness``, ``prediction_set`` and a probability ``p_<class>``, for values ``value``, ``low`` and ``high``;
-            ``absent``, ``recovered``, ``nothing_observed``. See :func:`lacuna.evaluation.predict_frame`. For recordings also
-            ``start`` and ``end`` in seconds of the file, and ``problems``: what is wrong with the clip.
+            ``absent``, ``would_help`` (the absent modality that would lower the loss most), ``recovered``,
+            ``nothing_observed``. See :func:`lacuna.evaluation.predict_frame`. For recordings also ``start`` and ``end`` in
+            seconds of the file, and ``problems``: what is wrong with the clip.
 
         Raises:
             DataError: the corpus shares no modality with the model, or a modality has another width.
@@ -194,7 +194,7 @@ class Model:
                 extraction = extract_for(self.trained, Path(source), options.get("encode"), **(options.get("options") or {}))
                 return predict_recordings(self.trained, extraction, drop=drop, anyway=anyway, error=error)
             source = load_corpus(source, **{"split": "given", **options})
-        return predict_frame(self.trained, _without(source, self.trained, drop), anyway=anyway, error=error)
+        return predict_frame(self.trained, without_modalities(source, self.trained, drop), anyway=anyway, error=error)
 
     def recover(
         self, corpus: Corpus, *, pattern: str | Pattern = "rmm", rate: float = 0.5, seed: int = 0, split: str = "test"
@@ -280,7 +280,7 @@ def predict_recordings(
     error: float = 0.1,
 ) -> pd.DataFrame:
     """Return predictions of clips of recordings, with their times and problems; see :meth:`Model.predict`."""
-    table = predict_frame(trained, _without(extraction.corpus, trained, drop), anyway=anyway, error=error)
+    table = predict_frame(trained, without_modalities(extraction.corpus, trained, drop), anyway=anyway, error=error)
     clips = {clip.id: clip for clip in extraction.clips}
     table.insert(3, "start", [clips[name].start for name in table["id"]])
     table.insert(4, "end", [clips[name].end for name in table["id"]])
@@ -290,8 +290,12 @@ def predict_recordings(
     return table.assign(problems=["; ".join(problems.get(name, [])) for name in table["id"]])
 
 
-def _without(corpus: Corpus, trained: TrainedRecognizer, drop: str | Sequence[str]) -> Corpus:
-    """Return the corpus without these modalities; one that only the recogniser knows is absent already."""
+def without_modalities(corpus: Corpus, trained: TrainedRecognizer, drop: str | Sequence[str]) -> Corpus:
+    """Return the corpus without these modalities; one that only the recogniser knows is absent already.
+
+    Raises:
+        ConfigError: neither the corpus nor the recogniser has a modality of this name.
+    """
     names = (drop,) if isinstance(drop, str) else tuple(drop)
     known = list(dict.fromkeys([*trained.schema.dims, *corpus.frames]))
     if unknown := [name for name in names if name not in known]:
@@ -409,7 +413,7 @@ def evaluate(
     """
     wanted = [models] if isinstance(models, Model | str) else list(models)
     fitted: list[Model] = []
-    with TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         place = scratch if budget is not None and folder is None else folder  # all seeds share the trials
         for one in wanted:
             model = create_model(one) if isinstance(one, str) else one
@@ -480,7 +484,7 @@ def _chosen(  # noqa: PLR0917
     model: Model, corpus: Corpus, training: dict[str, Any], budget: int, target: str | None, folder: str | Path | None
 ) -> Chosen:
     """The best settings within a budget; without a folder the trials are forgotten."""
-    with naming_extras("a budget"), TemporaryDirectory() as scratch:
+    with naming_extras("a budget"), scratch_folder() as scratch:
         from lacuna.tuning import within_budget  # optuna is an extra, and slow to import
 
         studies = Path(scratch if folder is None else folder) / "studies"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -108,13 +109,48 @@ def is_out_of_memory(error: BaseException) -> bool:
     >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 24 bytes"))
     True
     """
-    texts = ("can't allocate memory", "not enough memory", "Cannot allocate memory", "std::bad_alloc", "out of memory")
+    texts = ["can't allocate memory", "not enough memory", "Cannot allocate memory", "std::bad_alloc", "out of memory"]
+    texts += ["failed to map segment from shared object", "can't start new thread"]  # of imports and of threads
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the second is that of torch
         return True
-    return isinstance(error, RuntimeError | OSError) and any(text in str(error) for text in texts)
+    return isinstance(error, RuntimeError | OSError | ImportError) and any(text in str(error) for text in texts)
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether an error says that a disk, a quota or the largest size of a file is used up.
+
+    >>> is_disk_full(OSError(errno.ENOSPC, "No space left on device"))
+    True
+    """
+    texts = ("No space left on device", "database or disk is full", "Disk quota exceeded")
+    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return getattr(error, "errno", None) in numbers or any(text in str(error) for text in texts)
+
+
+KEPT = "what is finished is kept, and the same command goes on from there"
 MEMORY_HINT = "close other programs, use fewer --workers or a smaller batch_size, or use a machine with more memory"
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """Return an error and those that it follows from, the last one first."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+    return chain
+
+
+def exhausted(error: BaseException) -> str | None:
+    """Return the message of an error that follows from exhausted memory, a full disk or a killed process; ``None`` for others."""
+    for cause in causes(error):
+        first_line = (str(cause) or type(cause).__name__).splitlines()[0]
+        if type(cause).__name__ in ("TerminatedWorkerError", "BrokenProcessPool"):
+            what = "a process of this command was killed, probably because memory was exhausted"
+            return f"{what}\n  do: {MEMORY_HINT}; {KEPT}"
+        if is_out_of_memory(cause):
+            return f"memory is exhausted\n  found: {first_line}\n  do: {MEMORY_HINT}; {KEPT}"
+        if is_disk_full(cause):
+            return f"the disk is full\n  found: {first_line}\n  do: make room there; {KEPT}"
+    return None
 
 
 @contextmanager

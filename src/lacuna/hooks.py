@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
+from lacuna.errors import KEPT
+
 if TYPE_CHECKING:
     from lacuna.pipelines.record import Record
 
@@ -26,6 +28,7 @@ class RunHooks:
         self._started: dict[str, float] = {}
         self._record: Record | None = None
         self._source: object = None  # of the corpus, for messages
+        self._finished: list[str] = []  # names of nodes
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
@@ -66,8 +69,16 @@ class RunHooks:
     def after_node_run(self, node: Any, catalog: Any, outputs: dict[str, Any]) -> None:
         """Log the time of a node, and record the settings of its results."""
         logger.info("%s took %.1f s", node.name, time.perf_counter() - self._started.pop(node.name, time.perf_counter()))
+        self._finished.append(node.name)
         if self._record is not None:
             self._record.note([node], catalog, outputs)
+
+    def kept(self) -> str:
+        """Return what an interrupted run has finished and how to continue, in words."""
+        nodes = f"finished: {', '.join(self._finished)}" if self._finished else "no node is finished"
+        running = list(self._started)
+        start = f"\n  do: the same command, or add --from-nodes {running[-1]}" if running and self._finished else ""
+        return f"{nodes}; {KEPT}{start}"
 
     @hook_impl
     def after_pipeline_run(self, run_params: Any, run_result: Any, pipeline: Any, catalog: Any) -> None:
@@ -91,13 +102,9 @@ def _short(kind: type[BaseException], error: BaseException, trace: TracebackType
     from kedro.io import DatasetError
     from kedro.validation import ParameterValidationError
 
-    from lacuna.errors import LacunaError
+    from lacuna.errors import LacunaError, causes, exhausted
 
-    chain, seen = [error], error
-    while (cause := seen.__cause__ or seen.__context__) is not None:
-        chain.append(cause)
-        seen = cause
-    short: BaseException | None = next((e for e in chain if isinstance(e, LacunaError)), None)
+    short: object = next((cause for cause in causes(error) if isinstance(cause, LacunaError)), None) or exhausted(error)
     if short is None and (isinstance(error, DatasetError | ParameterValidationError) or _refused_by_kedro(error, trace)):
         short = error
     if short is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,14 +14,14 @@ from lacuna.corpus import SPLITS, Corpus, open_corpus
 from lacuna.corpus.cautions import data_cautions
 from lacuna.corpus.contamination import check_contamination
 from lacuna.corpus.importers import import_corpus, recognise
-from lacuna.corpus.splits import carve_valid, fold
+from lacuna.corpus.splits import by_speaker, carve_valid, fold
 from lacuna.corpus.storage.format import MANIFEST
 from lacuna.errors import ConfigError, DataError
 from lacuna.missing import Thin
 from lacuna.missing import thin as remove
 from lacuna.synthetic.duet import generate, preset
 
-SplitRule = Literal["auto", "given", "carve", "fold"]
+SplitRule = Literal["auto", "given", "carve", "fold", "speaker"]
 GENERATED = "duet"
 RECORDINGS = "recordings"
 _log = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ def load_corpus(
     valid_share: float = 0.15,
     folds: int = 5,
     test_fold: int = 0,
+    test_speakers: Sequence[str] = (),
     seed: int = 0,
     thin: Mapping[str, Any] | None = None,
 ) -> Corpus:
@@ -55,11 +56,13 @@ def load_corpus(
         encode: by modality, the encoder of recordings, see :func:`lacuna.media.extract`. For any other corpus: ``text`` names
             the encoder of its transcripts, which replaces the text features that it has; a modality with ``None`` is left out.
         split: ``given`` keeps the splits of the source. ``carve`` moves whole dialogues from training to a new validation
-            split. ``fold`` cuts all dialogues into folds, one of them the test. ``auto`` keeps what there is, carves
+            split. ``fold`` cuts all dialogues into folds, one of them the test. ``speaker`` does so with speakers, see
+            :func:`lacuna.corpus.splits.by_speaker`. ``auto`` keeps what there is, carves
             a validation split if only that is missing, and makes folds if there is no test split.
-        valid_share: share of the training utterances that ``carve`` moves, in (0, 1).
+        valid_share: share of the training utterances that ``carve`` and ``speaker`` move to validation, in (0, 1).
         folds: number of folds, at least 3.
         test_fold: the fold that becomes the test split, from 0.
+        test_speakers: speakers of the test for ``speaker``, instead of a fold.
         seed: decides which dialogues are moved; it changes nothing else.
         thin: ``{"pattern": "rmm", "rate": 0.5, "seed": 0}`` removes this share of the training and validation data for good, see
             :func:`lacuna.missing.thin`; the test split stays.
@@ -78,12 +81,20 @@ def load_corpus(
     """
     removal = None if thin is None else Thin.of(thin)  # a wrong setting is refused before anything is read
     corpus = _read(source, preset, importer, name, options or {}, encode=encode or {})
-    corpus = with_splits(corpus, split, valid_share=valid_share, folds=folds, test_fold=test_fold, seed=seed)
+    rule: dict[str, Any] = {"folds": folds, "test_fold": test_fold, "test_speakers": test_speakers, "seed": seed}
+    corpus = with_splits(corpus, split, valid_share=valid_share, **rule)
     return corpus if removal is None else remove(corpus, removal)
 
 
 def with_splits(
-    corpus: Corpus, split: SplitRule = "auto", *, valid_share: float = 0.15, folds: int = 5, test_fold: int = 0, seed: int = 0
+    corpus: Corpus,
+    split: SplitRule = "auto",
+    *,
+    valid_share: float = 0.15,
+    folds: int = 5,
+    test_fold: int = 0,
+    test_speakers: Sequence[str] = (),
+    seed: int = 0,
 ) -> Corpus:
     """Return the corpus with the splits that a rule of :func:`load_corpus` makes; see there."""
     if split == "auto":
@@ -94,6 +105,10 @@ def with_splits(
         corpus = carve_valid(corpus, valid_share, seed)
     elif split == "fold":
         corpus = fold(corpus, folds, test_fold, seed)
+    elif split == "speaker":
+        corpus = by_speaker(corpus, test_speakers, share=valid_share, folds=folds, test_fold=test_fold, seed=seed)
+    elif test_speakers:
+        raise ConfigError(f"test_speakers is for split 'speaker', not for '{split}'\n  do: say split: speaker")
     return _noting_contamination(corpus)
 
 

@@ -32,6 +32,7 @@ CHANGES = {
     "mask seeds": lambda c: replace(c, protocol=_with(c, mask_seeds=(1,))),
     "past only": lambda c: replace(c, protocol=_with(c, past_only=True)),
     "replicates": lambda c: replace(c, protocol=_with(c, replicates=101)),
+    "budget": lambda c: replace(c, budget=2),
     "recovery": lambda c: replace(c, protocol=replace(c.protocol, recovery_rates=(0.5,))),
 }
 

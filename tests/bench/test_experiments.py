@@ -96,6 +96,23 @@ def test_the_page_is_written_when_the_whole_study_is_finished(project: Path, mon
     assert (corpus / "corpus.json").is_file()
 
 
+def test_a_budget_gives_every_model_its_trials_once_for_all_seeds(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(bench_command, "local", lambda workers: lambda jobs: map(run_job, jobs))
+    content = {"corpus": "tiny", "models": ["prior", "linear"], "seeds": [0, 1], "training": {"epochs": 1}, "budget": 2}
+    page = write(project, content) / "results.md"
+    assert run(("experiments/wide",), lambda _: None)
+    text = page.read_text("utf-8")
+    assert "- Trials on validation: 2 for each model but prior 1 (1 = its own settings alone)\n" in text
+    databases = list((project / "data/06_models/tiny/studies").glob("*.db"))
+    assert [path.name.partition("-")[0] for path in databases] == ["linear"]  # one study for both seeds
+    gathered, _ = finished(Path("experiments/wide"), project)
+    linear = [r for r in gathered.recognizers if r.variant == "linear"]
+    assert [r.selection.trials for r in linear] == [2, 2]
+    assert linear[0].selection.training == linear[1].selection.training
+    assert "| linear |" in (project / "data/09_bench/leaderboard/wide/leaderboard.md").read_text("utf-8")
+
+
 def test_a_study_of_several_corpora_has_a_leaderboard_as_its_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
     monkeypatch.setattr(bench_command, "local", lambda workers: lambda jobs: map(run_job, jobs))

@@ -19,6 +19,7 @@ from lacuna.evaluation import (
     auilc,
     baseline_counts,
     bootstrap,
+    brief,
     compare,
     count,
     replicates,
@@ -173,6 +174,15 @@ def test_areas() -> None:
     assert (found["low"] <= found["mean"]).all()
     assert (found["mean"] <= found["high"]).all()
     assert found.loc[("outage", "auilc"), "setting"] == "burst=2.0"
+
+
+def test_a_single_rate_has_no_area_and_key_figures_without_one() -> None:
+    drawn = bootstrap([made(conditions=(Condition("rmm", "", 0.0, 0, 0.0),))], 20)
+    table = areas(drawn)
+    assert table.empty
+    assert {"model", "pattern", "metric", "measure", "mean"} <= set(table.columns)
+    figures = brief(summarise(drawn), table, "weighted_f1", "m")
+    assert list(figures["weighted_f1"]["m"]) == ["complete"]
 
 
 def test_effective_robustness_without_skill_is_undefined_not_random() -> None:

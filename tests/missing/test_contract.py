@@ -338,6 +338,7 @@ DIGESTS: dict[str, str] = {
     "rmfm_iid(protect_ends=())": "e0357237",
     "rmm": "f93b2ae1",
     "speaker(modalities=())": "77929fe3",
+    "seconds(seconds=2.0, step=0.1)": "7bdb5ca1",
     "stmfm": "49bed03c",
     "tmfm": "73928fd6",
     "rmfm_iid(protect_ends=('audio', 'text'))": "7fc1bd20",

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lacuna.missing import Fixed, Imbalanced, MaskPlan, Outage, RmfmIid, Rmm, Speaker
+from lacuna.errors import ConfigError
+from lacuna.missing import Fixed, Imbalanced, MaskPlan, Outage, RmfmIid, Rmm, Seconds, Speaker
 from lacuna.missing.hashing import stream_of, uniform
 from lacuna.missing.patterns import modalities
 from lacuna.missing.patterns.imbalanced import fill
@@ -278,3 +279,35 @@ def test_rmm_in_blocks_is_what_sorting_everything_gives(layouts, rate, monkeypat
     removed = mask.draw.removed
     assert np.array_equal(np.stack(list(removed.values()), axis=1), lost)
     assert mask.measured() == lost.sum() / there.sum()
+
+
+@pytest.mark.parametrize("length", [0.5, 2.0])
+@quick
+@given(seed=st.integers(0, 2**31))
+def test_seconds_removes_the_same_span_from_all_modalities(layouts, length, seed):
+    layout = layouts.make(20, frames={"text": 1, "audio": 50, "vision": (1, 25)})
+    vision = [np.arange(n) * 0.2 for n in layout.count["vision"]]
+    audio = np.arange(50) * 0.1 + 0.05  # the last frame lies at 4.95 s
+    times = {"audio": np.tile(audio, 20).astype(np.float32), "vision": np.concatenate(vision).astype(np.float32)}
+    present = MaskPlan(Seconds(seconds=length), 1, seed).over(replace(layout, times=times)).present(np.arange(20))
+    for row in range(20):
+        (lost,) = np.nonzero(~present["audio"][row])
+        assert np.array_equal(lost, np.arange(lost[0], lost[-1] + 1))
+        assert length - 0.11 < audio[lost[-1]] - audio[lost[0]] + 0.1 < length + 0.11
+        low, high = audio[lost[0]], audio[lost[-1]]
+        n = layout.count["vision"][row]
+        for at, removed in (*zip(vision[row], ~present["vision"][row, :n], strict=True), (4.95 / 2, ~present["text"][row, 0])):
+            if low <= at <= high:
+                assert removed
+            elif not low - 0.11 <= at <= high + 0.11:
+                assert not removed
+
+
+def test_seconds_removes_all_of_a_shorter_utterance_and_nothing_else_of_others(layouts):
+    layout = layouts.make(200, frames={"a": 5})  # half a second at the default step
+    mask = MaskPlan(Seconds(), 0.4).over(layout)
+    missing = ~mask.present(np.arange(200))["a"]
+    assert set(missing.sum(axis=1).tolist()) == {0, 5}
+    assert mask.measured() == pytest.approx(missing.any(axis=1).mean())
+    with pytest.raises(ConfigError, match=r"seconds.seconds must be a finite number of seconds above 0, found 0"):
+        Seconds(seconds=0)

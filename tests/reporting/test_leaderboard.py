@@ -71,8 +71,10 @@ def test_unfinished_cells_are_reported(page: Leaderboard) -> None:
 
 
 def test_every_table_shows_the_baseline_and_intervals(page: Leaderboard) -> None:
-    table = page.board_table(page.boards[0])
-    assert table.columns[1:] == ("whole modalities (rmm)", "outages over several turns (outage)", "mean of patterns", "Seeds")
+    table = page.board_table(replace(page.boards[0], trials={"prior": 1, "gru": 8}))
+    patterns = ("whole modalities (rmm)", "outages over several turns (outage)", "mean of patterns")
+    assert table.columns[1:] == (*patterns, "Trials", "Seeds")
+    assert [row[4] for row in table.rows] == ["8", "", "", "1", ""]
     assert [row[0] for row in table.rows] == ["gru", "mlp", "<b>", "prior (reference)", "majority-class baseline"]
     assert table.rows[0][3].mark == "best"  # type: ignore[union-attr]
     assert page.boards[1].order[0] == "mlp"  # of errors the smaller is the better

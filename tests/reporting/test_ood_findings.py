@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lacuna.reporting.core.table import Value
 from lacuna.reporting.shift.facts import OodReport, level
 from lacuna.reporting.shift.findings import _detected, _few_dialogues, _losses
 from lacuna.reporting.shift.page import TEST_LIMIT, limits_of
+from lacuna.reporting.shift.sets import coverage_findings, sets_table
 
 
 def report(lows: dict[float, float], pool: str = "test") -> SimpleNamespace:
@@ -36,6 +38,33 @@ def test_detection_is_measured_on_complete_data_and_names_the_number_of_comparis
     found = _detected(report({0.0: 0.6, 0.5: 0.45}))
     assert not found.caution
     assert "better than chance for mlp. Each" in found.text
+
+
+def test_lost_coverage_is_named_with_its_binomial_bound() -> None:
+    rows = [
+        {"test": test, "model": model, "pattern": "rmm", "setting": "", "available": available, "n": 300, "covered": 300 * share}
+        for test, by_model in {"iid": {"mlp": 0.9, "prior": 0.99}, "ood": {"mlp": 0.8, "prior": 0.88}}.items()
+        for model, share in by_model.items()
+        for available in ("text", "audio")
+    ]
+    content = SimpleNamespace(
+        sets=pd.DataFrame(rows).assign(size=600.0),
+        tests=pd.DataFrame({"test": ["iid", "ood"], "n": [100, 100]}),
+        ranked=["mlp", "prior"],
+        facts=SimpleNamespace(classes=("a", "b", "c")),
+    )
+    (found,) = coverage_findings(content)
+    assert found.caution
+    assert found.text.endswith("less often than chance explains on ood: mlp 0.800 (bound 0.840).")
+    table = sets_table(content, ("rmm", ""))
+    assert [row[:3] for row in table.rows[:2]] == [("iid", "mlp", "100"), ("iid", "prior", "100")]
+    assert [row[3].mark for row in table.rows] == ["", "", "best", ""]
+    assert table.rows[0][4] == Value(0.9, 0.84, 0.95)
+    assert table.rows[0][5] == Value(2.0)
+    content.sets["covered"] = 285.0
+    (found,) = coverage_findings(content)
+    assert not found.caution
+    assert "on no test" in found.text
 
 
 @pytest.mark.parametrize(("pool", "expected"), [("test", True), ("all", False)])

@@ -50,3 +50,9 @@ def model(corpus: Corpus) -> lacuna.Model:
 def regressor(corpus: Corpus) -> lacuna.Model:
     """A model that answers with a value instead of a class."""
     return lacuna.create_model("logreg").fit(corpus, seed=0, target="valence")
+
+
+@pytest.fixture(scope="session")
+def weigher(corpus: Corpus) -> lacuna.Model:
+    """A model whose answer is a sum over modalities."""
+    return lacuna.create_model("evidence", hidden=8).fit(corpus, seed=0, target="emotion", epochs=3)

@@ -91,6 +91,20 @@ def test_a_model_of_values_answers_with_an_interval(regressor: lacuna.Model) -> 
     assert turn["without"]["text"]["value"] != turn["value"]
 
 
+def test_the_evidence_of_the_parts_sums_to_the_log_odds_of_the_answer(weigher: lacuna.Model, client: TestClient) -> None:
+    with TestClient(create_app(weigher, hosts=["testserver"])) as opened:
+        first = send(opened, text=TEXT).json()
+        second = opened.get(f"/api/recordings/{first['key']}", params={"drop": "text"}).json()
+    for answer, names in ((first, {"text", "audio"}), (second, {"audio"})):
+        (turn,) = answer["turns"]
+        evidence, p = turn["evidence"], turn["probabilities"]
+        assert {"text", "audio"} & set(evidence["parts"]) == names
+        assert set(evidence["parts"]) <= {"prior", "interaction", *names}  # one turn has no context
+        assert sum(evidence["parts"].values()) == pytest.approx(np.log(p[turn["predicted"]] / p[evidence["against"]]), abs=1e-4)
+        assert evidence["against"] != turn["predicted"]
+    assert send(client).json()["turns"][0]["evidence"] is None  # logistic regression of all modalities has no such parts
+
+
 @pytest.mark.parametrize(
     ("content", "query", "status", "message"),
     [

@@ -167,6 +167,22 @@ def test_an_upload_is_answered_and_a_modality_switched_off(model: lacuna.Model, 
 
 
 @browser
+def test_the_evidence_of_each_modality_is_shown(weigher: lacuna.Model, tmp_path: Path) -> None:
+    seen_parts = "seen.parts = all('.evidence .bars > span:nth-child(3n + 1)', (e) => e.textContent);"
+    seen_sum = "seen.sum = all('.evidence p', (e) => e.textContent);"
+    values = "seen.values = all('.evidence .bars > span:nth-child(3n)', (e) => e.textContent);"
+    with served(weigher, SEND + seen_parts + seen_sum + values) as address:
+        seen, console = browse(address, tmp_path)
+    check(seen, address)
+    assert console == []
+    assert {"text", "audio"} <= set(seen["parts"])
+    match = re.fullmatch(r"Evidence for (joy|sadness) against (joy|sadness): sum \+(\d+\.\d\d) nats", seen["sum"][0])
+    assert match
+    numbers = [0.0 if value == "\u00b10" else float(value.replace("\u2212", "-")) for value in seen["values"]]
+    assert sum(numbers) == pytest.approx(float(match[3]), abs=0.01 * len(numbers))
+
+
+@browser
 def test_refused_files_are_explained(model: lacuna.Model, tmp_path: Path) -> None:
     with served(model, REFUSED) as address:
         seen, console = browse(address, tmp_path, width=390)

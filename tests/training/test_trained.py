@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 import lacuna.training.trained as module
+from lacuna.atomic import TEMPORARY, temporary_prefix
 from lacuna.corpus import Corpus
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError, DataError
@@ -134,6 +137,16 @@ def test_saving_again_repairs_a_damaged_folder(trained: TrainedRecognizer, tmp_p
         load_recognizers(tmp_path)
     save_recognizers([trained], tmp_path)
     assert load_recognizers(tmp_path)[0].variant == trained.variant
+
+
+def test_saving_again_deletes_what_a_killed_process_left(trained: TrainedRecognizer, tmp_path: Path) -> None:
+    save_recognizers([trained], tmp_path)
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    for parent in (tmp_path, tmp_path / trained.variant):
+        (parent / temporary_prefix().replace(str(os.getpid()), str(process.pid))).mkdir()
+    save_recognizers([trained], tmp_path)
+    assert not list(tmp_path.rglob(f"{TEMPORARY}*"))
 
 
 @pytest.mark.parametrize("index", ["{", "{}", "[1]", '["../../outside"]'])

@@ -59,6 +59,7 @@ def test_kedro_reads_the_corpus_of_the_study_and_its_best_settings(conf: Path) -
     check_variants(train, models)
     assert train.models == ["prior", "context_gru", "context_gru_tuned"]
     assert train.seeds == [0, 1]
+    assert train.budget is None  # the tuned settings are not searched again
     assert train.checkpoints == Path("data/06_models/mosi/checkpoints")  # nothing that was trained there is trained again
     assert train.training == Train(**own["train"]).training
     tuned = models.of("context_gru_tuned")

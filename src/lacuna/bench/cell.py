@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics, fit_statistics
 from lacuna.corpus.storage.format import MANIFEST, open_corpus
-from lacuna.errors import ConfigError
+from lacuna.errors import ConfigError, naming_extras
 from lacuna.evaluation.ceiling import has_ceiling
 from lacuna.evaluation.conditions import EvaluationConfig
 from lacuna.evaluation.tables import CEILING
@@ -61,6 +62,8 @@ class Cell:
         training: how to train.
         seed: of training.
         protocol: how to score it.
+        budget: settings that are compared on validation before training; all seeds share the trials, in ``studies`` beside the
+            checkpoints. ``None`` = those of the cell alone.
     """
 
     corpus: Path
@@ -72,6 +75,7 @@ class Cell:
     training: TrainingConfig
     seed: int
     protocol: Protocol
+    budget: int | None = None
 
     @property
     def is_ceiling(self) -> bool:
@@ -83,7 +87,7 @@ class Cell:
         return _data(self.corpus, (self.corpus / MANIFEST).stat().st_mtime_ns, self.target)
 
     def recipe(self) -> Recipe:
-        """Return what is trained."""
+        """Return what is trained without a budget."""
         data = self.data()
         parts = data.schema, data.train, data.valid, data.statistics
         return Recipe(self.model, *parts, self.training, self.settings, self.seed)
@@ -97,18 +101,23 @@ class Cell:
         data, evaluation = self.data(), self.protocol.evaluation
         training_data = {"train": corpus_digest(data.train, data.schema)}
         view = {"past_only": True} if evaluation.past_only else {}  # cells with whole dialogues keep their key
-        return view | {
-            "format": FORMAT,
-            "run": training_data | {"model": self.model} if self.is_ceiling else self.recipe().identity(),
-            "test": corpus_digest(data.test, data.schema),
-            "target": data.schema.target.name,
-            "plans": [[p.pattern.name, p.pattern.settings(), p.rate, p.seed] for p in self.plans()],
-            "recovery_rates": list(self.protocol.recovery_rates),
-            "bootstrap": [evaluation.replicates, evaluation.level, evaluation.seed],
-            "device": pick_device(self.protocol.device).type,
-            "numpy": np.__version__,
-            "code": scoring_digest(),
-        }
+        search = {} if self.budget is None else {"search": [self.budget, *search_versions()]}
+        return (
+            view
+            | search
+            | {
+                "format": FORMAT,
+                "run": training_data | {"model": self.model} if self.is_ceiling else self.recipe().identity(),
+                "test": corpus_digest(data.test, data.schema),
+                "target": data.schema.target.name,
+                "plans": [[p.pattern.name, p.pattern.settings(), p.rate, p.seed] for p in self.plans()],
+                "recovery_rates": list(self.protocol.recovery_rates),
+                "bootstrap": [evaluation.replicates, evaluation.level, evaluation.seed],
+                "device": pick_device(self.protocol.device).type,
+                "numpy": np.__version__,
+                "code": scoring_digest(),
+            }
+        )
 
     def key(self) -> str:
         """Return the name of the cell's folder."""
@@ -179,7 +188,8 @@ def plan(name: str, cells: Sequence[Cell]) -> Contest:
     first, all_cells = cells[0], list(cells)
     data = first.data()
     if has_ceiling(data.test, data.schema.target.name):
-        all_cells.append(replace(first, variant=CEILING, model=CEILING, settings={}, training=TrainingConfig(), seed=0))
+        ceiling = replace(first, variant=CEILING, model=CEILING, settings={}, training=TrainingConfig(), seed=0, budget=None)
+        all_cells.append(ceiling)
     return Contest(name, tuple(all_cells), tuple(cell.key() for cell in all_cells))
 
 
@@ -192,6 +202,16 @@ def scoring_digest() -> str:
     """Return the hash of the code that scores depend on beside what training depends on."""
     modules = ("sweep", "ceiling", "report_tables", "recovery.quality", "recovery.projection")
     return code_digest([f"lacuna.evaluation.{module}" for module in modules], leave_out=["lacuna.models.wrappers"])
+
+
+def search_versions() -> list[str]:
+    """Return the version of Optuna and the hash of the code that chooses settings within a budget.
+
+    Raises:
+        ConfigError: Optuna is not installed.
+    """
+    with naming_extras("a budget"):
+        return [version("optuna"), code_digest(["lacuna.tuning.budget"], leave_out=["lacuna.models.wrappers"])]
 
 
 @lru_cache(maxsize=_OPEN)

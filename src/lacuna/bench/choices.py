@@ -30,10 +30,9 @@ def choice_table(recognizers: Sequence[TrainedRecognizer]) -> list[str]:
     for trained in recognizers:
         runs.setdefault(trained.variant, []).append(trained)
     training, metric = _varied(runs), recognizers[0].selection.metric
-    lines = [
-        f"| variant | settings that differ | seeds | {metric} on validation, mean (sd) | best epoch | parameters | seconds |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    heads = ["variant", "settings that differ", "trials", "seeds", f"{metric} on validation, mean (sd)"]
+    heads += ["best epoch", "parameters", "seconds"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for variant, own in sorted(runs.items(), key=lambda item: -mean(t.selection.value for t in item[1])):
         first, chosen = own[0], [t.selection for t in own]
         title = variant if variant == first.name else f"{variant} ({first.name})"
@@ -41,7 +40,8 @@ def choice_table(recognizers: Sequence[TrainedRecognizer]) -> list[str]:
         values = [s.value for s in chosen]
         sd = f" ({stdev(values):.4f})" if len(values) > 1 else ""
         epochs = ", ".join(str(s.epoch + 1) for s in chosen)
-        cells = [title, settings, str(len(own)), f"{mean(values):.4f}{sd}", epochs, f"{chosen[0].parameters:,}"]
+        numbers = [str(chosen[0].trials), str(len(own)), f"{mean(values):.4f}{sd}"]
+        cells = [title, settings, *numbers, epochs, f"{chosen[0].parameters:,}"]
         lines.append(f"| {' | '.join(cells)} | {mean(s.seconds for s in chosen):.0f} |")
     return lines
 

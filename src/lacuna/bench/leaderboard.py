@@ -23,6 +23,7 @@ def board_of(gathered: Gathered) -> Board:
     return Board(
         standing=standing(drawn, metric, gathered.name, evaluation.level),
         seeds=seeds,
+        trials={trained.variant: trained.selection.trials for trained in gathered.recognizers},
         references=tuple(dict.fromkeys([*constant, *(name for name in CEILINGS if name in drawn.models)])),
         utterances=drawn.utterances,
         data=gathered.sweeps[0].fingerprint,

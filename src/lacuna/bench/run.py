@@ -11,11 +11,12 @@ import pandas as pd
 
 from lacuna.bench.cell import Cell, Job, key_of
 from lacuna.bench.store import CellResult, is_done, save_failure, save_result, tidy
-from lacuna.errors import BusyError, DataError
+from lacuna.errors import BusyError, DataError, naming_extras
 from lacuna.evaluation import judge_recoveries, sweep, sweep_ceilings
+from lacuna.training.config import training_config
 from lacuna.training.device import pick_device, reproducible
 from lacuna.training.fit import fit
-from lacuna.training.identity import run_folder
+from lacuna.training.identity import Recipe, run_folder
 from lacuna.training.lock import locked
 from lacuna.training.logs import history_table
 
@@ -97,8 +98,9 @@ def work(cell: Cell) -> CellResult:
         with reproducible(protocol.threads):
             sweeps = sweep_ceilings(data.test, cell.plans(), training_labels=labels, past_only=protocol.evaluation.past_only)
         return CellResult(tuple(sweeps), None, empty, empty, empty, 0.0)
-    recipe = cell.recipe()
+    recipe, trials = chosen_recipe(cell)
     trained, history = fit(recipe, run_folder(cell.checkpoints, recipe))
+    trained = trained.after_trials(trials)
     device = pick_device(protocol.device)
     with reproducible(protocol.threads):
         past_only = protocol.evaluation.past_only
@@ -106,3 +108,27 @@ def work(cell: Cell) -> CellResult:
         recovery, points = judge_recoveries([trained], data.test, protocol.evaluation, protocol.recovery_rates, device=device)
     rows = history_table(history, trained.variant, cell.seed)
     return CellResult((swept,), trained, rows, recovery, points, 0.0)
+
+
+def chosen_recipe(cell: Cell) -> tuple[Recipe, int]:
+    """Return what a cell trains, and the number of settings that were compared before.
+
+    Raises:
+        BusyError: another process chooses the settings; the cell is tried again when it has done so.
+    """
+    recipe = cell.recipe()
+    if cell.budget is None:
+        return recipe, 1
+    with naming_extras("a budget"):
+        from lacuna.tuning import studies_of, within_budget  # optuna is an extra, and slow to import
+
+    chosen = within_budget(
+        cell.model,
+        cell.data().corpus,
+        cell.budget,
+        studies_of(cell.checkpoints),
+        settings=cell.settings,
+        training=vars(cell.training),
+        target=cell.target,
+    )
+    return replace(recipe, settings=chosen.settings, config=training_config(chosen.training)), chosen.trials

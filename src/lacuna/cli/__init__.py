@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import click
@@ -23,7 +18,8 @@ from lacuna.cli import (
     score_commands,
     serve_command,
 )
-from lacuna.errors import MEMORY_HINT, LacunaError, is_out_of_memory, naming_extras
+from lacuna.errors import KEPT, LacunaError, exhausted, naming_extras
+from lacuna.parallel import terminated_as_interrupted
 from lacuna.text import visible
 
 
@@ -32,39 +28,17 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with naming_extras("this command"), _terminated_as_interrupted():
+            with naming_extras("this command"), terminated_as_interrupted():
                 return super().invoke(ctx)
         except LacunaError as error:
             raise click.ClickException(visible(str(error))) from None
         except KeyboardInterrupt:
-            click.echo("\ninterrupted; what is finished is kept, and the same command goes on from there", err=True)
+            click.echo(f"\ninterrupted; {KEPT}", err=True)
             sys.exit(130)
         except Exception as error:
-            if type(error).__name__ in ("TerminatedWorkerError", "BrokenProcessPool"):
-                what = "a process of this command was killed, probably because memory was exhausted"
-            elif is_out_of_memory(error):
-                what = f"memory is exhausted\n  found: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-            else:
+            if (message := exhausted(error)) is None:
                 raise
-            kept = "what is finished is kept, and the same command goes on from there"
-            raise click.ClickException(f"{what}\n  do: {MEMORY_HINT}; {kept}") from None
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Handle SIGTERM as Ctrl-C: what is finished is kept, and processes and temporary folders are ended and deleted."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+            raise click.ClickException(message) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

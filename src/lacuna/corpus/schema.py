@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from lacuna.errors import ConfigError, DataError
+from lacuna.errors import ConfigError, DataError, suggestion
 
 Task = Literal["classification", "soft", "regression"]
 SPLITS = ("train", "valid", "test")
@@ -113,6 +114,16 @@ class Schema:
     def dims(self) -> dict[str, int]:
         """Return the frame width by modality, in the order of the corpus."""
         return {m.name: m.dim for m in self.modalities}
+
+    def only(self, names: Sequence[str]) -> Schema:
+        """Return the schema with these modalities alone, in its own order; all of them if none is named.
+
+        Raises:
+            ConfigError: the schema lacks one of them.
+        """
+        if unknown := [name for name in names if name not in self.dims]:
+            raise ConfigError(f"there is no modality '{unknown[0]}'{suggestion(unknown[0], list(self.dims))}")
+        return replace(self, modalities=tuple(m for m in self.modalities if not names or m.name in names))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a JSON file; :meth:`from_json` reads them back."""

@@ -109,6 +109,7 @@ def environment_document(source: Mapping[str, Any], tuned: TunedEnvironment, pre
     train["models"] = list(dict.fromkeys([*tuned.compared, *trained, tuned.of, tuned.variant]))
     train["seeds"] = list(tuned.seeds)
     train["checkpoints"] = tuned.checkpoints
+    train["budget"] = None  # the settings are chosen
     entry = {"model": tuned.model, "settings": tuned.settings, "training": tuned.training}
     return {**source, "train": train, "models": {**models, **other_studies, tuned.variant: entry}}
 

@@ -7,6 +7,7 @@
 
 from lacuna.evaluation.ceiling import CEILINGS, has_ceiling, sweep_ceilings
 from lacuna.evaluation.conditions import Condition, EvaluationConfig, PatternSpec
+from lacuna.evaluation.contributions import contributions, log_odds
 from lacuna.evaluation.dynamics import dynamics_table
 from lacuna.evaluation.evaluate import sweep_all
 from lacuna.evaluation.examples import example_table
@@ -48,6 +49,7 @@ __all__ = [
     "bootstrap",
     "brief",
     "compare",
+    "contributions",
     "count",
     "dynamics_table",
     "effective_robustness",
@@ -55,6 +57,7 @@ __all__ = [
     "has_ceiling",
     "judge_recoveries",
     "learning_table",
+    "log_odds",
     "metric",
     "metrics_of",
     "predict",

@@ -46,8 +46,10 @@ def predict_frame(
     Returns:
         ``id``, ``dialogue``, ``turn``; for classes ``predicted``, ``confidence``, ``calibrated``, ``sureness`` (``sure enough``
         or ``not sure enough``), ``prediction_set`` (classes joined by ``+``, the most probable one first) and ``p_<class>``, for
-        values ``value``, ``low`` and ``high``; ``absent``: modalities without an observed frame, joined by ``+``; ``recovered``:
-        modalities with missing frames, in place of which the model uses values that it fills in, if it recovers;
+        values ``value``, ``low`` and ``high``; ``absent``: modalities without an observed frame, joined by ``+``; ``would_help``:
+        the one of these whose addition lowers the loss most, a mean over validation utterances with the same modalities, empty
+        if none surely does (:class:`lacuna.models.layers.added_modality.AddedModality`); ``recovered``: modalities with missing
+        frames, in place of which the model uses values that it fills in, if it recovers;
         ``nothing_observed``; ``model`` and ``seed``. ``calibrated`` says whether the confidence was fitted to validation (setting
         ``calibrate``). Models that were trained before there were prediction sets have neither these nor ``sureness``: the
         columns are empty. Where nothing was observed, ``predicted`` is empty (``value`` is NaN) unless ``anyway``; the
@@ -74,6 +76,8 @@ def predict_frame(
     nothing = ~np.asarray(available.any(axis=1))
     position = np.arange(len(names))
     table["absent"] = _joined(names, np.where(available, -1, position))
+    most = trained.model.sureness.added.best(torch.from_numpy(available)).numpy()  # (N,)
+    table["would_help"] = _joined(names, most[:, None])  # (N,) -> (N, 1)
     filled_in = _filled_in(trained, corpus, names) & ~nothing[:, None]
     table["recovered"] = _joined(names, np.where(filled_in, position, -1))
     table["nothing_observed"] = nothing

@@ -19,10 +19,12 @@ from lacuna.corpus.schema import Target
 from lacuna.errors import ConfigError
 from lacuna.evaluation.sweep import Sweep
 from lacuna.metrics.bootstrap import resample_weights
-from lacuna.metrics.counts import Array, Counts
+from lacuna.metrics.counts import Array, Counts, has_confusion
 from lacuna.metrics.scores import Metric, metric, metrics_of
 
-BLOCK_BYTES = 64 << 20  # of replicated counts at a time
+BLOCK_BYTES = (
+    64 << 20
+)  # of replicated counts at a time; a quarter for many classes, whose metrics need as much again several times
 BIASED = ("ece", "mce")  # calibration errors: not defined for the ceiling, and biased upwards by resampling
 
 
@@ -205,7 +207,7 @@ def _measure(counts: Counts, metrics: tuple[Metric, ...]) -> Array:
 def _replicate(sweep: Sweep, weights: Array, metrics: tuple[Metric, ...]) -> Array:
     """Return all metrics in all replicates, (B, P, M), a block of conditions at a time."""
     p, d, k = sweep.counts.shape
-    step = max(1, BLOCK_BYTES // (8 * len(weights) * k))
+    step = max(1, (BLOCK_BYTES if has_confusion(sweep.target) else BLOCK_BYTES // 4) // (8 * len(weights) * k))
     blocks = []
     for low in range(0, p, step):
         block = sweep.counts[low : low + step]  # (p, D, K)

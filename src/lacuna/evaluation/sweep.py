@@ -19,7 +19,7 @@ from lacuna.evaluation.conditions import Condition, condition_of
 from lacuna.evaluation.past import answer_from_past
 from lacuna.evaluation.predict import answer, inference, loader_of, observe
 from lacuna.evaluation.sureness import SetCounts, set_counts, set_sums
-from lacuna.metrics.counts import Array, Counts, baseline_counts, count, has_confusion, width
+from lacuna.metrics.counts import MOST_CLASSES, Array, Counts, baseline_counts, count, has_confusion, width
 from lacuna.metrics.scores import metrics_of
 from lacuna.missing import Layout, MaskPlan
 from lacuna.progress import tracked
@@ -27,6 +27,7 @@ from lacuna.training.trained import TrainedRecognizer
 
 MOST_BYTES = 8 << 30  # of the counts of one recogniser
 MOST_GROUPS = 512  # more dialogues than this are pooled into groups, which bounds the memory of a bootstrap
+FEWEST_GROUPS = 64  # of targets with so many classes that the counts of a dialogue are long
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +138,7 @@ def sweep(
         batch_size: utterances in a forward pass.
         device: where to compute.
         groups: more dialogues than this are pooled into this many groups of whole dialogues of about equal size; the bootstrap
-            then resamples groups, which bounds memory.
+            then resamples groups, which bounds memory. With more than 64 classes groups are fewer, see :func:`most_groups`.
         past_only: whether the answer at turn t is from turns 0 to t, see :mod:`lacuna.evaluation.past`. Such a sweep is not
             comparable with one that reads whole dialogues, and has another fingerprint.
 
@@ -180,18 +181,19 @@ def sweep(
         for rows in tracked(loader.rows(), f"{name or trained.variant}, seed {trained.seed}"):
             complete = loader.read(rows)
             originally = {m: p.cpu().numpy() for m, p in complete.present.items()}
-            counted: dict[bytes, tuple[Array, Array | float]] = {}
+            equal: dict[bytes, tuple[dict[str, NDArray[np.bool_]], list[int]]] = {}
             for index, mask in enumerate(masks):
                 present = {m: p & originally[m] for m, p in mask.present(rows).items() if m in originally}
-                key = digest_of(present)
-                if key not in counted:
-                    observed = observe(complete, present)
-                    logits = respond(trained.model, observed)
-                    inside = 0.0 if sets is None else set_sums(trained.model, observed.available(), logits, labels[rows])
-                    counted[key] = count(target, logits, labels[rows], dialogue[rows], total).values, inside
-                sums[index] += counted[key][0]
-                if sets is not None:
-                    sets.values[index] += counted[key][1]
+                equal.setdefault(digest_of(present), (present, []))[1].append(index)
+            for present, indexes in equal.values():
+                observed = observe(complete, present)
+                logits = respond(trained.model, observed)
+                counted = count(target, logits, labels[rows], dialogue[rows], total).values
+                inside = None if sets is None else set_sums(trained.model, observed.available(), logits, labels[rows])
+                for index in indexes:  # one by one: all of them at once would be copied
+                    sums[index] += counted
+                    if sets is not None:
+                        sets.values[index] += inside
     return Sweep(
         corpus=corpus.name,
         model=name or trained.variant,
@@ -236,19 +238,31 @@ def target_of(trained: TrainedRecognizer, corpus: Corpus) -> Target:
     return target
 
 
+def most_groups(target: Target | None, most: int = MOST_GROUPS) -> int:
+    """Return the largest number of rows of counts: fewer for a target with more than 64 classes, whose rows are long.
+
+    >>> most_groups(Target("mood", "classification", tuple(map(str, range(1000)))))
+    64
+    """
+    if target is None or target.task == "regression" or has_confusion(target):
+        return most
+    return min(most, max(FEWEST_GROUPS, most * MOST_CLASSES // len(target.classes)))
+
+
 def groups_of(corpus: Corpus, target: Target | None, most: int) -> tuple[NDArray[np.int64], int]:
     """Return the row of counts of each utterance, and the number of rows.
 
     Args:
         corpus: N utterances.
         target: only dialogues with a label have a row; without a target all dialogues do.
-        most: more dialogues than this are pooled into this many groups, by a hash of their names.
+        most: more dialogues than this are pooled into this many groups, by a hash of their names; :func:`most_groups` of it.
 
     Returns:
         (N,) int64 rows (0 for unlabelled utterances, which are not counted), and the number of rows D.
     """
     known = np.ones(len(corpus), np.bool_) if target is None else corpus.labelled(target.name)
     codes, row = np.unique(corpus.utterances.dialogue[known], return_inverse=True)
+    most = most_groups(target, most)
     if len(codes) > most:
         names = corpus.utterances.dialogue_names.to_pylist()
         order = np.argsort(keys_of([names[code] for code in codes.tolist()]), kind="stable")

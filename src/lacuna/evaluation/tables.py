@@ -18,6 +18,7 @@ from lacuna.metrics.scores import Metric
 
 SUBSETS, SHARE = "subset_mean", "share_of_ceiling"
 CEILING = "oracle"  # the name under which the ceiling of a generated corpus is scored
+AREA_COLUMNS = ("corpus", "model", "pattern", "setting", "metric", "measure", "mean", "low", "high", "sd_over_seeds", "seeds")
 Row = dict[str, object]
 
 
@@ -90,7 +91,7 @@ def areas(drawn: Bootstrap, level: float = 0.95) -> pd.DataFrame:
                     row |= {"mean": float(mean), "low": float(low), "high": float(high), "sd_over_seeds": float(spread)}
                     rows.append(row | _sizes(drawn, span, name) | {"constant": reference})
         rows += _shares(drawn, span, level)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(AREA_COLUMNS))  # patterns with one rate have no curve
 
 
 def _shares(drawn: Bootstrap, span: RateSpan, level: float) -> list[Row]:

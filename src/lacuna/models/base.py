@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema, Target
-from lacuna.models.config import Config
+from lacuna.models.config import Config, Member
 from lacuna.models.info import ModelInfo, Task
 from lacuna.models.layers.sureness import Sureness
 from lacuna.registry import Registry
@@ -108,6 +108,19 @@ class Recognizer(nn.Module, ABC):
     def stages(self) -> tuple[Stage, ...]:
         """Return the optimisation steps of a batch, in order."""
         return (Stage(),)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Return the modalities that the model reads; where all of them are missing, it cannot answer from the utterance."""
+        return tuple(self.schema.dims)
+
+    @classmethod
+    def members_of(cls, config: Any) -> tuple[Member, ...]:
+        """Return the recognisers that are trained first, each by itself; :meth:`adopt` receives them."""
+        return ()
+
+    def adopt(self, members: Sequence[Recognizer]) -> None:
+        """Copy the weights of trained members, those of :meth:`members_of` in their order; called before :meth:`prepare`."""
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """Compute buffers in closed form before training.

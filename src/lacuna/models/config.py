@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from lacuna.errors import ConfigError
 from lacuna.models.space import Space
@@ -116,3 +116,23 @@ class Config:
     mpuc: int = 0
     calibrate: bool = False
     space: ClassVar[Space] = {}
+
+
+@dataclass(frozen=True)
+class Member:
+    """A recogniser that is trained first, and then becomes a part of another one.
+
+    Attributes:
+        model: registered name.
+        settings: of the model, where they differ from its defaults.
+        training: training settings of this member alone.
+        modalities: the modalities that it is built for; empty = all of the corpus.
+    """
+
+    model: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    modalities: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "modalities", tuple(self.modalities))

@@ -11,6 +11,7 @@ from torch import Tensor
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.models.base import Prediction, Recognizer, register
+from lacuna.models.layers.label_statistics import label_statistics
 
 
 @register(
@@ -35,19 +36,7 @@ class Prior(Recognizer):
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """Count the training labels."""
-        target = self.schema.target
-        total, n_labelled = torch.zeros(target.width, dtype=torch.float64), 0
-        for batch in batches():
-            label = batch.label[batch.labelled].cpu()
-            n_labelled += len(label)
-            if target.task == "classification":
-                total += torch.bincount(label, minlength=target.width)
-            else:
-                total += label.reshape(len(label), target.width).sum(dim=0)  # (U,) | (U, C) -> (U, width)
-        if target.task == "regression":
-            self.answer.copy_(total / max(1, n_labelled))
-        else:  # one pseudo-count for each class keeps the logits of unseen classes finite
-            self.answer.copy_(torch.log((total + 1) / (n_labelled + target.width)))
+        self.answer.copy_(label_statistics(self.schema.target, batches)[0])
 
     def forward(self, batch: Batch) -> Prediction:
         """Return the same logits (U, C) for every utterance."""

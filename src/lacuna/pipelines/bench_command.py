@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import signal
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from lacuna.bench import GridProgress, Job, Outcome, local, on_ray, plan, run_grid
 from lacuna.bench.executors import Execute
 from lacuna.bench.store import is_done
 from lacuna.errors import DataError, LacunaError
+from lacuna.parallel import terminated_as_interrupted
 from lacuna.pipelines.environments import ingest_corpus, project_of
 from lacuna.pipelines.experiments import CELLS, Study, cells_of, environments_of, find_studies
 from lacuna.pipelines.study_pages import Planned, Tell, run_pipelines, write_pages
@@ -111,11 +110,8 @@ def _run_cells(jobs: list[Job], titles: Mapping[str, str], execute: Execute, tel
         rest = f"; {_time(progress.eta)} left" if progress.left else ""
         tell(f"[{over}/{progress.total}] {titles[job.key]}: {how}{rest}")
 
-    previous = signal.signal(signal.SIGTERM, _interrupt)
-    try:
+    with terminated_as_interrupted():
         return run_grid(jobs, execute, ended, tell)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _workers() -> int:
@@ -148,7 +144,3 @@ def _summary(progress: GridProgress, titles: Mapping[str, str], folder: Path, te
         tell(f"\ngiven up, because their worker was killed while nothing else ran (out of memory?): {lost}")
     if not progress.complete:
         tell(f"\n{progress.done} of {progress.total} cells are finished; the same command tries the others again")
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

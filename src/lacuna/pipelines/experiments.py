@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml  # type: ignore[import-untyped]
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, ValidationError, model_validator
 
 from lacuna.bench import Cell, Gathered, gather, plan
 from lacuna.corpus.schema import check_name
@@ -43,6 +43,7 @@ class Experiment(Parameters):
         models: variants in the order of tables, each with the settings in which it differs from the environment.
         seeds: of training.
         target: what is predicted.
+        budget: settings that each variant tries on validation first, the same number for all.
         training: settings for every variant.
         patterns: of missing data, in scoring.
         rates: of missing data, in scoring.
@@ -57,6 +58,7 @@ class Experiment(Parameters):
     models: Annotated[dict[str, ModelParameters] | None, BeforeValidator(_by_variant)] = None
     seeds: Annotated[list[Seed] | None, Listed] = None
     target: str | None = None
+    budget: PositiveInt | None = None
     training: dict[str, Any] | None = None
     patterns: Annotated[list[str | PatternParameters] | None, Listed] = None
     rates: Annotated[list[Rate] | None, Listed] = None
@@ -77,7 +79,7 @@ class Experiment(Parameters):
         """Return the experiment as parameters of Kedro, to be merged into those of an environment."""
         given = self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
         models = given.get("models", {})
-        train: dict[str, Any] = {name: given[name] for name in ("seeds", "target", "training") if name in given}
+        train: dict[str, Any] = {name: given[name] for name in ("seeds", "target", "budget", "training") if name in given}
         scoring = {name: given[name] for name in ("patterns", "rates", "mask_seeds", "recovery_rates") if name in given}
         if models:
             train["models"] = list(models)
@@ -206,6 +208,7 @@ def cells_of(environment: Environment) -> list[Cell]:
             training=train.config(own),
             seed=0,
             protocol=environment.evaluate.protocol(),
+            budget=train.budget,
         )
         cells += [replace(cell, seed=seed) for seed in train.seeds]
     return cells

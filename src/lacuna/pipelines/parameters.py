@@ -115,10 +115,11 @@ class Ingest(Parameters):
     options: dict[str, Any] = {}
     encode: dict[str, Any] = {}
     duet: Generated = Generated()
-    split: Literal["auto", "given", "carve", "fold"] = "given"
+    split: Literal["auto", "given", "carve", "fold", "speaker"] = "given"
     valid_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    folds: Annotated[int, Field(ge=3)] = 5
+    folds: Annotated[int, Field(ge=2)] = 5
     test_fold: Seed = 0
+    test_speakers: list[str] = []
     seed: Seed = 0
     thin: ThinParameters | None = None
 
@@ -164,11 +165,23 @@ class ModelParameters(Parameters):
 
 
 class Train(Parameters):
-    """What is trained; ``models`` lists variants, see :class:`Models` and :func:`check_variants`."""
+    """What is trained; ``models`` lists variants, see :class:`Models` and :func:`check_variants`.
+
+    Attributes:
+        models: variants.
+        seeds: of training.
+        target: what is predicted; ``None`` = the corpus's first target.
+        budget: settings that each variant tries on validation before it is trained, see :func:`lacuna.tuning.within_budget`;
+            ``None`` = its own settings alone.
+        checkpoints: folder of training runs; the trials of a budget are in ``studies`` beside it.
+        workers: processes; ``None`` = one for each core, one on a GPU.
+        training: settings of training.
+    """
 
     models: Annotated[list[str], Field(min_length=1), Listed]
     seeds: Annotated[list[Seed], Field(min_length=1), Listed]
     target: str | None = None
+    budget: PositiveInt | None = None
     checkpoints: Path
     workers: PositiveInt | None = None
     training: dict[str, Any] = {}
@@ -212,9 +225,21 @@ class Models(BaseModel):
         return list(self.__pydantic_extra__ or {})
 
     def of(self, variant: str) -> ModelParameters:
-        """Return a variant with its registered name filled in; a registered model needs no entry."""
+        """Return a variant with its registered name filled in; a registered model needs no entry.
+
+        Members of a combination that are named by other variants are replaced by their model and settings.
+        """
         own = (self.__pydantic_extra__ or {}).get(variant, ModelParameters())
-        return own.model_copy(update={"model": own.model or variant})
+        settings = dict(own.settings)
+        if isinstance(settings.get("members"), list):
+            settings["members"] = [self._member(member, variant) for member in settings["members"]]
+        return own.model_copy(update={"model": own.model or variant, "settings": settings})
+
+    def _member(self, member: Any, variant: str) -> Any:
+        own = (self.__pydantic_extra__ or {}).get(member) if isinstance(member, str) and member != variant else None
+        if own is None or "members" in own.settings:  # a combination is no member of another one
+            return member
+        return {"model": own.model or member, "settings": own.settings, "training": own.training}
 
 
 def _check_model(variant: str, own: ModelParameters) -> None:

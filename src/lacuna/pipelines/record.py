@@ -8,10 +8,9 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from lacuna.atomic import write_json
+from lacuna.atomic import partial_folder, write_json
 from lacuna.corpus import Corpus, open_corpus, save_corpus
 from lacuna.corpus.storage.writer import MANIFEST
 from lacuna.errors import ConfigError
@@ -113,8 +112,8 @@ class Record:
         if self.replace or not (folder / MANIFEST).is_file() or {*self.load().get("settings", {})} <= {"ingest"}:
             return
         old = open_corpus(folder)
-        with TemporaryDirectory(dir=folder.parent, prefix=".corpus-") as place:
-            new = open_corpus(save_corpus(corpus, Path(place)))
+        with partial_folder(folder.parent) as place:
+            new = open_corpus(save_corpus(corpus, place))
         if new.digest != old.digest:
             raise ConfigError(
                 f"the corpus at '{source}' is not the one that the results of run '{self.run}' were made from\n"

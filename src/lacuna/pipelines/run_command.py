@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import copy
+import sys
+from functools import wraps
 from typing import Any
 
 import click
 from kedro.framework.cli.project import run
+from kedro.framework.project import settings
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lacuna.errors import LacunaError
+from lacuna.errors import KEPT, LacunaError
+from lacuna.hooks import RunHooks
+from lacuna.parallel import terminated_as_interrupted
 from lacuna.pipelines.validation import check_pipelines
 
 
@@ -23,7 +28,24 @@ def kedro_run() -> click.Command:
             option.callback = lambda ctx, param, value: value if isinstance(value, dict) else parse_parameters(value)
         elif option.name in ("pipelines", "pipeline"):
             option.callback = _checking_pipelines(option.callback)
+    command.callback = _interruptible(run.callback)
     return command
+
+
+def _interruptible(function: Any) -> Any:
+    """Return a command that says after Ctrl-C and SIGTERM what was kept and how to continue."""
+
+    @wraps(function)
+    def run_interruptible(**options: Any) -> Any:
+        try:
+            with terminated_as_interrupted():
+                return function(**options)
+        except KeyboardInterrupt:
+            kept = next((hooks.kept() for hooks in settings.HOOKS if isinstance(hooks, RunHooks)), KEPT)
+            click.echo(f"\ninterrupted; {kept}", err=True)
+            sys.exit(130)
+
+    return run_interruptible
 
 
 def _checking_pipelines(parse: Any) -> Any:

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import uvicorn
@@ -21,6 +20,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
 from lacuna.api import Model
+from lacuna.atomic import scratch_folder
 from lacuna.errors import ConfigError, DataError, LacunaError
 from lacuna.serve.reader import TURNS, ForgottenError, RecordingReader, TooLargeError, UploadLimits
 
@@ -91,8 +91,7 @@ def create_app(model: Model, limits: UploadLimits | None = None, *, hosts: Seque
         if turns is not None and turns not in TURNS:
             raise ConfigError(f"there is no way {turns!r} to cut a recording into turns; there are: {', '.join(TURNS)}")
         suffix = reader.suffix_of(name) if name else None
-        with TemporaryDirectory(prefix="lacuna-serve-") as scratch:
-            folder = Path(scratch)
+        with scratch_folder() as folder:
             path = folder / f"recording{suffix or ''}"
             size = await _store(request, path, reader.limits.megabytes)
             if size and suffix is None:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lacuna.api import Model, extract_for, predict_recordings
+from lacuna.api import Model, extract_for, predict_recordings, without_modalities
 from lacuna.errors import DataError, LacunaError
+from lacuna.evaluation.contributions import Contributions, contributions, log_odds
 from lacuna.evaluation.prediction_table import NOT_SURE, prediction_notes
 from lacuna.media import Extraction, Limits, MediaError, encoders_of, encoders_of_modalities, inspect, read_audio
 from lacuna.media.decode import SUFFIXES
@@ -148,7 +149,9 @@ class RecordingReader:
             without a usable modality: start, end, reason) and ``turns``: for each ``start``, ``end`` (``None`` = the end),
             ``predicted`` (``None`` without an answer), ``confidence``, ``probabilities`` by class, ``sure`` (``None`` if the
             model has no threshold), ``set`` of classes, or ``value``, ``low``, ``high``; ``absent`` (reason by modality),
-            ``recovered``, ``problems`` and ``without`` (by modality, probabilities or value if it is left out, too).
+            ``recovered``, ``problems``, ``without`` (by modality, probabilities or value if it is left out, too) and
+            ``evidence``: ``None``, or for models whose parts sum to the answer, ``parts`` by name and ``against``: the second
+            most probable class. The parts sum to ``log(p_predicted / p_against)``, or to the value (``against`` is ``None``).
 
         Raises:
             ForgottenError: the recording is not in memory any more.
@@ -159,6 +162,7 @@ class RecordingReader:
                 raise ForgottenError("the features of this recording are not in memory any more\n  do: send the recording again")
             extraction, seconds = self._kept[key]
             table = predict_recordings(self.model.trained, extraction, drop=drop)
+            parts = contributions(self.model.trained, without_modalities(extraction.corpus, self.model.trained, drop))
             left = [name for name in extraction.corpus.frames if name in self.model.trained.schema.dims and name not in drop]
             fewer = {
                 name: predict_recordings(self.model.trained, extraction, drop=[*drop, name]) for name in left if len(left) > 1
@@ -175,7 +179,10 @@ class RecordingReader:
                 {"start": clip.start, "end": clip.end, "reason": "; ".join(reasons.get(clip.id, {}).values())} for clip in failed
             ],
             "turns": [
-                _turn(row, reasons.get(row["id"], {}), drop, {name: table[at] for name, table in others.items()})
+                {
+                    **_turn(row, reasons.get(row["id"], {}), drop, {name: table[at] for name, table in others.items()}),
+                    "evidence": _evidence(parts, at, row, self.model.trained.schema.target.classes),
+                }
                 for at, row in enumerate(rows)
             ],
         }
@@ -216,6 +223,18 @@ def _turn(row: dict[Any, Any], problems: dict[str, str], drop: Sequence[str], fe
         "problems": {name: reason for name, reason in problems.items() if name not in absent},
         "without": {name: _scores(other) for name, other in fewer.items() if name not in absent},
     }
+
+
+def _evidence(parts: Contributions, at: int, row: dict[Any, Any], classes: Sequence[str]) -> dict[str, Any] | None:
+    """Return the parts of an answer, those that are exactly zero left out; ``None`` without parts or without an answer."""
+    if not parts or row["nothing_observed"]:
+        return None
+    if classes:
+        second, first = sorted(range(len(classes)), key=lambda code: row[f"p_{classes[code]}"])[-2:]
+        against, values = classes[second], log_odds(parts, at, first, second)
+    else:
+        against, values = None, {name: float(part[at, 0]) for name, part in parts.items()}
+    return {"against": against, "parts": {name.removeprefix("evidence."): value for name, value in values.items() if value}}
 
 
 def _scores(row: dict[Any, Any]) -> dict[str, Any]:

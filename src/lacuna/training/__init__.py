@@ -1,5 +1,6 @@
 """Training: one loop for every recogniser, its settings, checkpoints and logs, and what is kept."""
 
+from lacuna.training.combine import combine
 from lacuna.training.config import TrainingConfig, training_config, training_settings
 from lacuna.training.export import export_recognizer
 from lacuna.training.fit import Fitted, fit
@@ -22,6 +23,7 @@ __all__ = [
     "Selection",
     "TrainedRecognizer",
     "TrainingConfig",
+    "combine",
     "export_recognizer",
     "fit",
     "fit_all",

@@ -23,7 +23,7 @@ from lacuna.training.checkpoint import Checkpoints, FinishedRun
 from lacuna.training.device import autocast, own_random_state, pick_device, reproducible
 from lacuna.training.distributed import Processes
 from lacuna.training.guard import check_splits
-from lacuna.training.identity import Recipe
+from lacuna.training.identity import Recipe, run_folder
 from lacuna.training.loader import Loader
 from lacuna.training.lock import locked
 from lacuna.training.logs import RunLog, run_log
@@ -53,6 +53,8 @@ class Fitted(NamedTuple):
 
 def fit(recipe: Recipe, folder: Path | None = None, *, variant: str = "", watch: Watch | None = None) -> Fitted:
     """Train a recogniser and keep the weights that are best on validation, under fixed masks of the training pattern.
+
+    The members of a model that combines others are trained first, each as a run of its own.
 
     The result is a function of the recipe alone, bit for bit on the CPU of one machine, also if the run was killed and started
     again any number of times. A finished run returns at once. If ``torch.distributed`` has a process group, its processes train
@@ -87,11 +89,12 @@ def fit(recipe: Recipe, folder: Path | None = None, *, variant: str = "", watch:
         own_random_state(device, derive_seed(recipe.seed, "run")),
         telling_of_memory(recipe.model, config),
     ):
-        model = build(recipe.model, recipe.schema, **recipe.settings).to(device)
+        model, members = build(recipe.model, recipe.schema, **recipe.settings).to(device), recipe.members()
         checkpoints = Checkpoints(folder, recipe.identity())
         processes.check_equal(checkpoints.identity)
         result = processes.of_first(checkpoints.result())
         if result is None:
+            model.adopt([fit(member, _beside(folder, recipe, member)).trained.model for member in members])
             with nullcontext() if folder is None else locked(folder):  # another process may have ended it just now
                 result = processes.of_first(checkpoints.result())
                 if result is None:
@@ -105,7 +108,7 @@ def fit(recipe: Recipe, folder: Path | None = None, *, variant: str = "", watch:
         epoch=progress["best_epoch"],
         epochs=progress["epoch"] if model.learns else 0,
         pattern=config.pattern_text,
-        parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        parameters=sum(p.numel() for p in model.parameters() if p.requires_grad or members),
         seconds=progress["seconds"],
         device=str(device),
         threads=config.threads,
@@ -128,6 +131,14 @@ def fit(recipe: Recipe, folder: Path | None = None, *, variant: str = "", watch:
         ),
         progress["history"],
     )
+
+
+def _beside(folder: Path | None, recipe: Recipe, member: Recipe) -> Path | None:
+    """Return the folder of a member: that of the same run alone, if the folder is among those of all runs, else one inside it."""
+    if folder is None:
+        return None
+    runs = folder.parent.parent
+    return run_folder(runs if run_folder(runs, recipe) == folder else folder / "members", member)
 
 
 class _Run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from lacuna.training.device import pick_device
 from lacuna.training.distributed import Processes
 
 Identity = dict[str, Any]
+REPEATED = 1000  # added to the seed of a member for each equal member before it
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +79,30 @@ class Recipe:
         config = config or training_config(training_settings(model, {}))
         return cls(model, corpus.schema(target), train, valid, statistics, config, settings or {}, seed)
 
+    def members(self) -> tuple[Recipe, ...]:
+        """Return the recipes of the recognisers that are trained first; only models that combine others have some.
+
+        A member is trained as the model alone would be: with the training settings of this recipe, then the defaults of its
+        model, then its own. An equal member that is repeated has the seed plus 1000, plus 2000 and so on.
+
+        Raises:
+            ConfigError: a training setting is wrong, or the corpus lacks a modality of a member.
+        """
+        recipes: list[Recipe] = []
+        members = model_class(self.model).members_of(configure(self.model, **self.settings))
+        for number, member in enumerate(members):
+            own = {**model_class(member.model).training_defaults, **member.training}
+            recipe = replace(
+                self,
+                model=member.model,
+                schema=self.schema.only(member.modalities),
+                config=training_config({**vars(self.config), **own}),
+                settings=member.settings,
+                seed=self.seed + REPEATED * members[:number].count(member),
+            )
+            recipes.append(recipe)
+        return tuple(recipes)
+
     def identity(self) -> Identity:
         """Return the recipe as flat JSON values by dotted names, with every setting of the model."""
         config = configure(self.model, **self.settings)
@@ -100,6 +125,8 @@ class Recipe:
         }
         if (size := Processes.current().size) > 1:  # sums over processes are rounded in another order
             nested["made"]["processes"] = size
+        if members := self.members():
+            nested["members"] = [run_key(member) for member in members]
         flat: Identity = json.loads(json.dumps(dict(_flat("", nested))))  # tuples become lists
         return flat
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ class _Job(NamedTuple):
     settings: dict[str, Any]
     seed: int
     target: str
+    modalities: tuple[str, ...]
     folder: Path
     variant: str
 
@@ -53,10 +55,11 @@ def fit_all(
     names = list(variants) or [recipe.model for recipe in recipes]
     folders = [run_folder(checkpoints, recipe) for recipe in recipes]
     jobs: dict[Path, _Job] = {}
-    for recipe, folder, name in zip(recipes, folders, names, strict=True):
-        corpus, target = recipe.train.folder, recipe.schema.target.name
+    for recipe, name in [part for pair in zip(recipes, names, strict=True) for part in _parts(*pair)]:
+        corpus, schema, folder = recipe.train.folder, recipe.schema, run_folder(checkpoints, recipe)
         if corpus is not None and not (folder / RESULT).is_file():
-            jobs[folder] = _Job(corpus, recipe.model, recipe.config, dict(recipe.settings), recipe.seed, target, folder, name)
+            how = recipe.model, recipe.config, dict(recipe.settings), recipe.seed
+            jobs[folder] = _Job(corpus, *how, schema.target.name, tuple(schema.dims), folder, name)
     on_gpu = any(pick_device(recipe.config.device).type == "cuda" for recipe in recipes)
     together = Processes.current().size > 1  # they train one model after the other
     count = n_workers(1 if together else workers, len(jobs), on_gpu=on_gpu)
@@ -74,9 +77,19 @@ def fit_all(
     return results
 
 
+def _parts(recipe: Recipe, name: str) -> Iterator[tuple[Recipe, str]]:
+    """Yield what can be trained side by side: a recipe, or in place of one with members these, as it waits for them."""
+    members = recipe.members()
+    for member in members:
+        yield from _parts(member, member.model)
+    if not members:
+        yield recipe, name
+
+
 def _train(job: _Job) -> str:
     """Train in a process of its own; the result is in the run's folder."""
     corpus = open_corpus(job.corpus)
     recipe = Recipe.of(corpus, job.model, job.config, job.settings, job.seed, target=job.target)
+    recipe = replace(recipe, schema=recipe.schema.only(job.modalities))
     chosen = fit(recipe, job.folder, variant=job.variant).trained.selection
     return f"{job.variant}, seed {job.seed}: validation {chosen.metric} {chosen.value:.3f} at epoch {chosen.epoch + 1}"

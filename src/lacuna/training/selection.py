@@ -19,6 +19,7 @@ from lacuna.errors import TrainingError
 from lacuna.metrics.scores import ccc_of, primary, weighted_f1_of
 from lacuna.missing import Mask
 from lacuna.models import Recognizer, task_loss
+from lacuna.models.layers.added_modality import MOST, losses_of
 from lacuna.training.loader import Loader
 
 
@@ -138,8 +139,33 @@ def validate(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: Abs
     return float(np.mean([t.metric for t in tallies])), loss
 
 
+def subset_losses(model: Recognizer, loader: Loader, cast: AbstractContextManager[Any]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the loss of every labelled utterance if the whole split has a set of modalities alone, for each set.
+
+    Args:
+        model: in evaluation mode.
+        loader: of the validation split.
+        cast: context of the forward passes.
+
+    Returns:
+        (N, P) losses by set of modalities; (N, M) bool, modalities that the utterance has; (N,) int64 dialogue codes.
+    """
+    names, parts = list(loader.schema.dims), []
+    with torch.no_grad(), cast:
+        for rows in loader.rows():
+            complete = loader.read(rows)
+            known, by_set = complete.labelled, []
+            for code in range(2 ** len(names)):
+                kept = {m: torch.full_like(complete.present[m], bool(code >> i & 1)) for i, m in enumerate(names)}
+                logits = model(complete.observe(kept)).logits.float()[known]
+                by_set.append(losses_of(loader.schema.target, logits, complete.label[known]))
+            parts.append((torch.stack(by_set, dim=1), complete.available()[known], complete.dialogue[known]))
+    losses, had, dialogue = (torch.cat(part) for part in zip(*parts, strict=True))
+    return losses, had, dialogue
+
+
 def settle(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: AbstractContextManager[Any]) -> None:
-    """Let a model choose on validation what gradient descent does not, and fit its prediction sets.
+    """Let a model choose on validation what gradient descent does not, and fit its prediction sets and gains of modalities.
 
     Args:
         model: with its best weights; put into evaluation mode.
@@ -164,3 +190,5 @@ def settle(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: Abstr
             answered.append([part[batch.labelled] for part in parts])
     if answered:
         model.sureness.fit(loader.schema.target, *(torch.cat(parts) for parts in zip(*answered, strict=True)))
+    if answered and len(loader.schema.dims) <= MOST:
+        model.sureness.added.fit(*subset_losses(model, loader, cast))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from lacuna.atomic import Stored, partial_folder, replace_folder, sha256, store, sweep_stale, write_json
+from lacuna.atomic import Stored, partial_folder, replace_folder, sha256, store, sweep_partial, sweep_stale, write_json
 from lacuna.corpus.contents import dialogue_contents
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema
@@ -106,6 +106,10 @@ class TrainedRecognizer:
     def schema(self) -> Schema:
         """The modalities and the target that the model was built for."""
         return self.model.schema
+
+    def after_trials(self, trials: int) -> TrainedRecognizer:
+        """Return the recogniser with the number of settings that were compared before its own were chosen."""
+        return replace(self, selection=replace(self.selection, trials=trials))
 
     def check_unseen(self, corpus: Corpus) -> None:
         """Check that no dialogue of a corpus was used for training or selection, whatever the corpus is called.
@@ -238,6 +242,7 @@ def save_recognizers(recognizers: Sequence[TrainedRecognizer], folder: Path) -> 
             save_recognizer(trained, scratch)
             digest = sha256(scratch / MANIFEST)[:12]
             names.append(f"{trained.variant}/seed-{trained.seed}-{digest}")
+            sweep_partial((folder / names[-1]).parent)  # also where nothing is to be replaced
             if not _is_whole(folder / names[-1], digest):
                 replace_folder(scratch, folder / names[-1])
     write_json(folder / INDEX, names)

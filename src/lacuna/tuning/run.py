@@ -17,7 +17,7 @@ from lacuna.errors import TrainingError
 from lacuna.tuning.objective import base_recipe, digests, put_corpus
 from lacuna.tuning.storage import MISSED, Place
 from lacuna.tuning.study import REASON, Count, StudyConfig, open_study
-from lacuna.tuning.worker import fail_dead_trials, quiet_optuna, work
+from lacuna.tuning.worker import fail_dead_trials, quiet_optuna, run_trials, work
 
 LOOK = 1.0  # seconds between two looks at the workers
 _log = logging.getLogger(__name__)
@@ -50,7 +50,10 @@ def run_study(config: StudyConfig, corpus: Corpus, place: Place) -> optuna.Study
     if not before.over(config):
         if before.finished:
             _log.info("study '%s' continues with %d of %d finished trials", place.name, before.finished, config.trials)
-        _supervise(study, config, place, put_corpus(corpus, place.folder, data))
+        if config.workers:
+            _supervise(study, config, place, put_corpus(corpus, place.folder, data))
+        else:
+            run_trials(config, base_recipe(corpus, config), place)
     fail_dead_trials(study, place.open(), MISSED * place.heartbeat)
     if not study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
         shutil.rmtree(place.folder / "trials", ignore_errors=True)

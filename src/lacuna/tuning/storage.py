@@ -15,6 +15,11 @@ MISSED = 3  # a worker is considered dead after this many heartbeats without a s
 ATTEMPTS = 8  # parameters whose worker died this many times are not tried again
 
 
+def studies_of(checkpoints: Path) -> Path:
+    """Return the folder of the studies of a run, which is beside that of its checkpoints."""
+    return checkpoints.with_name("studies")
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a study is stored.

@@ -36,7 +36,7 @@ class StudyConfig:
         start: the variant's own values; they are the first trial, which is never pruned.
         target: of the corpus; ``None`` = its first.
         trials: number of trials to finish; pruned trials count.
-        workers: processes of this command.
+        workers: processes of this command; 0 = the trials run in the calling process, and end with it.
         seed: of the sampler.
         seeds: of training; the value of a trial is the mean over them.
         pattern: of missingness, under which trials are scored: a name or ``{name, settings}``; ``None`` = that of training.
@@ -73,8 +73,8 @@ class StudyConfig:
     restarts: int = 20
 
     def __post_init__(self) -> None:
-        if min(self.trials, self.workers, self.failures) < 1 or min(self.restarts, self.warmup, self.startup) < 0:
-            raise ConfigError("study: trials, workers and failures must be at least 1; restarts, warmup and startup at least 0")
+        if min(self.trials, self.failures) < 1 or min(self.workers, self.restarts, self.warmup, self.startup) < 0:
+            raise ConfigError("study: trials and failures must be at least 1; workers, restarts, warmup and startup at least 0")
         if len(self.rates) < 2 or list(self.rates) != sorted(set(self.rates)) or self.rates[0] < 0 or self.rates[-1] > 1:
             raise ConfigError(f"study: rates must be two or more rising numbers in [0, 1]; found {self.rates}")
         if not self.seeds or not self.mask_seeds:

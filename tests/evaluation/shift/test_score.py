@@ -13,6 +13,7 @@ from lacuna.corpus import Corpus, Target
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError, DataError
 from lacuna.evaluation import sweep
+from lacuna.evaluation.probabilities import sureness_table
 from lacuna.evaluation.replicates import Bootstrap, ModelDraws, Setting
 from lacuna.evaluation.shift.gaps import gaps
 from lacuna.evaluation.shift.resample import dialogue_rows, joint_weights
@@ -77,6 +78,19 @@ def test_a_part_scores_as_the_sweep_does(dealt, recognizers, scored) -> None:
         assert found["n"] == 16 == (codes == PARTS.index(part)).sum()
 
 
+def test_prediction_sets_of_a_part_are_those_of_the_sweep(dealt, recognizers, scored) -> None:
+    corpus, codes = dealt
+    labels = corpus.only("train").utterances.labels["emotion"]
+    view = only_part(corpus.only("test"), codes, "ood")
+    sweeps = [sweep(r, view, PLANS, training_labels=labels) for r in recognizers if r.variant == "mlp"]
+    expected = sureness_table(sweeps).groupby("available")[["n", "covered", "size"]].sum()
+    found = scored.sets.query("test == 'ood' and model == 'mlp'").set_index("available")[["n", "covered", "size"]]
+    pd.testing.assert_frame_equal(found.sort_index(), expected.sort_index(), check_like=True)
+    assert found["n"].sum() == 16 * len(PLANS) * len(sweeps)
+    same = scored.sets.assign(test=scored.sets["test"].replace("same", "iid")).query("test == 'iid'")
+    assert same.duplicated(keep=False).all()  # noise of severity 0 changes nothing
+
+
 def test_every_test_has_the_baseline_and_calibration(scored) -> None:
     assert set(scored.summary["metric"]) >= {"weighted_f1", "ece", "brier", "log_loss"}
     for _, rows in scored.summary[scored.summary["model"] == "prior"].groupby(["test", "metric"]):
@@ -135,7 +149,7 @@ def test_detection_is_the_auroc_of_single_utterances(dealt, recognizers, scored)
     expected = []
     for trained in (r for r in recognizers if r.variant == "mlp"):
         for index in (2, 3):  # rate 0.4
-            clean, other = (answers(trained, test, PLANS, how)[index, inside] for how in (None, noisy))
+            clean, other = (answers(trained, test, PLANS, how).logits[index, inside] for how in (None, noisy))
             scores = np.concatenate([outlyingness(clean)["energy"], outlyingness(other)["energy"]])
             expected.append(roc_auc_score([0] * len(inside) + [1] * len(inside), scores))
     found = one(scored.detection, test="noise", model="mlp", score="energy", rate=0.4)

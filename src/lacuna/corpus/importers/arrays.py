@@ -51,7 +51,9 @@ def read_channel(modality: str, file: Path, ids: list[str], zeros: Zeros) -> Cha
                 )
             frames = [arrays.get(i) for i in ids]
     if zeros == "absent":
-        frames = _without_zeros(frames) if isinstance(frames, Packed) else [f if f is not None and np.any(f) else None for f in frames]
+        frames = (
+            _without_zeros(frames) if isinstance(frames, Packed) else [f if f is not None and np.any(f) else None for f in frames]
+        )
     return Channel(frames, "features of the user")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Target
-from lacuna.evaluation.sweep import MOST_GROUPS
+from lacuna.evaluation.sweep import MOST_GROUPS, most_groups
 from lacuna.metrics.bootstrap import resample_weights
 from lacuna.metrics.counts import Array
 
@@ -29,6 +29,7 @@ def dialogue_rows(corpus: Corpus, target: Target, groups: int = MOST_GROUPS) -> 
     codes = np.unique(corpus.utterances.dialogue[corpus.labelled(target.name)])
     dialogue_names = corpus.utterances.dialogue_names.to_pylist()
     names = [f"{corpus.name}/{dialogue_names[code]}" for code in codes.tolist()]
+    groups = most_groups(target, groups)
     if len(names) <= groups:
         return names
     digest = hashlib.blake2b("\n".join(sorted(names)).encode(), digest_size=8).hexdigest()

@@ -19,7 +19,8 @@ from lacuna.errors import ConfigError
 from lacuna.evaluation.replicates import Bootstrap, bootstrap
 from lacuna.evaluation.shift.gaps import gaps, with_test
 from lacuna.evaluation.shift.groups import GROUPS, Hits, worst_groups
-from lacuna.evaluation.shift.tests import PreparedTest, ShiftConfig, ShiftTest, answers, prepare_tests
+from lacuna.evaluation.shift.tests import Answers, PreparedTest, ShiftConfig, ShiftTest, answers, prepare_tests
+from lacuna.evaluation.sureness import Key, SetCounts, sureness_rows
 from lacuna.evaluation.sweep import Sweep, target_of
 from lacuna.evaluation.tables import areas, compare, summarise
 from lacuna.metrics.bootstrap import interval, resample_weights
@@ -47,6 +48,8 @@ class ShiftTables:
         comparisons: of :func:`lacuna.evaluation.compare`, every pair of models on every test.
         detection: AUROC of each test against the IID test: test, model, pattern, setting, rate, score, auroc, low, high, n_iid,
             n, seeds, dialogues (of the test with fewer dialogues).
+        sets: prediction sets by test, model, pattern, setting and available modalities, summed over rates, masks and training
+            seeds: the columns of :func:`lacuna.evaluation.sureness.sureness_rows`.
     """
 
     summary: pd.DataFrame
@@ -55,6 +58,7 @@ class ShiftTables:
     groups: pd.DataFrame
     comparisons: pd.DataFrame
     detection: pd.DataFrame
+    sets: pd.DataFrame
 
 
 def score_shifts(
@@ -91,8 +95,9 @@ def score_shifts(
     variants = list(dict.fromkeys(r.variant for r in recognizers))
     hits = {(t.test.name, variant): Hits.of(t.test.corpus, t.target) for t in prepared for variant in variants}
     aurocs: dict[tuple[str, str, str], list[tuple[Array, Array]]] = {}
+    sets: list[tuple[Key, SetCounts, int]] = []
     for trained in tracked(recognizers, "scoring shifted tests"):
-        by_input: dict[object, NDArray[np.float32]] = {}
+        by_input: dict[object, Answers] = {}
         scored: dict[str, NDArray[np.float32]] = {}
         for t in prepared:
             trained.check_unseen(t.test.corpus)
@@ -103,7 +108,9 @@ def score_shifts(
                     trained, t.test.corpus, plans, t.test.corruption,
                     seed=config.seed, batch_size=config.batch_size, device=device,
                 )  # fmt: skip
-            logits = by_input[t.test.seen]
+            logits = by_input[t.test.seen].logits
+            if (counts := t.sets(trained, by_input[t.test.seen])) is not None:
+                sets += [((t.test.name, trained.variant, c.pattern, c.setting), counts, p) for p, c in enumerate(t.conditions)]
             sweeps[t.test.name].append(t.sweep(trained, logits))
             scored[t.test.name] = logits[:, t.known]
             hits[t.test.name, trained.variant].add(logits)
@@ -117,6 +124,7 @@ def score_shifts(
         comparisons=_compared(drawn, config.level),
         groups=_groups(prepared, hits, drawn, config),
         detection=_detection(prepared, aurocs, drawn, config),
+        sets=sureness_rows(sets, ["test", "model", "pattern", "setting"]),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from lacuna.corpus.schema import Target
 from lacuna.evaluation.conditions import Condition, condition_of
 from lacuna.evaluation.predict import answer, inference, loader_of, observe
 from lacuna.evaluation.shift.resample import dialogue_rows, joint_weights
+from lacuna.evaluation.sureness import SetCounts, set_counts, set_sums
 from lacuna.evaluation.sweep import MOST_GROUPS, Sweep, digest_of, fingerprint_of, groups_of, target_of
 from lacuna.metrics.counts import Array, baseline_counts, count, labelled, width
 from lacuna.missing import Layout, MaskPlan
@@ -41,6 +43,18 @@ class ShiftTest:
     def seen(self) -> tuple[str, bytes, int, Corruption | None]:
         """Identity of the model inputs: tests with equal values share predictions. It includes the features, not only the ids."""
         return self.corpus.name, self.corpus.keys.tobytes(), id(self.corpus.frames), self.corruption
+
+
+class Answers(NamedTuple):
+    """Predictions of a recogniser under P masks.
+
+    Attributes:
+        logits: (P, N, C) float32 logits, or (P, N, 1) values.
+        available: (P, N, M) bool, whether the modality had an observed frame.
+    """
+
+    logits: NDArray[np.float32]
+    available: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -71,8 +85,8 @@ def answers(
     seed: int = 0,
     batch_size: int = 1024,
     device: torch.device | str = "cpu",
-) -> NDArray[np.float32]:
-    """Return the logits or values of every utterance under every plan; a batch is read and corrupted once.
+) -> Answers:
+    """Return the predictions for every utterance under every plan; a batch is read and corrupted once.
 
     Args:
         trained: recogniser.
@@ -82,13 +96,11 @@ def answers(
         seed: of the corruption.
         batch_size: utterances in a forward pass.
         device: where to compute.
-
-    Returns:
-        (P, N, C) float32 logits, or (P, N, 1) values.
     """
     layout = Layout.of(corpus)
     masks = [plan.over(layout) for plan in plans]
     logits = np.zeros((len(plans), len(corpus), trained.schema.target.width), np.float32)
+    available = np.zeros((len(plans), len(corpus), len(trained.schema.dims)), np.bool_)
     loader = loader_of(trained, corpus, batch_size, device)
     with inference(trained.model, device):
         for rows in loader.rows():
@@ -96,14 +108,15 @@ def answers(
             if corruption is not None:
                 complete = corruption.apply(complete, seed)
             originally = {m: p.cpu().numpy() for m, p in complete.present.items()}
-            by_mask: dict[bytes, NDArray[np.float32]] = {}
+            by_mask: dict[bytes, tuple[NDArray[np.float32], NDArray[np.bool_]]] = {}
             for index, mask in enumerate(masks):
                 present = {m: p & originally[m] for m, p in mask.present(rows).items() if m in originally}
                 key = digest_of(present)
                 if key not in by_mask:
-                    by_mask[key] = answer(trained.model, observe(complete, present))
-                logits[index, rows] = by_mask[key]
-    return logits
+                    observed = observe(complete, present)
+                    by_mask[key] = answer(trained.model, observed), observed.available().cpu().numpy()
+                logits[index, rows], available[index, rows] = by_mask[key]
+    return Answers(logits, available)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +167,14 @@ class PreparedTest:
             sums[index] = count(self.target, condition_logits, self.labels, self.dialogue, self.total).values
         name = self.test.corpus.name
         return Sweep(name, trained.variant, trained.seed, self.target, self.conditions, sums, self.baseline, self.fingerprint)
+
+    def sets(self, trained: TrainedRecognizer, answered: Answers) -> SetCounts | None:
+        """Return how often the prediction sets of a recogniser hold the truth, by condition; ``None`` if it has no sets."""
+        counts = set_counts(trained.model, trained.schema, len(self.conditions))
+        if counts is not None:
+            for index, (logits, available) in enumerate(zip(*answered, strict=True)):
+                counts.values[index] = set_sums(trained.model, torch.from_numpy(available), logits, self.labels)
+        return counts
 
 
 def prepare_tests(

@@ -1,4 +1,4 @@
-"""Time lost in all modalities at once: scattered moments, or one stretch."""
+"""Time lost in all modalities at once: scattered moments, one stretch, or some seconds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.errors import ConfigError
 from lacuna.missing.hashing import below, bits, stream_of, uniform
-from lacuna.missing.layout import Layout
-from lacuna.missing.pattern import Draw, Independence, Pattern, Removes, Unit
+from lacuna.missing.layout import Layout, Part
+from lacuna.missing.pattern import Draw, Independence, Pattern, Removes, Unit, is_number
 from lacuna.missing.registry import register
 
 
@@ -114,3 +115,101 @@ class Stmfm(Pattern):
     def bind(self, layout: Layout, rate: float, seed: int) -> Draw:
         """Return the draw of a split."""
         return _StretchDraw(layout, rate, seed)
+
+
+_BLOCK = 512  # utterances
+
+
+@dataclass(frozen=True, eq=False)
+class _SecondsDraw(Draw):
+    """Remove the frames in one time span of an utterance, iff its uniform number is below the rate."""
+
+    pattern: Seconds
+    rate: float
+    seed: int
+
+    def frames(self, modality: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return (sum count[rows],) bool: the frame is removed."""
+        part = self.layout.at(rows)
+        return self._inside(part, modality) & np.repeat(self._hit(part), part.count[modality])
+
+    def measured(self) -> float:
+        """Return the share of utterances that lose a frame, among those that lose one at rate 1; 0 if there are none."""
+        n_hit = n_utterances = 0
+        for low in range(0, len(self.layout), _BLOCK):
+            part = self.layout.at(np.arange(low, min(low + _BLOCK, len(self.layout))))
+            loses = np.zeros(len(part.utterance), np.bool_)
+            for modality, count in part.count.items():
+                inside, original = self._inside(part, modality), part.original(modality)
+                removed = inside if original is None else inside & original
+                loses[np.repeat(np.arange(len(count)), count)[removed]] = True
+            n_hit += int((loses & self._hit(part)).sum())
+            n_utterances += int(loses.sum())
+        return n_hit / max(n_utterances, 1)
+
+    def _hit(self, part: Part) -> NDArray[np.bool_]:
+        return uniform(part.utterance, stream_of(self.seed, "seconds.hit")) < self.rate
+
+    def _inside(self, part: Part, modality: str) -> NDArray[np.bool_]:
+        """Return (sum count,) bool: the frame lies in the span of its utterance, whether or not the utterance is hit."""
+        duration = self._duration(part)
+        begin = uniform(part.utterance, stream_of(self.seed, "seconds.begin")) * np.maximum(duration - self.pattern.seconds, 0)
+        count = part.count[modality]
+        number = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)  # of the frame in its utterance
+        even = (number + 0.5) / np.repeat(np.maximum(count, 1), count) * np.repeat(duration, count)
+        times = part.seconds(modality).astype(np.float64)
+        since = np.where(np.isnan(times), even, times) - np.repeat(begin, count)
+        return np.asarray((since >= 0) & (since <= self.pattern.seconds))
+
+    def _duration(self, part: Part) -> NDArray[np.float64]:
+        """Return (U,) seconds from 0 to the last frame that has a time, or ``step`` for each cell of the grid if none has."""
+        last = np.full(len(part.utterance), -np.inf)
+        for modality in self.layout.times:
+            times, count = part.seconds(modality).astype(np.float64), part.count[modality]
+            known = ~np.isnan(times)
+            np.maximum.at(last, np.repeat(np.arange(len(count)), count)[known], times[known])
+        return np.where(np.isinf(last), part.grid * self.pattern.step, last)
+
+
+@register("seconds")
+@dataclass(frozen=True)
+class Seconds(Pattern):
+    """A time span of some seconds is lost, in all modalities together, in a share r of the utterances.
+
+    ::
+
+                utt 1                 utt 2              seconds=2.0, rate 0.5
+        text    #   #   .   .   #     #   #   #   #
+        audio   # # # # . . . . #     # # # # # # #      two frames a second
+        vision  # # # # . . . . #     # # # # # # #
+
+    The span begins at ``w max(0, D - seconds)``, w ~ U(0, 1), where D is the time of the last frame; an utterance that is not
+    longer loses everything. Frames are removed by the times that the corpus stores for them. A modality without times, such
+    as one vector for the whole utterance, is taken as evenly spaced over D. If no modality has times, D is ``step`` for each
+    frame of the longest one. The measured rate is the share of utterances that lose a frame, among those that do at rate 1.
+
+    Reference: none; STMFM (:class:`Stmfm`) with a length in seconds instead of a share.
+
+    Attributes:
+        seconds: length of the span, above 0.
+        step: seconds a frame where no times are stored, above 0.
+    """
+
+    seconds: float = 2.0
+    step: float = 0.1
+    source: ClassVar[str] = "Lacuna: an outage of a given length in seconds"
+    unit: ClassVar[Unit] = "utterances"
+    removes: ClassVar[Removes] = "frames"
+    independence: ClassVar[Independence] = "utterances"
+    reaches_rate_1: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "step"):
+            value = getattr(self, name)
+            if not is_number(value) or not 0 < value < float("inf"):
+                raise ConfigError(f"seconds.{name} must be a finite number of seconds above 0, found {value!r}")
+            object.__setattr__(self, name, float(value))
+
+    def bind(self, layout: Layout, rate: float, seed: int) -> Draw:
+        """Return the draw of a split."""
+        return _SecondsDraw(layout, self, rate, seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 
 import torch
@@ -11,6 +12,23 @@ from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.models.layers.attention import AttentionPooling
 from lacuna.models.layers.positions import sinusoids
+
+_log = logging.getLogger(__name__)
+
+
+def modality_or_first(schema: Schema, wanted: str, model: str) -> str:
+    """Return the modality with a name, or the first modality if the corpus has no such one; a warning says so.
+
+    Args:
+        schema: modalities.
+        wanted: name of a modality.
+        model: name in the registry, for the warning.
+    """
+    first = next(iter(schema.dims))
+    if wanted in schema.dims:
+        return wanted
+    _log.warning("%s: the corpus has no modality '%s', so '%s' is read", model, wanted, first)
+    return first
 
 
 def projections(schema: Schema, width: int) -> nn.ModuleDict:

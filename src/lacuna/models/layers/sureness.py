@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from lacuna.corpus.schema import Target
 from lacuna.errors import ConfigError
+from lacuna.models.layers.added_modality import AddedModality
 from lacuna.models.layers.temperature import n_patterns, pattern_code
 
 ERRORS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)  # wanted shares of misses, for which thresholds are stored
@@ -65,6 +66,7 @@ class Sureness(nn.Module):
         reach: (P, A) largest score inside the set, by set of modalities and wanted share of misses; inf = the set is everything.
         merged: (P,) int64, whose scores were used.
         confidence: (A,) lowest confidence of a prediction that is sure enough, by wanted share of errors.
+        added: how much the loss falls when a modality is added to those that were observed.
     """
 
     reach: Tensor
@@ -77,6 +79,7 @@ class Sureness(nn.Module):
         patterns = n_patterns(modalities)
         self.register_buffer("reach", torch.full((patterns, len(ERRORS)), torch.inf))
         self.register_buffer("merged", torch.full((patterns,), UNFITTED))
+        self.added = AddedModality(modalities)
         self.register_buffer("confidence", torch.full((len(ERRORS),), torch.inf))
 
     @property

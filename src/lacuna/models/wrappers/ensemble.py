@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -47,6 +47,11 @@ class Ensemble(Wrapped):
         """Return the stages of a member, each for all members at once."""
         places = ["inner", *(f"others.{number}" for number in range(len(self.others)))]
         return tuple(replace(s, parameters=tuple(f"{at}.{p}" for at in places for p in s.parameters)) for s in self.inner.stages)
+
+    def adopt(self, members: Sequence[Recognizer]) -> None:
+        """Pass trained members of another level on to every member."""
+        for member in self.members:
+            member.adopt(members)
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """Prepare every member."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -30,6 +30,15 @@ class Wrapped(Recognizer):
     def stages(self) -> tuple[Stage, ...]:
         """Return the stages of the inner model; no prefixes still mean all parameters."""
         return tuple(replace(s, parameters=tuple(f"inner.{p}" for p in s.parameters)) for s in self.inner.stages)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Return the modalities that the inner model reads."""
+        return self.inner.reads
+
+    def adopt(self, members: Sequence[Recognizer]) -> None:
+        """Pass trained members on to the inner model."""
+        self.inner.adopt(members)
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """Prepare the inner model."""

@@ -28,7 +28,7 @@ def read_source(ingest: Ingest, features: Features, extracted: Sequence[Corpus])
             raise ConfigError("the corpus has two sources, features.path and ingest.path; leave one of them out")
         if not extracted:
             raise DataError("the recordings are not encoded yet", hint="run the pipeline `features` before `ingest`")
-        rule = {key: getattr(ingest, key) for key in ("split", "valid_share", "folds", "test_fold", "seed")}
+        rule = {key: getattr(ingest, key) for key in ("split", "valid_share", "folds", "test_fold", "test_speakers", "seed")}
         return with_splits(replace(extracted[0], name=ingest.name, digest=None, place=None), **rule)
     generated = ingest.path is None
     return load_corpus(
@@ -42,6 +42,7 @@ def read_source(ingest: Ingest, features: Features, extracted: Sequence[Corpus])
         valid_share=ingest.valid_share,
         folds=ingest.folds,
         test_fold=ingest.test_fold,
+        test_speakers=ingest.test_speakers,
         seed=ingest.seed,
         thin=None if ingest.thin is None else ingest.thin.model_dump(),
     )

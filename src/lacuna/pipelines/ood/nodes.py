@@ -98,7 +98,7 @@ def score_tests(test: Corpus, development: Corpus, recognizers: list[TrainedReco
             device=device,
         )
     about = [{"test": t.name, "note": t.note, "n": int(t.corpus.labelled(schema.target.name).sum())} for t in tests]
-    tables = (scored.summary, scored.areas, scored.gaps, scored.groups, scored.detection, scored.comparisons)
+    tables = (scored.summary, scored.areas, scored.gaps, scored.groups, scored.detection, scored.comparisons, scored.sets)
     return *tables, pd.DataFrame(about)
 
 
@@ -184,11 +184,12 @@ def collect(
     groups: pd.DataFrame,
     detection: pd.DataFrame,
     comparisons: pd.DataFrame,
+    sets: pd.DataFrame,
     tests: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
     """Return the tables by name."""
     tables = {"summary": summary, "areas": areas, "gaps": gaps, "groups": groups, "detection": detection}
-    return tables | {"comparisons": comparisons, "tests": tests}
+    return tables | {"comparisons": comparisons, "sets": sets, "tests": tests}
 
 
 def _causal(runs: list[TrainedRecognizer]) -> str:

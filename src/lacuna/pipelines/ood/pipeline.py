@@ -5,7 +5,7 @@ from kedro.pipeline import Node, Pipeline
 from lacuna.pipelines import ingest, preprocess, train
 from lacuna.pipelines.ood.nodes import collect, compose_ood_report, deal_parts, score_tests, split_corpus
 
-TABLES = ("summary", "areas", "gaps", "groups", "detection", "comparisons", "tests")
+TABLES = ("summary", "areas", "gaps", "groups", "detection", "comparisons", "sets", "tests")
 
 
 def create_pipeline() -> Pipeline:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from lacuna.corpus import Corpus
 from lacuna.corpus.statistics import Statistics
+from lacuna.errors import naming_extras
 from lacuna.pipelines.checks import check_statistics
 from lacuna.pipelines.parameters import Models, Train, check_variants
-from lacuna.training import Recipe, TrainedRecognizer, fit_all
+from lacuna.training import Recipe, TrainedRecognizer, fit_all, training_config, training_settings
 from lacuna.training.logs import history_table
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,8 @@ def train_recognizers(
 ) -> tuple[list[TrainedRecognizer], pd.DataFrame]:
     """Train every model with every seed, in parallel processes; a run that was finished before is not repeated.
 
-    Variants with equal settings are one run: the folder of a checkpoint depends on the registered name and the recipe alone.
+    Variants with equal settings are one run: the folder of a checkpoint depends on the registered name and the recipe alone. With
+    a budget each variant first chooses its settings on validation, once for all seeds.
 
     Args:
         corpus: the splits ``train`` and ``valid``, and no other.
@@ -37,18 +39,34 @@ def train_recognizers(
     check_variants(train, models)
     standard = Statistics.from_tensors(statistics)
     check_statistics(standard, corpus)
-    runs = [(variant, models.of(variant), seed) for variant in train.models for seed in train.seeds]
+    own = {variant: models.of(variant) for variant in train.models}
+    plain = {v: (m.model, m.settings, training_settings(m.model, train.training, m.training)) for v, m in own.items()}
+    trials = dict.fromkeys(plain, 1)
+    if train.budget is not None:
+        with naming_extras("train.budget"):
+            from lacuna.tuning import all_within_budget, studies_of  # optuna is an extra, and slow to import
+
+            folder = studies_of(train.checkpoints)
+            chosen = all_within_budget(plain, corpus, train.budget, folder, target=train.target, workers=train.workers)
+        plain = {variant: (own[variant].model, one.settings, one.training) for variant, one in chosen.items()}
+        trials = {variant: one.trials for variant, one in chosen.items()}
+    runs = [(variant, seed) for variant in train.models for seed in train.seeds]
     recipes = [
-        Recipe.of(
-            corpus, settings.model, train.config(settings), settings.settings, seed, target=train.target, statistics=standard
-        )
-        for _, settings, seed in runs
+        Recipe.of(corpus, model, training_config(training), settings, seed, target=train.target, statistics=standard)
+        for variant, (model, settings, training) in plain.items()
+        for seed in train.seeds
     ]
     trained, histories = [], []
-    for fitted in fit_all(recipes, train.checkpoints, [variant for variant, _, _ in runs], workers=train.workers):
-        one, chosen = fitted.trained, fitted.trained.selection
+    for fitted in fit_all(recipes, train.checkpoints, [variant for variant, _ in runs], workers=train.workers):
+        one = fitted.trained.after_trials(trials[fitted.trained.variant])
+        selected = one.selection
         logger.info(
-            "%s, seed %d: validation %s %.3f at epoch %d", one.variant, one.seed, chosen.metric, chosen.value, chosen.epoch + 1
+            "%s, seed %d: validation %s %.3f at epoch %d",
+            one.variant,
+            one.seed,
+            selected.metric,
+            selected.value,
+            selected.epoch + 1,
         )
         trained.append(one)
         histories.append(history_table(fitted.history, one.variant, one.seed))

@@ -66,6 +66,16 @@ def variants_text(models: Mapping[str, ModelFacts]) -> str:
     return "; ".join(parts)
 
 
+def trials_text(models: Mapping[str, ModelFacts]) -> str:
+    """Return how many settings of each model were compared on validation before training; empty if none was searched."""
+    counts = Counter(about.trials for about in models.values())
+    if set(counts) <= {1}:
+        return ""
+    usual = max(counts, key=lambda number: (counts[number], number))
+    others = [f"{variant} {about.trials}" for variant, about in models.items() if about.trials != usual]
+    return f"{usual} for each model" + (f" but {', '.join(others)}" if others else "") + " (1 = its own settings alone)"
+
+
 def _unusual_training(about: ModelFacts, models: Mapping[str, ModelFacts]) -> dict[str, Any]:
     """Return the training settings of a model that at most half of the models share."""
     unusual = {}

@@ -75,6 +75,7 @@ PATTERNS = {
     "rmfm_iid": "single frames",
     "tmfm": "time steps in all modalities",
     "stmfm": "one time span in all modalities",
+    "seconds": "a few seconds in all modalities",
     "outage": "outages over several turns",
     "speaker": "modalities of one speaker",
 }

@@ -19,6 +19,7 @@ from lacuna.reporting.robustness.facts import MIN_DIALOGUES
 from lacuna.reporting.robustness.results import MISUSE
 
 ALPHA = 0.05
+TRIALS = "Trials: settings that were compared on validation; 1 = the model's own alone."
 FEW = 5  # with fewer corpora than this, ranks carry little
 
 
@@ -33,6 +34,7 @@ class Board:
         utterances: number of labelled test utterances.
         data: identity of the test utterances; two boards with the same identity count once for the ranks.
         unfinished: ``variant, seed`` of cells that are not finished.
+        trials: settings that were compared on validation, by model; 1 = its own alone.
     """
 
     standing: Standing
@@ -41,6 +43,7 @@ class Board:
     utterances: int
     data: str
     unfinished: tuple[str, ...] = ()
+    trials: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -226,15 +229,15 @@ class Leaderboard:
         columns = [marked(column, higher=one.higher, ranked=ranked) for column in columns]
         names = [m if take else f"{m} (reference)" for m, take in zip(order, ranked, strict=True)]
         rows = [
-            (name, *cells, str(board.seeds.get(m, "")) if m in board.seeds else "")
+            (name, *cells, str(board.trials.get(m, "")), str(board.seeds.get(m, "")))
             for name, m, cells in zip(names, order, zip(*columns, strict=True), strict=True)
         ]
-        rows.append((baseline_label(one.metric), *(Value(one.baseline) for _ in columns), ""))
+        rows.append((baseline_label(one.metric), *(Value(one.baseline) for _ in columns), "", ""))
         measure = measure_label(one.measure)
         caption = f"{metric_label(one.metric)} on {board.name}: {measure}"
         direction = "Higher" if one.higher else "Lower"
-        note = f"{board.utterances} test utterances. {direction} is better. In brackets: {one.level:.0%} intervals."
-        return Table(slug(f"board-{board.name}"), board.name, caption, ("Model", *heads, "Seeds"), _cells(rows), note)
+        note = f"{board.utterances} test utterances. {direction} is better. In brackets: {one.level:.0%} intervals. {TRIALS}"
+        return Table(slug(f"board-{board.name}"), board.name, caption, ("Model", *heads, "Trials", "Seeds"), _cells(rows), note)
 
 
 def leaderboard_markdown(page: Leaderboard) -> str:

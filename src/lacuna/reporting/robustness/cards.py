@@ -101,6 +101,8 @@ def _training(about: ModelFacts) -> list[str]:
         lines.append(f"- missing data in training: {escape_markdown(panel_label(about.pattern))}")
     if about.selection:
         lines.append(f"- selected by: {escape_markdown(metric_label(about.selection))} on validation")
+    if about.trials > 1:
+        lines.append(f"- settings: the best of {about.trials} trials on validation")
     for seed in sorted(about.epochs):
         kept, ran = about.chosen.get(seed), about.epochs[seed]
         parts = [f"{ran} epochs" if kept is None else f"{ran} epochs, weights of epoch {kept} selected"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lacuna.errors import DataError
@@ -107,6 +108,9 @@ class ModelFacts:
         changed: settings that differ from the defaults, see :func:`lacuna.reporting.core.settings.changed`.
         training: training settings.
         flags: properties of the model as text.
+        gains: how much the validation loss falls when a modality is added, mean over seeds: by available modalities (joined by
+            ``+``, ``nothing`` if none) and added modality, the gain and its standard error.
+        trials: number of settings that were compared on validation before training; 1 = its own alone.
     """
 
     name: str
@@ -123,6 +127,8 @@ class ModelFacts:
     changed: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    gains: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    trials: int = 1
 
     @classmethod
     def of(cls, trained: Sequence[TrainedRecognizer]) -> ModelFacts:
@@ -157,7 +163,22 @@ class ModelFacts:
             changed=changed(model.config),
             training=selection.training,
             flags=flags,
+            gains=_gains(trained),
+            trials=selection.trials,
         )
+
+
+def _gains(trained: Sequence[TrainedRecognizer]) -> dict[str, dict[str, tuple[float, float]]]:
+    """Return the gains of added modalities that were measured, see :attr:`ModelFacts.gains`."""
+    tables = [t.model.sureness.added for t in trained]
+    gain, error = (np.mean([getattr(t, name).cpu().numpy() for t in tables], axis=0) for name in ("gain", "error"))
+    names = list(trained[0].schema.dims)
+    by_set: dict[str, dict[str, tuple[float, float]]] = {}
+    for code, row in enumerate(gain):
+        measured = {m: (float(row[i]), float(error[code, i])) for i, m in enumerate(names) if np.isfinite(error[code, i])}
+        if measured:
+            by_set["+".join(m for i, m in enumerate(names) if code >> i & 1) or "nothing"] = measured
+    return by_set
 
 
 @dataclass(frozen=True, eq=False)

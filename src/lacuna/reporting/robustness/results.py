@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lacuna.reporting.core.settings import variants_text
+from lacuna.reporting.core.settings import trials_text, variants_text
 from lacuna.reporting.core.table import escape_markdown, to_markdown
 from lacuna.reporting.core.words import capital, metric_label, metric_note, pattern_note
 from lacuna.reporting.recovery.tables import recovery_tables, unit_notes
@@ -40,6 +40,7 @@ def run_lines(report: Report) -> list[tuple[str, str]]:
         ("Created", facts.created),
         ("Machine", facts.machine),
         ("Variants", variants_text(report.models)),
+        ("Trials on validation", trials_text(report.models)),
         ("Training seeds", ", ".join(map(str, facts.seeds))),
         ("Intervals", "" if report.few_dialogues else f"{facts.level:.0%}, {facts.resamples or 'unknown'} bootstrap resamples"),
         ("Commit", facts.commit),

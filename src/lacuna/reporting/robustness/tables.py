@@ -11,6 +11,7 @@ import pandas as pd
 from lacuna.errors import DataError
 from lacuna.evaluation.conditions import FIXED
 from lacuna.reporting.core.frames import Panel, distinct, panels, records, rows_where, subset_rows
+from lacuna.reporting.core.settings import trials_text
 from lacuna.reporting.core.table import Table, Value, marked, slug, unique
 from lacuna.reporting.core.words import (
     capital,
@@ -161,6 +162,8 @@ def table_note(report: Report, metric: str, but: Sequence[str] = ()) -> str:
         metric: metric of the table.
         but: columns in which higher is better although lower is better in the metric.
     """
+    trials = trials_text(report.models)
+    trials = f" Trials on validation: {trials}." if trials else ""
     seeds = f"Mean over {report.seeds}. " if max(report.trainings.values(), default=1) > 1 else ""
     direction = f"Lower is better, but higher in {listing(list(but))}." if but else _direction(metric)
-    return capital(f"{seeds}{_level(report)} {direction} {MARKS}")
+    return capital(f"{seeds}{_level(report)} {direction} {MARKS}{trials}")

@@ -33,6 +33,7 @@ class OodReport:
         groups: worst groups.
         detection: AUROC by test and score.
         comparisons: paired differences between models on each test.
+        sets: prediction sets by available modalities.
         models: facts by variant.
         causal: settings of causal inference selected on validation, by variant.
     """
@@ -48,6 +49,7 @@ class OodReport:
     groups: pd.DataFrame
     detection: pd.DataFrame
     comparisons: pd.DataFrame
+    sets: pd.DataFrame
     models: Mapping[str, ModelFacts] = field(default_factory=dict)
     causal: Mapping[str, str] = field(default_factory=dict)
 

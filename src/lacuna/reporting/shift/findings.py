@@ -6,6 +6,7 @@ from lacuna.reporting.core.frames import Panel, records, rows_where
 from lacuna.reporting.core.words import Finding, baseline_label, interval, listing, metric_label, number, panel_label, percent
 from lacuna.reporting.robustness.facts import MIN_DIALOGUES
 from lacuna.reporting.shift.facts import AREA, IID, OOD, Cut, OodReport
+from lacuna.reporting.shift.sets import coverage_findings
 
 MOST = 12  # models named in one sentence
 
@@ -19,6 +20,7 @@ def findings(report: OodReport) -> list[Finding]:
     lines += [
         Finding(f"Causal inference of {variant}", f"Selected on validation: {text}.") for variant, text in report.causal.items()
     ]
+    lines += coverage_findings(report)
     judged = len(report.detection) > 0 and not {IID, OOD} & {*report.few_dialogues}
     return lines + ([_detected(report)] if judged else [])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lacuna.atomic import write_text
 from lacuna.reporting.core.html import Plot, environment, page_parts
-from lacuna.reporting.core.settings import variants_text
+from lacuna.reporting.core.settings import trials_text, variants_text
 from lacuna.reporting.core.style import GREY
 from lacuna.reporting.core.table import Table, escape_markdown, to_csv, to_latex, to_markdown
 from lacuna.reporting.core.words import baseline_label, capital, metric_label, metric_note, panel_label
@@ -23,6 +23,7 @@ SECTIONS = {
     "main": "IID and OOD scores",
     "gaps": "Gaps to the IID test",
     "calibration": "Calibration under shift",
+    "sets": "Prediction sets under shift",
     "detection": "Detection of the shift",
     "groups": "Worst groups",
     "rates": "Scores by missing rate",
@@ -34,7 +35,7 @@ ANY_LIMITS = (
     "not rely on the changed words, or they may change towards what models expect.",
 )
 TEST_LIMIT = "IID and OOD tests are small parts of one test split, so intervals are wide; read the intervals before the means."
-LONG = ("divergences", "tests", "summary", "areas", "gaps", "groups", "detection", "comparisons")
+LONG = ("divergences", "tests", "summary", "areas", "gaps", "groups", "detection", "comparisons", "sets")
 
 
 def write_ood_report(folder: Path, report: OodReport) -> Path:
@@ -129,6 +130,7 @@ def run_lines(report: OodReport) -> list[tuple[str, str]]:
         ("Created", facts.created),
         ("Machine", facts.machine),
         ("Variants", variants_text(report.models)),
+        ("Trials on validation", trials_text(report.models)),
         ("Training seeds", ", ".join(map(str, facts.seeds))),
         ("Intervals", f"{facts.level:.0%}, {facts.resamples} bootstrap resamples"),
         ("Commit", facts.commit),

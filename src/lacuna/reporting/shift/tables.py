@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lacuna.reporting.core.frames import Panel, records, rows_where
+from lacuna.reporting.core.frames import Panel, panels, records, rows_where
 from lacuna.reporting.core.table import Table, Value, marked, slug
 from lacuna.reporting.core.words import baseline_label, higher_is_better, metric_label, panel_label, percent
 from lacuna.reporting.shift.facts import IID, OOD, Cut, OodReport, baseline_values, gap_column, level, scores
+from lacuna.reporting.shift.sets import sets_table
 
 CALIBRATION = ("ece", "brier", "log_loss")
 Row = tuple[str | Value, ...]
@@ -158,6 +159,7 @@ def tables_of(report: OodReport) -> dict[str, list[Table]]:
         "gaps": [gaps_table(report, p) for p in shown] if len(report.names) > 2 else [],
         "rates": [rates_table(report, test, p) for p in shown for test in report.names],
         "calibration": [calibration_table(report, p) for p in shown] if set(CALIBRATION) & set(report.areas["metric"]) else [],
+        "sets": [sets_table(report, p) for p in panels(report.sets)] if len(report.sets) else [],
         "detection": [detection_table(report, p) for p in shown] if len(report.detection) else [],
         "groups": [groups_table(report, p) for p in shown] if len(report.groups) else [],
     }

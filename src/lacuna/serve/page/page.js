@@ -170,7 +170,29 @@ function card(turn, before, from, to, dropped) {
   fact("Filled in", turn.recovered.join(", "));
   for (const [name, other] of Object.entries(turn.without)) fact(`Without ${name}`, effect(turn, other));
   if (facts.children.length) item.append(facts);
+  if (turn.evidence) item.append(evidence(turn));
   return item;
+}
+
+const PARTS = { prior: "before any observation", interaction: "modalities together", context: "other turns" };
+
+// What each part adds; for classes in nats of log-odds, so that the parts sum to the log-odds of the answer.
+function evidence(turn) {
+  const { against, parts } = turn.evidence, unit = against === null ? "" : " nats";
+  const list = make("div", "", "evidence"), largest = Math.max(...Object.values(parts).map(Math.abs), 1e-9);
+  const sum = Object.values(parts).reduce((a, b) => a + b, 0);
+  const title = against === null ? "What the value is made of" : `Evidence for ${turn.predicted} against ${against}`;
+  list.append(make("p", `${title}: sum ${signed(sum, 2)}${unit}`, "soft"));
+  const bars = make("div", "", "bars");
+  for (const [name, value] of Object.entries(parts)) {
+    const bar = make("div", "", "bar both"), fill = make("i", "", value < 0 ? "against" : "for");
+    fill.style.left = width(value < 0 ? (1 + value / largest) / 2 : 0.5);
+    fill.style.width = width(Math.abs(value) / largest / 2);
+    bar.append(fill);
+    bars.append(make("span", PARTS[name] ?? name), bar, make("span", signed(value, 2)));
+  }
+  list.append(bars);
+  return list;
 }
 
 // What changes if one more modality is left out.
