@@ -22,6 +22,7 @@ torch.set_num_threads(1)
 import toys  # noqa: E402
 
 from lacuna.corpus.statistics import fit_statistics  # noqa: E402
+from lacuna.errors import TrainingError  # noqa: E402
 from lacuna.missing import list_patterns  # noqa: E402
 from lacuna.models import list_models  # noqa: E402
 from lacuna.training import Recipe, TrainingConfig, fit  # noqa: E402
@@ -61,6 +62,8 @@ def child(scenario: dict[str, Any], folder: Path, rank: int, attempt: int) -> in
         result = train(scenario, folder, rank)
         (folder / f"answer-{rank}.json").write_text(json.dumps(result))
         status = 0
+    except TrainingError as error:
+        (folder / f"error-{rank}.txt").write_text(str(error))
     finally:
         os._exit(status)
 
@@ -76,6 +79,7 @@ def together(scenario: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
             break
         assert "kill" in scenario, codes
         assert signal.SIGKILL in codes
+        assert "another process of this run was lost" in (folder / "error-1.txt").read_text()
     assert ("kill" in scenario) == (folder / "killed").exists()
     return [json.loads((folder / f"answer-{rank}.json").read_text()) for rank in ranks]
 

@@ -64,7 +64,8 @@ class Processes:
         import torch.distributed as dist
 
         values: list[Any] = [value if self.first else None]
-        dist.broadcast_object_list(values, src=0)
+        with _connected():
+            dist.broadcast_object_list(values, src=0)
         result: T = values[0]
         return result
 
@@ -75,7 +76,8 @@ class Processes:
         import torch.distributed as dist
 
         values: list[Any] = [None] * self.size
-        dist.all_gather_object(values, value)
+        with _connected():
+            dist.all_gather_object(values, value)
         return values
 
     def check_equal(self, identity: dict[str, Any]) -> None:
@@ -150,9 +152,10 @@ class Processes:
         has = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32, device=device)
         own = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         flat = torch.cat([*(g.reshape(-1).float() for g in own), has, *values])  # (all elements + parameters + terms,)
-        dist.all_reduce(flat)
-        gradients, has, sums = flat.split([sum(p.numel() for p in parameters), len(parameters), len(names)])
-        pieces = gradients.split([p.numel() for p in parameters])
+        with _connected():
+            dist.all_reduce(flat)
+        sizes = [p.numel() for p in parameters]
+        *pieces, has, sums = torch.split(flat, [*sizes, len(parameters), len(names)])
         for parameter, piece, number in zip(parameters, pieces, has.tolist(), strict=True):
             parameter.grad = piece.reshape(parameter.shape).to(parameter.dtype) if number else None  # (P,) -> its shape
         return dict(zip(names, sums.unbind(), strict=True))
@@ -163,9 +166,10 @@ class Processes:
             return
         import torch.distributed as dist
 
-        for buffer in model.buffers():
-            if buffer.numel():
-                dist.broadcast(buffer, src=0)
+        with _connected():
+            for buffer in model.buffers():
+                if buffer.numel():
+                    dist.broadcast(buffer, src=0)
 
     def random_state(self, device: torch.device, seed: int, epoch: int, step: int) -> AbstractContextManager[None]:
         """Return the context of an update in which every process draws its own numbers, also after a restart.
@@ -179,6 +183,20 @@ class Processes:
     def shown(self) -> AbstractContextManager[None]:
         """Return a context in which only process 0 shows its progress."""
         return nullcontext() if self.first else shown_by(lambda share, note, line: None)
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    """Turn a lost connection to the other processes into a :class:`TrainingError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise TrainingError(
+            "training stopped: another process of this run was lost, or does not answer\n"
+            f"  found: {(str(error).splitlines() or [type(error).__name__])[0]}\n"
+            "  do: read the messages of the other processes, then run the same command again; with a name (--name) it continues\n"
+            "      from the last checkpoint"
+        ) from error
 
 
 @contextmanager
