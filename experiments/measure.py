@@ -2,8 +2,8 @@
 
 python experiments/measure.py experiments/evidence/duet_300.yml
 
-A file holds the keys of ``experiments/<study>/config.yml``, and two that `lacuna bench` has not: ``ingest``, which changes the
-corpus, and ``folds``, which scores every fold as test once and puts their dialogues into one table. Scored runs are stored under
+A file holds the keys of ``experiments/<study>/config.yml``, and three that `lacuna bench` has not: ``ingest``, which changes the
+corpus, ``folds``, which scores every fold as test once and puts their dialogues into one table, and ``metrics``. Scored runs are stored under
 ``data/09_bench/<folder of the file>`` and are not repeated; delete that folder after a change of code. Areas go to ``<file>_areas.csv``,
 paired differences with evidence to ``<file>_pairs.csv``, seconds and parameters to ``<file>_runs.csv``.
 """
@@ -101,10 +101,12 @@ def main() -> None:
     project = project_of(file.resolve().parent)
     store = project / "data" / "09_bench" / file.resolve().parent.name / file.stem
     folds = []
-    for name, environment in environments_of(yaml.safe_load(file.read_text("utf-8")), project):
+    study = yaml.safe_load(file.read_text("utf-8"))
+    metrics = study.pop("metrics", METRICS)
+    for name, environment in environments_of(study, project):
         (store / name).mkdir(parents=True, exist_ok=True)
         folds.append(scored(environment, read_source(environment.ingest, environment.features, []), store / name))
-    drawn = bootstrap(joined(folds), replicates=1000, metrics=METRICS)
+    drawn = bootstrap(joined(folds), replicates=1000, metrics=metrics)
     first = "evidence" if "evidence" in drawn.models else next(iter(drawn.models))
     area = areas(drawn)
     pairs = compare(drawn, reference=first)

@@ -10,6 +10,7 @@ was not.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from measure import environments_of
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lacuna.corpus import Corpus
 from lacuna.evaluation.predict import loader_of
 from lacuna.metrics.counts import Array
@@ -29,6 +30,7 @@ from lacuna.reporting.core.style import GREY, PALETTE
 from lacuna.synthetic.duet import Oracle
 from lacuna.training import Recipe, TrainedRecognizer, fit
 from lacuna.training.identity import run_folder
+from measure import environments_of
 
 SHOWN = 1500  # points of a panel
 SIZE, PAD = 260, 46  # of a panel, in pixels
@@ -147,7 +149,7 @@ def main() -> None:
     project = project_of(file.resolve().parent)
     settings: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
     ((_, environment),) = environments_of(settings, project)
-    corpus, own = read_source(environment.ingest), environment.models.of("evidence")
+    corpus, own = read_source(environment.ingest, environment.features, []), environment.models.of("evidence")
     recipe = Recipe.of(corpus, "evidence", environment.train.config(own), own.settings, environment.train.seeds[0])
     trained = fit(recipe, run_folder(environment.checkpoints, recipe), variant="evidence").trained
     test = corpus.only("test")

@@ -54,6 +54,13 @@ class Channel:
     observed: Sequence[ArrayLike | None] | None = None
     times: Sequence[ArrayLike | None] | None = None
 
+    @property
+    def absent(self) -> NDArray[np.bool_]:
+        """Return (N,) bool: where the modality is absent."""
+        if isinstance(self.frames, Packed):
+            return np.asarray(self.frames.count == 0)
+        return np.array([frames is None for frames in self.frames], bool)
+
 
 def assemble(
     name: str,

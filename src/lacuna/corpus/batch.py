@@ -61,6 +61,7 @@ class Batch:
         label: (U,) int64 class codes | (U,) float32 scores | (U, C) float32 shares; -1 or NaN = unlabelled.
         ids: U utterance ids, read on first access.
         tokens: by modality (U, T_m) int64 token ids, 0 where absent; only modalities that have token ids.
+        others: labels of the auxiliary targets by name, in the shapes of ``label``.
 
     >>> import numpy as np
     >>> from lacuna.corpus.statistics import fit_statistics
@@ -83,6 +84,7 @@ class Batch:
     label: Tensor
     ids: Sequence[str]
     tokens: dict[str, Tensor] = field(default_factory=dict)
+    others: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -193,9 +195,10 @@ def collate(corpus: Corpus, rows: NDArray[np.int64], schema: Schema, statistics:
         turn=torch.from_numpy(index["turn"]),
         speaker=torch.from_numpy(index["speaker"]),
         key=torch.from_numpy(index["key"].view(np.int64)),
-        label=torch.from_numpy(index["label"]) if "label" in index else _unlabelled(len(rows), schema.target),
+        label=_labels(index, len(rows), schema.target),
         ids=Ids(corpus, rows),
         tokens=tokens,
+        others={target.name: _labels(index, len(rows), target) for target in schema.auxiliary},
     )
 
 
@@ -206,13 +209,16 @@ def _index(corpus: Corpus, rows: NDArray[np.int64], schema: Schema) -> dict[str,
     for name in schema.dims:
         if name in corpus.frames:
             columns |= {f"{name}.start": corpus.frames[name].start, f"{name}.count": corpus.frames[name].count}
-    if schema.target.name in u.labels:
-        columns["label"] = u.labels[schema.target.name]
+    for target in (schema.target, *schema.auxiliary):
+        if target.name in u.labels:
+            columns[f"label/{target.name}"] = u.labels[target.name]
     return dict(zip(columns, gather(list(columns.values()), rows), strict=True))
 
 
-def _unlabelled(n_utterances: int, target: Target) -> Tensor:
-    """Return labels of utterances that have none, in the shape of the target."""
+def _labels(index: dict[str, NDArray[Any]], n_utterances: int, target: Target) -> Tensor:
+    """Return the labels of a target; where the corpus lacks it, all utterances are unlabelled, in the shape of the target."""
+    if f"label/{target.name}" in index:
+        return torch.from_numpy(index[f"label/{target.name}"])
     if target.task == "classification":
         return torch.full((n_utterances,), -1)
     shape = (n_utterances, target.width) if target.task == "soft" else (n_utterances,)

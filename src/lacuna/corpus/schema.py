@@ -100,15 +100,26 @@ class Target:
 
 @dataclass(frozen=True)
 class Schema:
-    """The modalities that a model reads and the target that it predicts."""
+    """The modalities that a model reads and the targets that it predicts.
+
+    Attributes:
+        modalities: in the order of the corpus.
+        target: main target, which validation selects by and evaluation scores.
+        auxiliary: targets that are learned beside the main one.
+    """
 
     modalities: tuple[Modality, ...]
     target: Target
+    auxiliary: tuple[Target, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "modalities", tuple(self.modalities))
+        object.__setattr__(self, "auxiliary", tuple(self.auxiliary))
         if not self.modalities:
             raise ConfigError("a model needs at least one modality")
+        names = [self.target.name, *(t.name for t in self.auxiliary)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigError(f"target '{twice[0]}' is named twice; auxiliary targets differ from the main one, '{names[0]}'")
 
     @property
     def dims(self) -> dict[str, int]:
@@ -127,7 +138,8 @@ class Schema:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a JSON file; :meth:`from_json` reads them back."""
-        return asdict(self)
+        content = asdict(self)
+        return content if self.auxiliary else {name: value for name, value in content.items() if name != "auxiliary"}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Schema:
@@ -135,6 +147,7 @@ class Schema:
         return cls(
             modalities=tuple(Modality(**m) for m in content["modalities"]),
             target=Target(**content["target"]),
+            auxiliary=tuple(Target(**t) for t in content.get("auxiliary", ())),
         )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, register, task_loss
+from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.autoencoder import Autoencoder, Decoders, Encoders, FrameMeans, Head, missing_slots, slot_error
 from lacuna.models.layers.head import classifier
@@ -108,6 +108,6 @@ class AE(Recognizer):
         logits, estimates = self._predict(observed)
         truth = self.means.split(self.means(complete))
         return {
-            "task": task_loss(self.schema.target, logits, observed.label),
+            "task": self.task_loss(logits, observed.label),
             "recovery": self.config.recovery_weight * slot_error(estimates, truth, missing_slots(complete, observed)),
         }

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
-from lacuna.corpus.schema import Schema, Target
+from lacuna.corpus.schema import Schema
+from lacuna.errors import ConfigError
 from lacuna.models.config import Config, Member
 from lacuna.models.info import ModelInfo, Task
 from lacuna.models.layers.sureness import Sureness
+from lacuna.models.objective import Objective, task_loss
 from lacuna.registry import Registry
 
 CONTRIBUTION = "contribution."  # prefix of tensors in Prediction.auxiliary that sum to the logits
@@ -30,11 +30,13 @@ class Prediction:
         recovered: by modality (U, T_m, d_m): observed frames unchanged, missing frames estimated; empty if the model does not
             recover.
         auxiliary: further tensors that the losses or figures of the model need, by name.
+        hidden: (U, H) the vector that the last layer reads, of a model with ``gives_hidden``; otherwise ``None``.
     """
 
     logits: Tensor
     recovered: dict[str, Tensor] = field(default_factory=dict)
     auxiliary: dict[str, Tensor] = field(default_factory=dict)
+    hidden: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class Recognizer(nn.Module, ABC):
     samples: bool = False  # also draws several estimates: it is a Sampler
     learns: bool = True  # is trained by gradient descent
     calibrated: bool = False  # the probabilities were fitted to the validation split after training
+    gives_hidden: bool = False  # Prediction.hidden has ``hidden_width`` units; auxiliary targets and some losses read it
+    hidden_width: int = 0  # H, set by the constructor
     exports: bool = False  # no shape of its answer depends on a value, so it can be an ONNX graph; see lacuna.training.export
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
@@ -103,6 +107,8 @@ class Recognizer(nn.Module, ABC):
         self.schema = schema
         self.config: Any = self.Config() if config is None else config
         self.sureness = Sureness(len(schema.dims))  # fitted after training
+        self.objective: Objective | None = None  # given by training; None = the loss without a setting
+        self.auxiliary_heads = nn.ModuleList()
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -149,7 +155,59 @@ class Recognizer(nn.Module, ABC):
             observed: the same utterances under the training mask.
             stage: name of a stage from :attr:`stages`.
         """
-        return {"task": task_loss(self.schema.target, self(observed).logits, observed.label)}
+        prediction: Prediction = self(observed)
+        return {"task": self.task_loss(prediction.logits, observed.label), **self.hidden_losses(prediction, complete, observed)}
+
+    def task_loss(self, logits: Tensor, label: Tensor) -> Tensor:
+        """Return the loss of the main target that the training setting ``loss`` names, by default :func:`task_loss`.
+
+        Args:
+            logits: (U, C), or (U, 1) for regression.
+            label: of the main target, as in a batch; -1 or NaN = unlabelled.
+        """
+        if self.objective is None:
+            return task_loss(self.schema.target, logits, label)
+        loss: Tensor = self.objective(logits, label)
+        return loss
+
+    def hidden_losses(self, prediction: Prediction, complete: Batch, observed: Batch) -> dict[str, Tensor]:
+        """Return the losses of the auxiliary targets, and of a loss that reads hidden vectors; empty without such settings.
+
+        A model with ``gives_hidden`` adds them to its own losses.
+
+        Args:
+            prediction: of the observed batch.
+            complete: everything that the corpus holds.
+            observed: the same utterances under the training mask.
+        """
+        terms: dict[str, Tensor] = {}
+        objectives = self.objective.others if self.objective is not None else ()
+        answers = zip(self.schema.auxiliary, self.auxiliary_logits(prediction), strict=True)
+        for number, (target, logits) in enumerate(answers):
+            label = observed.others[target.name]
+            if objectives:
+                terms[target.name] = objectives[number].weight * objectives[number](logits, label)
+            else:
+                terms[target.name] = task_loss(target, logits, label)
+        return terms if self.objective is None else terms | self.objective.terms(prediction, complete, observed)
+
+    def auxiliary_logits(self, prediction: Prediction) -> list[Tensor]:
+        """Return the answers for the auxiliary targets, (U, C_k) or (U, 1) each, in the order of ``schema.auxiliary``."""
+        return [head(prediction.hidden).float() for head in self.auxiliary_heads]
+
+    def add_auxiliary_heads(self) -> None:
+        """Add a linear head on the hidden vectors for each auxiliary target of the schema; called once, by the builder.
+
+        Raises:
+            ConfigError: the model has no hidden vectors.
+        """
+        if self.schema.auxiliary and not self.gives_hidden:
+            able = ", ".join(name for name in list_models() if model_class(name).gives_hidden)
+            raise ConfigError(
+                f"model '{self.name}' has no vector that heads of auxiliary targets can read "
+                f"({', '.join(t.name for t in self.schema.auxiliary)}); do: set auxiliary_targets: {{}}, or choose one of {able}"
+            )
+        self.auxiliary_heads.extend(nn.Linear(self.hidden_width, target.width) for target in self.schema.auxiliary)
 
 
 class Sampler(Protocol):
@@ -166,29 +224,6 @@ class Sampler(Protocol):
         Returns:
             By modality (S, U, T_m, d_m): observed frames unchanged, missing frames drawn jointly.
         """
-
-
-def task_loss(target: Target, logits: Tensor, label: Tensor) -> Tensor:
-    """Return the mean loss of the labelled utterances: cross-entropy (hard or soft labels), or smooth L1 for regression.
-
-    Args:
-        target: target of the schema.
-        logits: (U, C), or (U, 1) for regression.
-        label: (U,) int64 classes, (U, C) float32 soft labels, or (U,) float32 values; -1 or NaN = unlabelled.
-
-    Returns:
-        A scalar; 0 with zero gradient if no utterance is labelled.
-    """
-    if target.task == "classification":
-        labelled = label >= 0
-        losses = functional.cross_entropy(logits, label.clamp_min(0), reduction="none")
-    elif target.task == "soft":
-        labelled = torch.isfinite(label).all(dim=1)
-        losses = functional.cross_entropy(logits, torch.nan_to_num(label), reduction="none")
-    else:
-        labelled = torch.isfinite(label)
-        losses = functional.smooth_l1_loss(logits.squeeze(-1), torch.nan_to_num(label), reduction="none")
-    return (losses * labelled).sum() / labelled.sum().clamp_min(1)
 
 
 _REGISTRY: Registry[Recognizer] = Registry("model", "lacuna.models")

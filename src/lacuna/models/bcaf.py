@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, register, task_loss
+from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds, check_multiples
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.head import classifier
@@ -137,13 +137,13 @@ class BCAF(Recognizer):
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """Return the task loss of the fusion, those of the available modalities, and the connection loss."""
-        (fused, error), available, target = self.fused(observed), observed.available(), self.schema.target
+        (fused, error), available = self.fused(observed), observed.available()
         alone = [
-            task_loss(target, head(fused[:, m]).float(), labels_where(observed.label, available[:, m]))
+            self.task_loss(head(fused[:, m]).float(), labels_where(observed.label, available[:, m]))
             for m, head in enumerate(self.unimodal)
         ]
         return {
-            "task": task_loss(target, self.answer(fused, available), observed.label),
+            "task": self.task_loss(self.answer(fused, available), observed.label),
             "unimodal": self.config.unimodal * torch.stack(alone).sum(),
             "connection": self.config.connection * error,
         }

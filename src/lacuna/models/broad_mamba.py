@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, register, task_loss
+from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.attention import masked_softmax
 from lacuna.models.layers.dialogue import Dialogues
@@ -151,13 +151,11 @@ class BroadMamba(Recognizer):
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """Return the task loss of the fusion and those of the available modalities."""
-        (vectors, logits), available, target = self.encode(observed), observed.available(), self.schema.target
+        (vectors, logits), available = self.encode(observed), observed.available()
         weights = self.weights(logits, available, observed.label)
-        alone = [
-            task_loss(target, logits[:, m], labels_where(observed.label, available[:, m])) for m in range(available.shape[1])
-        ]
+        alone = [self.task_loss(logits[:, m], labels_where(observed.label, available[:, m])) for m in range(available.shape[1])]
         return {
-            "task": task_loss(target, self.answer(vectors, weights, available), observed.label),
+            "task": self.task_loss(self.answer(vectors, weights, available), observed.label),
             "unimodal": self.config.unimodal * torch.stack(alone).sum(),
         }
 

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from lacuna.corpus.schema import Schema
 from lacuna.errors import ConfigError, naming_extras
-from lacuna.models.base import Recognizer, model_class
-from lacuna.models.config import Config, Maci, check_bounds
+from lacuna.models.base import Recognizer, list_models, model_class
+from lacuna.models.config import Config, Maci, RecoveredBy, check_bounds
 from lacuna.models.wrappers.calibration import Calibrated
 from lacuna.models.wrappers.causal import Causal
 from lacuna.models.wrappers.ensemble import Ensemble
+from lacuna.models.wrappers.in_dialogue import InDialogue
 from lacuna.models.wrappers.pairwise import PairwisePretraining
+from lacuna.models.wrappers.recovered import Recovered
 from lacuna.models.wrappers.window import Windowed
 from lacuna.models.wrappers.wrapped import Wrapped
 from lacuna.registry import check_settings
 
-WRAPPER_MODULES = tuple(wrapper.__module__ for wrapper in (Ensemble, PairwisePretraining, Windowed, Causal, Calibrated))
+WRAPPERS = (Ensemble, InDialogue, PairwisePretraining, Windowed, Recovered, Causal, Calibrated)
+WRAPPER_MODULES = tuple(wrapper.__module__ for wrapper in WRAPPERS)
 WIDEST = 64  # turns on either side of the largest window
 MEMBERS = 64  # of the largest ensemble
+ENCODER = 8192  # units of the largest dialogue encoder
 
 
 def configure(name: str, **settings: Any) -> Config:
@@ -28,7 +32,8 @@ def configure(name: str, **settings: Any) -> Config:
 
     Args:
         name: name in the registry.
-        settings: fields of its ``Config`` that differ from their defaults; ``maci`` may be a mapping of fields of :class:`Maci`.
+        settings: fields of its ``Config`` that differ from their defaults; ``maci`` may be a mapping of fields of :class:`Maci`,
+            ``recovered_by`` the name of a model or a mapping of fields of :class:`RecoveredBy`.
 
     Raises:
         ConfigError: unknown model or setting, or a value out of bounds.
@@ -36,8 +41,9 @@ def configure(name: str, **settings: Any) -> Config:
     cls = model_class(name)
     check_settings("model", name, cls.Config, settings)
     config = cls.Config(**settings)
-    check_bounds(name, config, window=(0, WIDEST), ensemble=(1, MEMBERS), calibrate=(False, True), mpuc=(0, 10**6))
-    return replace(config, maci=_maci(name, config.maci))
+    check_bounds(name, config, window=(0, WIDEST), ensemble=(1, MEMBERS), calibrate=(False, True))
+    check_bounds(name, config, dialogue=(0, ENCODER), mpuc=(0, 10**6))
+    return replace(config, maci=_maci(name, config.maci), recovered_by=_recovery(name, config.recovered_by))
 
 
 def _maci(name: str, value: object) -> Maci | None:
@@ -49,6 +55,29 @@ def _maci(name: str, value: object) -> Maci | None:
     return Maci(**value)
 
 
+def _recovery(name: str, value: object) -> RecoveredBy | None:
+    """Return the recovering model with all its settings, as plain values."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = RecoveredBy(value)
+    if isinstance(value, Mapping) and "model" in value:
+        check_settings("recovered_by of", name, RecoveredBy, value)
+        value = RecoveredBy(**value)
+    if not isinstance(value, RecoveredBy):
+        raise ConfigError(
+            f"model '{name}': setting 'recovered_by' must be the name of a model, or a mapping with model, settings and "
+            f"training; found {value!r}"
+        )
+    if not model_class(value.model).recovers:
+        able = ", ".join(known for known in list_models() if model_class(known).recovers)
+        raise ConfigError(f"model '{name}': recovered_by names '{value.model}', which does not recover; use one of {able}")
+    settings = configure(value.model, **value.settings)
+    if settings.recovered_by is not None:
+        raise ConfigError(f"model '{name}': the model of recovered_by has a recovered_by of its own; set it to null")
+    return RecoveredBy(value.model, asdict(settings), dict(value.training))
+
+
 def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
     """Return an untrained recogniser.
 
@@ -58,7 +87,8 @@ def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
         settings: fields of its ``Config`` that differ from their defaults.
 
     Raises:
-        ConfigError: unknown model or setting, a value out of bounds, or a wrapper that does not fit the model.
+        ConfigError: unknown model or setting, a value out of bounds, a wrapper that does not fit the
+            model, or auxiliary targets for a model without hidden vectors.
 
     Example:
         >>> from lacuna.synthetic.duet import generate, preset
@@ -68,8 +98,10 @@ def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
     config = configure(name, **settings)
     with naming_extras(f"model '{name}'"):
         model = model_class(name)(schema, config)
+        model.add_auxiliary_heads()
     for wrapper, setting in wrappers_of(config).items():
-        model = wrapper(model, setting)
+        part = build(setting.model, schema, **setting.settings) if isinstance(setting, RecoveredBy) else setting
+        model = wrapper(model, part)
     return model
 
 
@@ -77,8 +109,10 @@ def wrappers_of(config: Config) -> dict[Callable[[Recognizer, Any], Wrapped], An
     """Return the wrappers that the settings of a model switch on, innermost first, each with its setting."""
     settings: dict[Callable[[Recognizer, Any], Wrapped], Any] = {
         Ensemble: config.ensemble if config.ensemble > 1 else 0,
+        InDialogue: config.dialogue,
         PairwisePretraining: config.mpuc,
         Windowed: config.window,
+        Recovered: config.recovered_by,
         Causal: config.maci,
         Calibrated: config.calibrate,
     }

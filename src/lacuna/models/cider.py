@@ -15,7 +15,7 @@ from torch.nn import functional
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.errors import ConfigError
-from lacuna.models.base import Prediction, Recognizer, register, task_loss
+from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, Maci, check_bounds, check_choices, check_multiples
 from lacuna.models.layers.attention import MOST_MODALITIES, Alignment, AttentionPooling, CompositeAttention
 from lacuna.models.layers.distillation import Heads, attention_divergence, feature_distance, missing_error
@@ -247,7 +247,7 @@ class CIDer(Recognizer):
                 self._update_teacher()
             with torch.no_grad():
                 teacher_view = self.teacher(complete)
-        terms = {"complete": task_loss(self.schema.target, self.head(complete_view.joint), observed.label)}
+        terms = {"complete": self.task_loss(self.head(complete_view.joint), observed.label)}
         return terms | self.distil(complete, observed, teacher_view)
 
     def distil(self, complete: Batch, observed: Batch, teacher: View, *, summed: bool = False) -> dict[str, Tensor]:
@@ -263,7 +263,7 @@ class CIDer(Recognizer):
         prediction = self._predict(observed, view)
         missing = {m: complete.present[m] & ~observed.present[m] for m in complete.present}
         teacher_attention = (teacher.attention[0].detach(), teacher.attention[1].detach())
-        terms = {"task": task_loss(self.schema.target, prediction.logits, observed.label)}
+        terms = {"task": self.task_loss(prediction.logits, observed.label)}
         if config.joint:
             terms["joint"] = config.joint * feature_distance(view.joint, teacher.joint.detach())
         if config.attention:

@@ -12,7 +12,7 @@ from torch import Tensor
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.errors import ConfigError
-from lacuna.models.base import Stage, register, task_loss
+from lacuna.models.base import Stage, register
 from lacuna.models.cider import CIDer, CIDerConfig, View
 
 
@@ -88,7 +88,7 @@ class CIDerAsPublished(CIDer):
             queries, keys = complete_view.attention
             teacher_view = View(complete_view.joint.detach(), {}, (queries.detach(), keys.detach()), complete_view.keys)
             self._teacher_views.append((complete.key, teacher_view))
-            return {"complete": task_loss(self.schema.target, self.head(complete_view.joint), observed.label)}
+            return {"complete": self.task_loss(self.head(complete_view.joint), observed.label)}
         terms = self.distil(complete, observed, self._teacher_view(complete), summed=True)
         if "reconstruction" in terms:  # a sum over modalities, not a mean
             terms["reconstruction"] = len(complete.features) * terms["reconstruction"]

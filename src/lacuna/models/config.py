@@ -93,6 +93,21 @@ class Maci:
         check_choices("maci", self, inference=("mean", "classes"))
 
 
+@dataclass(frozen=True)
+class RecoveredBy:
+    """The model that fills in missing frames before a recogniser reads them, see :mod:`lacuna.models.wrappers.recovered`.
+
+    Attributes:
+        model: registered name of a model that recovers.
+        settings: of this model, where they differ from its defaults.
+        training: settings of its training, where they differ from those of the recogniser.
+    """
+
+    model: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Base of the frozen settings of every model: one dataclass and one YAML file for each model; see :func:`check_bounds`.
@@ -107,6 +122,10 @@ class Config:
             encoders; training must have more epochs. See :mod:`lacuna.models.wrappers.pairwise`. 0 = none.
         calibrate: divide the logits by a temperature for each set of available modalities, fitted on validation; see
             :mod:`lacuna.models.wrappers.calibration`. For classes and soft labels only.
+        dialogue: units of each direction of a dialogue encoder before the classifier of a model of single utterances; see
+            :mod:`lacuna.models.wrappers.in_dialogue`. 0 = none.
+        recovered_by: model that fills in missing frames first, trained on the same split under masks of the same pattern: its
+            name, or a mapping as of :class:`RecoveredBy`; see :mod:`lacuna.models.wrappers.recovered`. ``None`` = none.
         space: search space of tuning studies, which contains the defaults (:mod:`lacuna.models.space`).
     """
 
@@ -115,6 +134,8 @@ class Config:
     ensemble: int = 1
     mpuc: int = 0
     calibrate: bool = False
+    dialogue: int = 0
+    recovered_by: RecoveredBy | None = None
     space: ClassVar[Space] = {}
 
 

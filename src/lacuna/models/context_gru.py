@@ -53,7 +53,7 @@ class ContextGRU(Recognizer):
 
     Config = ContextGRUConfig
     config: ContextGRUConfig
-    needs_dialogue = exports = True
+    needs_dialogue = exports = gives_hidden = True
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
@@ -61,6 +61,7 @@ class ContextGRU(Recognizer):
         self.project = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(self.config.dropout))
         self.context = nn.GRU(hidden, hidden, batch_first=True, bidirectional=True)
         self.head = nn.Sequential(nn.Dropout(self.config.dropout), classifier(schema, 3 * hidden, self.config))
+        self.hidden_width = 3 * hidden
 
     def forward(self, batch: Batch) -> Prediction:
         """Return logits (U, C)."""
@@ -77,7 +78,8 @@ class ContextGRU(Recognizer):
 
     def _answer(self, utterance_vector: Tensor, context_vector: Tensor) -> Prediction:
         """Logits (U, C) from (U, hidden) and (U, 2 hidden)."""
-        return Prediction(self.head(torch.cat([utterance_vector, context_vector], dim=1)))
+        hidden = torch.cat([utterance_vector, context_vector], dim=1)  # (U, 3 hidden)
+        return Prediction(self.head(hidden), hidden=hidden)
 
     def _unpacked(self, padded: Tensor, inside: Tensor) -> Tensor:
         """The states (D, L, 2 hidden) that the packed network has, in shapes that depend on no values."""

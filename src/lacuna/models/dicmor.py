@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import register, task_loss
+from lacuna.models.base import register
 from lacuna.models.config import check_bounds
 from lacuna.models.layers.head import BINS, strata_count
 from lacuna.models.layers.token_recognizer import TokenConfig, TokenRecognizer
@@ -228,7 +228,7 @@ class DiCMoR(TokenRecognizer):
         coded = self.mapped(seen, noise)
         logits = self.answer(self.fused(seen, self.tokens.decode(seen, coded)))
         return {
-            "task": task_loss(self.schema.target, logits, observed.label),
+            "task": self.task_loss(logits, observed.label),
             "likelihood": c.recovery * self.negative_log_likelihood(truth, noise, complete),
             "recovery": c.recovery * hidden_error(coded, truth, seen),
         }

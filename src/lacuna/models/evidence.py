@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -21,8 +21,10 @@ from lacuna.models.layers.frame_encoder import FrameEncoder
 from lacuna.models.layers.linear_evidence import LinearEvidence
 from lacuna.models.layers.pair_chain import PairChain, floor_events
 from lacuna.models.layers.squash import observed_frames
+from lacuna.models.layers.streams import labels_where
 from lacuna.models.layers.temperature import PatternTemperature, cross_entropy
 from lacuna.models.layers.turn_means import TurnMeans
+from lacuna.models.objective import Objective
 from lacuna.models.space import Space, Span
 
 OPTIONAL = ("correction", "interaction", "means", "gru")  # parts that must earn their place on validation
@@ -93,7 +95,7 @@ class EvidenceModel(Recognizer):
 
     Config = EvidenceConfig
     config: EvidenceConfig
-    needs_dialogue = exports = True
+    needs_dialogue = exports = gives_hidden = True
     training_defaults: ClassVar[Mapping[str, Any]] = {"ema": 0.98}
     gains: Tensor
     vectors: Tensor
@@ -111,7 +113,7 @@ class EvidenceModel(Recognizer):
         self.own = nn.ModuleDict({m: zero_linear(hidden, width) for m in schema.dims})
         self.base = LinearEvidence(schema) if settings.base else None
         self.drop = nn.Dropout(settings.dropout)
-        seen = many * (hidden + width + 1)
+        seen = self.hidden_width = many * (hidden + width + 1)
         self.interaction = _small(seen, hidden, width, settings.dropout) if settings.interaction and many > 1 else None
         self.means = TurnMeans(seen, hidden, width, settings.dropout) if settings.means else None
         self.context = DialogueContext(seen, hidden, width, settings.dropout) if settings.gru else None
@@ -148,19 +150,19 @@ class EvidenceModel(Recognizer):
 
     def forward(self, batch: Batch) -> Prediction:
         """Logits (U, C), and in ``auxiliary`` the contributions that sum to them."""
-        parts, _ = self.parts(batch)
+        parts, _, seen = self.parts(batch)
         temperature = self.temperature(batch.available())  # (U, 1)
         if self.regression:
-            return self._value(parts, temperature)
+            return replace(self._value(parts, temperature), hidden=seen)
         contributions = {CONTRIBUTION + name: part / temperature for name, part in parts.items()}
-        return Prediction(torch.stack(list(contributions.values())).sum(dim=0), auxiliary=contributions)
+        return Prediction(torch.stack(list(contributions.values())).sum(dim=0), auxiliary=contributions, hidden=seen)
 
-    def parts(self, batch: Batch) -> tuple[dict[str, Tensor], list[Tensor]]:
+    def parts(self, batch: Batch) -> tuple[dict[str, Tensor], list[Tensor], Tensor]:
         """Return what is added up, before the temperature.
 
         Returns:
-            By name (U, E): ``prior`` (classes only), ``evidence.<modality>``, ``interaction`` and ``context``; and the list of
-            the evidence of each modality.
+            By name (U, E): ``prior`` (classes only), ``evidence.<modality>``, ``interaction`` and ``context``; the list of
+            the evidence of each modality; and (U, H) the vectors, evidence and availability of all modalities, without context.
         """
         available = batch.available()  # (U, M)
         encoded, evidence = [], []
@@ -182,7 +184,7 @@ class EvidenceModel(Recognizer):
         parts["context"] = self._context(seen, sum(evidence) + joint, batch, dialogues)
         if not self.regression:
             parts = {"prior": self.prior.expand_as(joint), **parts}
-        return parts, evidence
+        return parts, evidence, seen
 
     def _context(self, seen: Tensor, local: Tensor, batch: Batch, dialogues: Dialogues) -> Tensor:
         """Evidence of the other turns: (U, E)."""
@@ -233,12 +235,29 @@ class EvidenceModel(Recognizer):
         if self.training and self.config.frame_dropout:
             observed = drop_frames(observed, self.config.frame_dropout)
         known, available = observed.labelled, observed.available()
-        parts, evidence = self.parts(observed)
-        losses = {"task": self._loss(torch.stack(list(parts.values())).sum(dim=0), observed.label, known)}
+        parts, evidence, seen = self.parts(observed)
+        total = torch.stack(list(parts.values())).sum(dim=0)
+        losses = {"task": self._training_loss(total, observed.label, known)}
         for column, (name, own) in enumerate(zip(observed.features, evidence, strict=True)):
             alone = own if self.regression else own + self.prior
-            losses[f"alone_{name}"] = self.config.auxiliary * self._loss(alone, observed.label, known & available[:, column])
-        return losses
+            losses[f"alone_{name}"] = self.config.auxiliary * self._training_loss(
+                alone, observed.label, known & available[:, column]
+            )
+        return losses | self.hidden_losses(Prediction(self._answer(total), hidden=seen), complete, observed)
+
+    def _answer(self, total: Tensor) -> Tensor:
+        """Logits (U, C), or values (U, 1), of summed evidence (U, E)."""
+        if not self.regression:
+            return total.float()
+        mean, deviation = self.moments
+        value: Tensor = mean + deviation * total[:, :1] / (1 + total[:, 1:])
+        return value
+
+    def _training_loss(self, total: Tensor, label: Tensor, known: Tensor) -> Tensor:
+        """The negative log-likelihood, or the loss that training was set to use."""
+        if self.objective is None or type(self.objective) is Objective:
+            return self._loss(total, label, known)
+        return self.task_loss(self._answer(total), labels_where(label, known))
 
     def _loss(self, total: Tensor, label: Tensor, known: Tensor) -> Tensor:
         """Mean negative log-likelihood over the known utterances; 0 if there is none."""
@@ -281,7 +300,7 @@ class EvidenceModel(Recognizer):
         total, count = 0.0, 0
         for batch in batches():
             number = int(batch.labelled.sum())
-            parts, _ = self.parts(batch)
+            parts, _, _ = self.parts(batch)
             total += number * float(self._loss(torch.stack(list(parts.values())).sum(dim=0), batch.label, batch.labelled))
             count += number
         return total / max(1, count)

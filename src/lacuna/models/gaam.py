@@ -66,6 +66,7 @@ class GAAM(Recognizer):
 
     Config = GAAMConfig
     config: GAAMConfig
+    gives_hidden = True
     tiny: ClassVar[Mapping[str, Any]] = {"width": 16, "heads": 2}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
@@ -77,6 +78,7 @@ class GAAM(Recognizer):
         )
         self.body = nn.Sequential(nn.Linear(inputs, c.width), nn.GELU(), nn.Dropout(c.dropout))
         self.head = classifier(schema, c.width, c)
+        self.hidden_width = c.width
 
     def forward(self, batch: Batch) -> Prediction:
         """Return logits (U, C)."""
@@ -87,4 +89,5 @@ class GAAM(Recognizer):
                 x = x + block(x, present)
             means.append(masked_mean_of(x, present))
         vector = torch.cat(means, dim=1)  # (U, M n)
-        return Prediction(self.head(self.body(torch.cat([vector, batch.available().to(vector)], dim=1))).float())
+        hidden = self.body(torch.cat([vector, batch.available().to(vector)], dim=1))  # (U, n)
+        return Prediction(self.head(hidden).float(), hidden=hidden)

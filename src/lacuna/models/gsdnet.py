@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, register, task_loss
+from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds, check_choices
 from lacuna.models.layers import graph
 from lacuna.models.layers.dialogue import Dialogues
@@ -276,7 +276,7 @@ class GSDNet(Recognizer):
         error = (
             (clean - complete_graphs.signal).square() * self.code.columns(hidden) * self.code.share
         ).sum() / hidden.sum().clamp_min(1)
-        losses = {"task": task_loss(self.schema.target, logits, observed.label), "nodes": c.diffusion * error}
+        losses = {"task": self.task_loss(logits, observed.label), "nodes": c.diffusion * error}
         if self.spectral:
             wanted = ~self._complete_modalities(seen) & self.semantic.real(seen.structure)[:, None]
             error = ((clean_state - complete_graphs.state).square() * wanted).sum() / wanted.sum().clamp_min(1)

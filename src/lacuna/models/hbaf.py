@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, register, task_loss
+from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds, check_multiples
 from lacuna.models.layers.attention import masked_softmax
 from lacuna.models.layers.contrast import cosine_distance, info_nce
@@ -158,7 +158,7 @@ class HBAF(Recognizer):
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """Return the task loss and the two contrasts, means over the pairs of modalities."""
         c, fused, available = self.config, self.encode(observed), observed.available()
-        terms = {"task": task_loss(self.schema.target, self.answer(fused, available), observed.label)}
+        terms = {"task": self.task_loss(self.answer(fused, available), observed.label)}
         pairs = list(combinations(range(available.shape[1]), 2))
         if pairs:
             triples = [(fused[:, i], fused[:, j], available[:, i] & available[:, j]) for i, j in pairs]

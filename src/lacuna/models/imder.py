@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import register, task_loss
+from lacuna.models.base import register
 from lacuna.models.config import check_bounds, check_multiples
 from lacuna.models.layers.crossmodal import CrossModalReading
 from lacuna.models.layers.positions import sinusoids
@@ -244,7 +244,7 @@ class IMDer(TokenRecognizer):
         coded = self.refine(seen, [x.detach() for x in drafts])
         logits = self.answer(self.fused(seen, self.tokens.decode(seen, coded)))
         return {
-            "task": task_loss(self.schema.target, logits, observed.label),
+            "task": self.task_loss(logits, observed.label),
             "score": c.recovery * error,
             "recovery": c.recovery * hidden_error(coded, truth, seen),
         }

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, register, task_loss
+from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.concordance import concordance_loss
 from lacuna.models.layers.head import classifier
@@ -104,7 +104,8 @@ class IS25Dimensional(Recognizer):
         return Prediction(self.prior + self.scale * answer)
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
-        """Return 1 - CCC for regression, the usual loss otherwise."""
-        target, logits, label = self.schema.target, self(observed).logits, observed.label
-        is_regression = target.task == "regression"
-        return {"task": concordance_loss(logits.squeeze(1), label) if is_regression else task_loss(target, logits, label)}
+        """Return 1 - CCC for regression, the usual loss otherwise; the setting ``loss`` of training replaces either."""
+        logits, label = self(observed).logits, observed.label
+        if self.objective is None and self.schema.target.task == "regression":
+            return {"task": concordance_loss(logits.squeeze(1), label)}  # (U, 1) -> (U,)
+        return {"task": self.task_loss(logits, label)}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, register, task_loss
+from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds, check_multiples
 from lacuna.models.layers.crossmodal import CrossModalReading
 from lacuna.models.layers.dialogue import Dialogues
@@ -130,7 +130,7 @@ class M2FNet(Recognizer):
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """Return the task loss and, for classes and soft labels, the mean triplet loss of the modalities."""
         c, target, vectors = self.config, self.schema.target, self.vectors(observed)
-        terms = {"task": task_loss(target, self.answer(vectors, observed), observed.label)}
+        terms = {"task": self.task_loss(self.answer(vectors, observed), observed.label)}
         if target.task != "regression":
             classes = observed.label if target.task == "classification" else observed.label.nan_to_num().argmax(dim=1)
             known = observed.available() & observed.labelled.unsqueeze(1)  # (U, M)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -94,8 +94,8 @@ class MEDUSA(Recognizer):
         """Return the states of all modalities at each depth: after every layer, and at last the pooled vector (L = 1)."""
         depths: list[Sequences] = [[] for _ in self.fusion]
         for name, frames, present in zip(batch.features, *self.streams(batch), strict=True):
-            states = frames
-            for depth, layer in enumerate(self.encoders[name]):  # type: ignore[arg-type]
+            states, layers = frames, cast(nn.ModuleList, self.encoders[name])
+            for depth, layer in enumerate(layers):
                 states = layer(states, states, present)
                 depths[depth].append((states, present))
             depths[-1].append((self.pools[name](states, present).unsqueeze(1), present.any(dim=1, keepdim=True)))

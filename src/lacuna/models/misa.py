@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, register, task_loss
+from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds, check_multiples
 from lacuna.models.layers.crossmodal import CrossModalReading
 from lacuna.models.layers.head import classifier
@@ -130,7 +130,7 @@ class MISA(Recognizer):
         available = parts.available
         error = (parts.rebuilt - parts.projected).square().mean(dim=2)  # (U, M)
         return {
-            "task": task_loss(self.schema.target, self.answer(parts), observed.label),
+            "task": self.task_loss(self.answer(parts), observed.label),
             "similarity": c.similarity * similarity_loss(parts.invariant, available),
             "difference": c.difference * difference_loss(parts.invariant, parts.specific, available),
             "reconstruction": c.reconstruction * (error * available).sum() / available.sum().clamp_min(1),

@@ -51,20 +51,22 @@ class MLP(Recognizer):
 
     Config = MLPConfig
     config: MLPConfig
-    exports = True
+    exports = gives_hidden = True
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
         super().__init__(schema, config)
         width = sum(schema.dims.values()) + len(schema.dims)
         self.body = nn.Sequential(nn.Linear(width, self.config.hidden), nn.GELU(), nn.Dropout(self.config.dropout))
         self.head = classifier(schema, self.config.hidden, self.config)
+        self.hidden_width = self.config.hidden
 
     def forward(self, batch: Batch) -> Prediction:
         """Return logits (U, C)."""
         if self.training and self.config.modality_dropout > 0:
             batch = drop_modalities(batch, self.config.modality_dropout)
         inputs = torch.cat([pooled(batch), batch.available().float()], dim=1)  # (U, sum d + M)
-        return Prediction(self.head(self.body(inputs)))
+        hidden = self.body(inputs)
+        return Prediction(self.head(hidden), hidden=hidden)
 
 
 def drop_modalities(batch: Batch, probability: float) -> Batch:

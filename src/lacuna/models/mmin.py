@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, Stage, register, task_loss
+from lacuna.models.base import Prediction, Recognizer, Stage, register
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.autoencoder import Cascade, Decoders, Encoders, FrameMeans, Head, missing_slots, slot_error
 from lacuna.models.layers.head import classifier
@@ -131,18 +131,17 @@ class MMIN(Recognizer):
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """Return the task loss of the teacher, or the losses of task, imagination, cycle and decoders."""
-        target = self.schema.target
         complete_means = self.means.split(self.means(complete))
         if stage == "teacher":
             embedded = self.teacher.encoders(complete_means, complete.available())
-            return {"task": task_loss(target, self.teacher.head(embedded.flatten(1)), complete.label)}
+            return {"task": self.task_loss(self.teacher.head(embedded.flatten(1)), complete.label)}
         c, available, hidden = self.config, observed.available(), missing_slots(complete, observed)
         embedded = self.encoders(self.means.split(self.means(observed)), available)  # (U, M, H)
         imagined, latent = self.imagine(embedded, available)
         cycled, _ = self.recall(imagined * hidden.unsqueeze(-1), hidden)
         recalled = available & hidden.any(dim=1, keepdim=True)  # (U, M) observed modalities of utterances with a hidden one
         return {
-            "task": task_loss(target, self.head(latent), observed.label),
+            "task": self.task_loss(self.head(latent), observed.label),
             "imagination": c.imagination_weight
             * slot_error(imagined.unbind(1), self._teacher_embeddings(complete_means, hidden).unbind(1), hidden),
             "cycle": c.cycle_weight * slot_error(cycled.unbind(1), embedded.detach().unbind(1), recalled),

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, register, task_loss
+from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import check_bounds, check_multiples
 from lacuna.models.layers.attention import masked_softmax
 from lacuna.models.layers.crossmodal import CrossModalReading
@@ -176,7 +176,7 @@ class MoSE(Recognizer):
         mean_gates = masked_mean_of(fused.gates.transpose(0, 1), fused.available.T)  # (M, U, E) -> (M, E)
         load = divergence_from_equal(mean_gates, fused.available.any(dim=0).unsqueeze(1).expand_as(mean_gates))
         return {
-            "task": task_loss(self.schema.target, self.answer(fused), observed.label),
+            "task": self.task_loss(self.answer(fused), observed.label),
             "balance": c.balance * divergence_from_equal(fused.weights, fused.available).mean(),
             "load": c.load * load.mean(),
         }

@@ -123,10 +123,11 @@ class Music2Emo(Recognizer):
         targets, share = [self.schema.target], self.config.distillation
         if stage == _TEACHER:
             assert self.teacher is not None
-            return mixed_loss(targets, self.teacher(complete), [complete.label])
+            return mixed_loss(targets, self.teacher(complete), [complete.label], main_loss=self.task_loss)
         if self.teacher is None:
-            return mixed_loss(targets, self.student(observed), [observed.label])
-        return mixed_loss(targets, self.student(observed), [observed.label], self._answers(self.teacher, complete), share)
+            return mixed_loss(targets, self.student(observed), [observed.label], main_loss=self.task_loss)
+        answers = self._answers(self.teacher, complete)
+        return mixed_loss(targets, self.student(observed), [observed.label], answers, share, main_loss=self.task_loss)
 
     @torch.no_grad()
     def _answers(self, teacher: MixedNetwork, complete: Batch) -> list[Tensor]:

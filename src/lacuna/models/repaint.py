@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, Stage, register, task_loss
+from lacuna.models.base import Prediction, Recognizer, Stage, register
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.diffusion import LEVELS, Noising, betas
 from lacuna.models.layers.dit import Denoiser
@@ -228,7 +228,7 @@ class RePaint(Recognizer):
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """Return the loss of the denoiser, or of the classifier, both on complete input."""
         if stage == "task":
-            return {"task": task_loss(self.schema.target, self.answer(pooled(complete.observe({}))), observed.label)}
+            return {"task": self.task_loss(self.answer(pooled(complete.observe({}))), observed.label)}
         clean, is_present = self.code(complete), self.code.columns(complete.available())
         level = torch.randint(LEVELS, (len(complete),), device=clean.device)
         noise = torch.randn_like(clean)

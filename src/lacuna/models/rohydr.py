@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
 from lacuna.errors import ConfigError
-from lacuna.models.base import Stage, register, task_loss
+from lacuna.models.base import Stage, register
 from lacuna.models.config import check_bounds, check_choices, check_multiples
 from lacuna.models.layers.adversary import Discriminator, mean_over
 from lacuna.models.layers.channel_attention import Reconstructors
@@ -315,7 +315,7 @@ class RoHyDR(TokenRecognizer):
         c, seen, truth = self.config, self.tokens(observed), self.tokens(complete)
         if stage == _COMPLETE:
             fused = self.fusion(truth.raw, truth.observed.unbind(1))
-            return {"task": task_loss(self.schema.target, self.answer(fused), complete.label)}
+            return {"task": self.task_loss(self.answer(fused), complete.label)}
         one_step = not c.staged
         # A stage computes gradients only for the parameters that it updates.
         draft, denoising = self._draft(truth, seen, observed, stage)
@@ -337,9 +337,9 @@ class RoHyDR(TokenRecognizer):
         if self.multimodal is not None and (stage == _FUSION or one_step):
             losses |= self._fusion(views)
         if stage == _TASK:
-            target, label = self.schema.target, observed.label
-            losses["complete"] = (1 - c.recovered) * task_loss(target, self.answer(views.complete), label)
-            losses["task"] = c.recovered * task_loss(target, self.answer(views.recovered), label)
+            label = observed.label
+            losses["complete"] = (1 - c.recovered) * self.task_loss(self.answer(views.complete), label)
+            losses["task"] = c.recovered * self.task_loss(self.answer(views.recovered), label)
         return losses
 
     def _draft(self, truth: TokenBatch, seen: TokenBatch, observed: Batch, stage: str) -> tuple[list[Tensor], Tensor | None]:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, register, task_loss
+from lacuna.models.base import Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.contrast import cosine_distance
 from lacuna.models.layers.head import classifier
@@ -112,7 +112,7 @@ class UniEmoX(Recognizer):
             self.student(fused), masked_mean(complete.features[self.teacher], complete.present[self.teacher]), known
         )
         return {
-            "task": task_loss(self.schema.target, self.answer(fused, observed), observed.label),
+            "task": self.task_loss(self.answer(fused, observed), observed.label),
             "similarity": c.similarity * similarity,
             "relation": c.relation * relation,
         }

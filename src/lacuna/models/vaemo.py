@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, Stage, register, task_loss
+from lacuna.models.base import Prediction, Recognizer, Stage, register
 from lacuna.models.config import Config, check_bounds, check_multiples
 from lacuna.models.layers.contrast import pairwise_info_nce
 from lacuna.models.layers.crossmodal import CrossModalReading
@@ -121,7 +121,7 @@ class VAEmo(Recognizer):
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """Return the losses of reconstruction and contrast, or the task loss."""
         if stage == _TASK:
-            return {"task": task_loss(self.schema.target, self(observed).logits, observed.label)}
+            return {"task": self.task_loss(self(observed).logits, observed.label)}
         c, (streams, keys) = self.config, self._coded(observed)
         alone = [self.encode([x], [k])[0] for x, k in zip(streams, keys, strict=True)]
         vectors = torch.stack([masked_mean_of(x, k) for x, k in zip(alone, keys, strict=True)], dim=1)  # (U, M, d)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lacuna import __version__
 from lacuna.corpus.contents import dialogue_contents
@@ -125,7 +126,8 @@ def _check(members: Sequence[TrainedRecognizer], valid: Corpus) -> tuple[Schema,
         raise ConfigError(f"corpus '{valid.name}' has no validation utterance to combine on")
     first = members[0]
     modalities: dict[str, Any] = {}
-    mean, scale = {}, {}
+    mean: dict[str, NDArray[np.float32]] = {}
+    scale: dict[str, NDArray[np.float32]] = {}
     for trained in members:
         if trained.schema.target != first.schema.target:
             raise ConfigError(

@@ -5,15 +5,41 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from lacuna.errors import ConfigError
 from lacuna.missing import Pattern, pattern
 from lacuna.models.base import model_class
 from lacuna.registry import check_settings
+from lacuna.training.losses.base import Loss, loss_of
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+@dataclass(frozen=True)
+class AuxiliaryTarget:
+    """How a target is learned beside the main one.
+
+    Attributes:
+        weight: of its loss.
+        loss: a loss that reads no hidden vectors, its name, or ``{name: ..., <setting>: ...}``.
+    """
+
+    weight: float = 1.0
+    loss: Loss | str | Mapping[str, Any] = "plain"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.weight, bool) or not isinstance(self.weight, int | float) or not 0 <= self.weight < math.inf:
+            raise _wrong("auxiliary_targets", "weights of at least 0", self.weight)
+        object.__setattr__(self, "loss", loss := loss_of(self.loss))
+        if loss.reads_hidden:
+            raise ConfigError(f"training setting 'auxiliary_targets': loss '{loss.name}' is for the main target only")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as JSON values."""
+        assert isinstance(self.loss, Loss)
+        return {"weight": self.weight, "loss": self.loss.to_json()}
 
 
 @dataclass(frozen=True)
@@ -29,6 +55,14 @@ class TrainingConfig:
         clip_norm: longest gradient that is stepped along; 0 = any.
         accumulate: batches whose gradients are added up before each step.
         ema: decay of a moving average of the weights, which is then what is validated and kept; 0 = none.
+        loss: loss of the main target: a loss of :mod:`lacuna.training.losses`, its name, or ``{name: ..., <setting>: ...}``. For
+            models that are trained by gradient descent. The validation loss is always the plain one.
+        auxiliary_targets: further targets of the corpus that are learned too, by name: the weight of the loss, or ``{weight: ...,
+            loss: ...}``. For models with ``gives_hidden``.
+        sampling: ``natural`` = each epoch has every utterance once; ``balanced`` = utterances are drawn so that classes are
+            equally frequent, or dialogues so that they are more equal (:mod:`lacuna.training.sampling`).
+        mixup: parameter of the Beta distribution that two utterances are mixed with (:mod:`lacuna.training.mixup`); 0 = none.
+        mixup_layer: what is mixed: the ``input``, the ``hidden`` vectors, or in each update one of the two at ``random``.
         patience: stop after so many epochs without a better validation metric; 0 = never.
         pattern: missingness of training and selection: a pattern of :mod:`lacuna.missing`, or its name.
         rates: training rates; every batch draws one of them.
@@ -54,6 +88,11 @@ class TrainingConfig:
     clip_norm: float = 1.0
     accumulate: int = 1
     ema: float = 0.0
+    loss: Loss | str | Mapping[str, Any] = "plain"
+    auxiliary_targets: Mapping[str, Any] = field(default_factory=dict)
+    sampling: Literal["natural", "balanced"] = "natural"
+    mixup: float = 0.0
+    mixup_layer: Literal["input", "hidden", "random"] = "input"
     patience: int = 10
     pattern: Pattern | str = "rmm"
     rates: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -82,6 +121,7 @@ class TrainingConfig:
                 raise _wrong(name, f"one of {', '.join(map(str, known))}", getattr(self, name))
         if not isinstance(self.device, str) or not _DEVICE.fullmatch(self.device):
             raise _wrong("device", "auto, cpu, cuda or cuda:N", self.device)
+        _set_losses(self)
         if isinstance(self.pattern, str):
             object.__setattr__(self, "pattern", pattern(self.pattern))
         elif not isinstance(self.pattern, Pattern):
@@ -96,6 +136,8 @@ class TrainingConfig:
         """Return the settings that decide the result, as JSON values; device, threads and checkpoints are left out."""
         settings: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _INCIDENTAL}
         settings["pattern"] = self.pattern_text
+        settings["loss"] = loss_of(self.loss).to_json()
+        settings["auxiliary_targets"] = {name: target.to_json() for name, target in self.auxiliary_targets.items()}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
 
 
@@ -147,6 +189,7 @@ _REAL: dict[str, tuple[str, Callable[[float], bool]]] = {
     "weight_decay": ("a number of at least 0", lambda x: x >= 0),
     "clip_norm": ("a number of at least 0 (0 = no clipping)", lambda x: x >= 0),
     "checkpoint_seconds": ("a number of at least 0 (0 = after every epoch)", lambda x: x >= 0),
+    "mixup": ("a number of at least 0 (0 = none)", lambda x: x >= 0),
     "ema": ("a number in [0, 1) (0 = none)", lambda x: 0 <= x < 1),
     "rates": ("numbers in [0, 1]", lambda x: 0 <= x <= 1),
     "valid_rates": ("numbers in [0, 1]", lambda x: 0 <= x <= 1),
@@ -155,7 +198,29 @@ _WORDS: dict[str, tuple[object, ...]] = {
     "schedule": ("constant", "cosine"),
     "precision": ("float32", "bfloat16"),
     "tensorboard": (True, False),
+    "sampling": ("natural", "balanced"),
+    "mixup_layer": ("input", "hidden", "random"),
 }
+
+
+def _set_losses(config: TrainingConfig) -> None:
+    """Make losses and auxiliary targets of their plain values."""
+    object.__setattr__(config, "loss", loss := loss_of(config.loss))
+    if config.mixup and loss.reads_hidden:
+        raise ConfigError(f"training setting 'mixup' cannot be combined with loss '{loss.name}': mixed vectors have no class")
+    if not isinstance(config.auxiliary_targets, Mapping):
+        raise _wrong("auxiliary_targets", "a mapping from names of targets to weights", config.auxiliary_targets)
+    object.__setattr__(config, "auxiliary_targets", {name: _auxiliary(x) for name, x in config.auxiliary_targets.items()})
+
+
+def _auxiliary(value: object) -> AuxiliaryTarget:
+    """Return the settings of an auxiliary target from a weight or a mapping."""
+    if isinstance(value, AuxiliaryTarget):
+        return value
+    if isinstance(value, Mapping):
+        check_settings("training", "auxiliary_targets", AuxiliaryTarget, value)
+        return AuxiliaryTarget(**value)
+    return AuxiliaryTarget(weight=value)  # type: ignore[arg-type] # checked there
 
 
 def _listed(config: TrainingConfig, name: str) -> None:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from lacuna.corpus.contents import dialogue_contents
 from lacuna.errors import TrainingError, naming_extras
 from lacuna.missing import Layout, derive_seed
 from lacuna.models import Recognizer, build
+from lacuna.models.wrappers.recovered import Recovered
 from lacuna.training.checkpoint import Checkpoints, FinishedRun
 from lacuna.training.device import autocast, own_random_state, pick_device, reproducible
 from lacuna.training.distributed import Processes
@@ -28,6 +30,8 @@ from lacuna.training.loader import Loader
 from lacuna.training.lock import locked
 from lacuna.training.logs import RunLog, run_log
 from lacuna.training.masks import TrainingMasks, selection_masks
+from lacuna.training.mixup import Mixup
+from lacuna.training.objectives import give_objective, take_objective
 from lacuna.training.selection import metric_name, settle, validate
 from lacuna.training.state import Row, RunState, copied
 from lacuna.training.steps import Pair, learning_rate, stage_steps, telling_of_memory, update
@@ -89,7 +93,10 @@ def fit(recipe: Recipe, folder: Path | None = None, *, variant: str = "", watch:
         own_random_state(device, derive_seed(recipe.seed, "run")),
         telling_of_memory(recipe.model, config),
     ):
-        model, members = build(recipe.model, recipe.schema, **recipe.settings).to(device), recipe.members()
+        model = build(recipe.model, recipe.schema, **recipe.settings)
+        give_objective(model, recipe)
+        model.to(device)
+        members = recipe.members()
         checkpoints = Checkpoints(folder, recipe.identity())
         processes.check_equal(checkpoints.identity)
         result = processes.of_first(checkpoints.result())
@@ -101,6 +108,7 @@ def fit(recipe: Recipe, folder: Path | None = None, *, variant: str = "", watch:
                     with processes.shown():
                         result = _Run(recipe, model, device, checkpoints, processes).go(variant, watch)
     model.load_state_dict(result.weights)
+    take_objective(model)
     progress = result.progress
     selection = Selection(
         metric=metric_name(recipe.schema.target),
@@ -148,12 +156,13 @@ class _Run:
         self, recipe: Recipe, model: Recognizer, device: torch.device, checkpoints: Checkpoints, processes: Processes
     ) -> None:
         self.processes = processes
-        self.config, self.seed, self.device, self.checkpoints = recipe.config, recipe.seed, device, checkpoints
-        config, valid = recipe.config, recipe.valid
+        self.recipe, self.config, self.seed, self.device = recipe, recipe.config, recipe.seed, device
+        self.checkpoints, config, valid = checkpoints, recipe.config, recipe.valid
         self.train, self.valid = (
             Loader(split, recipe.schema, recipe.statistics, size, model.needs_dialogue, device)
             for split, size in ((recipe.train, config.batch_size), (valid, max(config.batch_size, _VALID_BATCH)))
         )
+        self.train = replace(self.train, sampling=config.sampling)
         self.layout = Layout.of(recipe.train)
         self.labelled = recipe.train.labelled(recipe.schema.target.name) if processes.size > 1 else None
         self.masks = selection_masks(Layout.of(valid), config.pattern, config.valid_rates, config.valid_mask_seeds)
@@ -166,6 +175,7 @@ class _Run:
         watch = watch or (lambda row: None)
         state, config = self.state, self.config
         if not self.processes.of_first(self.checkpoints.resume(state)):
+            self.train_recoverer()
             with torch.no_grad():
                 state.model.prepare(self.complete)
         if self.processes.size > 1:
@@ -199,6 +209,16 @@ class _Run:
         progress.seconds = time.monotonic() - self.started
         return self.processes.of_first(self.checkpoints.finish(state))
 
+    def train_recoverer(self) -> None:
+        """Train the model that fills in missing frames, if there is one, as a run of its own."""
+        recovery, folder = self.recipe.recovery(), self.checkpoints.folder
+        if recovery is None:
+            return
+        trained = fit(recovery, None if folder is None else folder / "recovery").trained
+        for part in self.state.model.modules():
+            if isinstance(part, Recovered):
+                part.recoverer.load_state_dict(trained.model.state_dict())
+
     def settle(self) -> None:
         """Let the model, with its best weights, choose on validation what gradient descent does not learn."""
         model, best = self.state.model, self.checkpoints.best
@@ -230,6 +250,7 @@ class _Run:
                     clip_norm=config.clip_norm,
                     cast=autocast(config.precision, self.device),
                     where=f"epoch {epoch + 1}, update {step + 1} of {total}",
+                    mixup=Mixup(config.mixup, config.mixup_layer, (self.seed, epoch, step)) if config.mixup else None,
                     shares=shares,
                     processes=self.processes,
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,13 @@ class Recipe:
     config: TrainingConfig = field(default_factory=TrainingConfig)
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Add the auxiliary targets that the training settings name to the schema."""
+        names = tuple(self.config.auxiliary_targets)
+        if names != tuple(target.name for target in self.schema.auxiliary):
+            auxiliary = tuple(self.train.target(name) for name in names)
+            object.__setattr__(self, "schema", replace(self.schema, auxiliary=auxiliary))
 
     @classmethod
     def of(
@@ -103,6 +110,21 @@ class Recipe:
             recipes.append(recipe)
         return tuple(recipes)
 
+    def recovery(self) -> Recipe | None:
+        """Return the recipe of the model that fills in missing frames (setting ``recovered_by``), if there is one.
+
+        It has the splits, the seed and the training settings of this recipe, and above them the ``training_defaults`` of its
+        class and its own.
+
+        Raises:
+            ConfigError: an unknown training setting, or a value out of bounds.
+        """
+        if (recovery := configure(self.model, **self.settings).recovered_by) is None:
+            return None
+        common = {f.name: getattr(self.config, f.name) for f in fields(self.config)}
+        config = training_config(training_settings(recovery.model, common, recovery.training))
+        return replace(self, model=recovery.model, settings=recovery.settings, config=config)
+
     def identity(self) -> Identity:
         """Return the recipe as flat JSON values by dotted names, with every setting of the model."""
         config = configure(self.model, **self.settings)
@@ -131,9 +153,15 @@ class Recipe:
         return flat
 
     def code(self, config: Config) -> str:
-        """Return the hash of the code that this run executes: the loop, this model, its wrappers and this missing pattern."""
+        """Return the hash of the code that this run executes: the loop, this model, its wrappers, pattern and losses."""
         modules = ["lacuna.training.fit", model_class(self.model).__module__, type(self.config.pattern).__module__]
-        wrappers = [wrapper.__module__ for wrapper in wrappers_of(config)]
+        losses = [self.config.loss, *(target.loss for target in self.config.auxiliary_targets.values())]
+        modules += [type(loss).__module__ for loss in losses]
+        configs, recovery = [config], config.recovered_by
+        if recovery is not None:
+            modules.append(model_class(recovery.model).__module__)
+            configs.append(configure(recovery.model, **recovery.settings))
+        wrappers = sorted({wrapper.__module__ for one in configs for wrapper in wrappers_of(one)})
         unused = [module for module in WRAPPER_MODULES if module not in wrappers]
         return code_digest([*modules, *wrappers], leave_out=unused)
 
@@ -165,8 +193,7 @@ def corpus_digest(corpus: Corpus, schema: Schema) -> str:
     if corpus.digest is not None:
         return _digest(corpus.keys) + "-" + corpus.digest
     parts: list[Any] = [corpus.keys, u.dialogue, u.turn, keys_of(u.speaker_names.to_pylist())[u.speaker], corpus.dialogue_keys]
-    if schema.target.name in u.labels:
-        parts.append(u.labels[schema.target.name])
+    parts += [u.labels[target.name] for target in (schema.target, *schema.auxiliary) if target.name in u.labels]
     for name in schema.dims:
         if name in corpus.frames:
             frames = corpus.frames[name]

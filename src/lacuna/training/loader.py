@@ -15,6 +15,7 @@ from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Schema
 from lacuna.corpus.statistics import Statistics
 from lacuna.corpus.storage.tensors import blocks
+from lacuna.training.sampling import apart, dialogue_weights, draw, utterance_weights
 
 SMALL = 24 << 20  # bytes; what is kept counts against the promise that memory is flat in the size of the corpus
 
@@ -34,6 +35,8 @@ class Loader:
         whole_dialogues: keep the turns of a dialogue together, in order.
         device: where the batches are put.
         keep_bytes: a split of at most this size is kept; 0 = never.
+        sampling: what a shuffled epoch draws: ``natural`` = every utterance once, ``balanced`` = see
+            :mod:`lacuna.training.sampling`.
     """
 
     corpus: Corpus
@@ -43,6 +46,7 @@ class Loader:
     whole_dialogues: bool = False
     device: torch.device | str = "cpu"
     keep_bytes: int = SMALL
+    sampling: str = "natural"
 
     def rows(self, shuffle: tuple[int, int] | None = None) -> list[NDArray[np.int64]]:
         """Return the row numbers of each batch of an epoch.
@@ -52,6 +56,8 @@ class Loader:
         """
         generator = None if shuffle is None else np.random.default_rng([*shuffle, 0x10AD])
         total = len(self.corpus)
+        if generator is not None and self.sampling == "balanced":
+            return self._balanced(generator)
         if not self.whole_dialogues:
             order = np.arange(total) if generator is None else generator.permutation(total)
             return [order[low : low + self.batch_size] for low in range(0, total, self.batch_size)]
@@ -61,6 +67,19 @@ class Loader:
             start, count = start[shuffled], count[shuffled]
         before = np.cumsum(count) - count
         return self._pack(start, count, before)
+
+    def _balanced(self, generator: np.random.Generator) -> list[NDArray[np.int64]]:
+        """Return the rows of an epoch in which classes are equally frequent, or more equal if dialogues are drawn."""
+        weights = utterance_weights(self.schema.target, self.corpus.utterances.labels[self.schema.target.name])
+        if not self.whole_dialogues:
+            order = draw(weights, generator)
+            return [order[low : low + self.batch_size] for low in range(0, len(order), self.batch_size)]
+        start, count = self._dialogues()
+        drawn = draw(dialogue_weights(weights, start, count), generator)
+        return [
+            np.concatenate([np.arange(start[d], start[d] + count[d]) for d in batch])
+            for batch in apart(drawn, count, self.batch_size)
+        ]
 
     def _pack(self, start: NDArray[np.int64], count: NDArray[np.int64], before: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         batches, low = [], 0
@@ -118,4 +137,5 @@ class Loader:
             label=whole.label[index],
             ids=ids_at(whole.ids, rows),
             tokens={m: cut(m, x) for m, x in whole.tokens.items()},
+            others={name: x[index] for name, x in whole.others.items()},
         )

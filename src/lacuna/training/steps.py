@@ -20,6 +20,7 @@ from lacuna.errors import ConfigError, TrainingError, is_out_of_memory
 from lacuna.models import Recognizer, Stage
 from lacuna.training.config import TrainingConfig
 from lacuna.training.distributed import Processes
+from lacuna.training.mixup import Mixup
 
 _log = logging.getLogger(__name__)
 Pair = tuple[Batch, Batch]  # complete, observed
@@ -97,6 +98,7 @@ def update(
     clip_norm: float,
     cast: AbstractContextManager[Any],
     where: str,
+    mixup: Mixup | None = None,
     shares: Sequence[float] | None = None,
     processes: Processes = ALONE,
 ) -> dict[str, float]:
@@ -110,6 +112,7 @@ def update(
         clip_norm: longest gradient; 0 = any.
         cast: context of the forward passes.
         where: epoch and update, for error messages.
+        mixup: mixes utterances; ``None`` = they are not mixed.
         shares: weight of each batch instead of its share of the utterances.
         processes: that compute the other parts of the update; gradients and losses are summed over them.
 
@@ -124,6 +127,7 @@ def update(
     total = sum(len(complete) for complete, _ in pairs)
     shares = [len(complete) / total for complete, _ in pairs] if shares is None else shares
     added = False
+    source = model if mixup is None else mixup.over(model)
     for step in steps:
         name = step.stage.name
         if not added:
@@ -132,7 +136,7 @@ def update(
         try:
             for (complete, observed), share in zip(pairs, shares, strict=True):
                 with cast:
-                    losses = model.losses(complete, observed, name)
+                    losses = source.losses(complete, observed, name)
                 _backward(losses.values(), share, step.parameters)
                 for term, value in losses.items():
                     terms[term] = terms.get(term, 0) + share * value.detach().float()

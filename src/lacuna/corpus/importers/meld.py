@@ -109,7 +109,8 @@ class Meld(Importer[MeldOptions]):
                 absent = sum(f is None for f in split_frames)
                 notes.append(f"{modality}: {note}, absent from {absent} of {len(part)} utterances")
             channels[modality] = Channel(frames, f"given in {', '.join(sorted(set(file_names.values())))}")
-        empty = [i for row, i in enumerate(ids) if all(c.frames[row] is None for c in channels.values())]
+        nothing = np.all([c.absent for c in channels.values()], axis=0)  # (N,)
+        empty = [i for i, is_empty in zip(ids, nothing, strict=True) if is_empty]
         notes += (
             [f"no modality at all: {', '.join(empty[:10])}{' ...' if len(empty) > 10 else ''} ({len(empty)})"] if empty else []
         )

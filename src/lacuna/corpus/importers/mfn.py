@@ -117,8 +117,9 @@ class Mfn(Importer[MfnOptions]):
         channels = {m: _channel(m, sequences[m], windows) for m in kept}
         others = sorted(k for k in read if (key := _parse(k)) is None or (key.set == chosen and key.split not in splits))
         notes += [f"arrays not read: {', '.join(others)}"] if others else []
-        lacking = {m: sum(f is None for f in c.frames) for m, c in channels.items()}
-        nothing = int(np.all([[f is None for f in c.frames] for c in channels.values()], axis=0).sum())
+        absent = {m: c.absent for m, c in channels.items()}
+        lacking = {m: int(rows.sum()) for m, rows in absent.items()}
+        nothing = int(np.all(list(absent.values()), axis=0).sum())
         notes += [
             f"zero throughout, read as absent (of {len(ids)}): " + ", ".join(f"{m} {n}" for m, n in lacking.items()),
             "padding (zero frames before and after all content of a sample) was cut; zero frames inside are not observed",

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import Prediction, Recognizer, task_loss
+from lacuna.models.base import Prediction, Recognizer
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers import graph
 from lacuna.models.layers.dialogue import Dialogues
@@ -137,7 +137,7 @@ class BranchedRecognizer(Recognizer):
         logits, vectors = self.read(observed)
         task_weight, recovery_weight = self.weights
         return {
-            "task": task_weight * task_loss(self.schema.target, logits, observed.label),
+            "task": task_weight * self.task_loss(logits, observed.label),
             "recovery": recovery_weight * recovery_loss(vectors, complete, observed),
         }
 

@@ -201,7 +201,7 @@ class FusionHeads(Way):
                 with torch.enable_grad():
                     loss = self._task_loss(train, weights, mix)
                 optimizer.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimizer.step()
         return weights.detach(), mix.detach(), losses
 

@@ -1,4 +1,4 @@
-"""Last layer of the models: a linear map, or one with back-door adjustment for the class-related confounder."""
+"""Last layer of the models: a linear map, or one with back-door adjustment, or with a dialogue encoder before it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema, Target
 from lacuna.models.config import Config, Maci
+from lacuna.models.layers.dialogue import Dialogues
+from lacuna.models.layers.dialogue_context import DialogueContext
 
 ENCODED = 32  # units of the encoded prototype of each modality
 BINS = 3  # strata of a regression target: low, middle and high scores
+CONTEXT_DROPOUT = 0.3  # of the dialogue encoder
 
 
 def strata_count(target: Target) -> int:
@@ -24,16 +28,53 @@ def classifier(schema: Schema, width: int, config: Config, zero: bool = False) -
     Args:
         schema: modalities and target.
         width: units of the input.
-        config: settings of the model; with ``maci.backdoor`` the layer is a :class:`BackdoorHead`.
+        config: settings of the model; with ``maci.backdoor`` the layer is a :class:`BackdoorHead`, with ``dialogue`` a
+            :class:`DialogueHead` before either.
         zero: initialise the weights with 0.
     """
+    head: nn.Module
     if config.maci is not None and config.maci.backdoor:
-        return BackdoorHead(schema, width, config.maci, zero)
-    head = nn.Linear(width, schema.target.width)
-    if zero:
-        nn.init.zeros_(head.weight)
-        nn.init.zeros_(head.bias)
-    return head
+        head = BackdoorHead(schema, width, config.maci, zero)
+    else:
+        head = nn.Linear(width, schema.target.width)
+        if zero:
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+    return DialogueHead(head, width, config.dialogue) if config.dialogue else head
+
+
+class DialogueHead(nn.Module):
+    """Last layer that reads the utterance vectors of the other turns: head(h + context), where context starts at 0.
+
+    Args:
+        head: last layer without dialogues.
+        width: units of h.
+        hidden: units of each direction of the dialogue encoder.
+
+    Attributes:
+        turns: of the batch that is being read; set by :class:`lacuna.models.wrappers.in_dialogue.InDialogue`.
+    """
+
+    def __init__(self, head: nn.Module, width: int, hidden: int) -> None:
+        super().__init__()
+        self.context = DialogueContext(width, hidden, width, CONTEXT_DROPOUT)
+        self.head = head
+        self.turns: tuple[Dialogues, Tensor, Tensor] | None = None
+
+    @staticmethod
+    def turns_of(batch: Batch) -> tuple[Dialogues, Tensor, Tensor]:
+        """Return the dialogues of a batch, its speakers (D, L) int64, and (D, L) bool: there is a turn."""
+        dialogues = Dialogues.of(batch)
+        speaker = dialogues.pad(batch.speaker.unsqueeze(1)).squeeze(-1)  # (U, 1) -> (D, L)
+        return dialogues, speaker, dialogues.inside(speaker.shape[1])
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return logits (U, C) or values (U, 1) from h (U, width) of all turns of the batch."""
+        assert self.turns is not None, "the model is wrapped by InDialogue"
+        dialogues, speaker, inside = self.turns
+        context: Tensor = dialogues.flat(self.context(dialogues.pad(h), speaker, inside))  # (D, L, width) -> (U, width)
+        logits: Tensor = self.head(h + context)
+        return logits
 
 
 class BackdoorHead(nn.Module):

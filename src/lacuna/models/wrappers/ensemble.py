@@ -35,6 +35,8 @@ class Ensemble(Wrapped):
         if isinstance(inner, Wrapped):
             raise ConfigError(f"model '{inner.name}' is wrapped already, so it cannot be a member of an ensemble")
         self.others = nn.ModuleList(type(inner)(inner.schema, inner.config) for _ in range(number - 1))
+        for other in self.members[1:]:
+            other.add_auxiliary_heads()
         self.calibrated = False  # the mean of calibrated members need not be
 
     @property
@@ -79,6 +81,16 @@ class Ensemble(Wrapped):
             if share := len(range(place, number, many)):
                 drawn.append(cast(Sampler, member).sample(batch, share, seed + place))
         return {m: torch.cat([one[m] for one in drawn]) for m in drawn[0]}
+
+    def auxiliary_logits(self, prediction: Prediction) -> list[Tensor]:
+        """Refuse: the mean prediction holds no hidden vectors.
+
+        Raises:
+            ConfigError: always, if there are auxiliary targets.
+        """
+        if self.schema.auxiliary:
+            raise ConfigError(f"an ensemble of '{self.name}' answers its main target only; do: ask one of its members")
+        return []
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """Return the summed losses of the members; each term changes one member alone."""

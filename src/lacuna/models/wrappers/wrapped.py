@@ -57,6 +57,10 @@ class Wrapped(Recognizer):
         """Return the draws of the inner model; only if ``samples``."""
         return cast(Sampler, self.inner).sample(batch, number, seed)
 
+    def auxiliary_logits(self, prediction: Prediction) -> list[Tensor]:
+        """Return the answers of the inner model for the auxiliary targets."""
+        return self.inner.auxiliary_logits(prediction)
+
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """Return the losses of the inner model."""
         return self.inner.losses(complete, observed, stage)
