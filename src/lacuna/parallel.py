@@ -1,12 +1,13 @@
-"""Run independent pieces of work in processes of this machine, by joblib (loky, which spawns)."""
+"""Run independent pieces of work: in processes of this machine by joblib (loky, which spawns), or as tasks of a Ray cluster."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
@@ -19,6 +20,7 @@ from lacuna.progress import WorkProgress, shown_by
 In = TypeVar("In")
 Out = TypeVar("Out")
 IDLE = 15.0  # seconds after which a process without work ends, also if the command that started it was killed
+RETRIES = 10  # of a task of Ray whose machine or process was lost
 PERIOD = 0.5  # seconds between two looks at the progress of other processes
 
 
@@ -74,6 +76,61 @@ def run_parallel(
         pool: Any = Parallel(n_jobs=workers, batch_size=1, pre_dispatch="n_jobs", return_as=order)
     with scratch_folder() as folder, _watched(folder, progress):
         yield from pool(delayed(_work)(function, job, folder / str(number), os.getpid()) for number, job in enumerate(jobs))
+
+
+def _one_cpu(job: object) -> Mapping[str, int]:
+    return {"num_cpus": 1}
+
+
+def run_on_ray(
+    function: Callable[[In], Out],
+    jobs: Sequence[In],
+    address: str,
+    *,
+    needs: Callable[[In], Mapping[str, int]] = _one_cpu,
+    retries: int = RETRIES,
+) -> Iterator[tuple[int, Out | Exception]]:
+    """Yield the number and the result of each job, in the order in which they end; each is a task of a Ray cluster.
+
+    Ray restarts a task if its process or machine is lost. All machines see the same files at the same paths, and the same code.
+
+    Args:
+        function: importable by its name.
+        jobs: arguments that can be pickled.
+        address: as for ``ray.init``: ``auto``, ``host:port`` or ``ray://host:port``; ``local`` = a cluster on this machine, for
+            this work alone.
+        needs: what the task of a job requests, by the names of Ray's options.
+        retries: of a task that was lost. An error of the function is not retried: the error itself is the result.
+
+    Raises:
+        ConfigError: Ray is not installed, or there is no cluster at the address.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise ConfigError("--ray needs the extra `cluster`: python -m pip install -e '.[cluster]' in the clone") from None
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"there is no Ray cluster at '{address}': {error}") from None
+    try:
+        task: Any = ray.remote(function)
+        waiting = {
+            task.options(**needs(job), max_retries=retries, retry_exceptions=False).remote(job): number
+            for number, job in enumerate(jobs)
+        }
+        while waiting:
+            (ready,), _ = ray.wait(list(waiting), num_returns=1)
+            result: Any
+            try:
+                result = ray.get(ready)
+            except ray.exceptions.RayTaskError as error:
+                result = error.cause if isinstance(error.cause, Exception) else error
+            except ray.exceptions.RayError as error:
+                result = RuntimeError(f"lost {retries + 1} times on the cluster: {error}")
+            yield waiting.pop(ready), result
+    finally:
+        ray.shutdown()
 
 
 def _work(function: Callable[[In], Out], job: In, file: Path, parent: int) -> Out:

@@ -20,7 +20,7 @@ Make = Callable[..., Cell]
 def test_without_ray_one_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"--ray needs the extra `cluster`: python -m pip install -e '\.\[cluster\]'"):
-        on_ray("auto")
+        list(on_ray("auto")([]))
 
 
 def patiently(start: Callable[..., Any], **settings: Any) -> Any:

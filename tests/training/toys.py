@@ -126,13 +126,21 @@ class Talk(Toy):
         return Prediction(self.head(own + together[code] / torch.bincount(code)[code, None]))
 
 
+class Kept(Toy):
+    """The gradient of the first stage is added to that of the second."""
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("first", keeps_gradient=True), Stage("second"))
+
+
 class Still(Toy):
     """Learns nothing."""
 
     learns = False
 
 
-MODELS = {"toy": Toy, "staged": Staged, "talk": Talk, "still": Still}
+MODELS = {"toy": Toy, "staged": Staged, "talk": Talk, "kept": Kept, "still": Still}
 
 
 def install(put: Callable[[dict[str, Any], str, Any], object]) -> None:

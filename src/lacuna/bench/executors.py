@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from lacuna.bench.cell import Job
 from lacuna.bench.run import Outcome, run_job
 from lacuna.errors import ConfigError
-from lacuna.parallel import run_parallel
+from lacuna.parallel import RETRIES, run_on_ray, run_parallel
 from lacuna.training.device import pick_device
 
 Execute = Callable[[Sequence[Job]], Iterator[Outcome]]
-RETRIES = 10  # of a task whose machine or process was lost
 
 
 def local(workers: int) -> Execute:
@@ -46,37 +43,16 @@ def on_ray(address: str, retries: int = RETRIES) -> Execute:
     All machines share the project's folder, at the same path and with the same code.
 
     Args:
-        address: as for ``ray.init``: ``auto``, ``host:port`` or ``ray://host:port``.
+        address: as for :func:`lacuna.parallel.run_on_ray`.
         retries: of a task that was lost; an error of the cell itself is an outcome and is not retried.
 
-    Raises:
-        ConfigError: Ray is not installed, or there is no cluster at the address.
+    Returns:
+        A function from jobs to outcomes. It raises :class:`ConfigError` if Ray is not installed, or there is no cluster at the
+        address.
     """
-    try:
-        import ray
-    except ImportError:
-        raise ConfigError("--ray needs the extra `cluster`: python -m pip install -e '.[cluster]' in the clone") from None
 
     def execute(jobs: Sequence[Job]) -> Iterator[Outcome]:
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise ConfigError(f"there is no Ray cluster at '{address}': {error}") from None
-        try:
-            task: Any = ray.remote(run_job)
-            waiting = {}
-            for job in jobs:
-                waiting[task.options(**_needs(job), max_retries=retries, retry_exceptions=False).remote(job)] = job
-            while waiting:
-                (ready,), _ = ray.wait(list(waiting), num_returns=1)
-                job = waiting.pop(ready)
-                try:
-                    yield ray.get(ready)
-                except ray.exceptions.RayTaskError as error:  # errors of the cell itself are outcomes
-                    yield Outcome(job.key, "failed", reason=str(error.cause or error))
-                except ray.exceptions.RayError as error:
-                    yield Outcome(job.key, "failed", reason=f"lost {retries + 1} times on the cluster: {error}")
-        finally:
-            ray.shutdown()
+        for number, result in run_on_ray(run_job, jobs, address, needs=_needs, retries=retries):
+            yield Outcome(jobs[number].key, "failed", reason=str(result)) if isinstance(result, Exception) else result
 
     return execute

@@ -26,6 +26,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--damage-seed", type=int, default=0, show_default=True, help="Decides what a damage draws.")
 @click.option("--name", help="Of the corpus. [default: the last part of FOLDER]")
 @click.option("--workers", type=click.IntRange(1), help="Processes on this machine. [default: one a core]")
+@click.option("--ray", metavar="ADDRESS", help="Encode on this Ray cluster (extra `cluster`): auto, host:port, local.")
 @click.option("--cache", type=_PATH, help="Folder of the cache. [default: the cache folder of the user]")
 @click.option("--max-failed", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Share of clips that may fail.")
 def features(source: Path, out: Path, *, overwrite: bool, settings: tuple[str, ...], **how: Any) -> None:
@@ -56,14 +57,13 @@ def features(source: Path, out: Path, *, overwrite: bool, settings: tuple[str, .
             raise click.ClickException(f"{source} has no recordings: --damage has nothing to damage")
         if encode["text"] is None:
             raise click.ClickException(f"{source} has no recordings, and --text none leaves nothing to encode")
-        corpus = encode_texts(
-            load_corpus(source, name=how["name"], split="given"), encode["text"], cache=how["cache"], workers=how["workers"]
-        )
+        own = load_corpus(source, name=how["name"], split="given")
+        corpus = encode_texts(own, encode["text"], **{key: how[key] for key in ("cache", "workers", "ray")})
         save_corpus(corpus, out)
         show(f"{len(corpus)} utterances with text features -> {out}")
         return
     table = TableOptions(targets=tuple(how["targets"])) if how["targets"] else None
-    chosen = {key: how[key] for key in ("name", "turns", "workers", "cache", "max_failed")}
+    chosen = {key: how[key] for key in ("name", "turns", "workers", "ray", "cache", "max_failed")}
     extraction = extract(source, encode, table=table, damage=damages, **chosen)
     extraction.save(out)
     dims = ", ".join(f"{m.name} {m.dim}" for m in extraction.corpus.modalities)

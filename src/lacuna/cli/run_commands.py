@@ -15,6 +15,7 @@ from lacuna.errors import LacunaError
 if TYPE_CHECKING:
     from lacuna.corpus import Corpus
     from lacuna.results import Evaluation
+    from lacuna.training.distributed import Processes
 
 _PATH = click.Path(path_type=Path)
 
@@ -44,33 +45,43 @@ def train(source: str, models: list[str], seeds: list[str], parent: Path, name: 
     CORPUS is a path that `lacuna doctor` recognises, or duet, the generated corpus.
 
     The run gets a folder of its own under runs/. An interrupted run that has a --name goes on with the same command.
+
+    Started by torchrun, e.g. `torchrun --nproc-per-node 2 -m lacuna train CORPUS`, several processes train each model together:
+    each of them computes its part of every batch.
     """
     import pandas as pd
 
     from lacuna.api import create_model
     from lacuna.runs import RECOGNIZERS, RunRecord, new_run_folder, now, save_run
     from lacuna.training import save_recognizers
+    from lacuna.training.distributed import process_group
 
     numbers = [_whole(seed, "--seeds") for seed in seeds]
     created = [create_model(model, **parse_options(settings["own"])) for model in models]
-    corpus = _load(source, settings)
-    folder = new_run_folder(parent, name, corpus.name)
-    corpus, place = _kept(corpus, source, folder)
-    training = {name: settings[name] for name in ("pattern", "epochs", "budget")} | parse_options(settings["training"])
-    trained, histories = [], []
-    try:
-        for model in created:
-            for seed in numbers:
-                model.fit(corpus, seed=seed, target=settings["target"], folder=folder / "checkpoints", **training)
-                trained.append(model.trained)
-                histories.append(model.history)
-                click.echo(repr(model))
-    except LacunaError:
-        if not (folder / "checkpoints").exists():  # a setting was refused: leave no folder without a run
-            rmtree(folder / "corpus", ignore_errors=True)
-            with suppress(OSError):  # not empty: something else is in it
-                folder.rmdir()
-        raise
+    with process_group() as processes:
+        if processes.size > 1 and settings["budget"]:
+            raise click.ClickException("--budget needs one process: choose settings without torchrun, then train with --set")
+        corpus = _load(source, settings)
+        folder = processes.of_first(new_run_folder(parent, name, corpus.name) if processes.first else parent)
+        corpus, place = _kept(corpus, source, folder, processes)
+        training = {name: settings[name] for name in ("pattern", "epochs", "budget")} | parse_options(settings["training"])
+        trained, histories = [], []
+        try:
+            for model in created:
+                for seed in numbers:
+                    model.fit(corpus, seed=seed, target=settings["target"], folder=folder / "checkpoints", **training)
+                    trained.append(model.trained)
+                    histories.append(model.history)
+                    if processes.first:
+                        click.echo(repr(model))
+        except LacunaError:
+            if processes.first and not (folder / "checkpoints").exists():  # a setting was refused: leave no folder without a run
+                rmtree(folder / "corpus", ignore_errors=True)
+                with suppress(OSError):  # not empty: something else is in it
+                    folder.rmdir()
+            raise
+    if not processes.first:
+        return
     save_recognizers(trained, folder / RECOGNIZERS)
     names = tuple(dict.fromkeys(one.variant for one in trained))
     run = RunRecord(folder.name, corpus.name, source, place, names, tuple(numbers), now(), _typed())
@@ -281,13 +292,15 @@ def _load(source: str, settings: dict[str, Any]) -> Corpus:
     return load_corpus(source, options=options, thin=thin, **how)
 
 
-def _kept(corpus: Corpus, source: str, folder: Path) -> tuple[Corpus, str]:
+def _kept(corpus: Corpus, source: str, folder: Path, processes: Processes) -> tuple[Corpus, str]:
     """The corpus on disk, and where it lies: as it was, if it was read from a corpus folder, and else inside the run."""
     from lacuna.corpus import open_corpus, save_corpus
 
     if corpus.digest is not None:
         return corpus, str(Path(source).resolve())
-    save_corpus(corpus, folder / "corpus")
+    if processes.first:
+        save_corpus(corpus, folder / "corpus")
+    processes.of_first(None)  # the others wait until it is written
     return open_corpus(folder / "corpus"), "corpus"
 
 

@@ -30,7 +30,7 @@ from lacuna.media.encoders import Encoded, FeatureEncoder, create_encoder
 from lacuna.media.encoders.base import MODALITIES, setting_of
 from lacuna.media.quarantine import FILE, check_share, notes_of, quarantine_table
 from lacuna.media.turns import spread
-from lacuna.parallel import n_workers, run_parallel
+from lacuna.parallel import n_workers, run_on_ray, run_parallel
 from lacuna.text import safe_frame
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def extract(
     turns: str | None = None,
     cache: str | Path | None = None,
     workers: int | None = 1,
+    ray: str | None = None,
     limits: Limits | None = None,
     max_failed: float = 0.5,
     damage: Sequence[str | Damage] = (),
@@ -88,6 +89,8 @@ def extract(
         turns: cut recordings without a table into turns; ``energy`` or ``silero``, see :func:`lacuna.media.turns.activity`.
         cache: folder of the cache; default: the cache folder of the user.
         workers: processes; ``None`` = one for each physical core.
+        ray: address of a Ray cluster whose machines encode the clips instead, see :func:`lacuna.parallel.run_on_ray`. They see
+            the recordings and the cache at the same paths.
         limits: bounds of decoding.
         max_failed: the share of clips without any usable modality above which the run fails, in [0, 1].
         damage: done to the recordings before they are encoded, in this order, e.g. ``["noise:10", "words-lost:0.3"]``; see
@@ -109,11 +112,7 @@ def extract(
         encoder.prepare()
     folder = Path(cache) if cache is not None else cache_folder() / "features"
     jobs = [ClipJob(clip, encoders, folder, limits or Limits(), damages) for clip in clips.clips]
-    results = []
-    for done in run_parallel(encode_clip, jobs, n_workers(workers, len(jobs))):
-        results.append(done)
-        if len(results) % 100 == 0:
-            _log.info("%s: %d of %d clips", corpus_name, len(results), len(jobs))
+    results = _encoded(jobs, workers, ray, corpus_name)
     quarantine = quarantine_table(clips.clips, results)
     check_share(corpus_name, clips.clips, results, max_failed)
     for row in quarantine[quarantine["outcome"] == "quarantined"].itertuples():
@@ -123,6 +122,29 @@ def extract(
         quarantine,
         clips.clips,
     )
+
+
+def _encoded(jobs: Sequence[ClipJob], workers: int | None, ray: str | None, name: str) -> list[ClipResult]:
+    """Return the result of each job, in their order."""
+    ended: Iterable[tuple[int, ClipResult | Exception]]
+    if ray is None:
+        ended = enumerate(run_parallel(encode_clip, jobs, n_workers(workers, len(jobs))))
+    else:
+        ended = run_on_ray(encode_clip, [_absolute(job) for job in jobs], ray)
+    results: dict[int, ClipResult] = {}
+    for number, result in ended:
+        if isinstance(result, Exception):
+            raise result
+        results[number] = result
+        if len(results) % 100 == 0:
+            _log.info("%s: %d of %d clips", name, len(results), len(jobs))
+    return [results[number] for number in range(len(jobs))]
+
+
+def _absolute(job: ClipJob) -> ClipJob:
+    """Return a job that can be done in another working folder."""
+    path = job.clip.path
+    return replace(job, clip=replace(job.clip, path=None if path is None else path.absolute()), cache=job.cache.absolute())
 
 
 def _damaged(clips: Clips, damages: tuple[Damage, ...]) -> Clips:
@@ -237,7 +259,12 @@ def _name(file: Path, folder: Path) -> str:
 
 
 def encode_texts(
-    corpus: Corpus, encoder: str | Mapping[str, Any] = "minilm", *, cache: str | Path | None = None, workers: int | None = 1
+    corpus: Corpus,
+    encoder: str | Mapping[str, Any] = "minilm",
+    *,
+    cache: str | Path | None = None,
+    workers: int | None = 1,
+    ray: str | None = None,
 ) -> Corpus:
     """Return a corpus whose text features are made from its transcripts; they replace those that it has.
 
@@ -246,6 +273,7 @@ def encode_texts(
         encoder: name of a text encoder, or its settings with its ``name``.
         cache: folder of the cache; default: the cache folder of the user.
         workers: processes; ``None`` = one for each physical core.
+        ray: address of a Ray cluster that encodes instead, as for :func:`extract`.
 
     Raises:
         ConfigError: the encoder is unknown, its weights are missing, or the corpus has no transcripts.
@@ -260,7 +288,7 @@ def encode_texts(
         ClipJob(Clip(utterance, None, text=text), encoders, folder, Limits())
         for utterance, text in zip(corpus.ids, texts, strict=True)
     ]
-    results = list(run_parallel(encode_clip, jobs, n_workers(workers, len(jobs))))
+    results = _encoded(jobs, workers, ray, corpus.name)
     encoded = [read_encoded(done.files["text"]) if done.files else None for done in results]
     text = assemble(
         corpus.name,

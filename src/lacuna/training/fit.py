@@ -23,6 +23,7 @@ from lacuna.models import Recognizer, build
 from lacuna.models.wrappers.recovered import Recovered
 from lacuna.training.checkpoint import Checkpoints, FinishedRun
 from lacuna.training.device import autocast, own_random_state, pick_device, reproducible
+from lacuna.training.distributed import Processes
 from lacuna.training.guard import check_splits
 from lacuna.training.identity import Recipe, run_folder
 from lacuna.training.loader import Loader
@@ -60,7 +61,8 @@ def fit(recipe: Recipe, folder: Path | None = None, *, variant: str = "", watch:
     The members of a model that combines others are trained first, each as a run of its own.
 
     The result is a function of the recipe alone, bit for bit on the CPU of one machine, also if the run was killed and started
-    again any number of times. A finished run returns at once.
+    again any number of times. A finished run returns at once. If ``torch.distributed`` has a process group, its processes train
+    the model together (:mod:`lacuna.training.distributed`), and ``fit`` returns the same in all of them.
 
     Args:
         recipe: what to train, on what, and how.
@@ -82,6 +84,8 @@ def fit(recipe: Recipe, folder: Path | None = None, *, variant: str = "", watch:
     """
     config, variant = recipe.config, check_variant(variant, recipe.model)
     check_splits(recipe)
+    processes = Processes.current()
+    folder = folder if processes.first else None  # the others write nothing
     device = pick_device(config.device)
     with (
         naming_extras(f"model '{recipe.model}'"),
@@ -94,11 +98,15 @@ def fit(recipe: Recipe, folder: Path | None = None, *, variant: str = "", watch:
         model.to(device)
         members = recipe.members()
         checkpoints = Checkpoints(folder, recipe.identity())
-        result = checkpoints.result()
+        processes.check_equal(checkpoints.identity)
+        result = processes.of_first(checkpoints.result())
         if result is None:
             model.adopt([fit(member, _beside(folder, recipe, member)).trained.model for member in members])
             with nullcontext() if folder is None else locked(folder):  # another process may have ended it just now
-                result = checkpoints.result() or _Run(recipe, model, device, checkpoints).go(variant, watch)
+                result = processes.of_first(checkpoints.result())
+                if result is None:
+                    with processes.shown():
+                        result = _Run(recipe, model, device, checkpoints, processes).go(variant, watch)
     model.load_state_dict(result.weights)
     take_objective(model)
     progress = result.progress
@@ -144,7 +152,10 @@ def _beside(folder: Path | None, recipe: Recipe, member: Recipe) -> Path | None:
 class _Run:
     """One run of the loop, from the start or from a checkpoint."""
 
-    def __init__(self, recipe: Recipe, model: Recognizer, device: torch.device, checkpoints: Checkpoints) -> None:
+    def __init__(
+        self, recipe: Recipe, model: Recognizer, device: torch.device, checkpoints: Checkpoints, processes: Processes
+    ) -> None:
+        self.processes = processes
         self.recipe, self.config, self.seed, self.device = recipe, recipe.config, recipe.seed, device
         self.checkpoints, config, valid = checkpoints, recipe.config, recipe.valid
         self.train, self.valid = (
@@ -153,6 +164,7 @@ class _Run:
         )
         self.train = replace(self.train, sampling=config.sampling)
         self.layout = Layout.of(recipe.train)
+        self.labelled = recipe.train.labelled(recipe.schema.target.name) if processes.size > 1 else None
         self.masks = selection_masks(Layout.of(valid), config.pattern, config.valid_rates, config.valid_mask_seeds)
         self.metric = metric_name(model.schema.target)
         self.state = RunState(model, stage_steps(model, config), device, config.ema)
@@ -162,10 +174,12 @@ class _Run:
         """Train until the last epoch or until patience is exhausted; ``variant`` is the name in the log."""
         watch = watch or (lambda row: None)
         state, config = self.state, self.config
-        if not self.checkpoints.resume(state):
+        if not self.processes.of_first(self.checkpoints.resume(state)):
             self.train_recoverer()
             with torch.no_grad():
                 state.model.prepare(self.complete)
+        if self.processes.size > 1:
+            state.restore(*self.processes.of_first((state.tensors(), state.progress_json())))
         progress = state.progress
         self.started = time.monotonic() - progress.seconds
         for row in progress.history:
@@ -190,9 +204,10 @@ class _Run:
                 if not over and time.monotonic() - self.saved >= config.checkpoint_seconds:
                     self.save()
                 watch(row)
-        self.settle()
+        if self.processes.first:
+            self.settle()
         progress.seconds = time.monotonic() - self.started
-        return self.checkpoints.finish(state)
+        return self.processes.of_first(self.checkpoints.finish(state))
 
     def train_recoverer(self) -> None:
         """Train the model that fills in missing frames, if there is one, as a run of its own."""
@@ -225,16 +240,21 @@ class _Run:
         for step in range(progress.step, total):
             rate = learning_rate(config, (epoch + step / total) / config.epochs)
             numbers = range(step * config.accumulate, min((step + 1) * config.accumulate, len(batches)))
-            terms = update(
-                state.model,
-                active,
-                [self.pair(batches[number], masks, number) for number in numbers],
-                rate=rate,
-                clip_norm=config.clip_norm,
-                cast=autocast(config.precision, self.device),
-                where=f"epoch {epoch + 1}, update {step + 1} of {total}",
-                mixup=Mixup(config.mixup, config.mixup_layer, (self.seed, epoch, step)) if config.mixup else None,
-            )
+            rows, shares = self.parts([batches[number] for number in numbers])
+            with self.processes.random_state(self.device, self.seed, epoch, step):
+                terms = update(
+                    state.model,
+                    active,
+                    [self.pair(part, masks, number) for part, number in zip(rows, numbers, strict=True)],
+                    rate=rate,
+                    clip_norm=config.clip_norm,
+                    cast=autocast(config.precision, self.device),
+                    where=f"epoch {epoch + 1}, update {step + 1} of {total}",
+                    mixup=Mixup(config.mixup, config.mixup_layer, (self.seed, epoch, step)) if config.mixup else None,
+                    shares=shares,
+                    processes=self.processes,
+                )
+            self.processes.copy_buffers(state.model)
             progress.count(terms)
             state.follow()
             log.step(epoch, step + 1, total)
@@ -248,6 +268,13 @@ class _Run:
         self.checkpoints.save(self.state)
         self.saved = time.monotonic()
 
+    def parts(self, batches: list[NDArray[np.int64]]) -> tuple[list[NDArray[np.int64]], list[float] | None]:
+        """Return what this process computes of some batches, and its shares; a process alone computes all of them."""
+        if self.labelled is None:
+            return batches, None
+        dialogue = self.train.corpus.utterances.dialogue if self.train.whole_dialogues else None
+        return self.processes.parts(batches, self.labelled, dialogue)
+
     def pair(self, rows: NDArray[np.int64], masks: TrainingMasks, number: int) -> Pair:
         """Return a batch, complete and as the mask leaves it."""
         complete = self.train.read(rows)
@@ -256,12 +283,16 @@ class _Run:
 
     def judge(self, terms: Row, begun: float) -> Row:
         """Validate the weights that would be kept now, with the same random state at every epoch."""
-        with self.state.averaged() as model, own_random_state(self.device, derive_seed(self.seed, "validation")):
-            metric, loss = validate(model, self.valid, self.masks, autocast(self.config.precision, self.device))
+        metric, loss = self.processes.of_first(self.validate() if self.processes.first else (0.0, 0.0))
         row: Row = {"epoch": self.state.progress.epoch}
         if terms:
             row["train_loss"] = sum(v for name, v in terms.items() if not name.endswith("/grad_norm") and "/" in name)
         return row | {self.metric: metric, "valid_loss": loss} | terms | {"seconds": time.monotonic() - begun}
+
+    def validate(self) -> tuple[float, float]:
+        """Return the validation metric and the validation loss."""
+        with self.state.averaged() as model, own_random_state(self.device, derive_seed(self.seed, "validation")):
+            return validate(model, self.valid, self.masks, autocast(self.config.precision, self.device))
 
     def complete(self) -> Iterable[Batch]:
         """Return the complete training batches, in the order of the corpus."""

@@ -21,6 +21,7 @@ from lacuna.models.build import WRAPPER_MODULES, wrappers_of
 from lacuna.source import code_digest
 from lacuna.training.config import TrainingConfig, training_config, training_settings
 from lacuna.training.device import pick_device
+from lacuna.training.distributed import Processes
 
 Identity = dict[str, Any]
 REPEATED = 1000  # added to the seed of a member for each equal member before it
@@ -127,7 +128,7 @@ class Recipe:
     def identity(self) -> Identity:
         """Return the recipe as flat JSON values by dotted names, with every setting of the model."""
         config = configure(self.model, **self.settings)
-        nested = {
+        nested: dict[str, Any] = {
             "model": {"name": self.model, **asdict(config)},
             "training": self.config.result_settings(),
             "seed": self.seed,
@@ -144,6 +145,8 @@ class Recipe:
                 "statistics": _digest(*(v for _, v in sorted(self.statistics.to_tensors().items()))),
             },
         }
+        if (size := Processes.current().size) > 1:  # sums over processes are rounded in another order
+            nested["made"]["processes"] = size
         if members := self.members():
             nested["members"] = [run_key(member) for member in members]
         flat: Identity = json.loads(json.dumps(dict(_flat("", nested))))  # tuples become lists

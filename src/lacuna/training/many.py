@@ -14,6 +14,7 @@ from lacuna.progress import progress
 from lacuna.training.checkpoint import RESULT
 from lacuna.training.config import TrainingConfig
 from lacuna.training.device import pick_device
+from lacuna.training.distributed import Processes
 from lacuna.training.fit import Fitted, fit
 from lacuna.training.identity import Recipe, run_folder
 
@@ -60,7 +61,8 @@ def fit_all(
             how = recipe.model, recipe.config, dict(recipe.settings), recipe.seed
             jobs[folder] = _Job(corpus, *how, schema.target.name, tuple(schema.dims), folder, name)
     on_gpu = any(pick_device(recipe.config.device).type == "cuda" for recipe in recipes)
-    count = n_workers(workers, len(jobs), on_gpu=on_gpu)
+    together = Processes.current().size > 1  # they train one model after the other
+    count = n_workers(1 if together else workers, len(jobs), on_gpu=on_gpu)
     trained: set[Path] = set()
     with progress("training", len(recipes)) as shown:
         if count > 1:

@@ -19,10 +19,12 @@ from lacuna.corpus.batch import Batch
 from lacuna.errors import ConfigError, TrainingError, is_out_of_memory
 from lacuna.models import Recognizer, Stage
 from lacuna.training.config import TrainingConfig
+from lacuna.training.distributed import Processes
 from lacuna.training.mixup import Mixup
 
 _log = logging.getLogger(__name__)
 Pair = tuple[Batch, Batch]  # complete, observed
+ALONE = Processes()
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +99,8 @@ def update(
     cast: AbstractContextManager[Any],
     where: str,
     mixup: Mixup | None = None,
+    shares: Sequence[float] | None = None,
+    processes: Processes = ALONE,
 ) -> dict[str, float]:
     """Step every stage once on the mean loss over some batches.
 
@@ -109,6 +113,8 @@ def update(
         cast: context of the forward passes.
         where: epoch and update, for error messages.
         mixup: mixes utterances; ``None`` = they are not mixed.
+        shares: weight of each batch instead of its share of the utterances.
+        processes: that compute the other parts of the update; gradients and losses are summed over them.
 
     Returns:
         Every loss term as ``stage/term``, and ``stage/grad_norm`` before clipping.
@@ -119,6 +125,7 @@ def update(
     """
     logged: dict[str, float] = {}
     total = sum(len(complete) for complete, _ in pairs)
+    shares = [len(complete) / total for complete, _ in pairs] if shares is None else shares
     added = False
     source = model if mixup is None else mixup.over(model)
     for step in steps:
@@ -127,10 +134,9 @@ def update(
             _forget(step.parameters)
         terms: dict[str, Tensor] = {}
         try:
-            for complete, observed in pairs:
+            for (complete, observed), share in zip(pairs, shares, strict=True):
                 with cast:
                     losses = source.losses(complete, observed, name)
-                share = len(complete) / total
                 _backward(losses.values(), share, step.parameters)
                 for term, value in losses.items():
                     terms[term] = terms.get(term, 0) + share * value.detach().float()
@@ -138,6 +144,7 @@ def update(
             if not is_out_of_memory(error):
                 raise
             raise TrainingError(_too_large(model, pairs, where)) from error
+        terms = processes.sum(step.parameters, terms)
         gradients = [p.grad for p in step.parameters if p.grad is not None]
         norm = get_total_norm(gradients) if gradients else torch.zeros(())
         numbers = torch.stack([norm.float(), *(t.to(norm.device) for t in terms.values())]).tolist()  # one wait for the device
@@ -150,7 +157,7 @@ def update(
             group["lr"] = rate
         step.optimizer.step()
         added = step.stage.keeps_gradient
-        if not added:
+        if not added or not processes.first:  # a gradient that is kept has been summed: process 0 alone adds it again
             _forget(step.parameters)
         logged |= {f"{name}/{term}": value for term, value in found.items()}
     return logged

@@ -75,7 +75,7 @@ def open_database(url: str, heartbeat: int = HEARTBEAT) -> RDBStorage:
         raise ConfigError(
             f"the database of the study cannot be opened: {without_password(url)}\n"
             f"  found: {str(error.__cause__ or error).splitlines()[0]}\n"
-            "  do: set tune.storage to a URL such as postgresql://user@host/base (its driver: pip install psycopg[binary]) or"
+            "  do: set tune.storage to a URL such as postgresql://user@host/base (its driver: the extra `cluster`) or"
             " sqlite:///studies.db; null = a SQLite file in tune.folder"
         ) from None
     if storage.engine.dialect.name == "sqlite":
