@@ -85,7 +85,7 @@ def test_a_person_narrows_widens_fixes_and_leaves_out() -> None:
             {},
             {"hiden": Span(1, 2)},
             {},
-            r"no setting 'hiden' \(did you mean 'hidden'\?\); it has: calibrate, dropout",
+            r"no setting 'hiden' \(did you mean 'hidden'\?\); it has: calibrate, d",
         ),
         ({}, {}, {"epoch": 3}, r"no setting 'epoch'"),
         ({}, {"hidden": Span(-1, 64)}, {}, r"the space of hidden reaches -1, which is refused: model 'mlp': setting 'hidden'"),
