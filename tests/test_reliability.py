@@ -40,7 +40,7 @@ def test_the_table_counts_what_survived_and_the_status_says_whether_all_did(tmp_
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("kills", "--number", "18", "--kills", "2"),
+        ("kills", "--number", "6", "--kills", "2", "--commands", "ingest", "train", "save"),
         ("disk", "--number", "6", "--commands", "ingest", "train", "evaluate", "save"),
         ("memory", "--number", "4"),
     ],
