@@ -457,7 +457,7 @@ def evaluate_recognizers(
     specs = tuple(_spec(pattern) for pattern in patterns)
     numbers: dict[str, Any] = {"rates": tuple(rates), "mask_seeds": tuple(mask_seeds), "replicates": replicates}
     modalities = [m.name for m in corpus.modalities]
-    subsets: Any = "all" if answers is None else answered_subsets(answers, modalities)
+    subsets: Any = "auto" if answers is None else answered_subsets(answers, modalities)
     config = EvaluationConfig(patterns=specs, **numbers, past_only=past_only, subsets=subsets)
     target, test = recognizers[0].schema.target, corpus.only("test")
     if not len(test):
