@@ -12,7 +12,7 @@ from project import COMMANDS, Place
 
 NAMES = ("ingest", "train", "evaluate", "save")
 MEBIBYTES = (400, 600, 800, 1000, 1200, 1400, 1700, 2000)  # of address space; torch alone maps about 1,000
-SAID = ("memory", "bad_alloc")  # the second is all that a C++ library says when it ends the process itself
+SAID = ("memory", "bad_alloc")  # in small letters; the second is all that a C++ library says when it ends the process itself
 
 
 def _limit(mebibytes: int) -> None:
@@ -34,7 +34,7 @@ def cases(place: Place, done: set[tuple[str, int]]) -> Iterator[dict[str, Any]]:
                 problem = "it hangs"
             elif status and not said.strip():
                 problem = "the message is empty"
-            elif status and not any(word in said for word in SAID):
+            elif status and not any(word in said.lower() for word in SAID):
                 problem = "the message does not say memory"
             row = {"command": name, "seed": limit, "tried": 1, "ended": status, "seconds": round(seconds, 1)}
             if problem:

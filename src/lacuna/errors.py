@@ -111,6 +111,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     texts = ["can't allocate memory", "not enough memory", "Cannot allocate memory", "std::bad_alloc", "out of memory"]
     texts += ["failed to map segment from shared object", "can't start new thread"]  # of imports and of threads
+    texts += ["could not create a primitive"]  # oneDNN says no more than that
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the second is that of torch
         return True
     return isinstance(error, RuntimeError | OSError | ImportError) and any(text in str(error) for text in texts)
