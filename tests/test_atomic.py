@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lacuna import atomic
-from lacuna.atomic import TEMPORARY, make_scratch, partial_folder, replace_folder, sweep_partial, temporary_prefix
+from lacuna.atomic import TEMPORARY, make_scratch, partial_folder, replace_folder, sweep_partial, sweep_stale, temporary_prefix
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +81,10 @@ def test_a_failure_leaves_the_old_folder(tmp_path: Path, monkeypatch: pytest.Mon
         with pytest.raises(OSError, match="no space"):
             replace_folder(new, tmp_path / "target")
     assert [p.name for p in tmp_path.rglob("*")] == ["target", "old"]
+
+
+def test_what_safetensors_leaves_when_it_is_killed_is_deleted_with_the_stale_files(tmp_path: Path) -> None:
+    for name in (".tmp3qe0Ky", "state-old.safetensors", "state-new.safetensors", "other.json"):
+        (tmp_path / name).write_text("x")
+    sweep_stale(tmp_path, "state", ["state-new.safetensors"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.json", "state-new.safetensors"]

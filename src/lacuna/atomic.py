@@ -25,6 +25,7 @@ from typing import Any
 from lacuna.errors import DataError
 
 TEMPORARY = ".partial-"
+SAFETENSORS_TEMPORARY = ".tmp??????"  # what safetensors itself writes first; a folder has one writer at a time
 SCRATCH = "lacuna-"  # of folders in the temporary folder of the system
 _DAY = 86_400.0  # seconds; what another host or an unknown process left is deleted after so long
 _OWNER = re.compile(rf"(?:{re.escape(TEMPORARY)}|{SCRATCH})([0-9a-f]{{8}})\.(\d+)-")
@@ -252,6 +253,6 @@ def store(folder: Path, stem: str, suffix: str, write: Callable[[Path], None]) -
 def sweep_stale(folder: Path, stem: str, keep: Iterable[str]) -> None:
     """Delete files stored under ``stem`` that are not in ``keep``, and temporary files of killed processes."""
     kept = set(keep)
-    for path in [*folder.glob(f"{stem}-*"), *folder.glob(f"{TEMPORARY}*-{stem}")]:
+    for path in [*folder.glob(f"{stem}-*"), *folder.glob(f"{TEMPORARY}*-{stem}"), *folder.glob(SAFETENSORS_TEMPORARY)]:
         if path.is_file() and path.name not in kept:
             path.unlink(missing_ok=True)
