@@ -28,7 +28,9 @@ HERE = Path(__file__).resolve().parent
 PROJECT = project_of(HERE)
 STORE = PROJECT / "data" / "09_bench" / HERE.name
 REMARKS = (
-    "Every model has its default settings, tuned for no corpus; experiments/defaults says how far they are from 32 trials.",
+    "Code of commit b4b5285 for the first 29 models and b4f9b1c for the twelve newer ones; two cores shared with other work, one thread, so "
+    "seconds are upper bounds.",
+    "Every model has its default settings, tuned for no corpus; experiments/defaults compares eight pairs of model and corpus with 32 trials.",
     "One training seed for most models; those that lead on IEMOCAP have three or five there. Intervals of one seed hold no variance of training.",
     "The parts and defaults of evidence were chosen on the validation splits of duet (another world) and IEMOCAP, and it was developed for this "
     "project; the other models got no such choice.",
