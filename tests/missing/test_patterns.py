@@ -81,7 +81,7 @@ def test_rmm_breaks_ties_by_keys(layouts, rate, n, data):
         more = MaskPlan("rmm", min(1, rate + 0.1)).over(layout).missing_flat()
         turned = MaskPlan("rmm", rate).over(replace(layout, count=dict(reversed(layout.count.items())))).missing_flat()
         missing, other = one.missing_flat(), two.missing_flat()
-    assert one.measured() == min(round(rate * 3 * n), 2 * n) / (3 * n)
+    assert one.measured() == min(round(rate * (3 * n)), 2 * n) / (3 * n)
     assert layouts.by_utterance(layout, missing) == layouts.by_utterance(shuffled, other)
     assert all(np.array_equal(missing[m], turned[m]) for m in missing)
     assert not any((missing[m] & ~more[m]).any() for m in missing)

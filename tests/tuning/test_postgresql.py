@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,17 @@ def database() -> Iterator[str]:
             call("pg_ctl", "--pgdata", data, "--mode", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_workers_that_start_together_may_all_create_the_tables(database: str) -> None:
+    together = threading.Barrier(4)
+
+    def create(_: int) -> bool:
+        together.wait()
+        return bool(open_database(database))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(create, range(4)))
 
 
 @pytest.mark.timeout(1800)  # a minute on an idle machine

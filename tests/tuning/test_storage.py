@@ -80,6 +80,17 @@ def test_no_queued_trial_of_a_sqlite_database_is_taken_twice(place: Place) -> No
     assert sorted(taken) == list(range(40))
 
 
+def test_workers_that_start_together_may_all_create_the_database(tmp_path: Path) -> None:
+    together = Barrier(8)
+
+    def create(_: int) -> bool:
+        together.wait()
+        return bool(open_database(f"sqlite:///{tmp_path}/studies.db"))
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(create, range(8)))
+
+
 def test_a_database_that_cannot_be_opened_is_named_without_its_password(tmp_path: Path) -> None:
     for url, found in (
         ("postgresql+nodriver://me:secret@host/base", "nodriver"),

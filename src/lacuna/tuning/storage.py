@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from lacuna.errors import ConfigError
 
 HEARTBEAT = 20  # seconds between two signs of life of a worker
 MISSED = 3  # a worker is considered dead after this many heartbeats without a sign of life
+CREATIONS = 5  # attempts to create the tables of a database while other workers create them too
 ATTEMPTS = 8  # parameters whose worker died this many times are not tried again
 
 
@@ -63,24 +65,35 @@ def open_database(url: str, heartbeat: int = HEARTBEAT) -> RDBStorage:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    try:
-        storage = RDBStorage(
-            url,
-            engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True},
-            heartbeat_interval=heartbeat,
-            grace_period=MISSED * heartbeat,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=ATTEMPTS - 1),
-        )
-    except (SQLAlchemyError, ImportError, OSError) as error:
-        raise ConfigError(
-            f"the database of the study cannot be opened: {without_password(url)}\n"
-            f"  found: {str(error.__cause__ or error).splitlines()[0]}\n"
-            "  do: set tune.storage to a URL such as postgresql://user@host/base (its driver: the extra `cluster`) or"
-            " sqlite:///studies.db; null = a SQLite file in tune.folder"
-        ) from None
+    for attempt in range(CREATIONS):
+        try:
+            storage = RDBStorage(
+                url,
+                engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True},
+                heartbeat_interval=heartbeat,
+                grace_period=MISSED * heartbeat,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=ATTEMPTS - 1),
+            )
+            break
+        except (SQLAlchemyError, ImportError, OSError) as error:
+            if _made_elsewhere(error) and attempt < CREATIONS - 1:
+                time.sleep(0.2 * (attempt + 1))
+                continue
+            raise ConfigError(
+                f"the database of the study cannot be opened: {without_password(url)}\n"
+                f"  found: {str(error.__cause__ or error).splitlines()[0]}\n"
+                "  do: set tune.storage to a URL such as postgresql://user@host/base (its driver: the extra `cluster`) or"
+                " sqlite:///studies.db; null = a SQLite file in tune.folder"
+            ) from None
     if storage.engine.dialect.name == "sqlite":
         _lock_whole_transactions(storage.engine)
     return storage
+
+
+def _made_elsewhere(error: Exception) -> bool:
+    """Return whether another worker created the same table meanwhile: Optuna looks for the tables before it creates them."""
+    message = str(error)
+    return "already exists" in message or "duplicate key" in message or "UNIQUE constraint failed" in message
 
 
 def without_password(url: str) -> str:
