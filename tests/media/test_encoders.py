@@ -111,6 +111,21 @@ def test_sentences_of_like_meaning_are_near() -> None:
 
 
 @needs_weights
+def test_layers_of_minilm_are_put_side_by_side() -> None:
+    def encode(layers: object) -> np.ndarray:
+        encoder = create_encoder("text", "minilm", {"layers": layers})
+        assert isinstance(encoder, TextEncoder)
+        values = encoder.encode("Who would have thought!").values
+        assert values is not None
+        return values
+
+    np.testing.assert_array_equal(encode([3, 6]), np.concatenate([encode([3]), encode("last")], axis=1))
+    np.testing.assert_allclose(encode("mean"), sum(encode([n]) for n in range(1, 7)) / 6, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ConfigError, match="has the layers 0 to 6; found layer 7"):
+        encode([7])
+
+
+@needs_weights
 def test_a_picture_without_a_face_is_said(good: dict[str, bytes], write: Callable[[str, bytes], Path]) -> None:
     from lacuna.media.encoders.blendshapes import Blendshapes
 
@@ -127,6 +142,7 @@ def test_a_picture_without_a_face_is_said(good: dict[str, bytes], write: Callabl
         ("audio", "logmel", {"rte": 5}, "did you mean 'rate'"),
         ("audio", "logmel", {"rate": 7}, "rate divides 100"),
         ("text", "minilm", {"pool": "max"}, "'tokens' or 'mean'"),
+        ("text", "minilm", {"layers": "first"}, "'last', 'mean' or a list"),
         ("vision", "blendshapes", {"rate": 0}, "pictures a second"),
     ],
 )

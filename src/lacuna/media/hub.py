@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from lacuna.errors import ConfigError
-
-LAYERS = ("last", "mean")
+from lacuna.media.hidden_layers import check_layers, chosen_layers
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,7 @@ class HubSettings:
     def __post_init__(self) -> None:
         if not self.model or not isinstance(self.model, str):
             raise ConfigError("name the network of a hub encoder: model = a folder, or a name on the hub such as roberta-base")
-        if isinstance(self.layers, list):
-            object.__setattr__(self, "layers", tuple(self.layers))
-        numbers = isinstance(self.layers, tuple) and self.layers and all(isinstance(n, int) for n in self.layers)
-        if not numbers and self.layers not in LAYERS:
-            raise ConfigError(f"layers of '{self.model}' is 'last', 'mean' or a list of whole numbers, found {self.layers!r}")
+        object.__setattr__(self, "layers", check_layers(self.layers, self.model))
 
     def network(self) -> Any:
         """Return the network, loaded once a process, for inference."""
@@ -49,25 +44,8 @@ class HubSettings:
         return load(self.model, self.revision)[1]
 
     def chosen(self, hidden: tuple[Tensor, ...]) -> Tensor:
-        """Return the features of the chosen layers.
-
-        Args:
-            hidden: (1, T, d) of each layer, the input of the first one in front.
-
-        Returns:
-            (T, d), or (T, n d) for n numbered layers.
-
-        Raises:
-            ConfigError: the network has no such layer.
-        """
-        if self.layers == "last":
-            return hidden[-1][0]
-        if self.layers == "mean":
-            return torch.stack(hidden[1:]).mean(dim=0)[0]
-        numbers = [n for n in self.layers if isinstance(n, int)]
-        if wrong := [n for n in numbers if not -len(hidden) <= n < len(hidden)]:
-            raise ConfigError(f"'{self.model}' has the layers 0 to {len(hidden) - 1}; found layer {wrong[0]}")
-        return torch.cat([hidden[n][0] for n in numbers], dim=-1)
+        """Return (T, d) features of the chosen layers, see :func:`lacuna.media.hidden_layers.chosen_layers`."""
+        return chosen_layers(hidden, self.layers, self.model)
 
 
 @lru_cache(maxsize=3)

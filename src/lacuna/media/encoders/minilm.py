@@ -11,6 +11,7 @@ import numpy as np
 from lacuna.errors import ConfigError
 from lacuna.media.assets import require
 from lacuna.media.encoders.base import ENCODERS, Encoded, TextEncoder
+from lacuna.media.hidden_layers import check_layers, chosen_layers
 from lacuna.media.problems import Problem
 
 _LONGEST = 256  # tokens; the length of its training
@@ -24,20 +25,24 @@ class MiniLM(TextEncoder):
     Reference: Reimers and Gurevych, Sentence-BERT, EMNLP 2019; Wang et al., MiniLM, NeurIPS 2020.
 
     Attributes:
-        pool: ``tokens``, or ``mean``: the sentence vector of length 1.
+        pool: ``tokens``, or ``mean``: one vector of length 1; of the last layer it is the sentence vector.
+        layers: as for networks of the hub, see :func:`lacuna.media.hidden_layers.check_layers`; 6 is the last one. Layers in
+            the middle tell more of the emotion of CMU-MOSI (``experiments/mosi_minilm``).
     """
 
-    dim = 384
+    dim = 384  # of one layer
     assets = ("minilm-config", "minilm-tokenizer", "minilm-weights")
     source = "sentence-transformers/all-MiniLM-L6-v2, Apache-2.0"
     pool: str = "tokens"
+    layers: str | tuple[int, ...] = "last"
 
     def __post_init__(self) -> None:
         if self.pool not in ("tokens", "mean"):
             raise ConfigError(f"encoder 'minilm': pool is 'tokens' or 'mean', found {self.pool!r}")
+        object.__setattr__(self, "layers", check_layers(self.layers, "minilm"))
 
     def encode(self, text: str) -> Encoded:
-        """Return (tokens, 384) features, or (1, 384) with ``pool="mean"``."""
+        """Return (tokens, 384) features, or (1, 384) with ``pool="mean"``; n numbered layers have n times 384 columns."""
         import torch
 
         tokenizer, model = _model()
@@ -47,10 +52,11 @@ class MiniLM(TextEncoder):
         if len(encoding.ids) > _LONGEST:
             problems = (Problem("too_many_words", f"{len(encoding.ids)} tokens; the first {_LONGEST - 1} were read"),)
         with torch.inference_mode():
-            # (1, T) token ids -> (T, 384)
-            values = model(torch.tensor([ids])).last_hidden_state[0].numpy()
+            # (1, T) token ids -> (T, d)
+            hidden = model(torch.tensor([ids]), output_hidden_states=True).hidden_states
+            values = chosen_layers(hidden, self.layers, "minilm").numpy()
         if self.pool == "mean":
-            mean = values.mean(axis=0, keepdims=True)  # (1, 384)
+            mean = values.mean(axis=0, keepdims=True)  # (1, d)
             values = mean / np.linalg.norm(mean)
         return Encoded(values.astype(np.float32), problems=problems)
 
