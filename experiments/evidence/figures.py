@@ -20,6 +20,8 @@ import torch
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from measure import environments_of
+
 from lacuna.corpus import Corpus
 from lacuna.evaluation.predict import loader_of
 from lacuna.metrics.counts import Array
@@ -30,7 +32,6 @@ from lacuna.reporting.core.style import GREY, PALETTE
 from lacuna.synthetic.duet import Oracle
 from lacuna.training import Recipe, TrainedRecognizer, fit
 from lacuna.training.identity import run_folder
-from measure import environments_of
 
 SHOWN = 1500  # points of a panel
 SIZE, PAD = 260, 46  # of a panel, in pixels

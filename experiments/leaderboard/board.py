@@ -16,13 +16,14 @@ from pathlib import Path
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from measure import joined
+
 from lacuna.evaluation import CEILINGS, Sweep, bootstrap, primary
 from lacuna.evaluation.ranks import standing
 from lacuna.evaluation.stored_sweeps import sweeps_from_bytes
 from lacuna.pipelines.environments import project_of
 from lacuna.reporting.leaderboard.page import write_board
 from lacuna.reporting.leaderboard.tables import Board, Leaderboard
-from measure import joined
 
 HERE = Path(__file__).resolve().parent
 PROJECT = project_of(HERE)
@@ -80,7 +81,9 @@ def main() -> None:
         shutil.copy(file, HERE / file.name)
     before, _, after = (folder / "leaderboard.md").read_text("utf-8").partition("## Pairwise tests")
     limits = after[after.index("## Limits") :]
-    (HERE / "results.md").write_text(f"{before}Tests of all pairs are in pairs.csv, seconds and parameters in cost.csv.\n\n{limits}", "utf-8")
+    (HERE / "results.md").write_text(
+        f"{before}Tests of all pairs are in pairs.csv, seconds and parameters in cost.csv.\n\n{limits}", "utf-8"
+    )
     costs(corpora).to_csv(HERE / "cost.csv")
     print(target)  # noqa: T201
 

@@ -43,18 +43,16 @@ MELD: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def mosi(pool: str | None) -> Corpus:
+def mosi(text: dict[str, Any]) -> Corpus:
     """Return CMU-MOSI with MiniLM text and the distributed audio, as conf/mosi_minilm does."""
-    text = {"name": "minilm", "pool": pool} if pool else {"name": "minilm"}
-    encode = {"text": text, "vision": None}
+    encode = {"text": {"name": "minilm", **text}, "vision": None}
     folder = Path(data_root()) / "cmu_mosi"
     return lacuna.load_corpus(folder, importer="mosi-csv", encode=encode, split="carve", valid_share=0.2)
 
 
-def meld(pool: str | None) -> Corpus:
+def meld(text: dict[str, Any]) -> Corpus:
     """Return MELD with MiniLM text, the official splits, as conf/meld_text does."""
-    text = {"name": "minilm", "pool": pool} if pool else {"name": "minilm"}
-    return lacuna.load_corpus(Path(data_root()) / "meld", importer="meld-csv", encode={"text": text}, split="given")
+    return lacuna.load_corpus(Path(data_root()) / "meld", importer="meld-csv", encode={"text": {"name": "minilm", **text}})
 
 
 def main() -> None:
@@ -62,11 +60,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", choices=["mosi", "meld"])
     parser.add_argument("--tokens", action="store_true", help="token sequences instead of sentence vectors")
+    parser.add_argument("--layers", type=int, nargs="+", help="of MiniLM, side by side; default: the last one")
     parser.add_argument("--only", nargs="+", help="names of trials")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of variants with one member")
     arguments = parser.parse_args()
-    pool = None if arguments.tokens else "mean"
-    corpus, trials = (mosi(pool), MOSI) if arguments.corpus == "mosi" else (meld(pool), MELD)
+    text = {"pool": "tokens" if arguments.tokens else "mean", "layers": arguments.layers or "last"}
+    corpus, trials = (mosi(text), MOSI) if arguments.corpus == "mosi" else (meld(text), MELD)
     development = corpus.only("train", "valid")
     common = COMPLETE if arguments.corpus == "mosi" else {**COMPLETE, "rates": [0.0]}
     for name in arguments.only or trials:
@@ -78,7 +77,7 @@ def main() -> None:
             scores.append(fitted.trained.selection.value)
         spent = time.process_time() - begun
         each = " ".join(f"{score:.3f}" for score in scores)
-        kind = "tokens" if arguments.tokens else "sentences"
+        kind = f"{'tokens' if arguments.tokens else 'sentences'}, layers {text['layers']}"
         print(f"| {arguments.corpus}, {kind} | {name} | {np.mean(scores):.3f} ({each}) | {spent:.0f} |", flush=True)
 
 
