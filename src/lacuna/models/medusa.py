@@ -49,6 +49,7 @@ class MEDUSAConfig(Config):
     title="MEDUSA: A Multimodal Deep Fusion Multi-Stage Training Framework for Speech Emotion Recognition "
     "in Naturalistic Conditions",
     task="fusion",
+    modalities=("text", "audio"),
     paper="https://arxiv.org/abs/2506.09556",
     year=2025,
     venue="Interspeech",
