@@ -23,7 +23,7 @@ from lacuna.training import Recipe, TrainingConfig, fit
 LETTERS, CLASSES = list("ADFHNS"), ("anger", "disgust", "fear", "joy", "neutral", "sadness")
 LOSSES = ("plain", "majority", "class_balanced", "penalisation")
 METRICS = ("log_loss", "macro_f1", "weighted_f1")
-SEEDS = (0, 1)
+SEEDS = (0, 1, 2)
 
 
 def votes() -> dict[str, pd.DataFrame]:
