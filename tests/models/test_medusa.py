@@ -38,7 +38,7 @@ def test_its_heads_of_attributes_read_the_pooled_vectors_and_train_them() -> Non
     prediction = model(everything())
     answers = model.auxiliary_logits(prediction)
     assert [answer.shape for answer in answers] == [(len(everything().label), 1)] * 3
-    sum(answer.sum() for answer in answers).backward()
+    torch.cat(answers).sum().backward()
     reached = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and (p.grad != 0).any()}
     assert {"encoders", "pools", "fusion", "auxiliary_heads"} <= reached
     assert "head" not in reached

@@ -7,10 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 import lacuna
 from lacuna.corpus import Corpus, check
 from lacuna.errors import ConfigError
+from lacuna.pipelines.ingest.nodes import read_source
+from lacuna.pipelines.parameters import Features, Ingest
+from lacuna.pipelines.record import decisive
 from lacuna.synthetic.wrist import Conductance, Wrist, generate, person, preset
 from lacuna.training.losses.physics import residual
 
@@ -101,6 +105,16 @@ def test_sensors_are_lost_but_never_all_of_a_window() -> None:
 def test_it_is_loaded_by_its_name() -> None:
     corpus = lacuna.load_corpus("wrist", preset="tiny", options={"seed": 4})
     assert same(corpus, generate(preset("tiny", seed=4)))
+
+
+def test_the_parameters_of_a_run_choose_it_and_its_settings_decide_the_results() -> None:
+    ingest = Ingest.model_validate({"name": "wrist", "wrist": {"preset": "tiny", "changes": {"seed": 4}}})
+    assert same(read_source(ingest, Features(), []), generate(preset("tiny", seed=4)))
+    assert decisive(ingest)["wrist"] == {"preset": "tiny", "changes": {"seed": 4}}
+    assert not {"duet", "options"} & decisive(ingest).keys()
+    assert "wrist" not in decisive(Ingest(name="duet"))  # as before there was another generated corpus
+    with pytest.raises(ValidationError, match="no preset 'big' of wrist"):
+        Ingest.model_validate({"name": "wrist", "wrist": {"preset": "big"}})
 
 
 @pytest.mark.parametrize(
