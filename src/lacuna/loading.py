@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,10 +19,13 @@ from lacuna.corpus.storage.format import MANIFEST
 from lacuna.errors import ConfigError, DataError
 from lacuna.missing import Thin
 from lacuna.missing import thin as remove
-from lacuna.synthetic.duet import generate, preset
+from lacuna.synthetic import duet, wrist
 
 SplitRule = Literal["auto", "given", "carve", "fold", "speaker"]
-GENERATED = "duet"
+GENERATORS: dict[str, Callable[[str, dict[str, Any]], Corpus]] = {
+    "duet": lambda preset, options: duet.generate(duet.preset(preset, **options)),
+    "wrist": lambda preset, options: wrist.generate(wrist.preset(preset, **options)),
+}
 RECORDINGS = "recordings"
 _log = logging.getLogger(__name__)
 
@@ -46,9 +49,9 @@ def load_corpus(
     """Return the corpus that a name or a path stands for.
 
     Args:
-        source: ``duet`` for the generated corpus; or a path to a corpus folder of Lacuna, to recordings, or to anything that
-            ``lacuna doctor PATH`` recognises. A path that is called ``duet`` is written as ``./duet``.
-        preset: size of the generated corpus: ``tiny``, ``demo`` (300 dialogues) or ``bench`` (10,000).
+        source: ``duet`` or ``wrist`` for a generated corpus; or a path to a corpus folder of Lacuna, to recordings or to anything
+            that ``lacuna doctor PATH`` recognises. A path that is called ``duet`` is written as ``./duet``.
+        preset: size of a generated corpus: ``tiny``, ``demo`` (300 dialogues, 15 people) or ``bench``.
         importer: read the path with this importer instead of the one that recognises it; ``recordings`` reads recordings.
         name: of the corpus in tables; by default the importer chooses one.
         options: of the importer, of :func:`lacuna.media.extract`, or settings of the generated corpus that differ from the
@@ -117,7 +120,7 @@ def _noting_contamination(corpus: Corpus) -> Corpus:
 
     A corpus on disk got its notes when it was read from its source; a generated one was fitted on nothing.
     """
-    if corpus.digest is not None or corpus.provenance.importer == GENERATED:
+    if corpus.digest is not None or corpus.provenance.importer in GENERATORS:
         return corpus
     notes = [check.warning().splitlines()[0] for check in check_contamination(corpus) if check.fitted]
     new = [note for note in notes if note not in corpus.provenance.notes]
@@ -136,7 +139,7 @@ def _read(
     encode: Mapping[str, Any],
 ) -> Corpus:
     if (
-        source != GENERATED
+        source not in GENERATORS
         and Path(source).exists()
         and (importer == RECORDINGS or (not importer and reads_recordings(Path(source))))
     ):
@@ -157,13 +160,13 @@ def _read(
 def _read_features(
     source: str | Path, preset_name: str, importer: str | None, name: str | None, options: dict[str, Any]
 ) -> Corpus:
-    if source == GENERATED:
-        return generate(preset(preset_name, **options))
+    if source in GENERATORS:
+        return GENERATORS[str(source)](preset_name, options)
     path = Path(source)
     if not path.exists():
         raise DataError(
             f"there is no file or folder {path}",
-            expected=f"a path, or the name of the generated corpus, '{GENERATED}'",
+            expected=f"a path, or the name of a generated corpus: {' or '.join(GENERATORS)}",
             hint="check the spelling; a relative path starts at the current folder",
         )
     if (path / MANIFEST).is_file():

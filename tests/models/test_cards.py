@@ -42,6 +42,7 @@ def test_the_table_has_one_row_a_model() -> None:
         "paper",
         "year",
         "venue",
+        "modalities",
         "task",
         "reconstruction",
         "needs dialogue",
@@ -54,6 +55,8 @@ def test_the_table_has_one_row_a_model() -> None:
     baselines = table[table["task"] == "baseline"]
     assert baselines["year"].isna().all()
     assert set(baselines["paper"]) == {""}
+    made_for = table.set_index("name")["modalities"]
+    assert made_for[["hbaf", "w2v2_dim", "gaam", "mlp"]].tolist() == ["text, audio", "audio", "any", "any"]
 
 
 def test_html_of_a_card_is_escaped() -> None:
@@ -66,6 +69,7 @@ def test_html_of_a_card_is_escaped() -> None:
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
+        ({"modalities": ("voice",)}, "'modalities' must be of text, .*found 'voice'"),
         ({"task": "magic"}, "'task' must be one of baseline, .*found 'magic'"),
         ({"paper": "arXiv 2506.10452"}, "'paper' must be a link .*found 'arXiv 2506.10452'"),
         ({"year": 2020}, ".* declare 'paper' as a link"),
@@ -79,7 +83,7 @@ def test_facts_that_are_not_valid_are_refused(facts: dict[str, object], message:
 
 def test_a_model_without_facts_can_be_registered_but_is_reported() -> None:
     info = ModelInfo("mine", paper="https://arxiv.org/abs/1")
-    assert info.undeclared == ["title", "task", "year"]
+    assert info.undeclared == ["title", "task", "year", "modalities"]
     assert not hasattr(Recognizer, "info")
 
 

@@ -32,7 +32,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--setting", "own", multiple=True, metavar="KEY=VALUE", help="A setting of every model, e.g. calibrate=true or ensemble=5."
 )
-@click.option("--preset", default="demo", show_default=True, help="Size of the generated corpus, if CORPUS is duet.")
+@click.option("--preset", default="demo", show_default=True, help="Size of the generated corpus, if CORPUS is duet or wrist.")
 @click.option("--importer", help="Read CORPUS with this importer instead of recognising it.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the importer; may be repeated.")
 @click.option("--split", default="auto", show_default=True, type=click.Choice(["auto", "given", "carve", "fold", "speaker"]))
@@ -42,7 +42,7 @@ _PATH = click.Path(path_type=Path)
 def train(source: str, models: list[str], seeds: list[str], parent: Path, name: str | None, **settings: Any) -> None:
     """Train models on a corpus.
 
-    CORPUS is a path that `lacuna doctor` recognises, or duet, the generated corpus.
+    CORPUS is a path that `lacuna doctor` recognises, or duet or wrist, the generated corpora.
 
     The run gets a folder of its own under runs/. An interrupted run that has a --name goes on with the same command.
 

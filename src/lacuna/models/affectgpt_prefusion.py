@@ -54,6 +54,7 @@ class AffectGPTPrefusionConfig(RescalingConfig):
     "affectgpt_prefusion",
     title="AffectGPT: A New Dataset, Model, and Benchmark for Emotion Understanding with Multimodal Large Language Models",
     task="fusion",
+    modalities=("text", "audio", "vision"),
     paper="https://arxiv.org/abs/2501.16566",
     year=2025,
     venue="ICML",

@@ -69,6 +69,7 @@ class SpeakerAttention(nn.Module):
     "attentive_bigru",
     title="Deep learning of segment-level feature representation for speech emotion recognition in conversations",
     task="fusion",
+    modalities=("audio",),
     paper="https://arxiv.org/abs/2302.02419",
     year=2023,
     reconstruction=True,

@@ -239,6 +239,7 @@ def register(
     year: int | None = None,
     venue: str = "",
     reference: str = "",
+    modalities: tuple[str, ...] = (),
     reconstruction: bool = False,
 ) -> Callable[[C], C]:
     """Return a class decorator that adds a model to the registry and stores the facts about it as ``cls.info``.
@@ -251,12 +252,13 @@ def register(
         year: year of publication.
         venue: conference or journal.
         reference: classic reference of a baseline.
+        modalities: what the system of the paper reads.
         reconstruction: code and equations of the authors are not public or were not used.
 
     Raises:
         ConfigError: the name is taken, or a fact is not valid.
     """
-    info = ModelInfo(name, title, task, paper, year, venue, reference, reconstruction)
+    info = ModelInfo(name, title, task, paper, year, venue, reference, modalities, reconstruction)
     add = _REGISTRY.register(name)
 
     def declare(cls: C) -> C:

@@ -57,6 +57,7 @@ class BCAFConfig(Config):
     "bcaf",
     title="Bimodal Connection Attention Fusion for Speech Emotion Recognition",
     task="fusion",
+    modalities=("text", "audio"),
     paper="https://arxiv.org/abs/2503.05858",
     year=2025,
     reconstruction=True,

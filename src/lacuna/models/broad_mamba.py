@@ -85,6 +85,7 @@ class BroadLearning(nn.Module):
     "broad_mamba",
     title="Revisiting Multi-modal Emotion Learning with Broad State Space Models and Probability-guidance Fusion",
     task="fusion",
+    modalities=("text", "audio", "vision"),
     paper="https://arxiv.org/abs/2404.17858",
     year=2025,
     venue="ECML-PKDD",

@@ -45,6 +45,7 @@ class ModelCard:
             ("title", info.title),
             ("task", info.task),
             ("published", published),
+            ("published for", info.made_for if info.paper else ""),
             ("reference", info.reference),
             ("description", self.description),
             ("input", "whole dialogues" if self.needs_dialogue else "single utterances"),
@@ -107,28 +108,32 @@ def model_table() -> pd.DataFrame:
     """Return one row for each registered model, sorted by name.
 
     Returns:
-        Columns ``name``, ``title``, ``paper`` (a link), ``year`` (Int64, missing for baselines), ``venue``, ``task``,
-        ``reconstruction``, ``needs dialogue`` and ``recovers`` (bool).
+        Columns ``name``, ``title``, ``paper`` (a link), ``year`` (Int64, missing for baselines), ``venue``, ``modalities``
+        (what the system of the paper reads), ``task``, ``reconstruction``, ``needs dialogue`` and ``recovers`` (bool).
     """
     import pandas as pd
 
     rows = []
     for name in list_models():
         cls, info = model_class(name), model_class(name).info
-        facts = {key: getattr(info, key) for key in ("name", "title", "paper", "year", "venue", "task", "reconstruction")}
+        facts = {key: getattr(info, key) for key in ("name", "title", "paper", "year", "venue")}
+        facts |= {"modalities": info.made_for, "task": info.task, "reconstruction": info.reconstruction}
         rows.append({**facts, "needs dialogue": cls.needs_dialogue, "recovers": cls.recovers})
     return pd.DataFrame(rows).astype({"year": "Int64"})
 
 
 def models_markdown() -> str:
     """Return the table of all models as Markdown, with links to the papers."""
-    lines = ["| model | paper | venue | task | reconstruction | needs dialogue | recovers |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| model | paper | venue | published for | task | reconstruction | needs dialogue | recovers |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for name in list_models():
         cls, info = model_class(name), model_class(name).info
         title = f"[{info.title}]({info.paper})" if info.paper else info.title
         venue = " ".join(filter(None, [info.venue, str(info.year or "")]))
         flags = " | ".join(_words(value) for value in (info.reconstruction, cls.needs_dialogue, cls.recovers))
-        lines.append(f"| `{name}` | {title} | {venue} | {info.task} | {flags} |")
+        lines.append(f"| `{name}` | {title} | {venue} | {info.made_for} | {info.task} | {flags} |")
     return "\n".join(lines) + "\n"
 
 

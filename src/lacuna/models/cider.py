@@ -187,6 +187,7 @@ class Encoder(nn.Module):
     "cider",
     title="Towards Robust Multimodal Emotion Recognition under Missing Modalities and Distribution Shifts",
     task="fusion",
+    modalities=("text", "audio", "vision"),
     paper="https://arxiv.org/abs/2506.10452",
     year=2025,
 )

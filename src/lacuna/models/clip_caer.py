@@ -50,6 +50,7 @@ class ClipCAERConfig(Config):
     "clip_caer",
     title="Context-Aware Academic Emotion Dataset and Benchmark",
     task="fusion",
+    modalities=("text", "vision"),
     paper="https://arxiv.org/abs/2507.00586",
     year=2025,
     venue="ICCV",

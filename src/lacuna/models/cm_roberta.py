@@ -87,6 +87,7 @@ class ParallelLayer(nn.Module):
     "cm_roberta",
     title="Cross-modal fusion techniques for utterance-level emotion recognition from text and speech",
     task="fusion",
+    modalities=("text", "audio"),
     paper="https://arxiv.org/abs/2302.02447",
     year=2023,
     reconstruction=True,

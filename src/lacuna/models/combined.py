@@ -210,6 +210,7 @@ class MHPFConfig(CombinedConfig):
     "mhpf",
     title="Team RAS in 9th ABAW Competition: Multimodal Compound Expression Recognition Approach",
     task="fusion",
+    modalities=("text", "audio", "vision"),
     paper="https://arxiv.org/abs/2507.02205",
     year=2025,
     venue="ICCV Workshops",

@@ -35,6 +35,7 @@ class CRAConfig(AEConfig):
     "cra",
     title="Missing Modalities Imputation via Cascaded Residual Autoencoder",
     task="recovery",
+    modalities=("any",),
     paper="http://cvlab.cse.msu.edu/pdfs/Tran_Liu_Zhou_Jin_CVPR2017.pdf",
     year=2017,
     venue="CVPR",

@@ -132,6 +132,7 @@ class Flow(nn.Module):
     "dicmor",
     title="Distribution-Consistent Modal Recovering for Incomplete Multimodal Learning",
     task="generation",
+    modalities=("text", "audio", "vision"),
     paper=(
         "https://openaccess.thecvf.com/content/ICCV2023/html/"
         "Wang_Distribution-Consistent_Modal_Recovering_for_Incomplete_Multimodal_Learning_ICCV_2023_paper.html"

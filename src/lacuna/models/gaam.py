@@ -52,6 +52,7 @@ class GAAMConfig(Config):
     "gaam",
     title="Gaussian Adaptive Attention is All You Need: Robust Contextual Representations Across Multiple Modalities",
     task="fusion",
+    modalities=("any",),
     paper="https://arxiv.org/abs/2401.11143",
     year=2024,
 )

@@ -62,6 +62,7 @@ class GcnBranch(GraphBranch):
     "gcnet",
     title="GCNet: Graph Completion Network for Incomplete Multimodal Learning in Conversation",
     task="graph",
+    modalities=("text", "audio", "vision"),
     paper="https://arxiv.org/abs/2203.02177",
     year=2023,
     venue="IEEE TPAMI",

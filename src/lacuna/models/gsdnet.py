@@ -95,6 +95,7 @@ class GSDNetConfig(Config):
     "gsdnet",
     title="GSDNet: Revisiting Incomplete Multimodality-Diffusion Emotion Recognition from the Perspective of Graph Spectrum",
     task="recovery",
+    modalities=("text", "audio", "vision"),
     paper="https://doi.org/10.24963/ijcai.2025/688",
     year=2025,
     venue="IJCAI",

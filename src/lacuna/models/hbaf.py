@@ -88,6 +88,7 @@ class DynamicAttention(nn.Module):
     "hbaf",
     title="Heterogeneous bimodal attention fusion for speech emotion recognition",
     task="fusion",
+    modalities=("text", "audio"),
     paper="https://arxiv.org/abs/2503.06405",
     year=2025,
     venue="Speech Communication",

@@ -144,6 +144,7 @@ def flow_back(denoise: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps:
     "imder",
     title="Incomplete Multimodality-Diffused Emotion Recognition",
     task="generation",
+    modalities=("text", "audio", "vision"),
     paper="https://papers.neurips.cc/paper_files/paper/2023/hash/372cb7805eaccb2b7eed641271a30eec-Abstract-Conference.html",
     year=2023,
     venue="NeurIPS",

@@ -9,6 +9,7 @@ from lacuna.errors import ConfigError
 
 Task = Literal["baseline", "recovery", "graph", "generation", "fusion"]
 TASKS: tuple[Task, ...] = get_args(Task)
+MODALITIES = ("text", "audio", "vision", "image", "music", "any")
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class ModelInfo:
         year: year of publication, ``None`` for baselines.
         venue: conference or journal; empty for baselines and preprints.
         reference: classic reference of a baseline, where one exists.
+        modalities: what the system of the paper reads, of ``MODALITIES``; ``("any",)`` = none in particular. The models here
+            read any modality. Empty for baselines.
         reconstruction: code and equations of the authors are not public or were not used, so parts of the model are decisions of
             this library.
 
     Raises:
-        ConfigError: an unknown task, a paper that is not a link, or a year or venue without a paper.
+        ConfigError: an unknown task or modality, a paper that is not a link, or a year or venue without a paper.
     """
 
     name: str
@@ -39,12 +42,15 @@ class ModelInfo:
     year: int | None = None
     venue: str = ""
     reference: str = ""
+    modalities: tuple[str, ...] = ()
     reconstruction: bool = False
 
     def __post_init__(self) -> None:
         where = f"model '{self.name}':"
         if self.task and self.task not in TASKS:
             raise ConfigError(f"{where} 'task' must be one of {', '.join(TASKS)}; found {self.task!r}")
+        if unknown := [m for m in self.modalities if m not in MODALITIES]:
+            raise ConfigError(f"{where} 'modalities' must be of {', '.join(MODALITIES)}; found {unknown[0]!r}")
         if self.paper and not self.paper.startswith(("https://", "http://")):
             raise ConfigError(f"{where} 'paper' must be a link that begins with https://; found {self.paper!r}")
         if not self.paper and (self.year is not None or self.venue):
@@ -52,6 +58,11 @@ class ModelInfo:
 
     @property
     def undeclared(self) -> list[str]:
-        """Return the names of the facts that are still missing: each model has a title and a task, each paper has a year."""
+        """Return the names of the facts that are missing: a model has a title and a task, a paper also a year and modalities."""
         lacking = [name for name in ("title", "task") if not getattr(self, name)]
-        return [*lacking, "year"] if self.paper and self.year is None else lacking
+        return lacking + [name for name in ("year", "modalities") if self.paper and not getattr(self, name)]
+
+    @property
+    def made_for(self) -> str:
+        """Return the modalities as text; ``any`` for baselines."""
+        return ", ".join(self.modalities) or "any"

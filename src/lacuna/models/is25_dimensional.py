@@ -46,6 +46,7 @@ class IS25DimensionalConfig(Config):
     title="Developing a High-performance Framework for Speech Emotion Recognition in Naturalistic Conditions Challenge for "
     "Emotional Attribute Prediction",
     task="fusion",
+    modalities=("text", "audio"),
     paper="https://arxiv.org/abs/2506.10930",
     year=2025,
     venue="Interspeech",

@@ -65,6 +65,7 @@ class M2FNetConfig(Config):
     "m2fnet",
     title="M2FNet: Multi-modal Fusion Network for Emotion Recognition in Conversation",
     task="fusion",
+    modalities=("text", "audio", "vision"),
     paper="https://arxiv.org/abs/2206.02187",
     year=2022,
     venue="CVPR Workshops",

@@ -49,6 +49,7 @@ class MEDUSAConfig(Config):
     title="MEDUSA: A Multimodal Deep Fusion Multi-Stage Training Framework for Speech Emotion Recognition "
     "in Naturalistic Conditions",
     task="fusion",
+    modalities=("text", "audio"),
     paper="https://arxiv.org/abs/2506.09556",
     year=2025,
     venue="Interspeech",
@@ -69,12 +70,13 @@ class MEDUSA(Recognizer):
     layers with a learned key. Frames that are not present are no keys at any depth, so a missing modality adds nothing. With
     a soft target the loss is the cross-entropy against the distribution of votes. The other parts of MEDUSA are not in this
     class: its ensemble with a meta-classifier is the model ``combined`` with members ``medusa`` and ``how: linear``; balanced
-    sampling and manifold mixup belong to training; the authors' additional heads for valence, arousal and dominance need a
-    second target.
+    sampling, manifold mixup (``mixup_layer: hidden``) and the heads for valence, arousal and dominance
+    (``auxiliary_targets: {valence: {loss: ccc}}``) are settings of training.
     """
 
     Config = MEDUSAConfig
     config: MEDUSAConfig
+    gives_hidden = True
     tiny: ClassVar[Mapping[str, Any]] = {"width": 16, "heads": 2}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:
@@ -88,7 +90,8 @@ class MEDUSA(Recognizer):
         self.fusion = nn.ModuleList(CrossModalReading(c.width, c.heads, c.dropout) for _ in range(c.layers + 1))
         self.pool, self.norm = AttentionPooling(c.width), nn.LayerNorm((len(names) + 1) * c.width)
         self.dropout = nn.Dropout(c.dropout)
-        self.head = classifier(schema, (len(names) + 1) * c.width + len(names), c)
+        self.hidden_width = (len(names) + 1) * c.width + len(names)
+        self.head = classifier(schema, self.hidden_width, c)
 
     def hidden(self, batch: Batch) -> list[Sequences]:
         """Return the states of all modalities at each depth: after every layer, and at last the pooled vector (L = 1)."""
@@ -114,4 +117,5 @@ class MEDUSA(Recognizer):
         depths = self.hidden(batch)
         pooled = torch.cat([self.fuse(depths), *(x.squeeze(1) for x, _ in depths[-1])], dim=1)  # (U, (M + 1) d)
         vector = self.dropout(self.norm(pooled))
-        return Prediction(self.head(torch.cat([vector, batch.available().to(vector)], dim=1)).float())
+        hidden = torch.cat([vector, batch.available().to(vector)], dim=1)  # (U, (M + 1) d + M)
+        return Prediction(self.head(hidden).float(), hidden=hidden)

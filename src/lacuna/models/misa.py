@@ -70,6 +70,7 @@ class Parts(NamedTuple):
     "misa",
     title="MISA: Modality-Invariant and -Specific Representations for Multimodal Sentiment Analysis",
     task="fusion",
+    modalities=("text", "audio", "vision"),
     paper="https://arxiv.org/abs/2005.03545",
     year=2020,
     venue="ACM Multimedia",

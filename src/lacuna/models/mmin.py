@@ -73,6 +73,7 @@ class Teacher(nn.Module):
     "mmin",
     title="Missing Modality Imagination Network for Emotion Recognition with Uncertain Missing Modalities",
     task="recovery",
+    modalities=("text", "audio", "vision"),
     paper="https://aclanthology.org/2021.acl-long.203",
     year=2021,
     venue="ACL",

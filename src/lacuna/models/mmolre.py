@@ -55,6 +55,7 @@ class MMoLREConfig(Config):
     "mmolre",
     title="Multimodal Mixture of Low-Rank Experts for Sentiment Analysis and Emotion Recognition",
     task="fusion",
+    modalities=("text", "audio"),
     paper="https://arxiv.org/abs/2505.14143",
     year=2025,
     venue="ICME",

@@ -104,6 +104,7 @@ class Fused(NamedTuple):
     "mose",
     title="Benchmarking and Bridging Emotion Conflicts for Multimodal Emotion Reasoning",
     task="fusion",
+    modalities=("text", "audio", "vision"),
     paper="https://arxiv.org/abs/2508.01181",
     year=2025,
     venue="ACM Multimedia",

@@ -45,6 +45,7 @@ class MovieAffectConfig(Config):
     "movie_affect",
     title="Multimodal Deep Models for Predicting Affective Responses Evoked by Movies",
     task="fusion",
+    modalities=("audio", "vision"),
     paper="https://arxiv.org/abs/1909.06957",
     year=2019,
     venue="ICCV Workshops",

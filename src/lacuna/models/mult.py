@@ -54,6 +54,7 @@ class MulTConfig(RescalingConfig):
     "mult",
     title="Multimodal Transformer for Unaligned Multimodal Language Sequences",
     task="fusion",
+    modalities=("text", "audio", "vision"),
     paper="https://aclanthology.org/P19-1656",
     year=2019,
     venue="ACL",

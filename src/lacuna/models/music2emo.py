@@ -77,6 +77,7 @@ class MixedNetwork(nn.Module):
     "music2emo",
     title="Towards Unified Music Emotion Recognition across Dimensional and Categorical Models",
     task="fusion",
+    modalities=("music",),
     paper="https://arxiv.org/abs/2502.03979",
     year=2025,
 )

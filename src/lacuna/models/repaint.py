@@ -142,6 +142,7 @@ def raised(noising: Noising, state: Tensor, noise: Tensor, low: int, high: int) 
     "repaint",
     title="RePaint: Inpainting using Denoising Diffusion Probabilistic Models",
     task="generation",
+    modalities=("image",),
     paper="https://arxiv.org/abs/2201.09865",
     year=2022,
     venue="CVPR",

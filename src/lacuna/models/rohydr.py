@@ -160,6 +160,7 @@ def scheduled(phases: Sequence[Sequence[Stage]], schedule: Schedule, first: int,
     "rohydr",
     title="RoHyDR: Robust Hybrid Diffusion Recovery for Incomplete Multimodal Emotion Recognition",
     task="generation",
+    modalities=("text", "audio", "vision"),
     paper="https://arxiv.org/abs/2505.17501",
     year=2025,
 )

@@ -73,6 +73,7 @@ class SdrBranch(GraphBranch):
         "Conversational Emotion Recognition"
     ),
     task="graph",
+    modalities=("text", "audio", "vision"),
     paper="https://arxiv.org/abs/2411.19822",
     year=2025,
     venue="Knowledge-Based Systems",

@@ -56,6 +56,7 @@ class TextCompoundConfig(Config):
     "text_compound",
     title="Textualized and Feature-based Models for Compound Multimodal Emotion Recognition in the Wild",
     task="fusion",
+    modalities=("text", "audio", "vision"),
     paper="https://arxiv.org/abs/2407.12927",
     year=2024,
     venue="ECCV Workshops",

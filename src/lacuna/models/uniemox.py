@@ -53,6 +53,7 @@ class UniEmoXConfig(Config):
     "uniemox",
     title="UniEmoX: Cross-modal Semantic-Guided Large-Scale Pretraining for Universal Scene Emotion Perception",
     task="fusion",
+    modalities=("text", "image"),
     paper="https://arxiv.org/abs/2409.18877",
     year=2025,
     venue="IEEE TIP",

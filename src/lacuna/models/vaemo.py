@@ -64,6 +64,7 @@ class VAEmoConfig(Config):
     "vaemo",
     title="VAEmo: Efficient Representation Learning for Visual-Audio Emotion with Knowledge Injection",
     task="fusion",
+    modalities=("audio", "vision"),
     paper="https://arxiv.org/abs/2505.02331",
     year=2025,
     reconstruction=True,

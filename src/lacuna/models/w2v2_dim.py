@@ -44,6 +44,7 @@ class W2V2DimConfig(Config):
     "w2v2_dim",
     title="Dawn of the transformer era in speech emotion recognition: closing the valence gap",
     task="fusion",
+    modalities=("audio",),
     paper="https://arxiv.org/abs/2203.07378",
     year=2023,
     venue="IEEE TPAMI",

@@ -50,7 +50,7 @@ class PatternParameters(Parameters):
 
 
 class Generated(Parameters):
-    """The generated corpus: a preset, and settings of :class:`lacuna.synthetic.duet.Duet` that differ from it."""
+    """A generated corpus: a preset, and settings of its class (``Duet`` or ``Wrist``) that differ from it."""
 
     preset: str = "demo"
     changes: dict[str, Any] = {}
@@ -115,6 +115,7 @@ class Ingest(Parameters):
     options: dict[str, Any] = {}
     encode: dict[str, Any] = {}
     duet: Generated = Generated()
+    wrist: Generated | None = None
     split: Literal["auto", "given", "carve", "fold", "speaker"] = "given"
     valid_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     folds: Annotated[int, Field(ge=2)] = 5
@@ -132,14 +133,16 @@ class Ingest(Parameters):
 def _check_source(ingest: Ingest) -> None:
     from lacuna.corpus.importers import list_importers
     from lacuna.errors import ConfigError, suggestion
-    from lacuna.synthetic.duet import preset
+    from lacuna.synthetic import duet, wrist
 
     known = list(list_importers())
     if ingest.importer is not None and ingest.importer not in known:
         hint = suggestion(ingest.importer, known)
         raise ConfigError(f"unknown importer '{ingest.importer}'{hint}; known: {', '.join(known)}")
-    if ingest.path is None:
-        preset(ingest.duet.preset, **ingest.duet.changes)
+    if ingest.path is None and ingest.wrist is not None:
+        wrist.preset(ingest.wrist.preset, **ingest.wrist.changes)
+    elif ingest.path is None:
+        duet.preset(ingest.duet.preset, **ingest.duet.changes)
 
 
 def _light(info: ValidationInfo) -> bool:

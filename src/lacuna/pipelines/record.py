@@ -215,5 +215,7 @@ def decisive(section: Any, catalog: Any = None) -> Any:
         return {variant: section.of(variant).model_dump(mode="json") for variant in trained}
     content = section.model_dump(mode="json") if hasattr(section, "model_dump") else section
     if isinstance(section, Ingest):
-        content.pop("options" if section.path is None else "duet")  # the other one is not used
+        used = "path" if section.path is not None else "duet" if section.wrist is None else "wrist"
+        for other in {"path": ("duet", "wrist"), "duet": ("options", "wrist"), "wrist": ("options", "duet")}[used]:
+            content.pop(other)
     return {key: value for key, value in content.items() if key not in NOT_DECISIVE} if isinstance(content, dict) else content

@@ -1,1 +1,1 @@
-"""Generated corpora whose best possible answers are known exactly."""
+"""Generated corpora: dialogues whose exact posterior is known, and sensors whose signal follows a known equation."""

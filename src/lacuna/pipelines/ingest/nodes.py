@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lacuna.corpus import Corpus
 from lacuna.errors import ConfigError, DataError
-from lacuna.loading import GENERATED, load_corpus, with_splits
+from lacuna.loading import load_corpus, with_splits
 from lacuna.pipelines.parameters import Features, Ingest
 
 
@@ -30,13 +30,13 @@ def read_source(ingest: Ingest, features: Features, extracted: Sequence[Corpus])
             raise DataError("the recordings are not encoded yet", hint="run the pipeline `features` before `ingest`")
         rule = {key: getattr(ingest, key) for key in ("split", "valid_share", "folds", "test_fold", "test_speakers", "seed")}
         return with_splits(replace(extracted[0], name=ingest.name, digest=None, place=None), **rule)
-    generated = ingest.path is None
+    generator, settings = ("duet", ingest.duet) if ingest.wrist is None else ("wrist", ingest.wrist)
     return load_corpus(
-        GENERATED if ingest.path is None else ingest.path,
-        preset=ingest.duet.preset,
+        generator if ingest.path is None else ingest.path,
+        preset=settings.preset,
         importer=ingest.importer,
         name=ingest.name,
-        options=ingest.duet.changes if generated else ingest.options,
+        options=settings.changes if ingest.path is None else ingest.options,
         encode=ingest.encode,
         split=ingest.split,
         valid_share=ingest.valid_share,
