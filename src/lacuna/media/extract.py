@@ -131,7 +131,7 @@ def _encoded(jobs: Sequence[ClipJob], workers: int | None, ray: str | None, name
     """Return the result of each job, in their order."""
     ended: Iterable[tuple[int, ClipResult | Exception]]
     if ray is None:
-        ended = enumerate(run_parallel(encode_clip, jobs, n_workers(workers, len(jobs))))
+        ended = enumerate(run_parallel(encode_clip, jobs, n_workers(workers, len(jobs)), ahead=4))
     else:
         ended = run_on_ray(encode_clip, [_absolute(job) for job in jobs], ray)
     results: dict[int, ClipResult] = {}

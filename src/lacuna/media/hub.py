@@ -44,6 +44,10 @@ class HubSettings:
         """Return the network, loaded once a process, for inference."""
         return load(self.model, self.revision)[0]
 
+    def load(self) -> None:
+        """Load the network."""
+        self.network()
+
     def weights(self) -> str:
         """Return the hash of the weights."""
         return load(self.model, self.revision)[1]

@@ -30,6 +30,12 @@ class Blendshapes(VideoEncoder):
         if self.rate is not None and not 0 < self.rate <= 60:
             raise ConfigError(f"encoder 'blendshapes': rate is in (0, 60] pictures a second, found {self.rate!r}")
 
+    def load(self) -> None:
+        """Load the networks."""
+        from lacuna.media.face_landmarker import face_landmarker
+
+        face_landmarker()
+
     def encode(self, video: Video) -> Encoded:
         """Return (T, 55) features."""
         from lacuna.media.face_landmarker import face_landmarker

@@ -36,6 +36,10 @@ class MiniLM(TextEncoder):
         if self.pool not in ("tokens", "mean"):
             raise ConfigError(f"encoder 'minilm': pool is 'tokens' or 'mean', found {self.pool!r}")
 
+    def load(self) -> None:
+        """Load the network."""
+        _model()
+
     def encode(self, text: str) -> Encoded:
         """Return (tokens, 384) features, or (1, 384) with ``pool="mean"``."""
         import torch
