@@ -21,6 +21,7 @@ class Blendshapes(VideoEncoder):
         rate: pictures a second; ``None`` = every frame, at its own time.
     """
 
+    version = 2
     dim = 55
     assets = ("face-landmarker",)
     source = "MediaPipe face landmarker, Apache-2.0"
