@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from joblib.externals.loky import get_reusable_executor  # type: ignore[import-untyped]
 
 from lacuna.media import Video, encoders_of, extract, inspect, read_audio
 from lacuna.media.encoders import AudioEncoder, TextEncoder, VideoEncoder, create_encoder, list_encoders
@@ -42,6 +43,7 @@ def compare_workers(folder: Path, repeats: int) -> None:
         encoder.load()
     started, running = [], []
     for _ in range(repeats):
+        get_reusable_executor().shutdown(wait=True)  # processes of the repeat before, which end by themselves after a while
         one, first, second = (seconds_of(folder, workers) for workers in (1, 2, 2))  # the processes live on for some seconds
         started.append(one / first)
         running.append(one / second)
