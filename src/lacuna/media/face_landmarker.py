@@ -130,7 +130,7 @@ class FaceLandmarker:
 
     def _mesh(self, image: NDArray[np.uint8], square: _Square) -> tuple[NDArray[np.float64], float]:
         """Return (478, 3) landmarks in pixels of the picture and the probability of a face."""
-        crop = _sampled(image, square, _CROP, "border") / 255
+        crop = _sampled(image, square, _CROP, "border") / np.float32(255)
         raw, logit = self._landmarks(crop[None], (1434,), (1, 1, 1))
         points = raw.reshape(478, 3).astype(np.float64) / _CROP * 2  # (1434,) -> x, y in [0, 2] of the crop, and z
         x, y = (points[:, 0] - 1) * square.half_width, (points[:, 1] - 1) * square.half_height
