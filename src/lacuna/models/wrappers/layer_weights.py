@@ -77,7 +77,7 @@ class LayerWeighted(Wrapped):
         features = dict(batch.features)
         for name, weights in self.layer_weights.items():
             if name in features:
-                layers = features[name].unflatten(-1, (len(weights), -1))  # (U, T, n d) -> (U, T, n, d)
+                layers = features[name].reshape(*features[name].shape[:-1], len(weights), -1)  # (U, T, n d) -> (U, T, n, d)
                 features[name] = (layers * weights.unsqueeze(-1)).sum(dim=-2)
         return replace(batch, features=features)
 
