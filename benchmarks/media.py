@@ -1,7 +1,7 @@
 """Measure decoding and encoders on one core: seconds of a recording for each second of processor time.
 
     python benchmarks/media.py clip.mp4
-    python benchmarks/media.py FOLDER --workers   # wall time with one and with two processes, in turn, without a cache
+    python benchmarks/media.py FOLDER --workers   # wall time with one and with two processes, without a cache
 
 Text is measured in transcripts a second.
 """
@@ -17,8 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from joblib.externals.loky import get_reusable_executor  # type: ignore[import-untyped]
 
-from lacuna.media import Video, extract, inspect, read_audio
+from lacuna.media import Video, encoders_of, extract, inspect, read_audio
 from lacuna.media.encoders import AudioEncoder, TextEncoder, VideoEncoder, create_encoder, list_encoders
 from lacuna.media.encoders.base import ENCODERS
 
@@ -34,19 +35,29 @@ def processor_seconds(work: Callable[[], object]) -> float:
 
 
 def compare_workers(folder: Path, repeats: int) -> None:
-    """Print the wall times of pairs of runs with one and with two processes, and the median of their ratios."""
-    ratios = []
+    """Print the wall times of one process, of two that are started for it, and of two that run already; and median ratios.
+
+    This process has loaded the networks before the first measurement.
+    """
+    for encoder in encoders_of({}):
+        encoder.load()
+    started, running = [], []
     for _ in range(repeats):
-        seconds = []
-        for workers in (1, 2):
-            with tempfile.TemporaryDirectory() as cache:
-                begun = time.perf_counter()
-                extract(folder, cache=cache, workers=workers)
-                seconds.append(time.perf_counter() - begun)
-        ratios.append(seconds[0] / seconds[1])
-        print(f"one process {seconds[0]:.1f} s, two {seconds[1]:.1f} s: {ratios[-1]:.2f} x", flush=True)
-    load = os.getloadavg()[0]
-    print(f"median {statistics.median(ratios):.2f} x, {os.cpu_count()} cores, load average {load:.1f} at the end")
+        get_reusable_executor().shutdown(wait=True)  # processes of the repeat before, which end by themselves after a while
+        one, first, second = (seconds_of(folder, workers) for workers in (1, 2, 2))  # the processes live on for some seconds
+        started.append(one / first)
+        running.append(one / second)
+        print(f"one process {one:.1f} s; two {first:.1f} s with their start, {second:.1f} s without", flush=True)
+    load = f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the end"
+    print(f"median: {statistics.median(started):.2f} x, without the start {statistics.median(running):.2f} x; {load}")
+
+
+def seconds_of(folder: Path, workers: int) -> float:
+    """Return the wall time of an extraction without a cache."""
+    with tempfile.TemporaryDirectory() as cache:
+        begun = time.perf_counter()
+        extract(folder, cache=cache, workers=workers)
+        return time.perf_counter() - begun
 
 
 def main() -> None:

@@ -45,7 +45,13 @@ def n_workers(wanted: int | None, n_jobs: int, *, on_gpu: bool = False) -> int:
 
 
 def run_parallel(
-    function: Callable[[In], Out], jobs: Iterable[In], workers: int, *, ordered: bool = True, progress: WorkProgress | None = None
+    function: Callable[[In], Out],
+    jobs: Iterable[In],
+    workers: int,
+    *,
+    ordered: bool = True,
+    ahead: int = 1,
+    progress: WorkProgress | None = None,
 ) -> Iterator[Out]:
     """Yield the result of each job; with one worker in this process, without starting another.
 
@@ -57,6 +63,7 @@ def run_parallel(
         jobs: arguments that can be pickled.
         workers: number of processes.
         ordered: yield results in the order of the jobs; otherwise in the order in which they end.
+        ahead: jobs that each process has been sent at a time; more than one saves time if a job takes less than a second.
         progress: of the whole, one unit for each job.
 
     Raises:
@@ -73,7 +80,7 @@ def run_parallel(
 
     order = "generator" if ordered else "generator_unordered"
     with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE):
-        pool: Any = Parallel(n_jobs=workers, batch_size=1, pre_dispatch="n_jobs", return_as=order)
+        pool: Any = Parallel(n_jobs=workers, batch_size=1, pre_dispatch=ahead * workers, return_as=order)
     with scratch_folder() as folder, _watched(folder, progress):
         yield from pool(delayed(_work)(function, job, folder / str(number), os.getpid()) for number, job in enumerate(jobs))
 

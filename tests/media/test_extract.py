@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ import lacuna
 from lacuna.cli import main
 from lacuna.corpus import Corpus, open_corpus
 from lacuna.errors import ConfigError, DataError
+from lacuna.media import Limits, encode_texts, extract
 from lacuna.media import encode as encode_module
-from lacuna.media import encode_texts, extract
+from lacuna.media.clips import Clip
+from lacuna.media.encode import ClipJob, encode_clip
+from lacuna.media.encoders import Encoded, TextEncoder, create_encoder
 from media_recordings import glide, movie_bytes, wav_bytes
 
 ENCODE = {"text": "hashing", "audio": "logmel", "vision": None}
@@ -110,6 +114,28 @@ def test_what_changed_is_encoded_again(folder: Path, tmp_path: Path, change: str
             path.write_bytes(path.read_bytes()[:50])
     again = extract(folder, encode).corpus  # type: ignore[arg-type]
     assert (content(again) == content(first)) is (change == "damaged cache")
+
+
+def test_the_first_clip_loads_all_networks_once(tmp_path: Path) -> None:
+    """Processes whose memory grows after their first clip would be restarted, and load everything again."""
+    loaded = []
+
+    @dataclass(frozen=True)
+    class Large(TextEncoder):
+        name, source, width = "large", "this test", 3
+
+        def load(self) -> None:
+            loaded.append(self.width)
+
+        def encode(self, text: str) -> Encoded:
+            return Encoded(np.zeros((1, self.width), np.float32))
+
+    for number in range(2):
+        (tmp_path / f"{number}.wav").write_bytes(wav_bytes(glide(0.3)))
+        clip = Clip(str(number), tmp_path / f"{number}.wav")
+        done = encode_clip(ClipJob(clip, (create_encoder("audio", "logmel"), Large()), tmp_path, Limits()))
+        assert list(done.files) == ["audio"]
+    assert loaded == [3]
 
 
 def test_an_interrupted_run_continues(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

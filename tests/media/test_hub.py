@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lacuna.corpus.schema import Modality
 from lacuna.errors import ConfigError
 from lacuna.media import Audio, Video
 from lacuna.media.encoders import AudioEncoder, TextEncoder, VideoEncoder, create_encoder
 from lacuna.media.encoders.base import setting_of
+from lacuna.models.wrappers.layer_weights import n_layers
 from media_recordings import RATE, glide
 
 transformers = pytest.importorskip("transformers")
@@ -67,6 +69,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(("layers", "width"), [("last", 16), ("mean", 16), ([1, -1], 32)])
 def test_a_text_network_gives_its_layers(networks: Path, layers: object, width: int) -> None:
     encoder = create_encoder("text", "hub-text", {"model": str(networks / "text net"), "layers": layers})
+    assert n_layers(Modality("text", width, encoder.describe())) == width // 16  # what a model with `layer_weights` reads
     assert isinstance(encoder, TextEncoder)
     encoded = encoder.encode("happy sad happy")
     assert encoded.values is not None

@@ -42,7 +42,7 @@ def features(source: Path, out: Path, *, overwrite: bool, settings: tuple[str, .
     The command may be interrupted; the same command continues. What is wrong with a clip is in OUT/quarantine.csv.
     """
     from lacuna.corpus.importers.table import TableOptions
-    from lacuna.corpus.storage.writer import MANIFEST, save_corpus
+    from lacuna.corpus.storage.writer import MANIFEST
     from lacuna.media import encode_texts, extract, is_recordings
     from lacuna.media.damage import damages_of
     from lacuna.media.quarantine import notes_of
@@ -58,14 +58,12 @@ def features(source: Path, out: Path, *, overwrite: bool, settings: tuple[str, .
         if encode["text"] is None:
             raise click.ClickException(f"{source} has no recordings, and --text none leaves nothing to encode")
         own = load_corpus(source, name=how["name"], split="given")
-        corpus = encode_texts(own, encode["text"], **{key: how[key] for key in ("cache", "workers", "ray")})
-        save_corpus(corpus, out)
+        corpus = encode_texts(own, encode["text"], **{key: how[key] for key in ("cache", "workers", "ray")}, out=out)
         show(f"{len(corpus)} utterances with text features -> {out}")
         return
     table = TableOptions(targets=tuple(how["targets"])) if how["targets"] else None
     chosen = {key: how[key] for key in ("name", "turns", "workers", "ray", "cache", "max_failed")}
-    extraction = extract(source, encode, table=table, damage=damages, **chosen)
-    extraction.save(out)
+    extraction = extract(source, encode, table=table, damage=damages, **chosen, out=out)
     dims = ", ".join(f"{m.name} {m.dim}" for m in extraction.corpus.modalities)
     problems = notes_of(extraction.quarantine)
     show("\n".join([f"{len(extraction.corpus)} utterances ({dims}) -> {out}", *problems, f"next: lacuna train {out}"]))

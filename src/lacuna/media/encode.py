@@ -81,6 +81,7 @@ def encode_clip(job: ClipJob) -> ClipResult:
             path = job.cache / encoder.name / f"{_key(job, encoder, digest)}.safetensors"
             encoded = read_encoded(path) if path.is_file() else None
             if encoded is None:
+                _load(job.encoders)
                 encoded = _encode(clip, encoder, job.limits, job.damages)
                 if not any(problem.kind in ("too_slow", "no_file") for problem in encoded.problems):
                     write_encoded(path, encoded)
@@ -89,6 +90,13 @@ def encode_clip(job: ClipJob) -> ClipResult:
                 files[encoder.modality] = path
         speaks = _speech(job, digest) if digest and "text" in files else ()
     return ClipResult(files, problems, digest, speaks)
+
+
+@lru_cache(maxsize=1)
+def _load(encoders: tuple[FeatureEncoder, ...]) -> None:
+    """Load all networks with the first clip that is encoded; a parallel process whose memory grows later is restarted."""
+    for encoder in encoders:
+        encoder.load()
 
 
 def _speech(job: ClipJob, digest: str) -> tuple[tuple[float, float], ...]:

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lacuna.atomic import sha256, write_text
-from lacuna.corpus.assemble import Channel, assemble
+from lacuna.atomic import write_text
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.importers.base import slug
 from lacuna.corpus.importers.table import TableOptions
-from lacuna.corpus.schema import Modality, Provenance
+from lacuna.corpus.schema import Modality
 from lacuna.corpus.storage.writer import save_corpus
 from lacuna.errors import ConfigError, suggestion
-from lacuna.media.align import frame_times
 from lacuna.media.assets import cache_folder
 from lacuna.media.clips import Clip, Clips, clips_of
+from lacuna.media.collect import used_encoders, utterances_of, with_features
 from lacuna.media.damage import Damage, damage_text, damages_of
 from lacuna.media.decode import Limits
-from lacuna.media.encode import ClipJob, ClipResult, encode_clip, read_encoded
-from lacuna.media.encoders import Encoded, FeatureEncoder, create_encoder
+from lacuna.media.encode import ClipJob, ClipResult, encode_clip
+from lacuna.media.encoders import FeatureEncoder, create_encoder
 from lacuna.media.encoders.base import MODALITIES, setting_of
-from lacuna.media.quarantine import FILE, check_share, notes_of, quarantine_table
-from lacuna.media.turns import spread
+from lacuna.media.quarantine import FILE, check_share, quarantine_table
 from lacuna.parallel import n_workers, run_on_ray, run_parallel
 from lacuna.text import safe_frame
 
@@ -45,7 +39,7 @@ class Extraction:
     """The result of :func:`extract`.
 
     Attributes:
-        corpus: in memory.
+        corpus: in memory, or opened from the folder it was written to.
         quarantine: what was wrong, see :func:`lacuna.media.quarantine.quarantine_table`.
         clips: all clips of the source, those in quarantine too.
     """
@@ -57,8 +51,12 @@ class Extraction:
     def save(self, folder: Path) -> Path:
         """Write the corpus, and the table as ``quarantine.csv`` beside it."""
         save_corpus(self.corpus, folder)
-        write_text(folder / FILE, safe_frame(self.quarantine).to_csv(index=False))
+        _write_quarantine(folder, self.quarantine)
         return folder
+
+
+def _write_quarantine(folder: Path, table: pd.DataFrame) -> None:
+    write_text(folder / FILE, safe_frame(table).to_csv(index=False))
 
 
 def extract(
@@ -74,6 +72,7 @@ def extract(
     limits: Limits | None = None,
     max_failed: float = 0.5,
     damage: Sequence[str | Damage] = (),
+    out: str | Path | None = None,
 ) -> Extraction:
     """Compute the features of recordings.
 
@@ -95,6 +94,8 @@ def extract(
         max_failed: the share of clips without any usable modality above which the run fails, in [0, 1].
         damage: done to the recordings before they are encoded, in this order, e.g. ``["noise:10", "words-lost:0.3"]``; see
             :func:`lacuna.media.damage.list_damages`.
+        out: folder to write the corpus and ``quarantine.csv`` to, a block of dialogues at a time, so that the features need not
+            fit in memory; what was there is replaced. ``None`` = nothing is written, and the corpus is in memory.
 
     Returns:
         The corpus and the quarantine table. Clips without any usable modality are in the table only.
@@ -117,18 +118,20 @@ def extract(
     check_share(corpus_name, clips.clips, results, max_failed)
     for row in quarantine[quarantine["outcome"] == "quarantined"].itertuples():
         _log.warning("%s: %s is not in the corpus: %s (%s)", corpus_name, row.id, row.reason, row.modality)
-    return Extraction(
-        _assembled(corpus_name, source, clips, encoders, results=results, problems=notes_of(quarantine)),
-        quarantine,
-        clips.clips,
-    )
+    utterances = utterances_of(corpus_name, source, clips, encoders, results=results, quarantine=quarantine)
+    by_id = {clip.id: done for clip, done in zip(clips.clips, results, strict=True)}
+    in_order = [by_id[clip] for clip in utterances.ids]
+    corpus = with_features(utterances, in_order, used_encoders(encoders, results), out=None if out is None else Path(out))
+    if out is not None:
+        _write_quarantine(Path(out), quarantine)
+    return Extraction(corpus, quarantine, clips.clips)
 
 
 def _encoded(jobs: Sequence[ClipJob], workers: int | None, ray: str | None, name: str) -> list[ClipResult]:
     """Return the result of each job, in their order."""
     ended: Iterable[tuple[int, ClipResult | Exception]]
     if ray is None:
-        ended = enumerate(run_parallel(encode_clip, jobs, n_workers(workers, len(jobs))))
+        ended = enumerate(run_parallel(encode_clip, jobs, n_workers(workers, len(jobs)), ahead=4))
     else:
         ended = run_on_ray(encode_clip, [_absolute(job) for job in jobs], ray)
     results: dict[int, ClipResult] = {}
@@ -202,62 +205,6 @@ def _needed(encoders: Iterable[FeatureEncoder], clips: Iterable[Clip]) -> tuple[
     return tuple(encoder for encoder in encoders if (has_text if encoder.modality == "text" else has_file))
 
 
-def _assembled(
-    name: str, source: Path, clips: Clips, encoders: tuple[FeatureEncoder, ...], *, results: list[ClipResult], problems: list[str]
-) -> Corpus:
-    kept = [row for row, done in enumerate(results) if done.files]
-    channels, notes = {}, [*clips.notes]
-    for encoder in encoders:
-        encoded = [
-            read_encoded(results[row].files[encoder.modality]) if encoder.modality in results[row].files else None for row in kept
-        ]
-        if all(one is None for one in encoded):
-            notes.append(f"{encoder.modality} is left out: it is absent from every clip")
-            continue
-        channels[encoder.modality] = Channel(
-            [None if one is None else one.values for one in encoded],
-            extractor=encoder.describe(),
-            observed=[None if one is None else one.observed for one in encoded],
-            times=[
-                None if one is None else _times(encoder, one, results[row].speech) for row, one in zip(kept, encoded, strict=True)
-            ],
-        )
-        notes.append(f"{encoder.modality}: {encoder.describe()} ({encoder.source})")
-    recordings = hashlib.sha256("".join(sorted({done.digest for done in results})).encode()).hexdigest()
-    files = {"recordings": recordings, **{_name(table, source): sha256(table) for table in clips.tables}}
-    if len(kept) < len(results):
-        notes.append(f"{len(results) - len(kept)} of {len(results)} clips are in quarantine and not in the corpus")
-    texts = [clips.clips[row].text for row in kept]
-    return assemble(
-        name,
-        ids=[clips.clips[row].id for row in kept],
-        dialogues=[clips.dialogues[row] for row in kept],
-        turns=[clips.turns[row] for row in kept],
-        channels=channels,
-        targets=clips.targets,
-        labels={target: np.asarray(values)[kept] for target, values in clips.labels.items()},
-        splits=None if clips.splits is None else [clips.splits[row] for row in kept],
-        speakers=[clips.speakers[row] for row in kept],
-        texts=texts if any(texts) else None,
-        provenance=Provenance(source.resolve().name, "recordings", clips.licence, files, (*notes, *problems)),
-    )
-
-
-def _times(encoder: FeatureEncoder, encoded: Encoded, speaks: Sequence[tuple[float, float]]) -> NDArray[np.float32] | None:
-    """Return the middle of each frame in seconds of the clip: (T,); ``None`` where a frame is the whole clip."""
-    assert encoded.values is not None
-    count = len(encoded.values)
-    if encoded.times is not None:
-        return encoded.times
-    if rate := getattr(encoder, "rate", None):
-        return frame_times(count, rate).astype(np.float32)
-    return spread(count, list(speaks)) if encoder.modality == "text" and count > 1 else None
-
-
-def _name(file: Path, folder: Path) -> str:
-    return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name
-
-
 def encode_texts(
     corpus: Corpus,
     encoder: str | Mapping[str, Any] = "minilm",
@@ -265,6 +212,7 @@ def encode_texts(
     cache: str | Path | None = None,
     workers: int | None = 1,
     ray: str | None = None,
+    out: str | Path | None = None,
 ) -> Corpus:
     """Return a corpus whose text features are made from its transcripts; they replace those that it has.
 
@@ -274,6 +222,7 @@ def encode_texts(
         cache: folder of the cache; default: the cache folder of the user.
         workers: processes; ``None`` = one for each physical core.
         ray: address of a Ray cluster that encodes instead, as for :func:`extract`.
+        out: folder to write the corpus to, as for :func:`extract`.
 
     Raises:
         ConfigError: the encoder is unknown, its weights are missing, or the corpus has no transcripts.
@@ -289,22 +238,6 @@ def encode_texts(
         for utterance, text in zip(corpus.ids, texts, strict=True)
     ]
     results = _encoded(jobs, workers, ray, corpus.name)
-    encoded = [read_encoded(done.files["text"]) if done.files else None for done in results]
-    text = assemble(
-        corpus.name,
-        ids=corpus.ids,
-        dialogues=["all"] * len(corpus),
-        turns=range(len(corpus)),
-        channels={
-            "text": Channel([None if one is None else one.values for one in encoded], extractor=encoders[0].describe()),
-        },
-    )
-    others = tuple(modality for modality in corpus.modalities if modality.name != "text")
-    return replace(
-        corpus,
-        modalities=(*text.modalities, *others),
-        frames={"text": text.frames["text"], **{m.name: corpus.frames[m.name] for m in others}},
-        provenance=corpus.provenance.noting(f"text: {encoders[0].describe()} ({encoders[0].source}), from the transcripts"),
-        digest=None,
-        place=None,
-    )
+    note = f"text: {encoders[0].describe()} ({encoders[0].source}), from the transcripts"
+    noted = replace(corpus, provenance=corpus.provenance.noting(note))
+    return with_features(noted, results, encoders, clock=False, out=None if out is None else Path(out))

@@ -1,9 +1,8 @@
 """Find faces and their expression with the three networks of MediaPipe's face landmarker, run by LiteRT.
 
-Detector -> rotated crop -> 478 landmarks -> crop from these landmarks -> 478 landmarks -> 52 blendshapes. The second crop
-matters for turned heads. The numbers are those of the graphs ``face_detector_graph.cc``, ``face_landmarks_detector_graph.cc``
-and ``face_blendshapes_graph.cc`` of MediaPipe (Apache-2.0). References: Bazarevsky et al., BlazeFace, 2019; Grishchenko et
-al., Attention Mesh, 2020.
+Detector -> rotated crop -> 478 landmarks -> 52 blendshapes, as MediaPipe does with single pictures. The numbers are those of
+the graphs ``face_detector_graph.cc``, ``face_landmarks_detector_graph.cc`` and ``face_blendshapes_graph.cc`` of MediaPipe
+(Apache-2.0). References: Bazarevsky et al., BlazeFace, 2019; Grishchenko et al., Attention Mesh, 2020.
 """
 
 from __future__ import annotations
@@ -105,22 +104,17 @@ class FaceLandmarker:
         """
         height, width = image.shape[:2]
         side = max(height, width)
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()  # (1, 3, height, width)
-        scaled = max(1, round(height * _INPUT / side)), max(1, round(width * _INPUT / side))
-        small = torch.nn.functional.interpolate(pixels, size=scaled, mode="bilinear", antialias=True, align_corners=False)[0]
-        square = np.full((_INPUT, _INPUT, 3), -1, np.float32)
-        top, left = (_INPUT - scaled[0]) // 2, (_INPUT - scaled[1]) // 2
-        square[top : top + scaled[0], left : left + scaled[1]] = small.permute(1, 2, 0).numpy() / 127.5 - 1
-        raw, logits = self._detector(square[None], (896, 16), (896, 1))
+        square = _Square(width / 2, height / 2, side / 2, side / 2, 0.0)
+        small = _sampled(image, square, _INPUT, "zeros") / 127.5 - 1
+        raw, logits = self._detector(small[None], (896, 16), (896, 1))
         score = 1 / (1 + np.exp(-np.clip(logits[:, 0].astype(np.float64), -100, 100)))
         boxes = raw.reshape(896, 8, 2).astype(np.float64)  # (896, 16) -> centre, size and six points as (x, y)
         boxes /= _INPUT
         boxes[:, [0, 2, 3, 4, 5, 6, 7]] += self._anchors[:, None]
         kept = _suppressed(boxes[score >= _DETECT], score[score >= _DETECT])
-        pixels_a_unit = _INPUT * np.array([width / scaled[1], height / scaled[0]])
         for points in kept:
-            points[[0, 2, 3, 4, 5, 6, 7]] -= np.array([left, top]) / _INPUT
-            points[:] *= pixels_a_unit
+            points[:] *= side
+            points[[0, 2, 3, 4, 5, 6, 7]] -= np.array([side - width, side - height]) / 2
         return sorted(kept, key=lambda box: -float(box[1].prod()))
 
     def describe(self, image: NDArray[np.uint8], box: NDArray[np.float64]) -> Face | None:
@@ -130,16 +124,13 @@ class FaceLandmarker:
         landmarks, presence = self._mesh(image, square)
         if presence < _PRESENT:
             return None
-        landmarks, presence = self._mesh(image, _around(landmarks))
-        if presence < _PRESENT:
-            return None
         points = landmarks[_FOR_BLENDSHAPES, :2]
         (shapes,) = self._blendshapes(points[None].astype(np.float32), (52,))
         return Face(landmarks.astype(np.float32), shapes.astype(np.float32), presence)
 
     def _mesh(self, image: NDArray[np.uint8], square: _Square) -> tuple[NDArray[np.float64], float]:
         """Return (478, 3) landmarks in pixels of the picture and the probability of a face."""
-        crop = _crop(image, square)
+        crop = _sampled(image, square, _CROP, "border") / np.float32(255)
         raw, logit = self._landmarks(crop[None], (1434,), (1, 1, 1))
         points = raw.reshape(478, 3).astype(np.float64) / _CROP * 2  # (1434,) -> x, y in [0, 2] of the crop, and z
         x, y = (points[:, 0] - 1) * square.half_width, (points[:, 1] - 1) * square.half_height
@@ -196,35 +187,36 @@ def _angle(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     return float(np.arctan2(y, x))
 
 
-def _around(landmarks: NDArray[np.float64]) -> _Square:
-    """Return the square around all landmarks, turned with the eyes, with a margin."""
-    angle = _angle(landmarks[_RIGHT_EYE, :2], landmarks[_LEFT_EYE, :2])
-    cos, sin = np.cos(angle), np.sin(angle)
-    turned = landmarks[:, :2] @ np.array([[cos, -sin], [sin, cos]])  # (478, 2) in axes of the face
-    low, high = turned.min(axis=0), turned.max(axis=0)
-    centre = (low + high) / 2 @ np.array([[cos, sin], [-sin, cos]])
-    half = float((high - low).max()) * _MARGIN / 2
-    return _Square(float(centre[0]), float(centre[1]), half, half, angle)
+def _sampled(image: NDArray[np.uint8], square: _Square, side: int, border: str) -> NDArray[np.float32]:
+    """Return a rotated square of a picture, sampled as by MediaPipe with ``warpPerspective`` of OpenCV.
 
+    Pixel i of the result is taken at i / side of the square and not at (i + 1/2) / side, whole coordinates of the picture are
+    the middles of its pixels, and colours are rounded to whole numbers. The landmarks depend on each of these.
 
-def _crop(image: NDArray[np.uint8], square: _Square) -> NDArray[np.float32]:
-    """Return (256, 256, 3) float32 in [0, 1]; outside of the picture it is black."""
+    Args:
+        image: (height, width, 3) uint8 RGB.
+        square: in pixels of the picture.
+        side: pixels of the result.
+        border: what is outside of the picture: ``zeros`` = black, ``border`` = the nearest pixel.
+
+    Returns:
+        (side, side, 3) float32 whole numbers from 0 to 255.
+    """
     reach = float(np.hypot(square.half_width, square.half_height)) + 2
     height, width = image.shape[:2]
     left, right = (int(np.clip(np.floor(square.x + s * reach), 0, width)) for s in (-1, 1))
     top, bottom = (int(np.clip(np.floor(square.y + s * reach), 0, height)) for s in (-1, 1))
     if left >= right or top >= bottom:
-        return np.zeros((_CROP, _CROP, 3), np.float32)
-    part = torch.from_numpy(np.ascontiguousarray(image[top:bottom, left:right])).permute(2, 0, 1)[None].float() / 255
+        return np.zeros((side, side, 3), np.float32)
+    part = torch.from_numpy(np.ascontiguousarray(image[top:bottom, left:right])).permute(2, 0, 1)[None].float()
+    at = np.arange(side) / side * 2 - 1  # (side,) from -1 on
+    across, down = np.meshgrid(at * square.half_width, at * square.half_height)  # (side, side) each
     cos, sin = np.cos(square.angle), np.sin(square.angle)
-    span_x, span_y = (right - left) / 2, (bottom - top) / 2
-    matrix = [
-        [cos * square.half_width / span_x, -sin * square.half_height / span_x, (square.x - left) / span_x - 1],
-        [sin * square.half_width / span_y, cos * square.half_height / span_y, (square.y - top) / span_y - 1],
-    ]
-    grid = torch.nn.functional.affine_grid(torch.tensor([matrix], dtype=torch.float32), [1, 3, _CROP, _CROP], align_corners=False)
-    crop = torch.nn.functional.grid_sample(part, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return np.ascontiguousarray(crop[0].permute(1, 2, 0).numpy())  # (3, 256, 256) -> (256, 256, 3)
+    x = (square.x + cos * across - sin * down - left) / max(right - left - 1, 1) * 2 - 1
+    y = (square.y + sin * across + cos * down - top) / max(bottom - top - 1, 1) * 2 - 1
+    grid = torch.from_numpy(np.stack([x, y], axis=-1).astype(np.float32))[None]  # (1, side, side, 2)
+    pixels = torch.nn.functional.grid_sample(part, grid, mode="bilinear", padding_mode=border, align_corners=True)
+    return np.ascontiguousarray(pixels[0].round().permute(1, 2, 0).numpy())  # (3, side, side) -> (side, side, 3)
 
 
 @lru_cache(maxsize=1)

@@ -23,7 +23,8 @@ class HubSettings:
             here: ``hf download NAME`` brings it to this machine.
         revision: of the network on the hub: a branch, a tag or a commit.
         layers: ``last``; ``mean`` = the mean of all hidden layers; or numbers of hidden layers, e.g. ``[6, 9]``, whose outputs
-            are put side by side, so that a model can weigh them. 0 is the input of the first layer, -1 the last layer.
+            are put side by side, so that a model can weigh them (its setting ``layer_weights``). 0 is the input of the first
+            layer, -1 the last layer.
     """
 
     model: str = ""
@@ -38,6 +39,10 @@ class HubSettings:
     def network(self) -> Any:
         """Return the network, loaded once a process, for inference."""
         return load(self.model, self.revision)[0]
+
+    def load(self) -> None:
+        """Load the network."""
+        self.network()
 
     def weights(self) -> str:
         """Return the hash of the weights."""

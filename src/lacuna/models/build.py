@@ -14,13 +14,14 @@ from lacuna.models.wrappers.calibration import Calibrated
 from lacuna.models.wrappers.causal import Causal
 from lacuna.models.wrappers.ensemble import Ensemble
 from lacuna.models.wrappers.in_dialogue import InDialogue
+from lacuna.models.wrappers.layer_weights import LayerWeighted, one_layer
 from lacuna.models.wrappers.pairwise import PairwisePretraining
 from lacuna.models.wrappers.recovered import Recovered
 from lacuna.models.wrappers.window import Windowed
 from lacuna.models.wrappers.wrapped import Wrapped
 from lacuna.registry import check_settings
 
-WRAPPERS = (Ensemble, InDialogue, PairwisePretraining, Windowed, Recovered, Causal, Calibrated)
+WRAPPERS = (Ensemble, InDialogue, PairwisePretraining, LayerWeighted, Windowed, Recovered, Causal, Calibrated)
 WRAPPER_MODULES = tuple(wrapper.__module__ for wrapper in WRAPPERS)
 WIDEST = 64  # turns on either side of the largest window
 MEMBERS = 64  # of the largest ensemble
@@ -41,7 +42,7 @@ def configure(name: str, **settings: Any) -> Config:
     cls = model_class(name)
     check_settings("model", name, cls.Config, settings)
     config = cls.Config(**settings)
-    check_bounds(name, config, window=(0, WIDEST), ensemble=(1, MEMBERS), calibrate=(False, True))
+    check_bounds(name, config, window=(0, WIDEST), ensemble=(1, MEMBERS), calibrate=(False, True), layer_weights=(False, True))
     check_bounds(name, config, dialogue=(0, ENCODER), mpuc=(0, 10**6))
     return replace(config, maci=_maci(name, config.maci), recovered_by=_recovery(name, config.recovered_by))
 
@@ -97,10 +98,11 @@ def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
     """
     config = configure(name, **settings)
     with naming_extras(f"model '{name}'"):
-        model = model_class(name)(schema, config)
+        model = model_class(name)(one_layer(schema) if config.layer_weights else schema, config)
         model.add_auxiliary_heads()
     for wrapper, setting in wrappers_of(config).items():
         part = build(setting.model, schema, **setting.settings) if isinstance(setting, RecoveredBy) else setting
+        part = schema if wrapper is LayerWeighted else part
         model = wrapper(model, part)
     return model
 
@@ -111,6 +113,7 @@ def wrappers_of(config: Config) -> dict[Callable[[Recognizer, Any], Wrapped], An
         Ensemble: config.ensemble if config.ensemble > 1 else 0,
         InDialogue: config.dialogue,
         PairwisePretraining: config.mpuc,
+        LayerWeighted: config.layer_weights,
         Windowed: config.window,
         Recovered: config.recovered_by,
         Causal: config.maci,

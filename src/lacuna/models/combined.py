@@ -49,6 +49,11 @@ class CombinedConfig(Config):
                 f"model '{name}': setting 'window' must be 0, because members read the turns; found {self.window}\n"
                 "  do: give it to the members, e.g. {model: mlp, settings: {window: 2}}"
             )
+        if self.layer_weights:
+            raise ConfigError(
+                f"model '{name}': setting 'layer_weights' must be false, because members read the frames\n"
+                "  do: give it to the members, e.g. {model: mlp, settings: {layer_weights: true}}"
+            )
         if isinstance(self.members, str | Mapping) or not self.members:
             raise ConfigError(f"model '{name}': setting 'members' must be a list of at least one model; found {self.members!r}")
         members = tuple(_member(name, member) for member in self.members)

@@ -82,6 +82,9 @@ class FeatureEncoder(ABC):
             require(name, f"encoder '{self.name}'")
         self.weights()
 
+    def load(self) -> None:  # noqa: B027 - most encoders have none
+        """Load the networks, which stay in memory until the process ends; by default there are none."""
+
 
 class TextEncoder(FeatureEncoder):
     """Encode a transcript."""

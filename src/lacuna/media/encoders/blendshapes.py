@@ -21,6 +21,7 @@ class Blendshapes(VideoEncoder):
         rate: pictures a second; ``None`` = every frame, at its own time.
     """
 
+    version = 2
     dim = 55
     assets = ("face-landmarker",)
     source = "MediaPipe face landmarker, Apache-2.0"
@@ -29,6 +30,12 @@ class Blendshapes(VideoEncoder):
     def __post_init__(self) -> None:
         if self.rate is not None and not 0 < self.rate <= 60:
             raise ConfigError(f"encoder 'blendshapes': rate is in (0, 60] pictures a second, found {self.rate!r}")
+
+    def load(self) -> None:
+        """Load the networks."""
+        from lacuna.media.face_landmarker import face_landmarker
+
+        face_landmarker()
 
     def encode(self, video: Video) -> Encoded:
         """Return (T, 55) features."""

@@ -32,6 +32,7 @@ class HubVision(HubSettings, VideoEncoder):
     """
 
     source = "a network of the Hugging Face hub; its licence is on its page"
+    version = 2
     rate: float | None = 2.0
     crop: str = "picture"
 

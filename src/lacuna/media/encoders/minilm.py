@@ -41,6 +41,10 @@ class MiniLM(TextEncoder):
             raise ConfigError(f"encoder 'minilm': pool is 'tokens' or 'mean', found {self.pool!r}")
         object.__setattr__(self, "layers", check_layers(self.layers, "minilm"))
 
+    def load(self) -> None:
+        """Load the network."""
+        _model()
+
     def encode(self, text: str) -> Encoded:
         """Return (tokens, 384) features, or (1, 384) with ``pool="mean"``; n numbered layers have n times 384 columns."""
         import torch
