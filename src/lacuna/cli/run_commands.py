@@ -187,7 +187,7 @@ def predict(model: Path, source: str, variant: str | None, out: Path, *, overwri
     from lacuna.api import load_model
     from lacuna.atomic import atomic_path
     from lacuna.evaluation.prediction_table import prediction_notes
-    from lacuna.text import safe_frame
+    from lacuna.text import write_csv
 
     if out.exists() and not overwrite:
         raise click.ClickException(f"{out} exists already: name another file with --out, or say --overwrite")
@@ -196,7 +196,7 @@ def predict(model: Path, source: str, variant: str | None, out: Path, *, overwri
     how = {name: settings[name] for name in ("drop", "error", "importer")}
     table = loaded.predict(source, anyway=anyway, options=options, **how)
     with atomic_path(out) as path:
-        safe_frame(table).to_csv(path, index=False)
+        write_csv(table, path)
     click.echo("\n".join([repr(loaded), f"{len(table)} utterances -> {out}", *prediction_notes(table)]))
 
 
