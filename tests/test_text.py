@@ -49,7 +49,7 @@ def test_a_stored_table_comes_back(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(dataset.load(), table, check_dtype=False)
 
 
-NUMBERS = st.floats() | st.floats(1e-12, 1e-3) | st.floats(1e9, 1e17) | st.integers(-5, 5).map(float)
+NUMBERS = st.floats() | st.floats(-1e-3, 1e-3) | st.floats(1e-10, 1e-7) | st.floats(1e9, 1e17) | st.integers(-5, 5).map(float)
 CELLS = st.text(alphabet="'=+-@\t\na1[,\"é ", max_size=6) | st.none()
 ROWS = st.lists(st.tuples(CELLS, NUMBERS, st.booleans(), st.integers(-(2**63), 2**63 - 1)), max_size=8)
 

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 _FORMULA = re.compile(r"'*(?:[=+@\t\r]|-(?![\w\-.:\[\]]*$))")
 _UNUSUAL = r"""^'*[=+@\t\r\-]|[",\r\n]"""  # texts of a CSV cell that may change: every formula is among them
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_EXPONENT = (  # from Arrow's text of a number between 1e-9 and 1e-4 to Python's
+    (r"^(-?)0\.00000([1-9])(\d*)$", r"\1\2.\3e-06"),
+    (r"^(-?)0\.0000([1-9])(\d*)$", r"\1\2.\3e-05"),
+    (r"\.e-", "e-"),
+    (r"e-(\d)$", r"e-0\1"),
+)
 BLOCK = 1 << 16  # rows of a CSV that are in memory as text
 _DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -155,13 +161,18 @@ def _float_cells(values: np.ndarray[Any, np.dtype[np.float64]]) -> pa.LargeStrin
 
     cells = compute.cast(pa.array(values), pa.large_string())
     size = np.abs(values)
-    equal = (size < 1e-9) | (size >= 1e-4) & (size < 1e10)  # elsewhere Arrow writes 0.00001 for 1e-05, and 1e-9 for 1e-09
-    unusual = ~equal | (values == np.trunc(values))  # 1 for 1.0
-    if not unusual.any():
-        return cells
-    which, bits = pd.factorize(values[unusual].view(np.int64))  # of 1.0 there are many
-    written = ["" if math.isnan(value) else repr(value) for value in bits.view(np.float64).tolist()]
-    return compute.replace_with_mask(cells, unusual, pa.array(written, pa.large_string()).take(pa.array(which)))
+    tiny = (size >= 1e-9) & (size < 1e-4)  # Arrow writes 0.00001 for 1e-05 and 1e-9 for 1e-09
+    if tiny.any():
+        texts = cells.filter(pa.array(tiny))
+        for pattern, replacement in _EXPONENT:
+            texts = compute.replace_substring_regex(texts, pattern, replacement)
+        cells = compute.replace_with_mask(cells, tiny, texts)
+    others = ~(size < 1e10) | (values == np.trunc(values))  # 1 for 1.0; what is left is equal
+    if others.any():
+        which, bits = pd.factorize(values[others].view(np.int64))  # of 1.0 there are many
+        texts = ["" if math.isnan(value) else repr(value) for value in bits.view(np.float64).tolist()]
+        cells = compute.replace_with_mask(cells, others, pa.array(texts, pa.large_string()).take(pa.array(which)))
+    return cells
 
 
 def _quoted(text: str) -> str:

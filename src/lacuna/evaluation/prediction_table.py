@@ -126,7 +126,7 @@ def _add_sets(table: pd.DataFrame, trained: TrainedRecognizer, predictions: Pred
     order = np.argsort(-predictions.logits, axis=1, kind="stable")  # (N, C)
     inside = np.take_along_axis(found.member.numpy(), order, axis=1)
     sets = _joined(target.classes, np.where(inside, order, -1))
-    sure = sureness.sure(torch.from_numpy(predictions.probabilities).amax(dim=1), error).numpy()
+    sure = sureness.sure(torch.from_numpy(table["confidence"].to_numpy(copy=True)), error).numpy()
     place = list(table.columns).index("calibrated") + 1
     table.insert(place, "sureness", np.where(sure, "sure enough", NOT_SURE) if sureness.fitted else "")
     table.insert(place + 1, "prediction_set", sets if sureness.fitted else "")
