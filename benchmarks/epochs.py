@@ -1,7 +1,7 @@
 """CPU seconds of an epoch of several models, training and validation, taken in turn in one process; prints JSON.
 
-With `--sweep` also those of scoring the test split: eight rates x two patterns (`rmm`, `outage`) x three mask seeds, 48 conditions.
-The model of a sweep was trained for the epochs that were measured.
+With `--sweep` also those of scoring the test split under 48 conditions: eight rates x two patterns (`rmm`, `outage`) x three mask
+seeds. The model of a sweep was trained for the epochs that were measured.
 
 Usage: python benchmarks/epochs.py duet context_gru evidence [--rounds 8] [--sweep]
        LACUNA_SHARED_DATA=<folder> python benchmarks/epochs.py iemocap context_gru evidence
@@ -80,10 +80,8 @@ def main() -> None:
             if args.sweep:
                 sweeps[model].append(sweep_seconds(corpus, trained))
     fastest = {model: min(seconds) for model, seconds in epochs.items()}
-    result: dict[str, object] = {
-        "corpus": args.corpus,
-        "utterances": {s: len(corpus.only(s)) for s in ("train", "valid", "test")},
-    }
+    sizes = {split: len(corpus.only(split)) for split in ("train", "valid", "test")}
+    result: dict[str, object] = {"corpus": args.corpus, "utterances": sizes}
     result["cpu_seconds"] = {model: round(seconds, 3) for model, seconds in fastest.items()}
     result["ratio"] = {model: round(seconds / fastest[args.models[0]], 2) for model, seconds in fastest.items()}
     if args.sweep:

@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 _FORMULA = re.compile(r"'*(?:[=+@\t\r]|-(?![\w\-.:\[\]]*$))")
 _UNUSUAL = r"""^'*[=+@\t\r\-]|[",\r\n]"""  # texts of a CSV cell that may change: every formula is among them
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_EXPONENT = (  # from Arrow's text of a number between 1e-9 and 1e-4 to Python's
-    (r"^(-?)0\.00000([1-9])(\d*)$", r"\1\2.\3e-06"),
-    (r"^(-?)0\.0000([1-9])(\d*)$", r"\1\2.\3e-05"),
-    (r"\.e-", "e-"),
-    (r"e-(\d)$", r"e-0\1"),
+_EXPONENTS = (  # numbers from, to below: what turns Arrow's text of them into Python's
+    (1e-9, 1e-6, r"e-", "e-0"),  # 1.5e-9
+    (1e-6, 1e-5, r"0\.00000(\d)(\d*)", r"\1.\2e-06"),  # 0.0000015
+    (1e-5, 1e-4, r"0\.0000(\d)(\d*)", r"\1.\2e-05"),
 )
 BLOCK = 1 << 16  # rows of a CSV that are in memory as text
 _DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -161,12 +160,11 @@ def _float_cells(values: np.ndarray[Any, np.dtype[np.float64]]) -> pa.LargeStrin
 
     cells = compute.cast(pa.array(values), pa.large_string())
     size = np.abs(values)
-    tiny = (size >= 1e-9) & (size < 1e-4)  # Arrow writes 0.00001 for 1e-05 and 1e-9 for 1e-09
-    if tiny.any():
-        texts = cells.filter(pa.array(tiny))
-        for pattern, replacement in _EXPONENT:
-            texts = compute.replace_substring_regex(texts, pattern, replacement)
-        cells = compute.replace_with_mask(cells, tiny, texts)
+    for low, high, pattern, replacement in _EXPONENTS:
+        tiny = (size >= low) & (size < high)
+        if tiny.any():
+            texts = compute.replace_substring_regex(cells.filter(pa.array(tiny)), pattern, replacement)
+            cells = compute.replace_with_mask(cells, tiny, compute.replace_substring(texts, ".e", "e"))
     others = ~(size < 1e10) | (values == np.trunc(values))  # 1 for 1.0; what is left is equal
     if others.any():
         which, bits = pd.factorize(values[others].view(np.int64))  # of 1.0 there are many
