@@ -106,7 +106,7 @@ def evaluate(
     """
     import pandas as pd
 
-    from lacuna.api import evaluate_recognizers
+    from lacuna.comparison import evaluate_recognizers
     from lacuna.metrics.protocols import read_table
     from lacuna.runs import HISTORY, corpus_of, load_run, recognizers_of, save_evaluation
 
