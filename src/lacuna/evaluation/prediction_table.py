@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from pandas.api.extensions import ExtensionArray
 
 from lacuna.corpus.corpus import Corpus
 from lacuna.evaluation.predict import Predictions, predict
@@ -132,7 +131,7 @@ def _add_sets(table: pd.DataFrame, trained: TrainedRecognizer, predictions: Pred
     table.insert(place + 1, "prediction_set", sets if sureness.fitted else "")
 
 
-def _joined(names: Sequence[str], chosen: NDArray[np.int64]) -> ExtensionArray:
+def _joined(names: Sequence[str], chosen: NDArray[np.int64]) -> pd.Series:
     """Return the chosen names of each row, joined by ``+``; every different row is joined once.
 
     Args:
@@ -150,9 +149,9 @@ def _joined(names: Sequence[str], chosen: NDArray[np.int64]) -> ExtensionArray:
     return _texts_at(["+".join(names[k] for k in row if k >= 0) for row in chosen[first].tolist()], which)
 
 
-def _texts_at(texts: Sequence[str], positions: NDArray[np.int64]) -> ExtensionArray:
+def _texts_at(texts: Sequence[str], positions: NDArray[np.int64]) -> pd.Series:
     """Return the text at each position (N,), as a column of a table."""
-    return pd.Series(texts, dtype="str").array.take(positions)
+    return pd.Series(pd.Series(texts, dtype="str").array.take(positions))
 
 
 def _filled_in(trained: TrainedRecognizer, corpus: Corpus, names: tuple[str, ...]) -> NDArray[np.bool_]:

@@ -18,6 +18,7 @@ from lacuna.corpus.importers.base import Importer, Recognition, register
 from lacuna.corpus.importers.columns import ColumnOptions, corpus_of, table_note
 from lacuna.errors import DataError
 
+_ROWS = 1024  # of a parquet file that are decoded at once
 SUFFIXES = (".feather", ".arrow", ".parquet")
 
 
@@ -70,7 +71,8 @@ def read_table(path: Path) -> pa.Table:
     """
     try:
         if path.suffix.lower() == ".parquet":
-            return pq.read_table(path)
+            with pq.ParquetFile(path) as file:  # decoding all rows at once needs three times the memory
+                return pa.Table.from_batches(file.iter_batches(_ROWS), file.schema_arrow)
         with pa.memory_map(str(path)) as source:
             table = _opened(source).read_all()
             table.validate(full=True)  # offsets of strings and lists are read without a check otherwise
@@ -117,7 +119,7 @@ def _frames_of(column: pa.ChunkedArray) -> list[NDArray[Any] | None] | None:
 def _edges(lists: Any) -> NDArray[np.int64]:
     """Return where each list begins in its items, and where the last one ends: (N + 1,)."""
     if pa.types.is_fixed_size_list(lists.type):
-        return (np.arange(len(lists) + 1) + lists.offset) * lists.type.list_size
+        return np.arange(lists.offset, lists.offset + len(lists) + 1, dtype=np.int64) * int(lists.type.list_size)
     return np.asarray(lists.offsets, np.int64)
 
 
