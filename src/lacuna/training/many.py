@@ -74,7 +74,8 @@ def fit_all(
         nonlocal n_trained
         n_trained += 1
         left = time_left(n_trained, n_open - n_trained, time.monotonic() - began)
-        _log.info("%d of %d trainings ended%s: %s", n_trained, n_open, left, training)
+        if n_open > 1:
+            _log.info("%d of %d trainings ended%s: %s", n_trained, n_open, left, training)
 
     with progress("training", n_open) as shown:
         if count > 1:
