@@ -3,10 +3,15 @@
 A folder of the importer `table` is written first: an utterance table (parquet), three arrays of 32, 16 and 16 columns, dialogues
 of 20 turns, four classes that shift the means, 80 % train, 10 % valid, 10 % test. Each stage is then a process of its own: ingest
 (read, check and save the corpus), train (one epoch), evaluate (pattern `rmm` at four rates, one mask, 20 bootstrap samples) and
-report, predict (every utterance of the corpus, as CSV). Memory is the largest resident set of the process, pages of mapped files
-included.
+report, predict (`lacuna predict` on every utterance). The stage `start` imports what `predict` needs and loads the model: its
+seconds are a part of those of predict. Memory is the largest resident set of the process, pages of mapped files included.
+
+With `--before` every stage runs in pairs, first with the sources in that folder (of an older commit), then with those of this
+clone, on one source and one model; each number is then the least of the pairs.
 
     python benchmarks/large_corpus.py --utterances 10000 200000 --model context_gru
+    git archive --prefix=old/ b4b5285 src | tar x -C FOLDER
+    python benchmarks/large_corpus.py --model mlp --stages start predict --before FOLDER/old/src --pairs 5 --folder FOLDER
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from machine import machine
 
 DIMS = {"text": 32, "audio": 16, "vision": 16}
 TURNS, CLASSES, PIECE = 20, 4, 50_000  # turns of a dialogue, emotions, utterances written at a time
+SOURCES = Path(__file__).resolve().parents[1] / "src"
 RATES = (0.0, 0.3, 0.6, 0.9)
 BEGIN = "import sys; from pathlib import Path; import lacuna; root, model = Path(sys.argv[1]), sys.argv[2]"
 STAGES = {
@@ -40,8 +46,13 @@ corpus, trained = lacuna.load_corpus(root / "corpus", split="given"), lacuna.loa
 result = lacuna.evaluate(trained, corpus, ["rmm"], rates={RATES}, mask_seeds=(0,), replicates=20)
 result.report(root / "report.html")
 """,
+    "start": """
+import lacuna.cli
+lacuna.load_model(root / "model")
+""",
     "predict": """
-lacuna.load_model(root / "model").predict(root / "corpus").to_csv(root / "predictions.csv", index=False)
+from lacuna.cli import main
+main(["predict", str(root / "model"), str(root / "corpus"), "--out", str(root / "predictions.csv"), "--overwrite"])
 """,
 }
 
@@ -70,10 +81,11 @@ def write_source(folder: Path, utterances: int) -> None:
         array.flush()
 
 
-def run_stage(code: str, root: Path, model: str) -> dict[str, float]:
+def run_stage(code: str, root: Path, model: str, sources: Path = SOURCES) -> dict[str, float]:
     """Run a stage in a process of its own; return its wall and CPU seconds and its largest resident set in MiB."""
     began = time.monotonic()
-    child = subprocess.Popen([sys.executable, "-c", BEGIN + code, str(root), model], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(sources)}
+    child = subprocess.Popen([sys.executable, "-c", BEGIN + code, str(root), model], env=env, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
@@ -89,7 +101,10 @@ def main() -> None:
     parser.add_argument("--model", default="context_gru")
     parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=list(STAGES))
     parser.add_argument("--folder", type=Path, help="where the corpora are kept; by default they are deleted")
+    parser.add_argument("--before", type=Path, help="sources of an older commit, to compare with")
+    parser.add_argument("--pairs", type=int, default=1, help="repetitions of every stage")
     arguments = parser.parse_args()
+    versions = {**({"before": arguments.before.resolve()} if arguments.before else {}), "now": SOURCES}
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         for utterances in arguments.utterances:
@@ -97,8 +112,14 @@ def main() -> None:
             if not root.exists():
                 write_source(root / "source", utterances)
             for stage in arguments.stages:
-                rows.append({"utterances": utterances, "stage": stage, **run_stage(STAGES[stage], root, arguments.model)})
-                print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+                runs = [
+                    {name: run_stage(STAGES[stage], root, arguments.model, version) for name, version in versions.items()}
+                    for _ in range(arguments.pairs)
+                ]
+                for name in versions:
+                    least = {unit: min(run[name][unit] for run in runs) for unit in runs[0][name]}
+                    rows.append({"utterances": utterances, "stage": stage, "sources": name, **least})
+                    print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     print(json.dumps({"machine": machine(), "model": arguments.model, "stages": rows}, indent=1))
 
 

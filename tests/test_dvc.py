@@ -288,3 +288,40 @@ def test_a_corpus_of_ones_own_goes_to_any_remote_and_comes_back(clone: Path, tmp
     dvc(elsewhere, "pull", "data/01_raw/mine.dvc")
     assert (elsewhere / "data/01_raw/mine/utterances.csv").read_text("utf-8") == "id,dialogue,turn\na,d,0\n"
     assert "ingest@duet" in dvc(elsewhere, "status", "--json")
+
+
+KILL = """
+import json, os, signal, sys
+import dvc.rwlock
+from dvc.cli import main
+class Killing(dict):
+    def __getattr__(self, name):
+        return getattr(json, name)
+    def dump(self, *arguments):
+        os.kill(os.getpid(), signal.SIGKILL)
+dvc.rwlock.json = Killing()
+sys.exit(main(["repro"]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_lock_that_a_kill_has_emptied_is_repaired_as_the_documentation_says(tmp_path: Path) -> None:
+    """DVC opens its lock file, which empties it, and then writes it; the kill comes in between."""
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc" / "config").write_text("[core]\n    no_scm = true\n", "utf-8")
+    (tmp_path / "dvc.yaml").write_text("stages:\n  features:\n    cmd: echo x > out.txt\n    outs:\n      - out.txt\n", "utf-8")
+
+    def repro(*program: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *program]
+        return subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=False)
+
+    assert repro("-c", KILL).returncode == -signal.SIGKILL
+    failed = repro("-m", "dvc", "repro")
+    assert failed.returncode == 255
+    assert "failed to reproduce 'features': Unable to read RWLock-file" in failed.stderr
+    named = re.search(r"`(\.dvc/tmp/rwlock)`\s+is\s+corrupted", (ROOT / "docs/how-to/versions.md").read_text("utf-8"))
+    assert named is not None
+    (tmp_path / named[1]).unlink()
+    assert repro("-m", "dvc", "repro").returncode == 0
+    assert (tmp_path / "out.txt").read_text("utf-8") == "x\n"

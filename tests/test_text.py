@@ -16,7 +16,7 @@ from lacuna.corpus.doctor import render
 from lacuna.datasets.files import TableDataset
 from lacuna.reporting.core.html import environment
 from lacuna.reporting.core.table import Table, to_csv
-from lacuna.text import original_cell, safe_cell, safe_frame, visible
+from lacuna.text import csv_blocks, original_cell, safe_cell, safe_frame, visible
 
 FORMULAS = ["=1+1", "+A1", "@SUM(A1)", "-2+3+cmd|' /C calc'!A0", "\t=1", "\r=1", "-A1*2"]
 PLAIN = ["joy", "-6rXp3zJ3kc[0]", "-1.5e3", "+4", "a=b", "'quoted'", "", "-"]
@@ -47,6 +47,29 @@ def test_a_stored_table_comes_back(tmp_path: Path) -> None:
     dataset = TableDataset(filepath=str(tmp_path / "table.csv"))
     dataset.save(table)
     pd.testing.assert_frame_equal(dataset.load(), table, check_dtype=False)
+
+
+NUMBERS = st.floats() | st.floats(-1e-3, 1e-3) | st.floats(1e-10, 1e-7) | st.floats(1e9, 1e17) | st.integers(-5, 5).map(float)
+CELLS = st.text(alphabet="'=+-@\t\na1[,\"é ", max_size=6) | st.none()
+ROWS = st.lists(st.tuples(CELLS, NUMBERS, st.booleans(), st.integers(-(2**63), 2**63 - 1)), max_size=8)
+
+
+@given(ROWS, st.booleans())
+def test_csv_has_the_bytes_of_pandas(rows: list[tuple[object, ...]], mixed: bool) -> None:
+    """Blocks of three rows; with a column of mixed types pandas writes the block."""
+    table = pd.DataFrame(rows, columns=["text", "a,number", "flag", "=whole"]).astype({"a,number": float, "flag": bool})
+    if mixed:
+        table["mixed"] = pd.Series([1 if row % 2 else "=1" for row in range(len(rows))], dtype=object)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lacuna.text.BLOCK", 3)
+        assert b"".join(csv_blocks(table)) == safe_frame(table).to_csv(index=False, lineterminator="\n").encode()
+
+
+@given(st.lists(st.text(alphabet="\r\n\t,\"'=-a", max_size=5), min_size=1, max_size=4))
+def test_a_written_csv_gives_its_texts_back(texts: list[str]) -> None:
+    table = pd.DataFrame({"id": texts, "number": range(len(texts))})
+    rows = list(csv.reader(io.StringIO(b"".join(csv_blocks(table)).decode(), newline="")))
+    assert [original_cell(row[0]) for row in rows[1:]] == texts
 
 
 def test_characters_of_direction_are_shown() -> None:

@@ -96,6 +96,8 @@ def table(rows: list[Row]) -> str:
             sums[row["part"], name][1] += row["survived"]
     lines = ["| part | command | tried | survived |", "|---|---|---|---|"]
     lines += [f"| {part} | {name} | {tried} | {survived} |" for (part, name), (tried, survived) in sorted(sums.items())]
+    if repairs := sum(row.get("repairs", 0) for row in rows):
+        lines.append(f"\nRepairs by hand, as the documentation says (lock file of DVC): {repairs}")
     lines += [f"\n{row['part']} {row['command']}, seed {row['seed']}: {row['problem']}" for row in rows if row["problem"]]
     return "\n".join(lines)
 

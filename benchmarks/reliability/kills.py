@@ -18,6 +18,7 @@ from results import differing, digests, finished_trials, left_behind
 
 KILLS = 4  # in one attempt
 LOOK = 0.02  # seconds between two looks at the files
+DVC_LOCK = ".dvc/tmp/rwlock"  # DVC empties it before it writes it; a kill in between leaves an empty file
 LONGEST = 600.0  # seconds after which an undisturbed command counts as one that hangs
 
 
@@ -114,13 +115,15 @@ def attempt(name: str, seed: int, place: Place, kills: int = KILLS) -> dict[str,
         kills: how often it is killed, unless it ends before.
 
     Returns:
-        ``kills``, ``survived`` (all of them or none), and ``problem`` in words.
+        ``kills``, ``survived`` (all of them or none), ``problem`` in words, and ``repairs``: see :func:`repair`.
     """
     command, rng = COMMANDS[name], random.Random(f"{name} {seed}")
     ready, undisturbed = prepare(name, place)
     folder, done, ended, trials = fresh(place, ready), 0, False, dict[int, Any]()
     lost: list[str] = []
+    repairs = 0
     while done < kills and not ended:
+        repairs += repair(folder)
         process = place.start(command)
         _wait_for_moment(process, folder, rng, undisturbed, kills)
         ended = process.poll() is not None
@@ -129,16 +132,36 @@ def attempt(name: str, seed: int, place: Place, kills: int = KILLS) -> dict[str,
         now = finished_trials(command, folder)
         lost += [f"trial {number}" for number in trials if now.get(number) != trials[number]]
         trials = now
+    repairs += repair(folder)
     status, seconds = finish(command, place)
     problem = judge(command, folder, undisturbed, status)
     now = finished_trials(command, folder)
     lost += [f"trial {number}" for number in trials if now.get(number) != trials[number]]
     if lost:
         problem = f"lost or changed: {', '.join(lost)}"
-    row = {"kills": done, "survived": 0 if problem else done, "problem": problem, "seconds": round(seconds, 1)}
+    row = {
+        "kills": done,
+        "survived": 0 if problem else done,
+        "problem": problem,
+        "seconds": round(seconds, 1),
+        "repairs": repairs,
+    }
     if problem:
         row["output"] = place.said()[-1500:]
     return row
+
+
+def repair(folder: Path) -> bool:
+    """Delete the lock file of DVC if a kill has cut it, as docs/how-to/versions.md says; return whether it was cut."""
+    path = folder / DVC_LOCK
+    if not path.is_file():
+        return False
+    try:
+        json.loads(path.read_text("utf-8"))
+    except ValueError:
+        path.unlink()
+        return True
+    return False
 
 
 def judge(command: Command, folder: Path, undisturbed: dict[str, Any], status: int) -> str:

@@ -10,7 +10,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,40 +18,25 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lacuna.atomic import scratch_folder
+from lacuna.comparison import PATTERNS, RATES, evaluate_recognizers
 from lacuna.corpus import Corpus
-from lacuna.errors import ConfigError, naming_extras, suggestion
-from lacuna.evaluation import (
-    EvaluationConfig,
-    PatternSpec,
-    Sweep,
-    answered_subsets,
-    dynamics_table,
-    example_table,
-    judge_recoveries,
-    predict_frame,
-    sweep_all,
-    sweep_answers,
-    tabulate,
-)
+from lacuna.errors import ConfigError, naming_extras
+from lacuna.evaluation import predict_frame
 from lacuna.evaluation.recovery.completed import completed
 from lacuna.loading import RECORDINGS, load_corpus, reads_recordings
 from lacuna.missing import MaskPlan, Pattern
 from lacuna.models import configure, model_card, model_table
+from lacuna.recordings import extract_for, predict_recordings, without_modalities
 from lacuna.results import Evaluation, Score
 from lacuna.training import Recipe, TrainedRecognizer, export_recognizer, fit, load_recognizer, load_recognizers, run_folder
 from lacuna.training import save_recognizer as _save
 from lacuna.training.config import training_config, training_settings
-from lacuna.training.device import pick_device, reproducible
 from lacuna.training.logs import history_table
 from lacuna.training.trained import INDEX
 from lacuna.training.variant import check_variant
 
 if TYPE_CHECKING:
-    from lacuna.media import Extraction
     from lacuna.tuning import Chosen
-
-PATTERNS = ("rmm", "outage")
-RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 
 class Model:
@@ -253,58 +238,6 @@ class Model:
         return f"<p>{escape(repr(self))}</p>{model_card(self.name)._repr_html_()}"
 
 
-def extract_for(trained: TrainedRecognizer, source: Path, encode: Mapping[str, Any] | None = None, **options: Any) -> Extraction:
-    """Return the features of recordings, made as those that a recogniser was trained on.
-
-    Args:
-        trained: the recogniser.
-        source: a recording or a folder of recordings.
-        encode: other encoders, see :func:`lacuna.media.extract`.
-        options: further arguments of that function.
-
-    Raises:
-        ConfigError: no encoder of this version made the features of the recogniser.
-        DataError: the recordings cannot be used.
-    """
-    from lacuna.media import encoders_of_modalities, extract
-
-    return extract(source, encode or encoders_of_modalities(trained.schema.modalities), **options)
-
-
-def predict_recordings(
-    trained: TrainedRecognizer,
-    extraction: Extraction,
-    *,
-    drop: str | Sequence[str] = (),
-    anyway: bool = False,
-    error: float = 0.1,
-) -> pd.DataFrame:
-    """Return predictions of clips of recordings, with their times and problems; see :meth:`Model.predict`."""
-    table = predict_frame(trained, without_modalities(extraction.corpus, trained, drop), anyway=anyway, error=error)
-    clips = {clip.id: clip for clip in extraction.clips}
-    table.insert(3, "start", [clips[name].start for name in table["id"]])
-    table.insert(4, "end", [clips[name].end for name in table["id"]])
-    problems: dict[str, list[str]] = {}
-    for row in extraction.quarantine.itertuples():
-        problems.setdefault(str(row.id), []).append(f"{row.modality}: {row.reason}")
-    return table.assign(problems=["; ".join(problems.get(name, [])) for name in table["id"]])
-
-
-def without_modalities(corpus: Corpus, trained: TrainedRecognizer, drop: str | Sequence[str]) -> Corpus:
-    """Return the corpus without these modalities; one that only the recogniser knows is absent already.
-
-    Raises:
-        ConfigError: neither the corpus nor the recogniser has a modality of this name.
-    """
-    names = (drop,) if isinstance(drop, str) else tuple(drop)
-    known = list(dict.fromkeys([*trained.schema.dims, *corpus.frames]))
-    if unknown := [name for name in names if name not in known]:
-        raise ConfigError(
-            f"cannot drop the modality {unknown[0]!r}{suggestion(unknown[0], known)}; there are: {', '.join(known)}"
-        )
-    return corpus.without(*(name for name in dict.fromkeys(names) if name in corpus.frames))
-
-
 def list_models(*, task: str | None = None, recovers: bool | None = None, needs_dialogue: bool | None = None) -> list[str]:
     """Return the names of all models, or of those that fit.
 
@@ -440,46 +373,6 @@ def evaluate(
     )
 
 
-def evaluate_recognizers(
-    recognizers: list[TrainedRecognizer],
-    corpus: Corpus,
-    patterns: Sequence[str | Pattern],
-    *,
-    rates: Sequence[float] = RATES,
-    mask_seeds: Sequence[int] = (0, 1, 2),
-    recovery_rates: Sequence[float] = (0.5,),
-    replicates: int = 500,
-    past_only: bool = False,
-    answers: pd.DataFrame | None = None,
-    history: Sequence[pd.DataFrame] = (),
-) -> Evaluation:
-    """Compare trained recognisers on the test split; :func:`evaluate` explains the arguments."""
-    specs = tuple(_spec(pattern) for pattern in patterns)
-    numbers: dict[str, Any] = {"rates": tuple(rates), "mask_seeds": tuple(mask_seeds), "replicates": replicates}
-    modalities = [m.name for m in corpus.modalities]
-    subsets: Any = "auto" if answers is None else answered_subsets(answers, modalities)
-    config = EvaluationConfig(patterns=specs, **numbers, past_only=past_only, subsets=subsets)
-    target, test = recognizers[0].schema.target, corpus.only("test")
-    if not len(test):
-        raise ConfigError(f"corpus '{corpus.name}' has no test split; load it with split='fold', or give it one")
-    labels = corpus.only("train").utterances.labels[target.name]
-    outside: list[Sweep] = []
-    if answers is not None:  # first, because a missing answer ends it
-        outside = sweep_answers(
-            answers, test, config.plans(modalities), training_labels=labels, target=target.name, past_only=past_only
-        )
-    sweeps = [*sweep_all(recognizers, test, config, labels), *outside]
-    with reproducible(1):
-        able = recognizers if len(recovery_rates) else []
-        recovery, points = judge_recoveries(able, test, config, recovery_rates, device=pick_device("auto"))
-        examples = example_table(recognizers, test, config, device=pick_device("auto"))
-        dynamics = dynamics_table(recognizers, test, config, answers=answers, device=pick_device("auto"))
-    rows = pd.concat(history, ignore_index=True) if history else pd.DataFrame()
-    tables = tabulate(sweeps, config)
-    long = {"history": rows, "recovery": recovery, "points": points, "examples": examples, "dynamics": dynamics}
-    return Evaluation(corpus, tuple(recognizers), config, tables, **long, sweeps=tuple(sweeps))
-
-
 def _chosen(  # noqa: PLR0917
     model: Model, corpus: Corpus, training: dict[str, Any], budget: int, target: str | None, folder: str | Path | None
 ) -> Chosen:
@@ -489,10 +382,6 @@ def _chosen(  # noqa: PLR0917
 
         studies = Path(scratch if folder is None else folder) / "studies"
         return within_budget(model.name, corpus, budget, studies, settings=model.settings, training=training, target=target)
-
-
-def _spec(pattern: str | Pattern) -> PatternSpec:
-    return PatternSpec(pattern.name, pattern.settings()) if isinstance(pattern, Pattern) else PatternSpec(pattern)
 
 
 def _model_of(trained: TrainedRecognizer) -> Model:

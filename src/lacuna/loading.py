@@ -176,10 +176,12 @@ def _read_features(
 
 def reads_recordings(path: Path) -> bool:
     """Return whether a path holds recordings or a public corpus of them, and neither a corpus nor what an importer recognises."""
+    if (path / MANIFEST).is_file():
+        return False
     from lacuna.media.clips import is_recordings
     from lacuna.media.public import is_public
 
-    return not (path / MANIFEST).is_file() and (is_public(path) or (is_recordings(path) and not recognise(path)))
+    return is_public(path) or (is_recordings(path) and not recognise(path))
 
 
 def _split_rule(corpus: Corpus) -> SplitRule:

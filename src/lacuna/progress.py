@@ -150,6 +150,16 @@ def time_left(done: float, remaining: float, seconds: float) -> str:
     (', about 90 s left', ', about 5 min left', '')
     """
     left = seconds * remaining / done if done > 0 else 0.0
-    if left < 1:
-        return ""
-    return f", about {left:.0f} s left" if left < 120 else f", about {left / 60:.0f} min left"
+    return f", about {in_words(left)} left" if left >= 1 else ""
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration in words.
+
+    >>> in_words(7.4), in_words(300), in_words(7800)
+    ('7 s', '5 min', '2 h 10 min')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours >= 2 else f"{60 * hours + minutes} min"

@@ -87,6 +87,8 @@ def test_the_page_is_written_when_the_whole_study_is_finished(project: Path, mon
     lines: list[str] = []
     assert run(("experiments/wide",), lines.append, models="prior")
     assert not page.exists()  # only a part of the study
+    plan = next(line for line in lines if "cells are not finished" in line)
+    assert re.match(r"2 of 2 cells are not finished: 1 trainings, [1-9]\d* scored masks; ", plan), plan  # one is the ceiling
     assert run(("experiments/wide",), lines.append)
     text = page.read_text("utf-8")
     assert "lacuna bench experiments/wide\n" in text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from lacuna.evaluation import EvaluationConfig, PatternSpec, sweep_all
 from lacuna.parallel import n_workers, run_parallel
 from lacuna.synthetic.duet import generate, preset
 from lacuna.training import Recipe, TrainingConfig, fit, fit_all
+from lacuna.training.fit import Fitted
 
 CONFIG = TrainingConfig(epochs=1, threads=1, device="cpu")
 
@@ -62,3 +65,28 @@ def test_the_number_of_workers() -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_the_order_of_the_jobs(workers: int) -> None:
     assert list(run_parallel(str, range(5), workers)) == ["0", "1", "2", "3", "4"]
+
+
+def test_the_log_says_how_much_is_left(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Three trainings of an hour and a half each; a fourth ended before and is not counted."""
+    recipes = [Recipe.of(corpus, "prior", CONFIG, seed=seed) for seed in range(4)]
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    fit_all(recipes[:1], tmp_path, workers=1)
+
+    def slow_fit(recipe: Recipe, *args: Any, **options: Any) -> Fitted:
+        clock[0] += 5400.0 if recipe.seed else 0.0
+        return fit(recipe, *args, **options)
+
+    monkeypatch.setattr("lacuna.training.many.fit", slow_fit)
+    with caplog.at_level(logging.INFO, logger="lacuna.training.many"):
+        fit_all(recipes, tmp_path, workers=1)
+    lines = [record.getMessage().split(":")[0] for record in caplog.records if record.name == "lacuna.training.many"]
+    assert lines == [
+        "3 trainings with 1 worker; 1 ended before",
+        "1 of 3 trainings ended, about 3 h 0 min left",
+        "2 of 3 trainings ended, about 90 min left",
+        "3 of 3 trainings ended",
+    ]

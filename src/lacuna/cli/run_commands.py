@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
@@ -52,6 +54,7 @@ def train(source: str, models: list[str], seeds: list[str], parent: Path, name: 
     import pandas as pd
 
     from lacuna.api import create_model
+    from lacuna.progress import time_left
     from lacuna.runs import RECOGNIZERS, RunRecord, new_run_folder, now, save_run
     from lacuna.training import save_recognizers
     from lacuna.training.distributed import process_group
@@ -66,14 +69,16 @@ def train(source: str, models: list[str], seeds: list[str], parent: Path, name: 
         corpus, place = _kept(corpus, source, folder, processes)
         training = {name: settings[name] for name in ("pattern", "epochs", "budget")} | parse_options(settings["training"])
         trained, histories = [], []
+        trainings, began = list(product(created, numbers)), time.monotonic()
         try:
-            for model in created:
-                for seed in numbers:
-                    model.fit(corpus, seed=seed, target=settings["target"], folder=folder / "checkpoints", **training)
-                    trained.append(model.trained)
-                    histories.append(model.history)
-                    if processes.first:
-                        click.echo(repr(model))
+            for number, (model, seed) in enumerate(trainings, 1):
+                model.fit(corpus, seed=seed, target=settings["target"], folder=folder / "checkpoints", **training)
+                trained.append(model.trained)
+                histories.append(model.history)
+                if processes.first:
+                    click.echo(repr(model))
+                    if left := time_left(number, len(trainings) - number, time.monotonic() - began):
+                        click.echo(f"{number} of {len(trainings)} trainings ended{left}", err=True)
         except LacunaError:
             if processes.first and not (folder / "checkpoints").exists():  # a setting was refused: leave no folder without a run
                 rmtree(folder / "corpus", ignore_errors=True)
@@ -106,7 +111,7 @@ def evaluate(
     """
     import pandas as pd
 
-    from lacuna.api import evaluate_recognizers
+    from lacuna.comparison import evaluate_recognizers
     from lacuna.metrics.protocols import read_table
     from lacuna.runs import HISTORY, corpus_of, load_run, recognizers_of, save_evaluation
 
@@ -187,7 +192,7 @@ def predict(model: Path, source: str, variant: str | None, out: Path, *, overwri
     from lacuna.api import load_model
     from lacuna.atomic import atomic_path
     from lacuna.evaluation.prediction_table import prediction_notes
-    from lacuna.text import safe_frame
+    from lacuna.text import write_csv
 
     if out.exists() and not overwrite:
         raise click.ClickException(f"{out} exists already: name another file with --out, or say --overwrite")
@@ -196,7 +201,7 @@ def predict(model: Path, source: str, variant: str | None, out: Path, *, overwri
     how = {name: settings[name] for name in ("drop", "error", "importer")}
     table = loaded.predict(source, anyway=anyway, options=options, **how)
     with atomic_path(out) as path:
-        safe_frame(table).to_csv(path, index=False)
+        write_csv(table, path)
     click.echo("\n".join([repr(loaded), f"{len(table)} utterances -> {out}", *prediction_notes(table)]))
 
 

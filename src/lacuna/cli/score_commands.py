@@ -165,7 +165,7 @@ def _refuse(out: Path | None, overwrite: bool) -> None:
 
 def _write(table: pd.DataFrame, out: Path) -> None:
     from lacuna.atomic import atomic_path
-    from lacuna.text import safe_frame
+    from lacuna.text import write_csv
 
     with atomic_path(out) as path:
-        safe_frame(table).to_csv(path, index=False)
+        write_csv(table, path)

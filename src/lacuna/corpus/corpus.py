@@ -28,7 +28,8 @@ def key_of(text: str) -> int:
 
 def keys_of(texts: Sequence[str]) -> NDArray[np.uint64]:
     """Return :func:`key_of` of each text: (N,) uint64."""
-    return np.fromiter((key_of(t) for t in texts), dtype=np.uint64, count=len(texts))
+    digests = [hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest() for text in texts]
+    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
 def name_keys(names: pa.Array | Names) -> NDArray[np.uint64]:

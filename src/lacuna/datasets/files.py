@@ -22,7 +22,7 @@ from lacuna.atomic import write_bytes
 from lacuna.datasets.base import NOT_SAVED, PlacedDataset, T
 from lacuna.evaluation.stored_sweeps import sweeps_from_bytes, sweeps_to_bytes
 from lacuna.evaluation.sweep import Sweep
-from lacuna.text import original_frame, safe_frame
+from lacuna.text import csv_blocks, original_frame
 
 if TYPE_CHECKING:
     from kedro_datasets._typing import JSONPreview, PlotlyPreview, TablePreview
@@ -76,7 +76,7 @@ class TableDataset(AtomicFileDataset[pd.DataFrame]):
     def encode(self, data: pd.DataFrame) -> bytes:
         """Return parquet bytes, or UTF-8 CSV."""
         if self._path.endswith(".csv"):
-            return safe_frame(data).to_csv(index=False, lineterminator="\n").encode()
+            return b"".join(csv_blocks(data))
         buffer = io.BytesIO()
         data.to_parquet(buffer, index=False)
         return buffer.getvalue()

@@ -57,6 +57,8 @@ def sweep_all(
     if recognizers and has_ceiling(test, recognizers[0].schema.target.name):
         jobs.append(_Job(None, None, config, training_labels, device, threads))
     count = n_workers(workers, len(jobs), on_gpu=pick_device(device).type == "cuda")
+    n_masks = len(config.plans([m.name for m in test.modalities]))
+    _log.info("scoring %d recognisers under %d masks each", len(jobs), n_masks)
     with progress("scoring", len(jobs)) as shown:
         if count == 1 or not _is_test_split(test):
             scored = run_parallel(partial(_score, test=test), jobs, 1, progress=shown)

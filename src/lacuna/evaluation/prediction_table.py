@@ -67,8 +67,7 @@ def predict_frame(
         predictions = predict(trained, corpus, batch_size=batch_size, device=device)
     names, available = predictions.modalities, predictions.available
     table = predictions.to_frame().drop(columns=[f"has_{name}" for name in names])
-    dialogues = corpus.utterances.dialogue_names.to_pylist()
-    table.insert(1, "dialogue", [dialogues[code] for code in corpus.utterances.dialogue])
+    table.insert(1, "dialogue", _texts_at(corpus.utterances.dialogue_names.to_pylist(), corpus.utterances.dialogue))
     table.insert(2, "turn", corpus.utterances.turn)
     if "confidence" in table:
         table.insert(list(table.columns).index("confidence") + 1, "calibrated", trained.model.calibrated)
@@ -81,7 +80,7 @@ def predict_frame(
     filled_in = _filled_in(trained, corpus, names) & ~nothing[:, None]
     table["recovered"] = _joined(names, np.where(filled_in, position, -1))
     table["nothing_observed"] = nothing
-    if not anyway:
+    if not anyway and nothing.any():
         column, empty = ("predicted", "") if "predicted" in table else ("value", np.nan)
         table.loc[nothing, column] = empty
     return table.assign(model=trained.variant, seed=trained.seed)
@@ -126,13 +125,13 @@ def _add_sets(table: pd.DataFrame, trained: TrainedRecognizer, predictions: Pred
     order = np.argsort(-predictions.logits, axis=1, kind="stable")  # (N, C)
     inside = np.take_along_axis(found.member.numpy(), order, axis=1)
     sets = _joined(target.classes, np.where(inside, order, -1))
-    sure = sureness.sure(torch.from_numpy(predictions.probabilities).amax(dim=1), error).numpy()
+    sure = sureness.sure(torch.from_numpy(table["confidence"].to_numpy(copy=True)), error).numpy()
     place = list(table.columns).index("calibrated") + 1
     table.insert(place, "sureness", np.where(sure, "sure enough", NOT_SURE) if sureness.fitted else "")
     table.insert(place + 1, "prediction_set", sets if sureness.fitted else "")
 
 
-def _joined(names: Sequence[str], chosen: NDArray[np.int64]) -> NDArray[np.object_]:
+def _joined(names: Sequence[str], chosen: NDArray[np.int64]) -> pd.Series:
     """Return the chosen names of each row, joined by ``+``; every different row is joined once.
 
     Args:
@@ -142,9 +141,17 @@ def _joined(names: Sequence[str], chosen: NDArray[np.int64]) -> NDArray[np.objec
     Returns:
         (N,) texts.
     """
-    rows, which = np.unique(chosen, axis=0, return_inverse=True)
-    texts = ["+".join(names[k] for k in row if k >= 0) for row in rows.tolist()]
-    return np.asarray(texts, dtype=object)[which.reshape(-1)]
+    which = np.zeros(len(chosen), np.int64)  # (N,) number of the row among the different ones
+    for position in chosen.T:
+        which = pd.factorize(which * (len(names) + 1) + position)[0]
+    first = np.zeros(which.max(initial=-1) + 1, np.int64)
+    first[which] = np.arange(len(which))  # one row of each kind
+    return _texts_at(["+".join(names[k] for k in row if k >= 0) for row in chosen[first].tolist()], which)
+
+
+def _texts_at(texts: Sequence[str], positions: NDArray[np.int64]) -> pd.Series:
+    """Return the text at each position (N,), as a column of a table."""
+    return pd.Series(pd.Series(texts, dtype="str").array.take(positions))
 
 
 def _filled_in(trained: TrainedRecognizer, corpus: Corpus, names: tuple[str, ...]) -> NDArray[np.bool_]:

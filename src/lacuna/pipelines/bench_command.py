@@ -15,6 +15,7 @@ from lacuna.parallel import terminated_as_interrupted
 from lacuna.pipelines.environments import ingest_corpus, project_of
 from lacuna.pipelines.experiments import CELLS, Study, cells_of, environments_of, find_studies
 from lacuna.pipelines.study_pages import Planned, Tell, run_pipelines, write_pages
+from lacuna.progress import in_words
 from lacuna.training.device import pick_device
 
 
@@ -103,6 +104,14 @@ def plan_studies(studies: list[Study], project: Path, tell: Tell) -> tuple[list[
 
 def _run_cells(jobs: list[Job], titles: Mapping[str, str], execute: Execute, tell: Tell) -> GridProgress:
     """Run the cells that are not finished and report each one."""
+    unfinished = [job for job in jobs if not is_done(job.folder / job.key)]
+    if unfinished:
+        n_trained = sum(not job.cell.is_ceiling for job in unfinished)
+        n_masks = sum(len(job.cell.plans()) for job in unfinished)
+        tell(
+            f"{len(unfinished)} of {len(jobs)} cells are not finished: {n_trained} trainings, {n_masks} scored masks; "
+            "the time left follows after the first cell"
+        )
 
     def ended(job: Job, outcome: Outcome, progress: GridProgress) -> None:
         over = progress.total - progress.left
@@ -128,7 +137,7 @@ def _title(one: Planned, index: int) -> str:
 def _time(seconds: float) -> str:
     if not math.isfinite(seconds):
         return "unknown time"
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return f"{seconds:.1f} s" if seconds < 60 else in_words(seconds)
 
 
 def _tell_failed(failed: Mapping[str, str], what: str, tell: Tell) -> None:

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lacuna.api import Model, extract_for, predict_recordings, without_modalities
+from lacuna.api import Model
 from lacuna.errors import DataError, LacunaError
 from lacuna.evaluation.contributions import Contributions, contributions, log_odds
 from lacuna.evaluation.prediction_table import NOT_SURE, prediction_notes
 from lacuna.media import Extraction, Limits, MediaError, encoders_of, encoders_of_modalities, inspect, read_audio
 from lacuna.media.decode import SUFFIXES
+from lacuna.recordings import extract_for, predict_recordings, without_modalities
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 
 from lacuna.corpus.storage.format import open_corpus
 from lacuna.parallel import n_workers, run_parallel
-from lacuna.progress import progress
+from lacuna.progress import progress, time_left
 from lacuna.training.checkpoint import RESULT
 from lacuna.training.config import TrainingConfig
 from lacuna.training.device import pick_device
@@ -63,17 +64,30 @@ def fit_all(
     on_gpu = any(pick_device(recipe.config.device).type == "cuda" for recipe in recipes)
     together = Processes.current().size > 1  # they train one model after the other
     count = n_workers(1 if together else workers, len(jobs), on_gpu=on_gpu)
-    trained: set[Path] = set()
-    with progress("training", len(recipes)) as shown:
+    finished = {folder for folder in folders if (folder / RESULT).is_file()}
+    n_open = len((set(jobs) if count > 1 else set()) | (set(folders) - finished))
+    if n_open > 1:
+        _log.info("%d trainings with %d worker%s; %d ended before", n_open, count, "s" if count > 1 else "", len(finished))
+    n_trained, began, results = 0, time.monotonic(), []
+
+    def ended(training: str) -> None:
+        nonlocal n_trained
+        n_trained += 1
+        left = time_left(n_trained, n_open - n_trained, time.monotonic() - began)
+        if n_open > 1:
+            _log.info("%d of %d trainings ended%s: %s", n_trained, n_open, left, training)
+
+    with progress("training", n_open) as shown:
         if count > 1:
-            for done, line in enumerate(run_parallel(_train, jobs.values(), count, ordered=False, progress=shown), 1):
-                _log.info("trained %d of %d: %s", done, len(jobs), line)
-            trained = set(jobs)
-        results = []
+            for line in run_parallel(_train, jobs.values(), count, ordered=False, progress=shown):
+                ended(line)
+            finished |= set(jobs)
         for recipe, folder, name in zip(recipes, folders, names, strict=True):
-            with shown.part(0 if folder in trained else 1):
+            with shown.part(0 if folder in finished else 1):
                 results.append(fit(recipe, folder, variant=name))
-            trained.discard(folder)  # another variant with equal settings is another unit of the progress
+            if folder not in finished:
+                finished.add(folder)  # another variant with equal settings is not trained again
+                ended(_line(results[-1], name, recipe.seed))
     return results
 
 
@@ -91,5 +105,9 @@ def _train(job: _Job) -> str:
     corpus = open_corpus(job.corpus)
     recipe = Recipe.of(corpus, job.model, job.config, job.settings, job.seed, target=job.target)
     recipe = replace(recipe, schema=recipe.schema.only(job.modalities))
-    chosen = fit(recipe, job.folder, variant=job.variant).trained.selection
-    return f"{job.variant}, seed {job.seed}: validation {chosen.metric} {chosen.value:.3f} at epoch {chosen.epoch + 1}"
+    return _line(fit(recipe, job.folder, variant=job.variant), job.variant, job.seed)
+
+
+def _line(fitted: Fitted, variant: str, seed: int) -> str:
+    chosen = fitted.trained.selection
+    return f"{variant}, seed {seed}: validation {chosen.metric} {chosen.value:.3f} at epoch {chosen.epoch + 1}"

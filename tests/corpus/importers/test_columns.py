@@ -10,6 +10,7 @@ import scipy.io
 from corpus_arrangements import ARRANGEMENTS, COLUMNS, MAT_VARIABLES, MOODS, SEQUENCES, TEXT, dataset, mat, mat73, table_file
 from lacuna.corpus.doctor import examine
 from lacuna.corpus.importers import import_corpus, recognise
+from lacuna.corpus.importers.arrow import values_of
 from lacuna.errors import ConfigError, DataError
 
 
@@ -186,3 +187,24 @@ def test_types_that_are_not_numbers_are_named_in_the_notes(tmp_path):
     path = arrow(tmp_path, sound=[{"bytes": b"x", "path": "a.wav"}] * 6)
     assert "column 'sound' (a dictionary with 2 keys) was not read" in import_corpus(path).provenance.notes
     assert pa.ipc.open_file(str(path)).schema.names[-1] == "sound"
+
+
+LIST = pa.list_(pa.float32())
+LISTS = {
+    "vectors": (LIST, [[1.0, 2.0], None, [], [3.0, 4.0]], True),
+    "sequences": (pa.large_list(LIST), [[[1.0, 2.0], [3.0, 4.0]], None, [[5.0, 6.0]], []], True),
+    "fixed width": (pa.list_(pa.list_(pa.int16(), 2)), [[[1, 2]], [[3, 4], [5, 6]], None], True),
+    "a null inside": (LIST, [[1.0, None], [2.0, 3.0]], False),
+    "ragged": (pa.list_(LIST), [[[1.0], [2.0, 3.0]], [[4.0]]], False),
+}
+
+
+@pytest.mark.parametrize("case", LISTS)
+@pytest.mark.parametrize("first", [0, 1])
+def test_lists_of_numbers_become_arrays_without_a_python_number_each(case: str, first: int) -> None:
+    """A slice of a column, in two pieces; what has no shape stays a list, which the importer explains."""
+    kind, rows, regular = LISTS[case]
+    piece = pa.array(rows, kind).slice(first)
+    values = values_of(pa.table({"x": pa.chunked_array([piece, piece])}))["x"]
+    assert all(value is None or isinstance(value, np.ndarray if regular else list) for value in values)
+    assert [value.tolist() if isinstance(value, np.ndarray) else value for value in values] == 2 * rows[first:]

@@ -79,7 +79,8 @@ def _dense(file: Path, modality: str, total: int) -> Packed:
             hint="save one row for each row of the table, in the same order",
         )
     shaped = array[:, None] if array.ndim == 2 else array  # (N, d) -> (N, 1, d); (N, T, d) stays
-    values, counts, flags = [], [], []
+    values = np.empty((shaped.shape[0] * shaped.shape[1], shaped.shape[2]), np.float32)  # pages of padding are never touched
+    counts, flags, n_frames = [], [], 0
     step = max(1, _BLOCK // max(1, shaped.shape[1] * shaped.shape[2]))
     for low in range(0, total, step):
         block = np.asarray(shaped[low : low + step])  # (B, T, d)
@@ -89,10 +90,11 @@ def _dense(file: Path, modality: str, total: int) -> Packed:
         kept = np.arange(block.shape[1]) < count[:, None]  # (B, T)
         observed = is_observed[kept]  # (R,)
         with np.errstate(over="ignore"):  # numbers beyond float32 become inf and are reported as such
-            values.append(np.where(observed[:, None], block[kept], 0).astype(np.float32))  # (R, d)
+            values[n_frames : n_frames + len(observed)] = np.where(observed[:, None], block[kept], 0)  # (R, d)
+        n_frames += len(observed)
         counts.append(count)
         flags.append(observed)
-    return Packed(np.concatenate(values), np.concatenate(counts).astype(np.int64), np.concatenate(flags))
+    return Packed(values[:n_frames], np.concatenate(counts).astype(np.int64), np.concatenate(flags))
 
 
 def _one_a_file(folder: Path, modality: str, ids: list[str]) -> list[Any]:

@@ -8,14 +8,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.importers.base import Importer, Recognition, register
 from lacuna.corpus.importers.columns import ColumnOptions, corpus_of, table_note
 from lacuna.errors import DataError
 
+_ROWS = 1024  # of a parquet file that are decoded at once
 SUFFIXES = (".feather", ".arrow", ".parquet")
 
 
@@ -68,7 +71,8 @@ def read_table(path: Path) -> pa.Table:
     """
     try:
         if path.suffix.lower() == ".parquet":
-            return pq.read_table(path)
+            with pq.ParquetFile(path) as file:  # decoding all rows at once needs three times the memory
+                return pa.Table.from_batches(file.iter_batches(_ROWS), file.schema_arrow)
         with pa.memory_map(str(path)) as source:
             table = _opened(source).read_all()
             table.validate(full=True)  # offsets of strings and lists are read without a check otherwise
@@ -79,8 +83,44 @@ def read_table(path: Path) -> pa.Table:
 
 
 def values_of(table: pa.Table) -> dict[str, list[Any]]:
-    """Return the columns as Python values; dictionary-encoded columns are decoded."""
-    return {name: table.column(name).to_pylist() for name in table.column_names}
+    """Return the columns as Python values, vectors and sequences as arrays; dictionary-encoded columns are decoded."""
+    return {name: _frames_of(table.column(name)) or table.column(name).to_pylist() for name in table.column_names}
+
+
+def _frames_of(column: pa.ChunkedArray) -> list[NDArray[Any] | None] | None:
+    """Return one array (d,) or (T, d) for each row of lists, ``None`` for a null; no numbers are copied.
+
+    Returns:
+        ``None`` if the column holds something else, a null inside a list, or rows of different width in a sequence.
+    """
+    if not is_frames(column.type):
+        return None
+    rows: list[NDArray[Any] | None] = []
+    for chunk in column.chunks:
+        edges, inner = _edges(chunk), chunk.values
+        shape: tuple[int, ...] = (-1,)
+        if not pa.types.is_primitive(inner.type):
+            inner_edges = _edges(inner)
+            widths = np.unique(np.diff(inner_edges))
+            if inner.null_count or len(widths) > 1:
+                return None
+            shape = (-1, int(widths[0]) if len(widths) else 0)
+            inner = inner.values.slice(int(inner_edges[0]), int(inner_edges[-1] - inner_edges[0]))
+        if inner.null_count or 0 in shape:
+            return None
+        numbers = inner.to_numpy(zero_copy_only=False).reshape(shape)  # (R,) -> (R,) or (R / d, d)
+        valid = chunk.is_valid().to_numpy(zero_copy_only=False)
+        rows += [
+            numbers[a:b] if there else None for a, b, there in zip(edges[:-1].tolist(), edges[1:].tolist(), valid, strict=True)
+        ]
+    return rows
+
+
+def _edges(lists: Any) -> NDArray[np.int64]:
+    """Return where each list begins in its items, and where the last one ends: (N + 1,)."""
+    if pa.types.is_fixed_size_list(lists.type):
+        return np.arange(lists.offset, lists.offset + len(lists) + 1, dtype=np.int64) * int(lists.type.list_size)
+    return np.asarray(lists.offsets, np.int64)
 
 
 def _opened(source: Any) -> Any:
