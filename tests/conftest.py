@@ -6,8 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
+settings.register_profile("lacuna", deadline=None)  # a machine that is busy is no reason to fail
+settings.load_profile("lacuna")
 
 
 @pytest.fixture(scope="session")
