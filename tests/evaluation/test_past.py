@@ -72,6 +72,15 @@ def test_no_later_turn_changes_an_answer(name: str, corpus: Corpus) -> None:
     np.testing.assert_allclose(expected[last], whole[last], rtol=1e-3, atol=1e-4)  # the whole dialogue is in the past by then
 
 
+def test_the_spread_of_a_value_is_from_the_past_too() -> None:
+    model, batch = built("evidence", generate(StandIn(dialogues=6, turns=TURNS), "regression"))
+    with inference(model, "cpu"):
+        past, whole = answer_from_past(model, batch).spread, answer(model, batch).spread
+    last = (batch.turn == TURNS - 1).numpy()
+    np.testing.assert_allclose(past[last], whole[last], rtol=1e-4)
+    assert (past[~last] != whole[~last]).any()
+
+
 def test_a_later_turn_changes_the_ordinary_answer(corpus: Corpus) -> None:
     """Otherwise the test above would test nothing."""
     model, batch = built("context_gru", corpus)
