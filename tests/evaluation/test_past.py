@@ -62,21 +62,30 @@ def other_future(batch: Batch, t: int) -> Batch:
 def test_no_later_turn_changes_an_answer(name: str, corpus: Corpus) -> None:
     model, batch = built(name, corpus) if name in READERS else built("linear", corpus, window=1)
     with inference(model, "cpu"):
-        expected, whole = answer_from_past(model, batch), answer(model, batch)
+        expected, whole = answer_from_past(model, batch).logits, answer(model, batch).logits
         for t in range(TURNS - 1):
             changed = other_future(batch, t)
             so_far = (batch.turn <= t).numpy()
-            np.testing.assert_array_equal(answer_from_past(model, changed)[so_far], expected[so_far])
-        assert (answer_from_past(model, changed) != expected).any()
+            np.testing.assert_array_equal(answer_from_past(model, changed).logits[so_far], expected[so_far])
+        assert (answer_from_past(model, changed).logits != expected).any()
         last = (batch.turn == TURNS - 1).numpy()
     np.testing.assert_allclose(expected[last], whole[last], rtol=1e-3, atol=1e-4)  # the whole dialogue is in the past by then
+
+
+def test_the_spread_of_a_value_is_from_the_past_too() -> None:
+    model, batch = built("evidence", generate(StandIn(dialogues=6, turns=TURNS), "regression"))
+    with inference(model, "cpu"):
+        past, whole = answer_from_past(model, batch).spread, answer(model, batch).spread
+    last = (batch.turn == TURNS - 1).numpy()
+    np.testing.assert_allclose(past[last], whole[last], rtol=1e-4)
+    assert (past[~last] != whole[~last]).any()
 
 
 def test_a_later_turn_changes_the_ordinary_answer(corpus: Corpus) -> None:
     """Otherwise the test above would test nothing."""
     model, batch = built("context_gru", corpus)
     with inference(model, "cpu"):
-        assert (answer(model, batch)[0] != answer(model, other_future(batch, 0))[0]).any()
+        assert (answer(model, batch).logits[0] != answer(model, other_future(batch, 0)).logits[0]).any()
 
 
 def test_every_turn_ends_one_prefix(corpus: Corpus) -> None:

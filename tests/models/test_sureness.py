@@ -58,6 +58,61 @@ def test_each_set_of_modalities_is_covered_as_wanted_over_calibrations(target: T
         assert 1 - error - 0.02 <= share <= 1 - error + 0.03, kind
 
 
+def uneven(seed: int, dialogues: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Values with Gaussian errors whose known deviations differ; without the first modality they are three times as large."""
+    g = torch.Generator().manual_seed(seed)
+    dialogue = torch.arange(dialogues).repeat_interleave(10)
+    available = torch.rand(len(dialogue), 2, generator=g) < 0.6
+    spread = torch.exp(torch.randn(len(dialogue), generator=g)) * torch.where(available[:, 0], 1.0, 3.0)
+    return torch.zeros(len(dialogue), 1), spread * torch.randn(len(dialogue), generator=g), available, dialogue, spread
+
+
+def test_intervals_that_follow_the_spread_cover_as_much_and_are_narrower() -> None:
+    """With the true deviations they cover nine of ten where the error is large, too, which one width does not."""
+    kinds = (BOTH, FIRST, SECOND, NOTHING)
+    covered, wide, widths = (torch.zeros(2, len(kinds)) for _ in range(3))  # constant and adaptive
+    value, label, available, _, spread = uneven(1000, 2000)
+    rows = [(available == torch.tensor(kind)).all(dim=1) for kind in kinds]
+    for seed in range(20):
+        *known, calibration_spread = uneven(seed, 60)
+        for way, spreads in enumerate(((None, None), (calibration_spread, spread))):
+            sureness = Sureness(2)
+            sureness.fit(VALUES, *known, spread=spreads[0])
+            reach = sureness.sets(VALUES, value, available, spread=spreads[1]).reach
+            inside = (label.abs() <= reach).double()
+            for at, of_kind in enumerate(rows):
+                covered[way, at] += inside[of_kind].mean() / 20
+                wide[way, at] += inside[of_kind & (spread > spread[of_kind].quantile(0.9))].mean() / 20
+                widths[way, at] += 2 * reach[of_kind].mean() / 20
+    assert ((covered > 0.88) & (covered < 0.93)).all(), covered
+    assert (widths[1] < 0.95 * widths[0]).all(), widths
+    assert (wide[1] > 0.88).all(), wide
+    assert (wide[0] < 0.7).all(), wide
+
+
+@pytest.mark.parametrize("target", [CLASSES, VALUES], ids=["classes", "values"])
+def test_spreads_of_one_change_no_bit_and_classes_have_none(target: Target) -> None:
+    *known, dialogue = drawn(0, 60, 10, target)
+    factor = 1.0 if target is VALUES else 7.0
+    spread = factor * torch.ones(len(dialogue))
+    sureness, same = Sureness(2), Sureness(2)
+    sureness.fit(target, *known, dialogue)
+    same.fit(target, *known, dialogue, spread=spread)
+    assert all(torch.equal(x, same.state_dict()[name]) for name, x in sureness.state_dict().items())
+    pairs = zip(sureness.sets(target, known[0], known[2]), same.sets(target, known[0], known[2], spread=spread), strict=True)
+    assert all(torch.equal(x, y) for x, y in pairs)
+
+
+def test_thresholds_of_earlier_versions_are_widths_of_values() -> None:
+    """Models that were saved without the buffer ``scaled`` have thresholds of absolute errors."""
+    *known, spread = uneven(0, 60)
+    sureness = Sureness(2)
+    sureness.fit(VALUES, *known)
+    width = sureness.sets(VALUES, known[0], known[2]).reach
+    sureness.scaled.fill_(False)
+    assert torch.equal(sureness.sets(VALUES, known[0], known[2], spread=spread).reach, width)
+
+
 def test_utterances_as_if_independent_would_cover_less() -> None:
     """Thirty dialogues of forty equal utterances are thirty observations: plain split conformal would be too narrow for 0.05."""
     shares = []

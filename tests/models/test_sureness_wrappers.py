@@ -10,7 +10,8 @@ from lacuna.corpus.batch import Batch, collate
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.errors import ConfigError
 from lacuna.models import Recognizer, build, configure
-from lacuna.models.base import CONTRIBUTION
+from lacuna.models.base import CONTRIBUTION, VARIANCE
+from lacuna.models.config import Maci
 from lacuna.models.wrappers.calibration import Calibrated
 from lacuna.models.wrappers.causal import Causal
 from lacuna.models.wrappers.ensemble import Ensemble
@@ -71,6 +72,28 @@ def test_an_ensemble_averages_members_that_learn_apart(task: str) -> None:
     sum(alone.losses(batch, batch, "task").values()).backward()
     for mine, theirs in zip(model.members[1].parameters(), alone.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, theirs.grad)
+
+
+def test_the_variance_of_an_ensemble_is_that_of_the_mixture() -> None:
+    inner, batch = made("evidence", "regression")
+    model = Ensemble(inner, 3).eval()
+    for number, member in enumerate(model.members):
+        member.moments.copy_(torch.tensor([float(number), 1.0 + number]))
+    answers = [member(batch) for member in model.members]
+    second = torch.stack([a.auxiliary[VARIANCE] + a.logits.square() for a in answers]).mean(dim=0)  # E[y^2]
+    ours = model(batch)
+    torch.testing.assert_close(ours.spread, (second - ours.logits.square()).sqrt().squeeze(1))
+    assert (ours.spread > torch.stack([a.spread for a in answers]).mean(dim=0)).all()
+
+
+def test_a_difference_of_values_has_no_spread_of_its_own() -> None:
+    inner, batch = made("evidence", "regression")
+    inner.moments.copy_(torch.tensor([0.0, 2.0]))
+    model = Causal(inner, Maci(backdoor=False)).eval()
+    assert torch.equal(model(batch).spread, inner(batch).spread)
+    model.tau.fill_(0.5)
+    assert (model(batch).spread == 1).all()
+    assert (inner(batch).spread != 1).all()
 
 
 def test_settings_switch_the_wrappers_on_from_the_inside_out() -> None:

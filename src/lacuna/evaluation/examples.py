@@ -67,7 +67,7 @@ def example_table(
         with inference(trained.model, device):
             complete = loader_of(trained, test, len(around), device).read(around)
             observed = observe(complete, present)
-            logits = answer(trained.model, observed)[at].astype(np.float64)  # (R, C)
+            logits = answer(trained.model, observed).logits[at].astype(np.float64)  # (R, C)
         missing = missing or _missing(complete, observed, at)
         for i in range(len(rows)):
             answered, confidence = _answer(target, logits[i])

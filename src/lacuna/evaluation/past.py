@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +17,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lacuna.corpus.batch import Batch
-from lacuna.models import Recognizer
+from lacuna.models import Prediction, Recognizer
+
+
+class Answer(NamedTuple):
+    """What a model answers to a batch of U utterances.
+
+    Attributes:
+        logits: (U, C) float32 logits, or (U, 1) values.
+        spread: (U,) float32, see :attr:`lacuna.models.base.Prediction.spread`.
+    """
+
+    logits: NDArray[np.float32]
+    spread: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, prediction: Prediction) -> Answer:
+        """Return the answer in a prediction, on the CPU."""
+        return cls(prediction.logits.float().cpu().numpy(), prediction.spread.cpu().numpy())
 
 
 def prefixes(batch: Batch) -> Iterator[tuple[Tensor, Batch]]:
@@ -52,19 +70,19 @@ def _trimmed(batch: Batch) -> Batch:
     )
 
 
-def answer_from_past(model: Recognizer, batch: Batch) -> NDArray[np.float32]:
-    """Return the answer at each turn from the turns up to it: (U, C) float32 logits or (U, 1) values.
+def answer_from_past(model: Recognizer, batch: Batch) -> Answer:
+    """Return the answer at each turn from the turns up to it.
 
     Args:
         model: in evaluation mode; call it inside :func:`lacuna.evaluation.predict.inference`.
         batch: U observed utterances, as for :func:`prefixes` if the model reads dialogues.
     """
     if not model.needs_dialogue:
-        logits: NDArray[np.float32] = model(batch).logits.float().cpu().numpy()
-        return logits
-    result = np.empty((len(batch), model.schema.target.width), np.float32)
+        return Answer.of(model(batch))
+    result = Answer(np.empty((len(batch), model.schema.target.width), np.float32), np.empty(len(batch), np.float32))
     for rows, prefix in prefixes(batch):
         last = torch.ones(len(prefix), dtype=torch.bool, device=prefix.dialogue.device)
         last[:-1] = prefix.dialogue[1:] != prefix.dialogue[:-1]
-        result[rows.cpu().numpy()] = model(prefix).logits[last].float().cpu().numpy()
+        for whole, of_prefix in zip(result, Answer.of(model(prefix)), strict=True):
+            whole[rows.cpu().numpy()] = of_prefix[last.cpu().numpy()]
     return result

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Target
-from lacuna.evaluation.past import answer_from_past
+from lacuna.evaluation.past import Answer, answer_from_past
 from lacuna.metrics.counts import Array, log_softmax
 from lacuna.missing import Mask
 from lacuna.models import Recognizer
@@ -59,10 +59,9 @@ def observe(batch: Batch, present: dict[str, NDArray[np.bool_]]) -> Batch:
     return batch.observe({m: torch.from_numpy(p).to(device) for m, p in present.items() if m in batch.present})
 
 
-def answer(model: Recognizer, batch: Batch) -> NDArray[np.float32]:
-    """Return the logits (U, C) or values (U, 1) of a batch, float32; call it inside :func:`inference`."""
-    logits: NDArray[np.float32] = model(batch).logits.float().cpu().numpy()
-    return logits
+def answer(model: Recognizer, batch: Batch) -> Answer:
+    """Return the answer to a batch; call it inside :func:`inference`."""
+    return Answer.of(model(batch))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +74,7 @@ class Predictions:
         logits: (N, C) float32 logits, or (N, 1) values.
         available: (N, M) bool, whether the modality had an observed frame.
         modalities: M names, the columns of ``available``.
+        spread: (N,) float32 standard deviation that the model gives each value, 1 if it gives none.
     """
 
     target: Target
@@ -82,6 +82,7 @@ class Predictions:
     logits: NDArray[np.float32]
     available: NDArray[np.bool_]
     modalities: tuple[str, ...]
+    spread: NDArray[np.float32]
 
     @property
     def probabilities(self) -> Array:
@@ -134,19 +135,21 @@ def predict(
         DataError: the corpus does not fit the recogniser.
     """
     loader = loader_of(trained, corpus, batch_size, device)
-    logits = [np.zeros((0, trained.schema.target.width), np.float32)]
+    answers = [Answer(np.zeros((0, trained.schema.target.width), np.float32), np.zeros(0, np.float32))]
     available = [np.zeros((0, len(trained.schema.modalities)), np.bool_)]
     with inference(trained.model, device):
         for rows in loader.rows():
             batch = loader.read(rows)
             if mask is not None:
                 batch = observe(batch, mask.present(rows))
-            logits.append((answer_from_past if past_only else answer)(trained.model, batch))
+            answers.append((answer_from_past if past_only else answer)(trained.model, batch))
             available.append(batch.available().cpu().numpy())
+    logits, spread = (np.concatenate(parts) for parts in zip(*answers, strict=True))
     return Predictions(
         target=trained.schema.target,
         ids=corpus.ids,
-        logits=np.concatenate(logits),
+        logits=logits,
         available=np.concatenate(available),
         modalities=tuple(trained.schema.dims),
+        spread=spread,
     )

@@ -116,7 +116,7 @@ def _add_sets(table: pd.DataFrame, trained: TrainedRecognizer, predictions: Pred
     """Insert the columns of prediction sets and abstention; empty ones if the model has no thresholds."""
     sureness, target = trained.model.sureness, trained.schema.target
     logits, available = torch.from_numpy(predictions.logits), torch.from_numpy(predictions.available)
-    found = sureness.sets(target, logits, available, error)
+    found = sureness.sets(target, logits, available, error, spread=torch.from_numpy(predictions.spread))
     if target.task == "regression":
         reach = found.reach.numpy() if sureness.fitted else np.nan
         for place, (name, sign) in enumerate((("low", -1), ("high", 1)), list(table.columns).index("value") + 1):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lacuna.corpus.corpus import Labels
 from lacuna.corpus.schema import Schema
+from lacuna.evaluation.past import Answer
 from lacuna.metrics.counts import Array, labelled
 from lacuna.models import Recognizer
 from lacuna.models.layers.sureness import MERGED, true_class
@@ -50,20 +51,21 @@ def set_counts(model: Recognizer, schema: Schema, conditions: int) -> SetCounts 
     return SetCounts(sets, model.sureness.merged.cpu().numpy(), np.zeros((conditions, patterns, len(STATISTICS))))
 
 
-def set_sums(model: Recognizer, available: torch.Tensor, logits: NDArray[np.float32], labels: Labels) -> Array:
+def set_sums(model: Recognizer, available: torch.Tensor, answer: Answer, labels: Labels) -> Array:
     """Return the sums over U utterances: (G, 5).
 
     Args:
         model: with fitted prediction sets, on the CPU or not.
         available: (U, M) bool, the modalities that the model observed.
-        logits: (U, C) logits or (U, 1) values.
+        answer: to the U utterances.
         labels: (U, ...) true labels; unlabelled utterances are left out.
     """
     target, sureness = model.schema.target, model.sureness
     known = torch.from_numpy(labelled(target, labels))
-    answers, label = torch.from_numpy(logits)[known], torch.from_numpy(np.asarray(labels))[known]
+    answers, spread = (torch.from_numpy(part)[known] for part in answer)
+    label = torch.from_numpy(np.asarray(labels))[known]
     available = available.to(known.device)[known]
-    found = sureness.sets(target, answers, available, ERROR)
+    found = sureness.sets(target, answers, available, ERROR, spread=spread)
     if target.task == "regression":
         covered, size = (answers[:, 0] - label).abs() <= found.reach + 1e-9, 2 * found.reach
         answered = wrong = torch.zeros_like(covered)

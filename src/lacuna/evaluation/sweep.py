@@ -187,9 +187,9 @@ def sweep(
                 equal.setdefault(digest_of(present), (present, []))[1].append(index)
             for present, indexes in equal.values():
                 observed = observe(complete, present)
-                logits = respond(trained.model, observed)
-                counted = count(target, logits, labels[rows], dialogue[rows], total).values
-                inside = None if sets is None else set_sums(trained.model, observed.available(), logits, labels[rows])
+                answered = respond(trained.model, observed)
+                counted = count(target, answered.logits, labels[rows], dialogue[rows], total).values
+                inside = None if sets is None else set_sums(trained.model, observed.available(), answered, labels[rows])
                 for index in indexes:  # one by one: all of them at once would be copied
                     sums[index] += counted
                     if sets is not None:

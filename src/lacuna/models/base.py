@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
@@ -19,6 +20,7 @@ from lacuna.models.objective import Objective, task_loss
 from lacuna.registry import Registry
 
 CONTRIBUTION = "contribution."  # prefix of tensors in Prediction.auxiliary that sum to the logits
+VARIANCE = "variance"  # tensor in Prediction.auxiliary, (U, 1): variance of a value that the model predicts
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,20 @@ class Prediction:
     recovered: dict[str, Tensor] = field(default_factory=dict)
     auxiliary: dict[str, Tensor] = field(default_factory=dict)
     hidden: Tensor | None = None
+
+    @property
+    def spread(self) -> Tensor:
+        """Return the standard deviation that the model gives each value, (U,) float32 above 0; 1 if it gives none.
+
+        >>> Prediction(torch.zeros(2, 1), auxiliary={VARIANCE: torch.tensor([[4.0], [9.0]])}).spread.tolist()
+        [2.0, 3.0]
+        >>> Prediction(torch.zeros(2, 1)).spread.tolist()
+        [1.0, 1.0]
+        """
+        variance = self.auxiliary.get(VARIANCE)
+        if variance is None:
+            return torch.ones(len(self.logits), device=self.logits.device)
+        return variance.float().squeeze(1).clamp_min(torch.finfo(torch.float32).tiny).sqrt()  # (U, 1) -> (U,)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
 from lacuna.corpus.schema import Schema
-from lacuna.models.base import CONTRIBUTION, Prediction, Recognizer, register
+from lacuna.models.base import CONTRIBUTION, VARIANCE, Prediction, Recognizer, register
 from lacuna.models.config import Config, check_bounds
 from lacuna.models.layers.dialogue import Dialogues
 from lacuna.models.layers.dialogue_context import DialogueContext, zero_linear
@@ -228,7 +228,7 @@ class EvidenceModel(Recognizer):
         contributions = {CONTRIBUTION + name: deviation * part[:, :1] / precision for name, part in parts.items()}
         contributions[CONTRIBUTION + "prior"] = mean.expand_as(precision)
         logits = torch.stack(list(contributions.values())).sum(dim=0)
-        return Prediction(logits, auxiliary={**contributions, "variance": temperature * deviation.square() / precision})
+        return Prediction(logits, auxiliary={**contributions, VARIANCE: temperature * deviation.square() / precision})
 
     def losses(self, complete: Batch, observed: Batch, stage: str) -> dict[str, Tensor]:
         """The loss of the answer, and of the evidence of each modality alone."""
@@ -287,7 +287,7 @@ class EvidenceModel(Recognizer):
         for batch in batches():
             known = batch.labelled
             prediction = self(batch)
-            answers.append(prediction.auxiliary["variance"][known] if self.regression else prediction.logits[known])
+            answers.append(prediction.auxiliary[VARIANCE][known] if self.regression else prediction.logits[known])
             labels.append((batch.label - prediction.logits[:, 0])[known] if self.regression else batch.label[known])
             available.append(batch.available()[known])
         if self.regression:

@@ -186,9 +186,11 @@ def settle(model: Recognizer, loader: Loader, masks: Sequence[Mask], cast: Abstr
         model.settle(lambda: (batch for batch, _ in observed(loader, masks)), metric)
         answered = []
         for batch, _ in observed(loader, masks):
-            parts = model(batch).logits.float(), batch.label, batch.available(), batch.dialogue
+            prediction = model(batch)
+            parts = prediction.logits.float(), batch.label, batch.available(), batch.dialogue, prediction.spread
             answered.append([part[batch.labelled] for part in parts])
     if answered:
-        model.sureness.fit(loader.schema.target, *(torch.cat(parts) for parts in zip(*answered, strict=True)))
+        *known, spread = (torch.cat(parts) for parts in zip(*answered, strict=True))
+        model.sureness.fit(loader.schema.target, *known, spread=spread)
     if answered and len(loader.schema.dims) <= MOST:
         model.sureness.added.fit(*subset_losses(model, loader, cast))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lacuna.corpus.corpus import Corpus, Labels
 from lacuna.corpus.schema import Target
 from lacuna.evaluation.conditions import Condition, condition_of
+from lacuna.evaluation.past import Answer
 from lacuna.evaluation.predict import answer, inference, loader_of, observe
 from lacuna.evaluation.shift.resample import dialogue_rows, joint_weights
 from lacuna.evaluation.sureness import SetCounts, set_counts, set_sums
@@ -50,10 +51,12 @@ class Answers(NamedTuple):
 
     Attributes:
         logits: (P, N, C) float32 logits, or (P, N, 1) values.
+        spread: (P, N) float32, see :class:`lacuna.evaluation.past.Answer`.
         available: (P, N, M) bool, whether the modality had an observed frame.
     """
 
     logits: NDArray[np.float32]
+    spread: NDArray[np.float32]
     available: NDArray[np.bool_]
 
 
@@ -100,6 +103,7 @@ def answers(
     layout = Layout.of(corpus)
     masks = [plan.over(layout) for plan in plans]
     logits = np.zeros((len(plans), len(corpus), trained.schema.target.width), np.float32)
+    spread = np.zeros((len(plans), len(corpus)), np.float32)
     available = np.zeros((len(plans), len(corpus), len(trained.schema.dims)), np.bool_)
     loader = loader_of(trained, corpus, batch_size, device)
     with inference(trained.model, device):
@@ -108,15 +112,15 @@ def answers(
             if corruption is not None:
                 complete = corruption.apply(complete, seed)
             originally = {m: p.cpu().numpy() for m, p in complete.present.items()}
-            by_mask: dict[bytes, tuple[NDArray[np.float32], NDArray[np.bool_]]] = {}
+            by_mask: dict[bytes, tuple[Answer, NDArray[np.bool_]]] = {}
             for index, mask in enumerate(masks):
                 present = {m: p & originally[m] for m, p in mask.present(rows).items() if m in originally}
                 key = digest_of(present)
                 if key not in by_mask:
                     observed = observe(complete, present)
                     by_mask[key] = answer(trained.model, observed), observed.available().cpu().numpy()
-                logits[index, rows], available[index, rows] = by_mask[key]
-    return Answers(logits, available)
+                (logits[index, rows], spread[index, rows]), available[index, rows] = by_mask[key]
+    return Answers(logits, spread, available)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,8 +176,8 @@ class PreparedTest:
         """Return how often the prediction sets of a recogniser hold the truth, by condition; ``None`` if it has no sets."""
         counts = set_counts(trained.model, trained.schema, len(self.conditions))
         if counts is not None:
-            for index, (logits, available) in enumerate(zip(*answered, strict=True)):
-                counts.values[index] = set_sums(trained.model, torch.from_numpy(available), logits, self.labels)
+            for index, (logits, spread, available) in enumerate(zip(*answered, strict=True)):
+                counts.values[index] = set_sums(trained.model, torch.from_numpy(available), Answer(logits, spread), self.labels)
         return counts
 
 

@@ -4,7 +4,9 @@ r"""What the validation split says about the predictions of a trained model: pre
 set of available modalities (Mondrian). The score of a class is adaptive (Romano, Sesia and Candès, Classification with Valid and
 Adaptive Coverage, NeurIPS 2020): the summed probability of the classes that are more probable, without the class itself and
 without randomisation, so that the most probable class is in every set and equal predictions have equal sets. The coverage is
-therefore larger than wanted where the share of right predictions already is. The score of a value is its absolute error.
+therefore larger than wanted where the share of right predictions already is. The score of a value is its absolute error
+divided by the standard deviation that the model gives it (Lei et al., Distribution-Free Predictive Inference for Regression, JASA
+2018), so that the interval is wide where the model is unsure; a model that gives none has intervals of one width.
 
 Utterances of one dialogue are dependent; what is exchangeable are dialogues. So each score has the weight
 :math:`1 / ((K + 1)\, n_k)`, where :math:`n_k` scores are from its dialogue, one of K, and the rest of the weight is at infinity
@@ -47,7 +49,7 @@ class Sets(NamedTuple):
 
     Attributes:
         member: (U, C) bool, the class is in the set; for values (U, 1), always true.
-        reach: (U,) half width of the interval around a value; for classes the threshold.
+        reach: (U,) float64, half width of the interval around a value; for classes the threshold.
         merged: (U,) int64, whose scores gave the threshold: a key of :data:`MERGED`, or -1 if nothing was fitted.
     """
 
@@ -65,12 +67,14 @@ class Sureness(nn.Module):
     Attributes:
         reach: (P, A) largest score inside the set, by set of modalities and wanted share of misses; inf = the set is everything.
         merged: (P,) int64, whose scores were used.
+        scaled: () bool, the scores of values were divided by the spread; false in models of earlier versions.
         confidence: (A,) lowest confidence of a prediction that is sure enough, by wanted share of errors.
         added: how much the loss falls when a modality is added to those that were observed.
     """
 
     reach: Tensor
     merged: Tensor
+    scaled: Tensor
     confidence: Tensor
 
     def __init__(self, modalities: int) -> None:
@@ -79,6 +83,7 @@ class Sureness(nn.Module):
         patterns = n_patterns(modalities)
         self.register_buffer("reach", torch.full((patterns, len(ERRORS)), torch.inf))
         self.register_buffer("merged", torch.full((patterns,), UNFITTED))
+        self.register_buffer("scaled", torch.zeros((), dtype=torch.bool))
         self.added = AddedModality(modalities)
         self.register_buffer("confidence", torch.full((len(ERRORS),), torch.inf))
 
@@ -87,7 +92,9 @@ class Sureness(nn.Module):
         """Whether there are thresholds."""
         return bool((self.merged != UNFITTED).any())
 
-    def fit(self, target: Target, logits: Tensor, label: Tensor, available: Tensor, dialogue: Tensor) -> None:
+    def fit(
+        self, target: Target, logits: Tensor, label: Tensor, available: Tensor, dialogue: Tensor, *, spread: Tensor | None = None
+    ) -> None:
         """Choose all thresholds.
 
         Args:
@@ -96,11 +103,15 @@ class Sureness(nn.Module):
             label: (N,) int64, (N, C) float32 or (N,) float32.
             available: (N, M) bool.
             dialogue: (N,) int64 codes; an utterance has the same one under every mask.
+            spread: (N,) standard deviations of the values (:attr:`lacuna.models.base.Prediction.spread`); ``None`` = all are 1.
         """
         if not len(label):
             return
         logits, label, available, dialogue = logits.double().cpu(), label.cpu(), available.cpu(), dialogue.cpu()
         scores, pattern, size = scores_of(target, logits, label), pattern_code(available), available.sum(dim=1)
+        if target.task == "regression" and spread is not None:
+            scores = scores / spread.double().cpu()
+        self.scaled.fill_(True)
         for code in range(len(self.merged)):
             own = pattern == code
             number = size == (code.bit_count() if len(self.merged) == 2**self.modalities else code)
@@ -112,7 +123,9 @@ class Sureness(nn.Module):
             confidence, predicted = logits.softmax(dim=1).max(dim=1)
             self.confidence.copy_(sure_enough(confidence, predicted == true_class(target, label)))
 
-    def sets(self, target: Target, logits: Tensor, available: Tensor, error: float = 0.1) -> Sets:
+    def sets(
+        self, target: Target, logits: Tensor, available: Tensor, error: float = 0.1, *, spread: Tensor | None = None
+    ) -> Sets:
         """Return prediction sets that miss the truth with at most the wanted probability.
 
         Args:
@@ -120,11 +133,14 @@ class Sureness(nn.Module):
             logits: (U, C) logits or (U, 1) values.
             available: (U, M) bool.
             error: wanted share of misses; the next smaller one of :data:`ERRORS` is used.
+            spread: (U,) standard deviations of the values; ``None`` = all are 1.
         """
         pattern = pattern_code(available)
         reach = self.reach.to(logits.device, torch.float64)[pattern, place_of(error)]  # (U,)
         if target.task == "regression":
             member = torch.ones_like(logits, dtype=torch.bool)
+            if spread is not None and self.scaled:
+                reach = reach * spread.double()
         else:
             p = logits.double().softmax(dim=1)
             member = adaptive_scores(p) <= reach.unsqueeze(1) + 1e-6

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from lacuna.corpus.batch import Batch
 from lacuna.errors import ConfigError, DataError
-from lacuna.models.base import Prediction, Recognizer
+from lacuna.models.base import VARIANCE, Prediction, Recognizer
 from lacuna.models.config import Maci
 from lacuna.models.layers.head import BackdoorHead, strata_count
 from lacuna.models.wrappers.strata import Strata, Typical
@@ -132,6 +132,8 @@ class Causal(Wrapped):
     def forward(self, batch: Batch) -> Prediction:
         """Return unnormalised logits (U, C) or values (U, 1); in training, and if ``tau`` is 0, those of the inner model.
 
+        A difference of two values has no variance: that of the inner model is left out.
+
         Raises:
             DataError: the training split had bias words, and this batch has no token ids.
         """
@@ -147,9 +149,8 @@ class Causal(Wrapped):
                 hint="import the text with the tokens of the training corpus, or train with maci.counterfactual: false",
             )
         other = self.counterfactual(batch)
-        return replace(
-            prediction, logits=self._difference(prediction.logits, super().forward(other).logits, self._share(batch, other, tau))
-        )
+        logits = self._difference(prediction.logits, super().forward(other).logits, self._share(batch, other, tau))
+        return replace(prediction, logits=logits, auxiliary={k: x for k, x in prediction.auxiliary.items() if k != VARIANCE})
 
     def _share(self, batch: Batch, other: Batch, tau: float) -> Tensor:
         """Return (U, 1): ``tau`` where the counterfactual changes the text of the utterance, else 0.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lacuna.corpus.batch import Batch
 from lacuna.errors import ConfigError
-from lacuna.models.base import Prediction, Recognizer, Sampler, Stage
+from lacuna.models.base import VARIANCE, Prediction, Recognizer, Sampler, Stage
 from lacuna.models.wrappers.wrapped import Wrapped
 
 
@@ -66,13 +66,20 @@ class Ensemble(Wrapped):
             member.settle(batches, metric)
 
     def forward(self, batch: Batch) -> Prediction:
-        """Return the mean of the members' logits (U, C), recovered frames, and auxiliary tensors that are numbers."""
+        """Return the mean of the members' logits (U, C), recovered frames, and auxiliary tensors that are numbers.
+
+        The variance of a value is that of a mixture of the members: the mean of their variances plus the variance of their
+        values.
+        """
         predictions: list[Prediction] = [member(batch) for member in self.members]
         recovered = {m: _mean([p.recovered[m] for p in predictions]) for m in predictions[0].recovered}
         recovered = {m: torch.where(batch.present[m].unsqueeze(-1), batch.features[m], x) for m, x in recovered.items()}
         numbers = [name for name, x in predictions[0].auxiliary.items() if x.is_floating_point()]
         auxiliary = {name: _mean([p.auxiliary[name] for p in predictions]) for name in numbers}
-        return Prediction(_mean([p.logits for p in predictions]), recovered, auxiliary)
+        logits = torch.stack([p.logits for p in predictions])  # (K, U, C)
+        if VARIANCE in auxiliary:
+            auxiliary[VARIANCE] = auxiliary[VARIANCE] + logits.var(dim=0, correction=0)
+        return Prediction(logits.mean(dim=0), recovered, auxiliary)
 
     def sample(self, batch: Batch, number: int, seed: int) -> dict[str, Tensor]:
         """Return draws (S, U, T_m, d_m): the members take turns."""
