@@ -50,7 +50,7 @@ def load_corpus(
 
     Args:
         source: ``duet`` or ``wrist`` for a generated corpus; or a path to a corpus folder of Lacuna, to recordings or to anything
-            that ``lacuna doctor PATH`` recognises. A path that is called ``duet`` is written as ``./duet``.
+            that ``lacuna doctor PATH`` recognises. A path with the name of a generated corpus is written as ``./duet``.
         preset: size of a generated corpus: ``tiny``, ``demo`` (300 dialogues, 15 people) or ``bench``.
         importer: read the path with this importer instead of the one that recognises it; ``recordings`` reads recordings.
         name: of the corpus in tables; by default the importer chooses one.
@@ -161,6 +161,8 @@ def _read_features(
     source: str | Path, preset_name: str, importer: str | None, name: str | None, options: dict[str, Any]
 ) -> Corpus:
     if source in GENERATORS:
+        if Path(source).exists():
+            _log.warning("'%s' is the generated corpus, not the file or folder here; that one is ./%s", source, source)
         return GENERATORS[str(source)](preset_name, options)
     path = Path(source)
     if not path.exists():

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lacuna.corpus.schema import Modality
 from lacuna.errors import ConfigError
-from lacuna.media import Audio, Video
+from lacuna.media import Audio, Video, encoders_of_modalities
 from lacuna.media.assets import ASSETS, require
 from lacuna.media.encoders import AudioEncoder, Encoded, FeatureEncoder, TextEncoder, create_encoder, list_encoders
 from lacuna.media.encoders.base import ENCODERS, setting_of
@@ -43,6 +44,22 @@ def test_the_settings_can_be_read_from_the_description(name: str) -> None:
     assert create_encoder(encoder.modality, setting.pop("name"), setting) == encoder
     assert setting_of(encoder.describe().replace(f"/{encoder.version}", "/0", 1)) is None
     assert encoder.source
+
+
+def test_a_setting_that_came_later_has_its_default_in_older_descriptions() -> None:
+    description = create("minilm").describe()
+    older = description.replace(' layers="last"', "")
+    assert older != description
+    assert setting_of(older) == {"name": "minilm", "pool": "tokens"}
+    assert setting_of(older.replace("minilm-weights:", "minilm-weights:0")) is None
+
+
+def test_a_modality_of_a_model_that_recordings_cannot_have_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    text = Modality("text", 384, create("minilm").describe())
+    older = Modality("vision", 55, create("blendshapes").describe().replace("/2", "/1", 1))
+    assert encoders_of_modalities([text, older])["vision"] is None
+    assert "without the modality 'vision' of the model" in caplog.text
+    assert "'text'" not in caplog.text
 
 
 @pytest.mark.parametrize("name", ["functionals", "logmel"])

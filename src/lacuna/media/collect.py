@@ -160,11 +160,15 @@ def _blocks(dialogue: NDArray[np.int64], results: Sequence[ClipResult], most: in
 
 
 def _part(corpus: Corpus, rows: NDArray[np.int64]) -> Corpus:
-    """Return some dialogues of a corpus, without the names of the other dialogues."""
+    """Return some dialogues of a corpus, without the names of the other dialogues and speakers."""
     part = corpus.take(rows)
-    codes, dialogue = np.unique(part.utterances.dialogue, return_inverse=True)
-    names = part.utterances.dialogue_names.take(pa.array(codes))
-    return replace(part, utterances=replace(part.utterances, dialogue=dialogue, dialogue_names=names))
+    u = part.utterances
+    dialogue_codes, dialogue = np.unique(u.dialogue, return_inverse=True)
+    speaker_codes, speaker = np.unique(u.speaker, return_inverse=True)
+    dialogue_names = u.dialogue_names.take(pa.array(dialogue_codes))
+    speaker_names = u.speaker_names.take(pa.array(speaker_codes))
+    renamed = replace(u, dialogue=dialogue, dialogue_names=dialogue_names, speaker=speaker, speaker_names=speaker_names)
+    return replace(part, utterances=renamed)
 
 
 def _read(part: Corpus, results: Sequence[ClipResult], encoders: Sequence[FeatureEncoder], *, clock: bool) -> Corpus:

@@ -184,18 +184,27 @@ def encoders_of_modalities(modalities: Iterable[Modality]) -> dict[str, dict[str
     """Return the setting ``encode`` that made the features of a corpus, so that new recordings get the same ones.
 
     Args:
-        modalities: of the corpus or of a model's schema.
+        modalities: of the corpus or of a model's schema. A log message names those that no encoder of this version makes.
 
     Raises:
         ConfigError: the features of none of them were made by an encoder of Lacuna, or by another version of it.
     """
     encode: dict[str, dict[str, Any] | None] = dict.fromkeys(MODALITIES)
+    modalities = list(modalities)
     encode |= {modality.name: setting_of(modality.extractor) for modality in modalities if modality.name in MODALITIES}
     if not any(encode.values()):
         raise ConfigError(
             "the model cannot read recordings: no encoder of this version of Lacuna made the features that it was trained on\n"
             "  do: train it on a corpus of `lacuna features`"
         )
+    for modality in modalities:
+        if not encode.get(modality.name):
+            _log.warning(
+                "recordings are read without the modality '%s' of the model: no encoder of this version of Lacuna makes its "
+                "features (%s)\n  do: train the model on a corpus of `lacuna features`, if the modality matters",
+                modality.name,
+                modality.extractor,
+            )
     return encode
 
 

@@ -126,8 +126,8 @@ class Config:
             :mod:`lacuna.models.wrappers.in_dialogue`. 0 = none.
         recovered_by: model that fills in missing frames first, trained on the same split under masks of the same pattern: its
             name, or a mapping as of :class:`RecoveredBy`; see :mod:`lacuna.models.wrappers.recovered`. ``None`` = none.
-        layer_weights: learn a weight for each layer of a frozen network whose layers lie side by side in the frames (encoders of
-            the hub with a list of ``layers``); see :mod:`lacuna.models.wrappers.layer_weights`. For models that do not recover.
+        layer_weights: learn a weight for each layer of a frozen network whose layers lie side by side in the frames (encoders
+            with a list of ``layers``); see :mod:`lacuna.models.wrappers.layer_weights`. For models that do not recover.
         space: search space of tuning studies, which contains the defaults (:mod:`lacuna.models.space`).
     """
 

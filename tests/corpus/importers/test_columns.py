@@ -205,6 +205,12 @@ def test_lists_of_numbers_become_arrays_without_a_python_number_each(case: str, 
     """A slice of a column, in two pieces; what has no shape stays a list, which the importer explains."""
     kind, rows, regular = LISTS[case]
     piece = pa.array(rows, kind).slice(first)
-    values = values_of(pa.table({"x": pa.chunked_array([piece, piece])}))["x"]
+    absent = pa.array([None, []], kind)  # a piece without a number, such as a split that lacks the modality
+    values = values_of(pa.table({"x": pa.chunked_array([piece, absent, piece])}))["x"]
     assert all(value is None or isinstance(value, np.ndarray if regular else list) for value in values)
-    assert [value.tolist() if isinstance(value, np.ndarray) else value for value in values] == 2 * rows[first:]
+    assert [value.tolist() if isinstance(value, np.ndarray) else value for value in values] == [
+        *rows[first:],
+        None,
+        [],
+        *rows[first:],
+    ]

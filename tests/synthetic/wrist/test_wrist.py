@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -107,6 +109,17 @@ def test_it_is_loaded_by_its_name() -> None:
     assert same(corpus, generate(preset("tiny", seed=4)))
 
 
+def test_a_folder_with_its_name_is_not_taken_for_it_silently(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lacuna.load_corpus("wrist", preset="tiny")
+    assert "./wrist" not in caplog.text
+    (tmp_path / "wrist").mkdir()
+    lacuna.load_corpus("wrist", preset="tiny")
+    assert "'wrist' is the generated corpus, not the file or folder here; that one is ./wrist" in caplog.text
+
+
 def test_the_parameters_of_a_run_choose_it_and_its_settings_decide_the_results() -> None:
     ingest = Ingest.model_validate({"name": "wrist", "wrist": {"preset": "tiny", "changes": {"seed": 4}}})
     assert same(read_source(ingest, Features(), []), generate(preset("tiny", seed=4)))
@@ -115,6 +128,12 @@ def test_the_parameters_of_a_run_choose_it_and_its_settings_decide_the_results()
     assert "wrist" not in decisive(Ingest(name="duet"))  # as before there was another generated corpus
     with pytest.raises(ValidationError, match="no preset 'big' of wrist"):
         Ingest.model_validate({"name": "wrist", "wrist": {"preset": "big"}})
+
+
+@pytest.mark.parametrize("changes", [{"reactivity": 10.0, "spread": 2.0}, {"seconds": 3600, "rate": 1.0}])
+def test_more_responses_than_fit_in_memory_are_refused(changes: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=r"would have about .* skin responses(.|\n)*do: lower 'rate'"):
+        generate(preset("tiny", **changes))
 
 
 @pytest.mark.parametrize(

@@ -102,11 +102,11 @@ def _frames_of(column: pa.ChunkedArray) -> list[NDArray[Any] | None] | None:
         if not pa.types.is_primitive(inner.type):
             inner_edges = _edges(inner)
             widths = np.unique(np.diff(inner_edges))
-            if inner.null_count or len(widths) > 1:
+            if inner.null_count or len(widths) > 1 or 0 in widths:
                 return None
-            shape = (-1, int(widths[0]) if len(widths) else 0)
+            shape = (-1, int(widths[0])) if len(widths) else (0, 0)  # no row of the chunk has a frame
             inner = inner.values.slice(int(inner_edges[0]), int(inner_edges[-1] - inner_edges[0]))
-        if inner.null_count or 0 in shape:
+        if inner.null_count:
             return None
         numbers = inner.to_numpy(zero_copy_only=False).reshape(shape)  # (R,) -> (R,) or (R / d, d)
         valid = chunk.is_valid().to_numpy(zero_copy_only=False)

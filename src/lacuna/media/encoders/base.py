@@ -156,7 +156,8 @@ def setting_of(description: str) -> dict[str, Any] | None:
     """Return the settings, with the ``name``, of the encoder that :meth:`FeatureEncoder.describe` described.
 
     Returns:
-        ``None`` if no encoder of this name, version and weights exists.
+        ``None`` if no encoder of this name, version and weights exists. A setting that the description does not name, because the
+        encoder got it later, has its default.
 
     >>> setting_of("logmel/1 rate=5.0")
     {'name': 'logmel', 'rate': 5.0}
@@ -169,7 +170,9 @@ def setting_of(description: str) -> dict[str, Any] | None:
         return None
     settings = {key: json.loads(value) for key, equals, value in (part.partition("=") for part in rest) if equals}
     try:
-        same = ENCODERS.get(name)(**settings).describe() == description
+        encoder = ENCODERS.get(name)(**settings)
     except (ConfigError, TypeError):
         return None
+    later = {f"{key}={_text(value)}" for key, value in asdict(encoder).items() if key not in settings}
+    same = [part for part in encoder.describe().split(" ") if part not in later] == description.split(" ")
     return {"name": name, **settings} if same else None

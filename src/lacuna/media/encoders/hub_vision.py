@@ -52,6 +52,14 @@ class HubVision(HubSettings, VideoEncoder):
 
             require("face-landmarker", "crop 'face' of encoder 'hub-vision'")
 
+    def load(self) -> None:
+        """Load the network, and with ``crop="face"`` those of the face landmarker."""
+        super().load()
+        if self.crop == "face":
+            from lacuna.media.face_landmarker import face_landmarker
+
+            face_landmarker()
+
     def encode(self, video: Video) -> Encoded:
         """Return (T, d) features."""
         import torch

@@ -26,8 +26,8 @@ class MiniLM(TextEncoder):
 
     Attributes:
         pool: ``tokens``, or ``mean``: one vector of length 1; of the last layer it is the sentence vector.
-        layers: as for networks of the hub, see :func:`lacuna.media.hidden_layers.check_layers`; 6 is the last one. Layers in
-            the middle tell more of the emotion of CMU-MOSI (``experiments/mosi_minilm``).
+        layers: as for networks of the hub, see :func:`lacuna.media.hidden_layers.check_layers`; 6 is the last one. On
+            CMU-MOSI a middle layer has a higher score than the last one (``experiments/mosi_minilm``).
     """
 
     dim = 384  # of one layer

@@ -1,8 +1,8 @@
 """Learned weights of the layers of a frozen network, whose outputs lie side by side in the frames of a modality.
 
-The encoders `hub-text`, `hub-audio` and `hub-vision` with ``layers: [6, 9, 12]`` return the outputs of these layers in one
-frame, and their description names them. Reference: Yang et al., SUPERB: Speech processing universal performance benchmark,
-Interspeech 2021.
+The encoders ``minilm``, ``hub-text``, ``hub-audio`` and ``hub-vision`` with a list of ``layers`` return the outputs of these
+layers in one frame, and their description names them. Reference: Yang et al., SUPERB: Speech processing universal performance
+benchmark, Interspeech 2021.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lacuna.corpus.assemble import Channel, assemble
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.schema import Provenance, Target
+from lacuna.errors import ConfigError
 from lacuna.synthetic.wrist.conductance import Array, Conductance
 from lacuna.synthetic.wrist.settings import STATES, Wrist
 
@@ -20,6 +21,7 @@ SENSORS = {
     "heart": "wrist: heart rate in beats a minute",
     "temperature": "wrist: skin temperature in degrees Celsius",
 }
+_MOST = 10**8  # samples times responses of a person: one array of 0.8 GB
 _SPLIT = ("train", "train", "train", "valid", "test")  # by number of the person modulo 5
 
 
@@ -45,14 +47,26 @@ class Person:
 
 
 def person(settings: Wrist, number: int) -> Person:
-    """Return person ``number``, a pure function of the settings without ``people``."""
+    """Return person ``number``, a pure function of the settings without ``people``.
+
+    Raises:
+        ConfigError: the person would have more skin responses than fit in memory.
+    """
     s, r = settings, np.random.Generator(np.random.PCG64(np.random.SeedSequence(settings.seed, spawn_key=(number,))))
     n = int(r.integers(s.windows[0], s.windows[1], endpoint=True))
     state = _states(n, r)
     centre = np.array(list(STATES.values()))[state]  # (N, 2)
     arousal, valence = (centre + r.normal(0, 0.2, 2) + r.normal(0, 0.2, (n, 2))).T
     level, gain, response = np.array([4.0, 0.3, 1.0]) * np.exp(s.spread * r.standard_normal(3))
-    onset, amplitude = _responses(s, s.rate * np.exp(s.reactivity * response * arousal), gain, r)
+    with np.errstate(over="ignore"):
+        rates = s.rate * np.exp(s.reactivity * response * arousal)  # (N,)
+    expected = float(rates.sum()) * s.seconds
+    if expected * n * s.seconds * EDA_RATE > _MOST:
+        raise ConfigError(
+            f"wrist: person {number} would have about {expected:.3g} skin responses in {n} windows of {s.seconds} seconds\n"
+            "  do: lower 'rate', 'reactivity', 'spread' or 'seconds'"
+        )
+    onset, amplitude = _responses(s, rates, gain, r)
     conductance = Conductance(
         level=level,
         drift=s.drift,
@@ -85,6 +99,9 @@ def person(settings: Wrist, number: int) -> Person:
 
 def generate(settings: Wrist) -> Corpus:
     """Return the corpus in memory.
+
+    Raises:
+        ConfigError: see :func:`person`.
 
     >>> from lacuna.synthetic.wrist import preset
     >>> corpus = generate(preset("tiny"))
