@@ -26,7 +26,9 @@ def check_layers(layers: str | list[int] | tuple[int, ...], network: str) -> str
         return tuple(layers)
     if isinstance(layers, str) and layers in NAMED:
         return layers
-    raise ConfigError(f"layers of '{network}' is 'last', 'mean' or a list of whole numbers, found {layers!r}")
+    raise ConfigError(
+        f"layers of '{network}' is 'last', 'mean' or a list of whole numbers, found {layers!r}\n  do: set e.g. layers: [3, 6]"
+    )
 
 
 def chosen_layers(hidden: tuple[Tensor, ...], layers: str | tuple[int, ...], network: str) -> Tensor:
