@@ -48,8 +48,8 @@ def test_a_trial_whose_worker_died_before_or_after_its_first_heartbeat_is_tried_
     for attempt in range(1, ATTEMPTS + 1):
         age(storage)
         storage.record_heartbeat(alive._trial_id)
-        fail_dead_trials(study, storage, grace=3)
-        fail_dead_trials(study, storage, grace=3)
+        fail_dead_trials(study, storage, grace=60)
+        fail_dead_trials(study, storage, grace=60)
         waiting = study.get_trials(states=(TrialState.WAITING,))
         assert len(waiting) == (attempt < ATTEMPTS)
         if waiting:
