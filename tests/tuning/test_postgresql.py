@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +92,11 @@ def test_workers_that_are_killed_at_random_lose_no_finished_trial(
     finished_before: dict[int, Any] = {}
 
     def kill() -> None:
-        while not multiprocessing.active_children() and not over.wait(0.05):  # then the other thread has created the study
-            pass
-        study = optuna.load_study(study_name=place.name, storage=place.open())
-        while len(killed) < KILLS and not over.wait(draws.uniform(0.1, 1.0)):
+        storage, study = place.open(), None
+        while study is None and not over.wait(0.05):  # the other thread creates the study
+            with suppress(KeyError):
+                study = optuna.load_study(study_name=place.name, storage=storage)
+        while study is not None and len(killed) < KILLS and not over.wait(draws.uniform(0.1, 1.0)):
             alive = {process.pid for process in multiprocessing.active_children()}
             trials = study.get_trials(deepcopy=False)
             running = {t.user_attrs.get("worker", {}).get("pid") for t in trials if t.state == TrialState.RUNNING}
