@@ -32,7 +32,7 @@ from lacuna.models import model_class
 from lacuna.pipelines.environments import Environment, project_of, read_environment
 from lacuna.pipelines.experiments import Experiment
 from lacuna.pipelines.ingest.nodes import read_source
-from lacuna.training import Recipe, fit
+from lacuna.training import Recipe, fit, model_settings
 from lacuna.training.identity import run_folder
 
 METRICS = ("weighted_f1", "accuracy", "log_loss", "ece")
@@ -55,6 +55,7 @@ def scored(environment: Environment, corpus: Corpus, store: Path) -> list[Sweep]
     labels = corpus.only("train").utterances.labels[target]
     plans = environment.evaluate.protocol().evaluation.plans(list(corpus.schema(target).dims))
     sweeps: list[Sweep] = []
+    utterances = len(corpus.only("train"))
     for seed in environment.train.seeds:  # all models with the first seed come first: a run that is stopped compares them all
         for variant in environment.train.models:
             own = environment.models.of(variant)
@@ -62,7 +63,8 @@ def scored(environment: Environment, corpus: Corpus, store: Path) -> list[Sweep]
                 continue
             file = store / f"{variant}-{seed}.sweeps"
             if not file.is_file():
-                recipe = Recipe.of(corpus, own.model, environment.train.config(own), own.settings, seed, target=target)
+                settings = model_settings(own.model, own.settings, utterances=utterances)
+                recipe = Recipe.of(corpus, own.model, environment.train.config(own, utterances), settings, seed, target=target)
                 try:
                     trained = fit(recipe, run_folder(environment.checkpoints, recipe), variant=variant).trained
                 except LacunaError as error:  # e.g. a model of recordings on a corpus without audio

@@ -77,6 +77,18 @@ def test_the_test_split_never_reaches_training(corpus: Corpus) -> None:
         assert (value == second.model.state_dict()[name]).all()
 
 
+def test_a_large_corpus_gets_the_defaults_of_a_model_for_it(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lacuna.models.base import Large, model_class
+
+    n_train = len(corpus.only("train"))
+    for utterances, expected in ((n_train, 7), (n_train + 1, model_class("mlp").Config().hidden)):
+        monkeypatch.setattr(model_class("mlp"), "large", Large(utterances, {"hidden": 7}, {"learning_rate": 0.5}))
+        trained = lacuna.create_model("mlp").fit(corpus, epochs=1).trained
+        assert trained.model.config.hidden == expected
+        assert (trained.selection.training["learning_rate"] == 0.5) == (expected == 7)
+    assert lacuna.create_model("mlp", hidden=9).fit(corpus, epochs=1).trained.model.config.hidden == 9
+
+
 def test_recovered_values_keep_what_was_observed(corpus: Corpus, ridge: lacuna.Model) -> None:
     test = corpus.only("test")
     done = ridge.recover(corpus, pattern="rmm", rate=0.5)

@@ -214,7 +214,7 @@ def test_repro_from_a_clean_clone_and_then_only_what_depends_on_a_change(clone: 
         while not list(clone.glob("data/06_models/duet/checkpoints/mlp/*/last.json")):
             assert process.poll() is None, process.stdout.read().decode()
             time.sleep(0.01)
-        # DVC first: it rewrites its lock as soon as a child ends, and a kill in that moment is a test of its own, at the end of this file.
+        # DVC first: it writes its lock when a child ends; the last test of this file kills it in that moment.
         for each in [process, *process.children(recursive=True)]:
             each.send_signal(signal.SIGKILL)
     assert not list(clone.glob("data/06_models/duet/checkpoints/mlp/*/result.json"))

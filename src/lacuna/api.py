@@ -30,7 +30,7 @@ from lacuna.recordings import extract_for, predict_recordings, without_modalitie
 from lacuna.results import Evaluation, Score
 from lacuna.training import Recipe, TrainedRecognizer, export_recognizer, fit, load_recognizer, load_recognizers, run_folder
 from lacuna.training import save_recognizer as _save
-from lacuna.training.config import training_config, training_settings
+from lacuna.training.config import model_settings, training_config, training_settings
 from lacuna.training.logs import history_table
 from lacuna.training.trained import INDEX
 from lacuna.training.variant import check_variant
@@ -105,9 +105,13 @@ class Model:
         """
         if epochs is not None:
             training["epochs"] = epochs
-        settings = training_settings(self.name, {"threads": 1}, {"pattern": pattern, **training})
-        chosen = None if budget is None else _chosen(self, corpus, settings, budget, target, folder)
-        of_model, settings = (self.settings, settings) if chosen is None else (chosen.settings, chosen.training)
+        utterances = len(corpus.only("train"))
+        settings = training_settings(self.name, {"threads": 1}, {"pattern": pattern, **training}, utterances=utterances)
+        of_model = model_settings(self.name, self.settings, utterances=utterances)
+        chosen = None
+        if budget is not None:
+            chosen = _chosen(self, corpus, of_model, settings, budget, target, folder)
+            of_model, settings = chosen.settings, chosen.training
         recipe = Recipe.of(corpus, self.name, training_config(settings), of_model, seed, target=target)
         place = None if folder is None else run_folder(Path(folder), recipe)
         self._trained, history = fit(recipe, place, variant=self.variant)
@@ -374,14 +378,20 @@ def evaluate(
 
 
 def _chosen(  # noqa: PLR0917
-    model: Model, corpus: Corpus, training: dict[str, Any], budget: int, target: str | None, folder: str | Path | None
+    model: Model,
+    corpus: Corpus,
+    settings: dict[str, Any],
+    training: dict[str, Any],
+    budget: int,
+    target: str | None,
+    folder: str | Path | None,
 ) -> Chosen:
     """The best settings within a budget; without a folder the trials are forgotten."""
     with naming_extras("a budget"), scratch_folder() as scratch:
         from lacuna.tuning import within_budget  # optuna is an extra, and slow to import
 
         studies = Path(scratch if folder is None else folder) / "studies"
-        return within_budget(model.name, corpus, budget, studies, settings=model.settings, training=training, target=target)
+        return within_budget(model.name, corpus, budget, studies, settings=settings, training=training, target=target)
 
 
 def _model_of(trained: TrainedRecognizer) -> Model:

@@ -34,7 +34,7 @@ def write(project: Path, content: dict[str, Any], name: str = "wide") -> Path:
 def test_every_committed_experiment_is_valid(config: Path) -> None:
     study = read_study(config)
     for environment in environments_of(study, ROOT).values():
-        cells = cells_of(environment)
+        cells = cells_of(environment, 100)
         assert len(cells) == len(environment.train.models) * len(environment.train.seeds)
         assert {cell.variant for cell in cells} >= set(study.experiment.models or ())
 
@@ -46,9 +46,10 @@ def test_an_experiment_says_only_what_differs_from_its_environment(project: Path
     assert (environment.train.models, environment.train.seeds) == (["prior", "wide"], [0, 1])
     assert environment.evaluate.rates == [0.0, 0.4]
     assert environment.evaluate.patterns == ["rmm"]
-    prior, *_, wide = cells_of(environment)
+    prior, *_, wide = cells_of(environment, 100)
     assert (prior.training.epochs, prior.training.batch_size) == (3, 9)
     assert (wide.training.epochs, wide.settings) == (2, {"hidden": 7})
+    assert cells_of(environment, 10**6)[-1].settings == {"hidden": 7}  # mlp has no other defaults for a large corpus
     assert environment.corpus == project / "data/02_intermediate/tiny/corpus"  # shared by all studies of a corpus
 
 

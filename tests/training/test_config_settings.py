@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lacuna.errors import ConfigError
-from lacuna.models import list_models, model_class
-from lacuna.training import training_config, training_settings
+from lacuna.models import configure, list_models, model_class
+from lacuna.training import model_settings, training_config, training_settings
 
 
 @pytest.mark.parametrize("name", list_models())
@@ -25,3 +25,20 @@ def test_a_pattern_is_a_name_or_has_settings() -> None:
     for wrong in ({"settings": {}}, {"name": "outage", "rates": [0.1]}):
         with pytest.raises(ConfigError, match="training setting 'pattern' must be a name"):
             training_config({"pattern": wrong})
+
+
+@pytest.mark.parametrize("name", [name for name in list_models() if model_class(name).large])
+def test_a_large_corpus_has_other_defaults_and_ones_own_settings_go_first(name: str) -> None:
+    large = model_class(name).large
+    assert large is not None
+    below, above = large.utterances - 1, large.utterances
+    assert model_settings(name, {}, utterances=below) == {}
+    assert training_settings(name, {}, utterances=below) == model_class(name).training_defaults
+    of_model, of_training = model_settings(name, {}, utterances=above), training_settings(name, {"epochs": 3}, utterances=above)
+    assert of_model == large.settings
+    assert of_training == {"epochs": 3, **model_class(name).training_defaults, **large.training}
+    configure(name, **of_model)
+    training_config(of_training)
+    own = next(iter(large.settings))
+    assert model_settings(name, {own: "own"}, utterances=above) == {**large.settings, own: "own"}
+    assert training_settings(name, {}, {"learning_rate": 0.1}, utterances=above)["learning_rate"] == 0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -85,6 +85,20 @@ class Stage:
         return inside and (epoch - self.first) % self.every == self.turn
 
 
+class Large(NamedTuple):
+    """Other defaults of a model, for corpora with many training utterances.
+
+    Attributes:
+        utterances: number of training utterances from which they hold.
+        settings: of the model.
+        training: of TrainingConfig; they go before ``training_defaults`` of the class.
+    """
+
+    utterances: int
+    settings: Mapping[str, Any]
+    training: Mapping[str, Any]
+
+
 class Recognizer(nn.Module, ABC):
     """Base class of all emotion recognisers with missing input.
 
@@ -108,6 +122,7 @@ class Recognizer(nn.Module, ABC):
     info: ModelInfo
     Config: ClassVar[type[Config]] = Config
     training_defaults: ClassVar[Mapping[str, Any]] = {}  # settings of TrainingConfig that suit this model better
+    large: ClassVar[Large | None] = None  # other defaults for a large corpus
     tiny: ClassVar[Mapping[str, Any]] = {}
     needs_dialogue: bool = False  # reads other turns: batches must hold whole dialogues
     recovers: bool = False  # returns estimates of missing frames

@@ -96,7 +96,8 @@ def plan_studies(studies: list[Study], project: Path, tell: Tell) -> tuple[list[
             if environment.corpus not in facts:
                 tell(f"{name}: corpus")
                 facts[environment.corpus] = ingest_corpus(environment, project)
-            planned.append(Planned(study, plan(name, cells_of(environment)), environment, facts[environment.corpus]))
+            cells = cells_of(environment, facts[environment.corpus]["utterances"].get("train", 0))
+            planned.append(Planned(study, plan(name, cells), environment, facts[environment.corpus]))
         except DataError as error:
             failed[name] = str(error)
     return planned, failed

@@ -11,12 +11,14 @@ import yaml  # type: ignore[import-untyped]
 from pydantic import BeforeValidator, Field, PositiveInt, ValidationError, model_validator
 
 from lacuna.bench import Cell, Gathered, gather, plan
+from lacuna.corpus import open_corpus
 from lacuna.corpus.schema import check_name
 from lacuna.errors import ConfigError, DataError
 from lacuna.pipelines.environments import Environment, read_environment
 from lacuna.pipelines.parameters import Listed, ModelParameters, Parameters, PatternParameters, Rate, Seed, ThinParameters
 from lacuna.pipelines.validation import problems
 from lacuna.settings import environments
+from lacuna.training import model_settings
 
 CONFIG, PAGE = "config.yml", "results.md"
 CELLS = Path("data/09_bench")  # relative to the project
@@ -193,8 +195,8 @@ def environments_of(study: Study, project: Path) -> dict[str, Environment]:
     return read if len(corpora) > 1 else {study.name: read[corpora[0]]}
 
 
-def cells_of(environment: Environment) -> list[Cell]:
-    """Return a cell for each variant and seed, in the order of the environment."""
+def cells_of(environment: Environment, utterances: int) -> list[Cell]:
+    """Return a cell for each variant and seed, in the order of the environment, for that number of training utterances."""
     train, cells = environment.train, list[Cell]()
     for variant in train.models:
         own = environment.models.of(variant)
@@ -204,8 +206,8 @@ def cells_of(environment: Environment) -> list[Cell]:
             checkpoints=environment.checkpoints,
             variant=variant,
             model=own.model,
-            settings=own.settings,
-            training=train.config(own),
+            settings=model_settings(own.model, own.settings, utterances=utterances),
+            training=train.config(own, utterances),
             seed=0,
             protocol=environment.evaluate.protocol(),
             budget=train.budget,
@@ -228,4 +230,5 @@ def finished(path: Path, project: Path) -> tuple[Gathered, Path]:
     ((name, environment),) = environments_of(study, project).items()
     if not environment.facts.is_file():
         raise DataError("the experiment was not run yet", corpus=environment.name, hint=f"run it: lacuna bench {path}")
-    return gather(plan(name, cells_of(environment)), project / CELLS), environment.corpus
+    cells = cells_of(environment, len(open_corpus(environment.corpus).only("train")))
+    return gather(plan(name, cells), project / CELLS), environment.corpus

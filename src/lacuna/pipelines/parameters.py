@@ -197,8 +197,12 @@ class Train(Parameters):
             _told(self.config)
         return self
 
-    def config(self, variant: ModelParameters | None = None) -> TrainingConfig:
+    def config(self, variant: ModelParameters | None = None, utterances: int = 0) -> TrainingConfig:
         """Return how a variant is trained; without one, the settings that all models share.
+
+        Args:
+            variant: with its registered name filled in.
+            utterances: number of training utterances; some models have other defaults for a large corpus.
 
         Raises:
             ConfigError: an unknown setting, or a value out of bounds.
@@ -207,7 +211,7 @@ class Train(Parameters):
 
         if variant is None:
             return training_config(self.training)
-        return training_config(training_settings(variant.model, self.training, variant.training))
+        return training_config(training_settings(variant.model, self.training, variant.training, utterances=utterances))
 
 
 class Models(BaseModel):

@@ -1,7 +1,7 @@
 """Training: one loop for every recogniser, its settings, checkpoints and logs, and what is kept."""
 
 from lacuna.training.combine import combine
-from lacuna.training.config import TrainingConfig, training_config, training_settings
+from lacuna.training.config import TrainingConfig, model_settings, training_config, training_settings
 from lacuna.training.export import export_recognizer
 from lacuna.training.fit import Fitted, fit
 from lacuna.training.identity import Recipe, run_folder
@@ -29,6 +29,7 @@ __all__ = [
     "fit_all",
     "load_recognizer",
     "load_recognizers",
+    "model_settings",
     "run_folder",
     "save_recognizer",
     "save_recognizers",

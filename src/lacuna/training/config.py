@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from lacuna.errors import ConfigError
 from lacuna.missing import Pattern, pattern
-from lacuna.models.base import model_class
+from lacuna.models.base import Large, model_class
 from lacuna.registry import check_settings
 from lacuna.training.losses.base import Loss, loss_of
 
@@ -141,19 +141,47 @@ class TrainingConfig:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
 
 
-def training_settings(model: str, common: Mapping[str, Any], own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def training_settings(
+    model: str, common: Mapping[str, Any], own: Mapping[str, Any] | None = None, *, utterances: int = 0
+) -> dict[str, Any]:
     """Return the training settings of a variant: the common ones, then the defaults of its model, then its own.
 
     Args:
         model: registered name.
         common: settings of every model in a run.
         own: settings of this variant alone.
+        utterances: number of training utterances; some models have other defaults from a number on.
 
     Example:
         >>> training_settings("gcnet", {"epochs": 40, "batch_size": 256}, {"learning_rate": 0.01})
         {'epochs': 40, 'batch_size': 512, 'learning_rate': 0.01}
+        >>> training_settings("evidence", {}), training_settings("evidence", {}, utterances=50_000)
+        ({'ema': 0.98}, {'ema': 0.998, 'learning_rate': 0.002})
     """
-    return {**common, **model_class(model).training_defaults, **(own or {})}
+    large = _large(model, utterances)
+    return {**common, **model_class(model).training_defaults, **(large.training if large else {}), **(own or {})}
+
+
+def model_settings(model: str, own: Mapping[str, Any], *, utterances: int) -> dict[str, Any]:
+    """Return the settings of a variant that differ from those of its class: its own, above those for a large corpus.
+
+    Args:
+        model: registered name.
+        own: settings of this variant alone.
+        utterances: number of training utterances.
+
+    Example:
+        >>> model_settings("evidence", {"dropout": 0.3}, utterances=50_000)
+        {'hidden': 96, 'dropout': 0.3, 'part_dropout': 0.1}
+    """
+    large = _large(model, utterances)
+    return {**(large.settings if large else {}), **own}
+
+
+def _large(model: str, utterances: int) -> Large | None:
+    """Return the defaults of a model for a large corpus, if it has some and the corpus is one."""
+    large = model_class(model).large
+    return large if large and utterances >= large.utterances else None
 
 
 def training_config(settings: Mapping[str, Any]) -> TrainingConfig:

@@ -13,7 +13,7 @@ from lacuna.corpus.statistics import Statistics
 from lacuna.errors import naming_extras
 from lacuna.pipelines.checks import check_statistics
 from lacuna.pipelines.parameters import Models, Train, check_variants
-from lacuna.training import Recipe, TrainedRecognizer, fit_all, training_config, training_settings
+from lacuna.training import Recipe, TrainedRecognizer, fit_all, model_settings, training_config, training_settings
 from lacuna.training.logs import history_table
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,15 @@ def train_recognizers(
     standard = Statistics.from_tensors(statistics)
     check_statistics(standard, corpus)
     own = {variant: models.of(variant) for variant in train.models}
-    plain = {v: (m.model, m.settings, training_settings(m.model, train.training, m.training)) for v, m in own.items()}
+    utterances = len(corpus.only("train"))
+    plain = {
+        variant: (
+            one.model,
+            model_settings(one.model, one.settings, utterances=utterances),
+            training_settings(one.model, train.training, one.training, utterances=utterances),
+        )
+        for variant, one in own.items()
+    }
     trials = dict.fromkeys(plain, 1)
     if train.budget is not None:
         with naming_extras("train.budget"):
