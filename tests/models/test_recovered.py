@@ -95,10 +95,11 @@ def test_the_recovering_model_is_trained_as_if_alone_and_then_fixed(tmp_path: Pa
     recipe = Recipe.of(corpus, "mlp", QUICK, {"recovered_by": {"model": "cider", "settings": {"width": 16}}})
     trained = fit(recipe, tmp_path / "run").trained
     assert isinstance(trained.model, Recovered)
-    alone = fit(Recipe.of(corpus, "cider", QUICK, {"width": 16})).trained.model.state_dict()
+    cider, mlp = (fit(Recipe.of(corpus, *how)).trained for how in (("cider", QUICK, {"width": 16}), ("mlp", QUICK)))
+    alone = cider.model.state_dict()
     weights = trained.model.recoverer.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in alone.items())
-    assert trained.selection.parameters == fit(Recipe.of(corpus, "mlp", QUICK)).trained.selection.parameters
+    assert trained.selection.parameters == mlp.selection.parameters + cider.selection.parameters
     again = load_recognizer(save_recognizer(trained, tmp_path / "saved"))
     batch = masked(collate(corpus, np.arange(20), corpus.schema(), trained.statistics))
     assert torch.equal(again.model(batch).logits, trained.model(batch).logits)
@@ -114,8 +115,7 @@ def test_identity_holds_the_settings_of_the_recovering_model() -> None:
     assert identities[0]["made.code"] != identities[1]["made.code"]
     assert identities[3] != identities[1]
     assert identities[4] != identities[1]
-    recovery = Recipe.of(corpus, "mlp", QUICK, {"recovered_by": by[4]}).recovery()
-    assert recovery is not None
+    (recovery,) = Recipe.of(corpus, "mlp", QUICK, {"recovered_by": by[4]}).members()
     assert recovery.config == replace(QUICK, learning_rate=0.1)
 
 
@@ -128,6 +128,7 @@ def test_identity_holds_the_settings_of_the_recovering_model() -> None:
         ({"settings": {}}, "must be the name of a model"),
         ({"model": "ridge", "settings": {"penalti": 1}}, "penalty"),
         ({"model": "ridge", "settings": {"recovered_by": "knn"}}, "recovered_by of its own"),
+        ({"model": "ridge", "modalities": ["text"]}, "leave out 'modalities'"),
     ],
 )
 def test_a_wrong_recovering_model_is_refused(value: object, message: str) -> None:

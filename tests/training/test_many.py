@@ -40,6 +40,18 @@ def test_two_processes_train_and_score_the_same_bits(corpus: Corpus, tmp_path: P
     assert all((a.counts == b.counts).all() for a, b in zip(alone, together, strict=True))
 
 
+def test_what_is_trained_first_is_trained_once_and_before_what_waits_for_it(corpus: Corpus, tmp_path: Path) -> None:
+    by = {"recovered_by": {"model": "ridge"}}
+    recipes = [Recipe.of(corpus, name, CONFIG, by) for name in ("mlp", "linear")]
+    recipes.append(Recipe.of(corpus, "combined", CONFIG, {"members": [{"model": "mlp", "settings": by}, "prior"]}))
+    found = [fitted.trained.model.state_dict() for fitted in fit_all(recipes, tmp_path, workers=2)]
+    runs = sorted(folder.parent.parent.name for folder in tmp_path.glob("*/seed-0-*/result.json"))
+    assert runs == ["combined", "linear", "mlp", "prior", "ridge"]
+    for recipe, weights in zip(recipes, found, strict=True):
+        alone = fit(recipe).trained.model.state_dict()
+        assert all(torch.equal(value, weights[name]) for name, value in alone.items())
+
+
 def test_an_error_in_a_process_reaches_the_caller(corpus: Corpus, tmp_path: Path) -> None:
     recipes = [Recipe.of(corpus, "mlp", CONFIG, seed=seed) for seed in (0, 1)]
     (tmp_path / "mlp").write_text("a file where folders should be")

@@ -9,7 +9,7 @@ from typing import Any
 from lacuna.corpus.schema import Schema
 from lacuna.errors import ConfigError, naming_extras
 from lacuna.models.base import Recognizer, list_models, model_class
-from lacuna.models.config import Config, Maci, RecoveredBy, check_bounds
+from lacuna.models.config import Config, Maci, Member, check_bounds
 from lacuna.models.wrappers.calibration import Calibrated
 from lacuna.models.wrappers.causal import Causal
 from lacuna.models.wrappers.ensemble import Ensemble
@@ -34,7 +34,7 @@ def configure(name: str, **settings: Any) -> Config:
     Args:
         name: name in the registry.
         settings: fields of its ``Config`` that differ from their defaults; ``maci`` may be a mapping of fields of :class:`Maci`,
-            ``recovered_by`` the name of a model or a mapping of fields of :class:`RecoveredBy`.
+            ``recovered_by`` the name of a model or a mapping of fields of :class:`Member`.
 
     Raises:
         ConfigError: unknown model or setting, or a value out of bounds.
@@ -56,16 +56,16 @@ def _maci(name: str, value: object) -> Maci | None:
     return Maci(**value)
 
 
-def _recovery(name: str, value: object) -> RecoveredBy | None:
+def _recovery(name: str, value: object) -> Member | None:
     """Return the recovering model with all its settings, as plain values."""
     if value is None:
         return None
     if isinstance(value, str):
-        value = RecoveredBy(value)
+        value = Member(value)
     if isinstance(value, Mapping) and "model" in value:
-        check_settings("recovered_by of", name, RecoveredBy, value)
-        value = RecoveredBy(**value)
-    if not isinstance(value, RecoveredBy):
+        check_settings("recovered_by of", name, Member, value)
+        value = Member(**value)
+    if not isinstance(value, Member):
         raise ConfigError(
             f"model '{name}': setting 'recovered_by' must be the name of a model, or a mapping with model, settings and "
             f"training; found {value!r}"
@@ -74,9 +74,11 @@ def _recovery(name: str, value: object) -> RecoveredBy | None:
         able = ", ".join(known for known in list_models() if model_class(known).recovers)
         raise ConfigError(f"model '{name}': recovered_by names '{value.model}', which does not recover; use one of {able}")
     settings = configure(value.model, **value.settings)
+    if value.modalities:
+        raise ConfigError(f"model '{name}': the model of recovered_by reads all modalities; leave out 'modalities'")
     if settings.recovered_by is not None:
         raise ConfigError(f"model '{name}': the model of recovered_by has a recovered_by of its own; set it to null")
-    return RecoveredBy(value.model, asdict(settings), dict(value.training))
+    return Member(value.model, asdict(settings), dict(value.training))
 
 
 def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
@@ -101,7 +103,7 @@ def build(name: str, schema: Schema, **settings: Any) -> Recognizer:
         model = model_class(name)(one_layer(schema) if config.layer_weights else schema, config)
         model.add_auxiliary_heads()
     for wrapper, setting in wrappers_of(config).items():
-        part = build(setting.model, schema, **setting.settings) if isinstance(setting, RecoveredBy) else setting
+        part = build(setting.model, schema, **setting.settings) if isinstance(setting, Member) else setting
         part = schema if wrapper is LayerWeighted else part
         model = wrapper(model, part)
     return model

@@ -94,18 +94,23 @@ class Maci:
 
 
 @dataclass(frozen=True)
-class RecoveredBy:
-    """The model that fills in missing frames before a recogniser reads them, see :mod:`lacuna.models.wrappers.recovered`.
+class Member:
+    """A recogniser that is trained first, and then becomes a part of another one.
 
     Attributes:
-        model: registered name of a model that recovers.
-        settings: of this model, where they differ from its defaults.
-        training: settings of its training, where they differ from those of the recogniser.
+        model: registered name.
+        settings: of the model, where they differ from its defaults.
+        training: training settings of this member alone.
+        modalities: the modalities that it is built for; empty = all of the corpus.
     """
 
     model: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    modalities: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "modalities", tuple(self.modalities))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +130,7 @@ class Config:
         dialogue: units of each direction of a dialogue encoder before the classifier of a model of single utterances; see
             :mod:`lacuna.models.wrappers.in_dialogue`. 0 = none.
         recovered_by: model that fills in missing frames first, trained on the same split under masks of the same pattern: its
-            name, or a mapping as of :class:`RecoveredBy`; see :mod:`lacuna.models.wrappers.recovered`. ``None`` = none.
+            name, or a mapping as of :class:`Member`; see :mod:`lacuna.models.wrappers.recovered`. ``None`` = none.
         layer_weights: learn a weight for each layer of a frozen network whose layers lie side by side in the frames (encoders
             with a list of ``layers``); see :mod:`lacuna.models.wrappers.layer_weights`. For models that do not recover.
         space: search space of tuning studies, which contains the defaults (:mod:`lacuna.models.space`).
@@ -137,26 +142,6 @@ class Config:
     mpuc: int = 0
     calibrate: bool = False
     dialogue: int = 0
-    recovered_by: RecoveredBy | None = None
+    recovered_by: Member | None = None
     layer_weights: bool = False
     space: ClassVar[Space] = {}
-
-
-@dataclass(frozen=True)
-class Member:
-    """A recogniser that is trained first, and then becomes a part of another one.
-
-    Attributes:
-        model: registered name.
-        settings: of the model, where they differ from its defaults.
-        training: training settings of this member alone.
-        modalities: the modalities that it is built for; empty = all of the corpus.
-    """
-
-    model: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
-    modalities: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "modalities", tuple(self.modalities))

@@ -20,7 +20,6 @@ from lacuna.corpus.contents import dialogue_contents
 from lacuna.errors import TrainingError, naming_extras
 from lacuna.missing import Layout, derive_seed
 from lacuna.models import Recognizer, build
-from lacuna.models.wrappers.recovered import Recovered
 from lacuna.training.checkpoint import Checkpoints, FinishedRun
 from lacuna.training.device import autocast, own_random_state, pick_device, reproducible
 from lacuna.training.distributed import Processes
@@ -58,7 +57,7 @@ class Fitted(NamedTuple):
 def fit(recipe: Recipe, folder: Path | None = None, *, variant: str = "", watch: Watch | None = None) -> Fitted:
     """Train a recogniser and keep the weights that are best on validation, under fixed masks of the training pattern.
 
-    The members of a model that combines others are trained first, each as a run of its own.
+    The members of a model that combines others, and the model of ``recovered_by``, are trained first, each as a run of its own.
 
     The result is a function of the recipe alone, bit for bit on the CPU of one machine, also if the run was killed and started
     again any number of times. A finished run returns at once. If ``torch.distributed`` has a process group, its processes train
@@ -175,7 +174,6 @@ class _Run:
         watch = watch or (lambda row: None)
         state, config = self.state, self.config
         if not self.processes.of_first(self.checkpoints.resume(state)):
-            self.train_recoverer()
             with torch.no_grad():
                 state.model.prepare(self.complete)
         if self.processes.size > 1:
@@ -208,16 +206,6 @@ class _Run:
             self.settle()
         progress.seconds = time.monotonic() - self.started
         return self.processes.of_first(self.checkpoints.finish(state))
-
-    def train_recoverer(self) -> None:
-        """Train the model that fills in missing frames, if there is one, as a run of its own."""
-        recovery, folder = self.recipe.recovery(), self.checkpoints.folder
-        if recovery is None:
-            return
-        trained = fit(recovery, None if folder is None else folder / "recovery").trained
-        for part in self.state.model.modules():
-            if isinstance(part, Recovered):
-                part.recoverer.load_state_dict(trained.model.state_dict())
 
     def settle(self) -> None:
         """Let the model, with its best weights, choose on validation what gradient descent does not learn."""

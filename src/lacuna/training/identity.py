@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,43 +87,29 @@ class Recipe:
         return cls(model, corpus.schema(target), train, valid, statistics, config, settings or {}, seed)
 
     def members(self) -> tuple[Recipe, ...]:
-        """Return the recipes of the recognisers that are trained first; only models that combine others have some.
+        """Return the recipes of the models that are trained first: those that it combines, then that of ``recovered_by``.
 
         A member is trained as the model alone would be: with the training settings of this recipe, then the defaults of its
-        model, then its own. An equal member that is repeated has the seed plus 1000, plus 2000 and so on.
+        model, then its own. An equal member that is repeated has the seed plus 1000, plus 2000 and so on. Defaults for a large
+        corpus do not reach members.
 
         Raises:
             ConfigError: a training setting is wrong, or the corpus lacks a modality of a member.
         """
         recipes: list[Recipe] = []
-        members = model_class(self.model).members_of(configure(self.model, **self.settings))
+        config = configure(self.model, **self.settings)
+        members = [*model_class(self.model).members_of(config), *([config.recovered_by] if config.recovered_by else [])]
         for number, member in enumerate(members):
-            own = {**model_class(member.model).training_defaults, **member.training}
             recipe = replace(
                 self,
                 model=member.model,
                 schema=self.schema.only(member.modalities),
-                config=training_config({**vars(self.config), **own}),
+                config=training_config(training_settings(member.model, vars(self.config), member.training)),
                 settings=member.settings,
                 seed=self.seed + REPEATED * members[:number].count(member),
             )
             recipes.append(recipe)
         return tuple(recipes)
-
-    def recovery(self) -> Recipe | None:
-        """Return the recipe of the model that fills in missing frames (setting ``recovered_by``), if there is one.
-
-        It has the splits, the seed and the training settings of this recipe, and above them the ``training_defaults`` of its
-        class and its own.
-
-        Raises:
-            ConfigError: an unknown training setting, or a value out of bounds.
-        """
-        if (recovery := configure(self.model, **self.settings).recovered_by) is None:
-            return None
-        common = {f.name: getattr(self.config, f.name) for f in fields(self.config)}
-        config = training_config(training_settings(recovery.model, common, recovery.training))
-        return replace(self, model=recovery.model, settings=recovery.settings, config=config)
 
     def identity(self) -> Identity:
         """Return the recipe as flat JSON values by dotted names, with every setting of the model."""
@@ -157,11 +143,7 @@ class Recipe:
         modules = ["lacuna.training.fit", model_class(self.model).__module__, type(self.config.pattern).__module__]
         losses = [self.config.loss, *(target.loss for target in self.config.auxiliary_targets.values())]
         modules += [type(loss).__module__ for loss in losses]
-        configs, recovery = [config], config.recovered_by
-        if recovery is not None:
-            modules.append(model_class(recovery.model).__module__)
-            configs.append(configure(recovery.model, **recovery.settings))
-        wrappers = sorted({wrapper.__module__ for one in configs for wrapper in wrappers_of(one)})
+        wrappers = sorted({wrapper.__module__ for wrapper in wrappers_of(config)})
         unused = [module for module in WRAPPER_MODULES if module not in wrappers]
         return code_digest([*modules, *wrappers], leave_out=unused)
 

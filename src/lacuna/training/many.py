@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -55,17 +56,18 @@ def fit_all(
     """
     names = list(variants) or [recipe.model for recipe in recipes]
     folders = [run_folder(checkpoints, recipe) for recipe in recipes]
-    jobs: dict[Path, _Job] = {}
+    rounds: dict[int, dict[Path, _Job]] = defaultdict(dict)  # of trainings that can run side by side
     for recipe, name in [part for pair in zip(recipes, names, strict=True) for part in _parts(*pair)]:
         corpus, schema, folder = recipe.train.folder, recipe.schema, run_folder(checkpoints, recipe)
         if corpus is not None and not (folder / RESULT).is_file():
             how = recipe.model, recipe.config, dict(recipe.settings), recipe.seed
-            jobs[folder] = _Job(corpus, *how, schema.target.name, tuple(schema.dims), folder, name)
+            rounds[_depth(recipe)][folder] = _Job(corpus, *how, schema.target.name, tuple(schema.dims), folder, name)
     on_gpu = any(pick_device(recipe.config.device).type == "cuda" for recipe in recipes)
     together = Processes.current().size > 1  # they train one model after the other
+    jobs = {folder for one in rounds.values() for folder in one}
     count = n_workers(1 if together else workers, len(jobs), on_gpu=on_gpu)
     finished = {folder for folder in folders if (folder / RESULT).is_file()}
-    n_open = len((set(jobs) if count > 1 else set()) | (set(folders) - finished))
+    n_open = len((jobs if count > 1 else set()) | (set(folders) - finished))
     if n_open > 1:
         _log.info("%d trainings with %d worker%s; %d ended before", n_open, count, "s" if count > 1 else "", len(finished))
     n_trained, began, results = 0, time.monotonic(), []
@@ -79,9 +81,10 @@ def fit_all(
 
     with progress("training", n_open) as shown:
         if count > 1:
-            for line in run_parallel(_train, jobs.values(), count, ordered=False, progress=shown):
-                ended(line)
-            finished |= set(jobs)
+            for _, one in sorted(rounds.items()):
+                for line in run_parallel(_train, one.values(), count, ordered=False, progress=shown):
+                    ended(line)
+            finished |= jobs
         for recipe, folder, name in zip(recipes, folders, names, strict=True):
             with shown.part(0 if folder in finished else 1):
                 results.append(fit(recipe, folder, variant=name))
@@ -91,13 +94,16 @@ def fit_all(
     return results
 
 
+def _depth(recipe: Recipe) -> int:
+    """Return after how many rounds of trainings a recipe can be trained: 0, or one more than its last member."""
+    return max((1 + _depth(member) for member in recipe.members()), default=0)
+
+
 def _parts(recipe: Recipe, name: str) -> Iterator[tuple[Recipe, str]]:
-    """Yield what can be trained side by side: a recipe, or in place of one with members these, as it waits for them."""
-    members = recipe.members()
-    for member in members:
+    """Yield all that is trained: the members of a recipe, those of the members, and the recipe."""
+    for member in recipe.members():
         yield from _parts(member, member.model)
-    if not members:
-        yield recipe, name
+    yield recipe, name
 
 
 def _train(job: _Job) -> str:

@@ -7,7 +7,7 @@ it would have without recovery.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Self
 
@@ -24,8 +24,7 @@ class Recovered(Wrapped):
     """Recogniser that reads observed frames and, where frames are missing, those of a recovering model.
 
     A modality without observed frames gets as many frames as the median training utterance has; otherwise gaps before its last
-    observed frame are filled. So the number of frames does not depend on the batch. :func:`lacuna.training.fit` trains the
-    recovering model before it calls :meth:`prepare`.
+    observed frame are filled. So the number of frames does not depend on the batch.
 
     Args:
         inner: wrapped recogniser.
@@ -49,6 +48,12 @@ class Recovered(Wrapped):
         super().train(mode)
         self.recoverer.eval()
         return self
+
+    def adopt(self, members: Sequence[Recognizer]) -> None:
+        """Copy the weights of the recovering model, the last member, and pass the others on to the recogniser."""
+        *others, recoverer = members
+        self.recoverer.load_state_dict(recoverer.state_dict())
+        super().adopt(others)
 
     def prepare(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """Count frames, then prepare the recogniser on the training split, in which missing modalities are filled in."""
