@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -51,6 +52,7 @@ class CRA(AE):
 
     Config = CRAConfig
     config: CRAConfig
+    training_defaults: ClassVar[Mapping[str, Any]] = {"ema": 0.98}  # chosen by experiments/defaults/small.py
 
     def _imputer(self, modalities: int) -> nn.Module:
         c = self.config

@@ -67,6 +67,7 @@ class GAAM(Recognizer):
 
     Config = GAAMConfig
     config: GAAMConfig
+    training_defaults: ClassVar[Mapping[str, Any]] = {"ema": 0.98}  # chosen by experiments/defaults/small.py
     gives_hidden = True
     tiny: ClassVar[Mapping[str, Any]] = {"width": 16, "heads": 2}
 

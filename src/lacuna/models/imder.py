@@ -164,6 +164,7 @@ class IMDer(TokenRecognizer):
 
     Config = IMDerConfig
     config: IMDerConfig
+    training_defaults: ClassVar[Mapping[str, Any]] = {"ema": 0.98}  # chosen by experiments/defaults/small.py
     samples = True
     tiny: ClassVar[Mapping[str, Any]] = {**TokenRecognizer.tiny, "hidden": 32, "blocks": 1}
 

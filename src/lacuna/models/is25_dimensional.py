@@ -66,6 +66,7 @@ class IS25Dimensional(Recognizer):
 
     Config = IS25DimensionalConfig
     config: IS25DimensionalConfig
+    training_defaults: ClassVar[Mapping[str, Any]] = {"ema": 0.98}  # chosen by experiments/defaults/small.py
     tiny: ClassVar[Mapping[str, Any]] = {"width": 16}
     prior: Tensor
     scale: Tensor

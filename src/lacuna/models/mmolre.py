@@ -75,6 +75,7 @@ class MMoLRE(Recognizer):
 
     Config = MMoLREConfig
     config: MMoLREConfig
+    training_defaults: ClassVar[Mapping[str, Any]] = {"learning_rate": 0.0015}  # chosen by experiments/defaults/small.py
     gives_hidden = True
     tiny: ClassVar[Mapping[str, Any]] = {"width": 16, "rank": 4, "experts": 2}
 

@@ -127,6 +127,7 @@ class MoSE(Recognizer):
 
     Config = MoSEConfig
     config: MoSEConfig
+    training_defaults: ClassVar[Mapping[str, Any]] = {"ema": 0.98}  # chosen by experiments/defaults/small.py
     tiny: ClassVar[Mapping[str, Any]] = {"width": 16, "rank": 4, "experts": 2, "heads": 2}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:

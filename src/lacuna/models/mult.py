@@ -73,6 +73,7 @@ class MulT(Recognizer):
 
     Config = MulTConfig
     config: MulTConfig
+    training_defaults: ClassVar[Mapping[str, Any]] = {"learning_rate": 0.0015}  # chosen by experiments/defaults/small.py
     tiny: ClassVar[Mapping[str, Any]] = {"width": 16, "heads": 2}
 
     def __init__(self, schema: Schema, config: Any = None) -> None:

@@ -157,6 +157,7 @@ class RePaint(Recognizer):
 
     Config = RePaintConfig
     config: RePaintConfig
+    training_defaults: ClassVar[Mapping[str, Any]] = {"ema": 0.98}  # chosen by experiments/defaults/small.py
     recovers = True
     samples = True
     tiny: ClassVar[Mapping[str, Any]] = {"hidden": 32, "blocks": 1, "steps": 2, "jump": 1}

@@ -182,6 +182,7 @@ class RoHyDR(TokenRecognizer):
 
     Config = RoHyDRConfig
     config: RoHyDRConfig
+    training_defaults: ClassVar[Mapping[str, Any]] = {"ema": 0.98}  # chosen by experiments/defaults/small.py
     samples = True
     tiny: ClassVar[Mapping[str, Any]] = {**TokenRecognizer.tiny, "hidden": 32, "blocks": 1}
 
