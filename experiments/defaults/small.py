@@ -3,12 +3,12 @@
     python experiments/defaults/small.py iemocap mmmo meld_dev
     python experiments/defaults/small.py --choose
 
-``default`` is what a model had before the study, ``slower`` divides its learning rate by 2.67 (.004 becomes .0015), and ``averaged``
-switches the moving average of the weights on (or off where a model has it). A value is the area under the metric of selection over
-missing rates 0, .3 and .6 on the validation split (of MELD dev: of the first fold), one training seed. The rule was fixed before the
-first run: a setting replaces the default if its gain, averaged over the corpora, is the largest and at least .005. Rows are appended
-to ``small.csv``; those that it holds are not measured again. What the rule chose is now in ``training_defaults`` of the models, so
-another run needs an empty table and models without it.
+``default`` is what a model had before the study, ``slower`` divides its learning rate by 2.67 (.004 becomes .0015), and
+``averaged`` switches the moving average of the weights on (or off where a model has it). A value is the area under the metric
+of selection over missing rates 0, .3 and .6 on the validation split (of MELD dev: of the first fold), one training seed. The
+rule was fixed before the first run: a setting replaces the default if its gain, averaged over the corpora, is the largest and
+at least .005. Rows are appended to ``small.csv``; those that it holds are not measured again. What the rule chose is now in
+``training_defaults`` of the models, so another run needs an empty table and models without it.
 """
 
 from __future__ import annotations
