@@ -3,8 +3,9 @@
     python experiments/sureness/intervals.py
     python experiments/sureness/intervals.py 0.5        # share of the training utterances that become validation
 
-Text is encoded anew and the distributed vision is left out (environment ``mosi_minilm``), because the distributed features were fitted
-on labels. Intervals are fitted on validation and should hold the truth in 90% of the utterances. Needs ``LACUNA_SHARED_DATA``.
+Text is encoded anew and the distributed vision is left out (environment ``mosi_minilm``), because the distributed features were
+fitted on labels. Intervals are fitted on validation and should hold the truth in 90% of the utterances. Needs
+``LACUNA_SHARED_DATA``.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ def main() -> None:
     print(pd.DataFrame(rows).groupby(["model", "available"], sort=False, as_index=False).mean().round(3).to_markdown(index=False))  # noqa: T201
     spread = 1.96 * np.sqrt(0.9 * 0.1 / len(truth))
     n_valid = corpus.only("valid").dialogue_keys.size
-    told = f"{n_valid} validation videos; {len(truth)} test utterances; binomial bound of .9: {0.9 - spread:.3f} to {0.9 + spread:.3f}"
-    print(f"\n{told}; mean baseline: mean absolute error {np.abs(truth - mean).mean():.3f}")  # noqa: T201
+    counted = f"{n_valid} validation videos; {len(truth)} test utterances"
+    print(f"\n{counted}; binomial bound of .9: {0.9 - spread:.3f} to {0.9 + spread:.3f}")  # noqa: T201
+    print(f"mean baseline: mean absolute error {np.abs(truth - mean).mean():.3f}")  # noqa: T201
 
 
 if __name__ == "__main__":
