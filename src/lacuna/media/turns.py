@@ -154,7 +154,7 @@ def _energy(audio: Audio) -> NDArray[np.float64]:
     padded = np.zeros(count * STEP)
     padded[: len(audio.samples)] = audio.samples
     power = (padded.reshape(count, STEP) ** 2).mean(axis=1)  # (n * 160,) -> (n, 160)
-    power = np.convolve(power, np.ones(5) / 5, mode="same")
+    power = np.convolve(power, np.ones(5) / 5)[2 : 2 + count]  # mode="same" returns 5 values of fewer
     level = 10 * np.log10(power + 1e-10)  # (n,)
     heard = np.add.reduceat(np.append(audio.observed, np.zeros(count * STEP - len(audio.samples))), np.arange(count) * STEP) > 0
     if not heard.any():

@@ -85,7 +85,7 @@ class Video:
             last = shown_at
             yield shown_at - window.start, frame
         if first is None or last is None:
-            raise MediaError("no_samples", window.reason("no video frame can be decoded"))
+            raise window.nothing("no video frame can be decoded")
         if last + _HOLD < window.start:
             raise MediaError("outside", f"the clip begins at {window.start:.2f} s; the video ends at {last + step:.2f} s")
         self._track_end = last + step - window.start

@@ -97,7 +97,7 @@ def _joined(pieces: list[tuple[float, NDArray[np.float32]]], window: Window) -> 
     """Put the pieces, each with the time of its first sample in seconds of the recording, on the clock of the clip."""
     ends = [at + len(samples) / RATE for at, samples in pieces if len(samples)]
     if not ends:
-        raise MediaError("no_samples", window.reason("no audio can be decoded"))
+        raise window.nothing("no audio can be decoded")
     last = min(max(ends), window.end)
     window.reached(last, "audio")
     size = max(0, round((window.clip_end(last) - window.start) * RATE))

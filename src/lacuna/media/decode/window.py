@@ -111,9 +111,15 @@ class Window:
                 Problem("truncated", f"the {track} ends at {last:.2f} s of {promised:.2f} s; {promised - last:.2f} s are missing")
             )
 
-    def reason(self, what: str) -> str:
-        """Return a sentence with the error of the decoder, if there was one."""
-        return f"{what} ({self.bad} bad packets, {self.error})" if self.bad else what
+    def nothing(self, what: str) -> MediaError:
+        """Return the error of a track without a decoded frame: it took too long, or it cannot be decoded.
+
+        Args:
+            what: the second of these as a sentence; the error of the decoder is added, if there was one.
+        """
+        if slow := next((problem for problem in self.problems if problem.kind == "too_slow"), None):
+            return MediaError("too_slow", f"{slow.reason}, before the first frame")
+        return MediaError("no_samples", f"{what} ({self.bad} bad packets, {self.error})" if self.bad else what)
 
 
 def packet_ended(error: BaseException, n_errors: int) -> bool:
