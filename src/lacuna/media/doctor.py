@@ -90,16 +90,21 @@ def _problem_lines(problems: pd.DataFrame) -> list[str]:
     shown = problems[quarantined | ~problems["kind"].isin(_COUNTED)].assign(used=~quarantined)
     shown = shown.sort_values("used", kind="stable")
     ids = shown["id"].unique()
-    lines = []
-    for name in ids[:_MOST]:
-        reasons: dict[str, list[str]] = {}
-        for row in shown[shown["id"] == name].itertuples():
-            verdict = "quarantined" if row.outcome == "quarantined" else f"{row.modality} {row.outcome}"
-            reasons.setdefault(verdict, []).append(str(row.reason))
-        verdicts = [f"{verdict} ({'; '.join(dict.fromkeys(texts))})" for verdict, texts in reasons.items()]
-        lines.append(f"{name}: {', '.join(verdicts)}")
+    lines = [f"{name}: {_verdict(shown[shown['id'] == name])}" for name in ids[:_MOST]]
     rest = shown[shown["id"].isin(ids[_MOST:])]
     return [*lines, *([f"{len(ids) - _MOST} more clips: {', '.join(notes_of(rest))}"] if len(rest) else [])]
+
+
+def _verdict(rows: pd.DataFrame) -> str:
+    """Return the outcome and the reasons of one clip; modalities with the same ones are named together."""
+    reasons = rows.groupby("modality", sort=False)["reason"].agg("; ".join)
+    outcomes = rows.groupby("modality", sort=False)["outcome"].first()
+    if "quarantined" in outcomes.to_numpy():
+        return f"quarantined ({'; '.join(dict.fromkeys(reasons))})"
+    modalities: dict[str, list[str]] = {}
+    for modality, reason in reasons.items():
+        modalities.setdefault(f"{outcomes[modality]} ({reason})", []).append(str(modality))
+    return ", ".join(f"{' and '.join(names)} {verdict}" for verdict, names in modalities.items())
 
 
 def _warnings(clips: Clips, tracks: Mapping[Path, Tracks]) -> list[str]:
