@@ -57,7 +57,7 @@ class ClipResult:
         files: cached file by modality.
         problems: by modality.
         digest: SHA-256 of the recording, empty without one.
-        speech: start and end in seconds of the clip where somebody speaks, if the clip has a transcript and sound.
+        speech: start and end of each part with speech in seconds of the clip, if it has a transcript and sound.
     """
 
     files: dict[str, Path]
@@ -199,7 +199,7 @@ def _damage_key(job: ClipJob, modality: str) -> list[str]:
 
 
 def write_encoded(path: Path, encoded: Encoded) -> None:
-    """Write the features of a clip atomically."""
+    """Write the features of a clip, or its problems alone, into a safetensors file, atomically."""
     from safetensors.numpy import save_file
 
     tensors = {}

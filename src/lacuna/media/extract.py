@@ -155,7 +155,8 @@ def encoders_of(encode: Mapping[str, str | Mapping[str, Any] | None]) -> tuple[F
         ConfigError: a modality, an encoder or a setting is unknown.
     """
     if unknown := [modality for modality in encode if modality not in MODALITIES]:
-        raise ConfigError(f"unknown modality {unknown[0]!r}{suggestion(unknown[0], MODALITIES)}; known: {', '.join(MODALITIES)}")
+        hint = f"known: {', '.join(MODALITIES)}\n  do: correct the name in the setting encode"
+        raise ConfigError(f"unknown modality {unknown[0]!r}{suggestion(unknown[0], MODALITIES)}; {hint}")
     encoders = []
     for modality in MODALITIES:
         chosen = encode.get(modality, DEFAULTS[modality])
@@ -165,7 +166,7 @@ def encoders_of(encode: Mapping[str, str | Mapping[str, Any] | None]) -> tuple[F
             settings = dict(chosen)
             encoders.append(create_encoder(modality, settings.pop("name", DEFAULTS[modality]), settings))
     if not encoders:
-        raise ConfigError("every modality is left out; name an encoder for at least one of them")
+        raise ConfigError("every modality is left out\n  do: name an encoder for at least one of text, audio and vision")
     return tuple(encoders)
 
 
@@ -227,7 +228,9 @@ def encode_texts(
     """
     texts = corpus.transcripts
     if not any(texts):
-        raise ConfigError(f"corpus '{corpus.name}' has no transcripts to encode")
+        raise ConfigError(
+            f"corpus '{corpus.name}' has no transcripts to encode\n  do: give its utterances a text, or leave text out"
+        )
     encoders = encoders_of({"text": encoder, "audio": None, "vision": None})
     encoders[0].prepare()
     folder = Path(cache) if cache is not None else cache_folder() / "features"
