@@ -102,8 +102,8 @@ def _verdict(rows: pd.DataFrame) -> str:
     if "quarantined" in outcomes.to_numpy():
         return f"quarantined ({'; '.join(dict.fromkeys(reasons))})"
     modalities: dict[str, list[str]] = {}
-    for modality, reason in reasons.items():
-        modalities.setdefault(f"{outcomes[modality]} ({reason})", []).append(str(modality))
+    for modality, outcome, reason in zip(reasons.index, outcomes, reasons, strict=True):
+        modalities.setdefault(f"{outcome} ({reason})", []).append(modality)
     return ", ".join(f"{' and '.join(names)} {verdict}" for verdict, names in modalities.items())
 
 

@@ -68,12 +68,13 @@ class MediaError(LacunaError):
     Args:
         kind: one of :data:`REPAIRS`.
         reason: a sentence with the numbers.
+        hint: what to do, if it is not the repair of the kind.
 
     >>> print(MediaError("empty", "a.wav has no bytes"))
     a.wav has no bytes
       do: copy or download the file again
     """
 
-    def __init__(self, kind: str, reason: str) -> None:
-        super().__init__(f"{reason}\n  do: {REPAIRS[kind]}")
+    def __init__(self, kind: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(f"{reason}\n  do: {hint or REPAIRS[kind]}")
         self.problem = Problem(kind, reason, fatal=True)

@@ -95,7 +95,7 @@ def damage_sound(damages: Iterable[Damage], audio: Audio, clip: str) -> Audio:
         if isinstance(damage, SoundDamage):
             audio = damage.apply(audio, clip)
     if not audio.observed.any():
-        raise MediaError("no_samples", "the damage removed all of the sound")
+        raise MediaError("no_samples", "the damage removed all of the sound", "remove fewer seconds")
     return audio
 
 
