@@ -17,7 +17,7 @@ from lacuna.media.encoders.base import AudioEncoder, Encoded, FeatureEncoder, Te
 from lacuna.media.extract import DEFAULTS, needed_encoders
 from lacuna.media.problems import MediaError
 
-TRACK_SECONDS, ALL_SECONDS = 20.0, 60.0  # of wall time
+TRACK_SECONDS, ALL_SECONDS = 20.0, 60.0  # of wall time; together they bound a check to about 100 s
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def check_clips(
         encoders: at most one a modality, see :func:`checkers`.
         limits: bounds of decoding; a track that takes longer than ``wait`` gets no verdict. Default: those of an extraction, with
             a ``wait`` of :data:`TRACK_SECONDS`.
-        all_seconds: wall time of the whole check, after which files are opened only.
+        all_seconds: wall time of the check, after which no further clip is decoded; its file is opened only.
     """
     encoders = needed_encoders(encoders, clips)
     limits, deadline = limits or Limits(wait=TRACK_SECONDS), time.monotonic() + all_seconds

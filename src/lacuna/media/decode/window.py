@@ -33,6 +33,7 @@ class Window:
     Attributes:
         promised: duration by the header, or ``None``.
         problems: what is wrong; complete after :meth:`reached`.
+        too_slow: the problem among them that decoding stopped at the limit of time; ``None`` if it did not.
         bad: number of packets that cannot be decoded.
         broken: types of errors that a damaged recording raises.
 
@@ -48,6 +49,7 @@ class Window:
         self.promised = promised_seconds(path, container)
         self.origin = max(0.0, (container.start_time or 0) / 1e6)
         self.problems: list[Problem] = []
+        self.too_slow: Problem | None = None
         self.bad = 0
         self.error = ""
         self.fixed = end is not None
@@ -73,7 +75,8 @@ class Window:
         packets = self.container.demux(stream)
         while True:
             if time.monotonic() > deadline:
-                self.problems.append(Problem("too_slow", f"stopped after {self.limits.wait:.0f} s of decoding"))
+                self.too_slow = Problem("too_slow", f"stopped after {self.limits.wait:.0f} s of decoding")
+                self.problems.append(self.too_slow)
                 return
             try:
                 packet = next(packets, None)
@@ -100,10 +103,13 @@ class Window:
         return min(self.end, self.promised if credible and self.promised is not None else last)
 
     def reached(self, last: float, track: str) -> None:
-        """Note what could not be decoded, and an early end of the track ``audio`` or ``video`` at ``last`` seconds."""
+        """Note what could not be decoded, and an early end of the track ``audio`` or ``video`` at ``last`` seconds.
+
+        Nothing is said of the end if decoding stopped before it.
+        """
         if self.bad:
             self.problems.append(Problem("corrupt", f"{self.bad} packets of the {track} track cannot be decoded"))
-        if self.promised is None:
+        if self.promised is None or self.too_slow is not None:
             return
         promised = min(self.end, self.promised)
         if promised - last > SLACK:
@@ -117,8 +123,8 @@ class Window:
         Args:
             what: the second of these as a sentence; the error of the decoder is added, if there was one.
         """
-        if slow := next((problem for problem in self.problems if problem.kind == "too_slow"), None):
-            return MediaError("too_slow", f"{slow.reason}, before the first frame")
+        if self.too_slow is not None:
+            return MediaError("too_slow", f"{self.too_slow.reason}, before the first frame")
         return MediaError("no_samples", f"{what} ({self.bad} bad packets, {self.error})" if self.bad else what)
 
 
