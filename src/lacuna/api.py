@@ -63,7 +63,7 @@ class Model:
             ConfigError: the model was not fitted.
         """
         if self._trained is None:
-            raise ConfigError(f"model '{self.variant}' is not trained yet: call .fit(corpus) first")
+            raise ConfigError(f"model '{self.variant}' is not trained yet\n  do: call .fit(corpus) first")
         return self._trained
 
     @property
@@ -297,7 +297,7 @@ def load_model(folder: str | Path, *, variant: str | None = None) -> Model:
             candidates = [one for one in everything if variant in (None, one.variant)]
             if not candidates:
                 known = ", ".join(dict.fromkeys(one.variant for one in everything))
-                raise ConfigError(f"there is no variant '{variant}' in {folder}; there are: {known}")
+                raise ConfigError(f"there is no variant '{variant}' in {folder}; there are: {known}\n  do: name one of these")
             return _model_of(max(candidates, key=lambda one: one.selection.value))
     return _model_of(load_recognizer(folder))
 
@@ -339,6 +339,9 @@ def evaluate(
         budget: number of settings that each untrained model may try on validation, the same for all; see :meth:`Model.fit`.
         training: settings of training, e.g. ``epochs=20`` or ``pattern="outage"``.
 
+    Returns:
+        Scores by model, pattern and rate, with baselines and intervals, and the tables of the report.
+
     Raises:
         ConfigError: an unknown name or setting, or a split that is missing.
 
@@ -361,7 +364,7 @@ def evaluate(
                 copy = Model(model.name, model.settings, model.variant)
                 fitted.append(copy.fit(corpus, seed=seed, target=target, folder=place, budget=budget, **training))
     if not fitted:
-        raise ConfigError("name at least one model; lacuna.list_models() lists them")
+        raise ConfigError("there is no model to evaluate\n  do: name at least one model; lacuna.list_models() lists them")
     history = [m.history for m in fitted if len(m.history)]
     return evaluate_recognizers(
         [m.trained for m in fitted],

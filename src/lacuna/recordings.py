@@ -43,7 +43,23 @@ def predict_recordings(
     anyway: bool = False,
     error: float = 0.1,
 ) -> pd.DataFrame:
-    """Return predictions of clips of recordings, with their times and problems; see :meth:`lacuna.Model.predict`."""
+    """Return predictions of clips of recordings, with their times and problems.
+
+    Args:
+        trained: the recogniser.
+        extraction: of :func:`extract_for`.
+        drop: modalities to leave out.
+        anyway: whether a clip of which nothing was observed gets a prediction too.
+        error: accepted share of prediction sets without the truth, in (0, 1).
+
+    Returns:
+        One row for each clip, see :meth:`lacuna.Model.predict`; ``start`` and ``end`` are seconds of the file, ``problems`` is a
+        text, empty if nothing is wrong. Clips in quarantine are left out.
+
+    Raises:
+        ConfigError: ``drop`` names an unknown modality, or leaves none.
+        DataError: the features do not fit the recogniser.
+    """
     table = predict_frame(trained, without_modalities(extraction.corpus, trained, drop), anyway=anyway, error=error)
     clips = {clip.id: clip for clip in extraction.clips}
     table.insert(3, "start", [clips[name].start for name in table["id"]])
@@ -57,6 +73,11 @@ def predict_recordings(
 def without_modalities(corpus: Corpus, trained: TrainedRecognizer, drop: str | Sequence[str]) -> Corpus:
     """Return the corpus without these modalities; one that only the recogniser knows is absent already.
 
+    Args:
+        corpus: the utterances.
+        trained: the recogniser.
+        drop: name of a modality, or several.
+
     Raises:
         ConfigError: neither the corpus nor the recogniser has a modality of this name.
     """
@@ -64,6 +85,7 @@ def without_modalities(corpus: Corpus, trained: TrainedRecognizer, drop: str | S
     known = list(dict.fromkeys([*trained.schema.dims, *corpus.frames]))
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(
-            f"cannot drop the modality {unknown[0]!r}{suggestion(unknown[0], known)}; there are: {', '.join(known)}"
+            f"cannot drop the modality {unknown[0]!r}{suggestion(unknown[0], known)}; there are: {', '.join(known)}\n"
+            "  do: correct drop"
         )
     return corpus.without(*(name for name in dict.fromkeys(names) if name in corpus.frames))

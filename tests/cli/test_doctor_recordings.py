@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from lacuna.cli import main
-from media_recordings import glide, wav_bytes
+from media_recordings import glide, movie_bytes, wav_bytes
 
 
 def doctor(path: Path) -> tuple[int, str]:
@@ -45,7 +46,8 @@ def test_what_cannot_be_read_is_named_and_long_recordings_are_to_be_cut(tmp_path
     (tmp_path / "broken.mp4").write_bytes(b"nothing")
     code, output = doctor(tmp_path)
     assert code == 0
-    assert "warning: broken.mp4 is no recording that can be read" in output
+    assert "warning: broken: quarantined (broken.mp4 is no recording that can be read" in output
+    assert "decoded: 2 of 2 clips to their end (at most 20 s of decoding a track, no clip after 60 s)" in output
     assert "--turns energy" in output
     assert "no labels" in output
 
@@ -54,4 +56,15 @@ def test_a_folder_of_broken_files_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"nothing")
     code, output = doctor(tmp_path)
     assert code == 1
-    assert "none of 1 recordings can be read" in output
+    assert "error: 1 of 1 clips have no modality that can be used: unreadable 2" in output
+
+
+def test_a_damaged_part_and_silence_are_named_with_their_reasons(tmp_path: Path) -> None:
+    movie = bytearray(movie_bytes("mp4"))
+    movie[len(movie) * 3 // 10 : len(movie) * 6 // 10] = bytes(len(movie) * 6 // 10 - len(movie) * 3 // 10)
+    (tmp_path / "hole.mp4").write_bytes(bytes(movie))
+    (tmp_path / "silent.wav").write_bytes(wav_bytes(glide(1) * 0))
+    code, output = doctor(tmp_path)
+    assert code == 0
+    assert re.search(r"warning: hole: audio partly \(\d+ packets of the audio track cannot be decoded", output)
+    assert "warning: silent: quarantined (the level is -120 dB; silence is below -60 dB" in output

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from lacuna.media import Limits, MediaError, Video, inspect, read_audio
+from lacuna.media.decode import window
 from media_recordings import RATE, glide, movie_bytes, wav_bytes
 
 Write = Callable[[str, bytes], Path]
@@ -90,9 +92,22 @@ def test_a_picture_larger_than_the_limit_is_refused(good: dict[str, bytes], writ
 
 
 def test_decoding_stops_at_the_time_limit(good: dict[str, bytes], write: Write) -> None:
-    video = Video(write("a.mp4", good["mp4"]), rate=5, limits=Limits(wait=1e-9))
-    with pytest.raises(MediaError):
+    video = Video(write("a.mp4", good["mp4"]), rate=5, limits=Limits(wait=-1))
+    with pytest.raises(MediaError) as error:
         list(video)
+    assert error.value.problem.kind == "too_slow"
+
+
+def test_what_was_not_decoded_in_time_is_not_called_missing(
+    good: dict[str, bytes], write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(window, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    video = Video(write("a.mp4", good["mp4"]), limits=Limits(wait=60))
+    for picture in video:
+        clock[0] = 100 * picture.time  # seconds
+    assert [problem.kind for problem in video.problems] == ["too_slow"]
+    assert 0.6 < picture.time < 0.8
 
 
 def test_tracks_are_told_without_decoding(good: dict[str, bytes], write: Write) -> None:

@@ -95,7 +95,7 @@ def test_the_number_of_workers_does_not_change_a_bit(folder: Path, tmp_path: Pat
 
 def test_a_second_run_encodes_nothing_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = extract(folder, ENCODE).corpus
-    monkeypatch.setattr(encode_module, "_encode", lambda *_: pytest.fail("a clip was encoded again"))
+    monkeypatch.setattr(encode_module, "encode_uncached", lambda *_: pytest.fail("a clip was encoded again"))
     assert content(extract(folder, ENCODE).corpus) == content(first)
 
 
@@ -139,7 +139,7 @@ def test_the_first_clip_loads_all_networks_once(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_continues(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encode, calls = encode_module._encode, []
+    encode, calls = encode_module.encode_uncached, []
 
     def interrupted(*arguments: object) -> object:
         calls.append(arguments)
@@ -147,7 +147,7 @@ def test_an_interrupted_run_continues(folder: Path, monkeypatch: pytest.MonkeyPa
             raise KeyboardInterrupt
         return encode(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(encode_module, "_encode", interrupted)
+    monkeypatch.setattr(encode_module, "encode_uncached", interrupted)
     with pytest.raises(KeyboardInterrupt):
         extract(folder, ENCODE)
     finished = extract(folder, ENCODE).corpus
@@ -222,7 +222,7 @@ def test_loading_a_folder_of_recordings_is_extracting(folder: Path) -> None:
 
 
 def test_loading_any_corpus_can_encode_its_transcripts(folder: Path, tmp_path: Path) -> None:
-    extract(folder, ENCODE).save(tmp_path / "corpus")
+    extract(folder, ENCODE, out=tmp_path / "corpus")
     corpus = lacuna.load_corpus(tmp_path / "corpus", encode={"text": {"name": "hashing", "pairs": False}}, split="given")
     assert corpus.modalities[0].extractor == "hashing/1 pairs=false"
     with pytest.raises(ConfigError, match="no recordings to encode"):

@@ -77,7 +77,7 @@ def test_the_face_landmarker_sees_the_drawn_face_and_its_smile() -> None:
 
 
 def test_too_few_dialogues_are_refused() -> None:
-    with pytest.raises(ConfigError, match="at least 5 dialogues"):
+    with pytest.raises(ConfigError, match="dialogues >= 5"):
         Settings(dialogues=4)
 
 

@@ -139,7 +139,7 @@ def test_a_network_that_is_not_here_is_never_fetched() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "name the network"),
+        ({}, "needs the name of a network"),
         ({"model": "a", "layers": "first"}, "'last', 'mean' or a list"),
         ({"model": "a", "pool": "max"}, "pool is"),
     ],

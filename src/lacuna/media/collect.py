@@ -32,7 +32,7 @@ BLOCK = 1 << 20  # bytes of cached features in memory at a time
 
 
 def used_encoders(encoders: Iterable[FeatureEncoder], results: Iterable[ClipResult]) -> list[FeatureEncoder]:
-    """Return the encoders that encoded at least one clip."""
+    """Return the encoders that encoded at least one of the clips with these results, in their order."""
     present = {modality for done in results for modality in done.files}
     return [encoder for encoder in encoders if encoder.modality in present]
 

@@ -27,6 +27,7 @@ _DECODING = 2  # raise it when sound and picture are decoded in another way, or 
 _SILENCE = -60.0  # dB relative to full scale
 _CLIPPED = 0.01  # share of samples at full scale
 _FASTEST = 8.0  # words a second
+_NO_RECORDING = Problem("no_file", "the row names no recording", fatal=True)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class ClipResult:
         files: cached file by modality.
         problems: by modality.
         digest: SHA-256 of the recording, empty without one.
-        speech: start and end in seconds of the clip where somebody speaks, if the clip has a transcript and sound.
+        speech: start and end of each part with speech in seconds of the clip, if it has a transcript and sound.
     """
 
     files: dict[str, Path]
@@ -76,13 +77,13 @@ def encode_clip(job: ClipJob) -> ClipResult:
     with _one_thread():
         for encoder in job.encoders:
             if clip.path is None and not isinstance(encoder, TextEncoder):
-                problems[encoder.modality] = (Problem("no_file", "the row names no recording", fatal=True),)
+                problems[encoder.modality] = (_NO_RECORDING,)
                 continue
             path = job.cache / encoder.name / f"{_key(job, encoder, digest)}.safetensors"
             encoded = read_encoded(path) if path.is_file() else None
             if encoded is None:
                 _load(job.encoders)
-                encoded = _encode(clip, encoder, job.limits, job.damages)
+                encoded = encode_uncached(clip, encoder, job.limits, job.damages)
                 if not any(problem.kind in ("too_slow", "no_file") for problem in encoded.problems):
                     write_encoded(path, encoded)
             problems[encoder.modality] = encoded.problems
@@ -118,13 +119,22 @@ def _speech(job: ClipJob, digest: str) -> tuple[tuple[float, float], ...]:
     return tuple((start, end) for start, end in cached.values.tolist())
 
 
-def _encode(clip: Clip, encoder: FeatureEncoder, limits: Limits, damages: tuple[Damage, ...]) -> Encoded:
+def encode_uncached(clip: Clip, encoder: FeatureEncoder, limits: Limits, damages: tuple[Damage, ...] = ()) -> Encoded:
+    """Decode and encode a clip in one modality; what is wrong with it is returned, not raised.
+
+    Args:
+        clip: what is encoded.
+        encoder: of the modality.
+        limits: bounds of decoding.
+        damages: of sound and picture, before they are encoded.
+    """
     try:
         if isinstance(encoder, TextEncoder):
             if not (clip.text or "").strip():
                 raise MediaError("no_text", "there is no transcript")
             return encoder.encode(clip.text or "")
-        assert clip.path is not None
+        if clip.path is None:
+            return Encoded(None, problems=(_NO_RECORDING,))
         if isinstance(encoder, AudioEncoder):
             audio = damage_sound(damages, read_audio(clip.path, clip.start, clip.end, limits), clip.id)
             problems = (*audio.problems, *_sound_problems(clip, audio))
@@ -141,7 +151,10 @@ def _encode(clip: Clip, encoder: FeatureEncoder, limits: Limits, damages: tuple[
             raise TypeError(f"encoder '{encoder.name}' is of no known modality")
     except MediaError as error:
         return Encoded(None, problems=(error.problem,))
-    return replace(encoded, problems=(*problems, *encoded.problems))
+    problems += encoded.problems
+    if encoded.values is None and not problems:
+        problems = (Problem("no_samples", "no picture of the track lies in the clip", fatal=True),)
+    return replace(encoded, problems=problems)
 
 
 def _seconds(clip: Clip) -> float:
@@ -186,7 +199,7 @@ def _damage_key(job: ClipJob, modality: str) -> list[str]:
 
 
 def write_encoded(path: Path, encoded: Encoded) -> None:
-    """Write the features of a clip atomically."""
+    """Write the features of a clip, or its problems alone, into a safetensors file, atomically."""
     from safetensors.numpy import save_file
 
     tensors = {}

@@ -13,7 +13,6 @@ from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.importers.base import slug
 from lacuna.corpus.importers.table import TableOptions
 from lacuna.corpus.schema import Modality
-from lacuna.corpus.storage.writer import save_corpus
 from lacuna.errors import ConfigError, suggestion
 from lacuna.media.assets import cache_folder
 from lacuna.media.clips import Clip, Clips, clips_of
@@ -23,7 +22,7 @@ from lacuna.media.decode import Limits
 from lacuna.media.encode import ClipJob, ClipResult, encode_clip
 from lacuna.media.encoders import FeatureEncoder, create_encoder
 from lacuna.media.encoders.base import MODALITIES, setting_of
-from lacuna.media.quarantine import FILE, check_share, quarantine_table
+from lacuna.media.quarantine import FILE, MAX_FAILED, check_share, quarantine_table
 from lacuna.parallel import n_workers, run_on_ray, run_parallel
 from lacuna.text import safe_frame
 
@@ -48,16 +47,6 @@ class Extraction:
     quarantine: pd.DataFrame
     clips: Sequence[Clip] = ()
 
-    def save(self, folder: Path) -> Path:
-        """Write the corpus, and the table as ``quarantine.csv`` beside it."""
-        save_corpus(self.corpus, folder)
-        _write_quarantine(folder, self.quarantine)
-        return folder
-
-
-def _write_quarantine(folder: Path, table: pd.DataFrame) -> None:
-    write_text(folder / FILE, safe_frame(table).to_csv(index=False))
-
 
 def extract(
     source: str | Path,
@@ -70,7 +59,7 @@ def extract(
     workers: int | None = 1,
     ray: str | None = None,
     limits: Limits | None = None,
-    max_failed: float = 0.5,
+    max_failed: float = MAX_FAILED,
     damage: Sequence[str | Damage] = (),
     out: str | Path | None = None,
 ) -> Extraction:
@@ -108,7 +97,7 @@ def extract(
     corpus_name = name or slug(source.resolve().stem)
     damages = damages_of(damage)
     clips = _damaged(clips_of(source, table, turns), damages)
-    encoders = _needed(encoders_of(encode or {}), clips.clips)
+    encoders = needed_encoders(encoders_of(encode or {}), clips.clips)
     for encoder in encoders:
         encoder.prepare()
     folder = Path(cache) if cache is not None else cache_folder() / "features"
@@ -123,7 +112,7 @@ def extract(
     in_order = [by_id[clip] for clip in utterances.ids]
     corpus = with_features(utterances, in_order, used_encoders(encoders, results), out=None if out is None else Path(out))
     if out is not None:
-        _write_quarantine(Path(out), quarantine)
+        write_text(Path(out) / FILE, safe_frame(quarantine).to_csv(index=False))
     return Extraction(corpus, quarantine, clips.clips)
 
 
@@ -166,7 +155,8 @@ def encoders_of(encode: Mapping[str, str | Mapping[str, Any] | None]) -> tuple[F
         ConfigError: a modality, an encoder or a setting is unknown.
     """
     if unknown := [modality for modality in encode if modality not in MODALITIES]:
-        raise ConfigError(f"unknown modality {unknown[0]!r}{suggestion(unknown[0], MODALITIES)}; known: {', '.join(MODALITIES)}")
+        hint = f"known: {', '.join(MODALITIES)}\n  do: correct the name in the setting encode"
+        raise ConfigError(f"unknown modality {unknown[0]!r}{suggestion(unknown[0], MODALITIES)}; {hint}")
     encoders = []
     for modality in MODALITIES:
         chosen = encode.get(modality, DEFAULTS[modality])
@@ -176,7 +166,7 @@ def encoders_of(encode: Mapping[str, str | Mapping[str, Any] | None]) -> tuple[F
             settings = dict(chosen)
             encoders.append(create_encoder(modality, settings.pop("name", DEFAULTS[modality]), settings))
     if not encoders:
-        raise ConfigError("every modality is left out; name an encoder for at least one of them")
+        raise ConfigError("every modality is left out\n  do: name an encoder for at least one of text, audio and vision")
     return tuple(encoders)
 
 
@@ -208,8 +198,8 @@ def encoders_of_modalities(modalities: Iterable[Modality]) -> dict[str, dict[str
     return encode
 
 
-def _needed(encoders: Iterable[FeatureEncoder], clips: Iterable[Clip]) -> tuple[FeatureEncoder, ...]:
-    """Leave out the text encoder if there is no transcript, and the others if there is no recording."""
+def needed_encoders(encoders: Iterable[FeatureEncoder], clips: Sequence[Clip]) -> tuple[FeatureEncoder, ...]:
+    """Return the encoders without that of text if no clip has a transcript, and without the others if none has a recording."""
     has_text, has_file = any(clip.text for clip in clips), any(clip.path is not None for clip in clips)
     return tuple(encoder for encoder in encoders if (has_text if encoder.modality == "text" else has_file))
 
@@ -238,7 +228,9 @@ def encode_texts(
     """
     texts = corpus.transcripts
     if not any(texts):
-        raise ConfigError(f"corpus '{corpus.name}' has no transcripts to encode")
+        raise ConfigError(
+            f"corpus '{corpus.name}' has no transcripts to encode\n  do: give its utterances a text, or leave text out"
+        )
     encoders = encoders_of({"text": encoder, "audio": None, "vision": None})
     encoders[0].prepare()
     folder = Path(cache) if cache is not None else cache_folder() / "features"

@@ -118,7 +118,12 @@ class FaceLandmarker:
         return sorted(kept, key=lambda box: -float(box[1].prod()))
 
     def describe(self, image: NDArray[np.uint8], box: NDArray[np.float64]) -> Face | None:
-        """Return landmarks and blendshapes of a detected face, or ``None`` if the crop holds no face after all."""
+        """Return landmarks and blendshapes of a detected face, or ``None`` if the crop holds no face after all.
+
+        Args:
+            image: (height, width, 3) uint8 RGB.
+            box: (8, 2) of :meth:`detect`, in pixels.
+        """
         (x, y), (half_width, half_height) = box[0], box[1] * _MARGIN / 2
         square = _Square(x, y, half_width, half_height, _angle(box[2], box[3]))
         landmarks, presence = self._mesh(image, square)

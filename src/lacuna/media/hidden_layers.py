@@ -53,5 +53,5 @@ def chosen_layers(hidden: tuple[Tensor, ...], layers: str | tuple[int, ...], net
         return torch.stack(hidden[1:]).mean(dim=0)[0]
     numbers = [n for n in layers if isinstance(n, int)]
     if wrong := [n for n in numbers if not -len(hidden) <= n < len(hidden)]:
-        raise ConfigError(f"'{network}' has the layers 0 to {len(hidden) - 1}; found layer {wrong[0]}")
+        raise ConfigError(f"'{network}' has the layers 0 to {len(hidden) - 1}; found layer {wrong[0]}\n  do: correct layers")
     return torch.cat([hidden[n][0] for n in numbers], dim=-1)

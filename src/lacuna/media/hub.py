@@ -33,7 +33,10 @@ class HubSettings:
 
     def __post_init__(self) -> None:
         if not self.model or not isinstance(self.model, str):
-            raise ConfigError("name the network of a hub encoder: model = a folder, or a name on the hub such as roberta-base")
+            raise ConfigError(
+                "an encoder of the hub needs the name of a network\n"
+                f"  found: model = {self.model!r}\n  do: set model to a folder, or to a name on the hub such as roberta-base"
+            )
         object.__setattr__(self, "layers", check_layers(self.layers, self.model))
 
     def network(self) -> Any:
@@ -55,7 +58,11 @@ class HubSettings:
 
 @lru_cache(maxsize=3)
 def load(model: str, revision: str) -> tuple[Any, str]:
-    """Return a network and the hash of its weights.
+    """Return a network for inference on the CPU, and the hash of its weights: 12 hexadecimal digits.
+
+    Args:
+        model: folder, or name on the hub.
+        revision: branch, tag or commit on the hub.
 
     Raises:
         ConfigError: it is not on this machine, or cannot be read.

@@ -29,6 +29,19 @@ KINDS = {
     "too_many_words": "the transcript is longer than the encoder reads",
 }
 
+REPAIRS = {  # by kind, what a user can do; for the kinds that reading a recording raises
+    "no_file": "correct the path; a path in a table of clips starts at the folder of the table",
+    "empty": "copy or download the file again",
+    "unreadable": "copy or download the file again, or convert it, e.g. ffmpeg -i FILE new.mp4",
+    "no_track": "leave this modality out, or use a recording that has it",
+    "no_samples": "if a player plays the file, convert it, e.g. ffmpeg -i FILE new.mp4; otherwise get an intact copy",
+    "outside": "correct start and end, in seconds of the recording",
+    "too_large": "scale the picture down, or raise the limit (pixels of lacuna.media.Limits)",
+    "too_slow": "give start and end of shorter parts, or raise the limit (wait of lacuna.media.Limits)",
+    "sampling": "get an intact copy, or convert the file, e.g. ffmpeg -i FILE -ar 16000 new.wav",
+    "no_text": "write a transcript, or leave text out",
+}
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -50,13 +63,18 @@ class Problem:
 
 
 class MediaError(LacunaError):
-    """A track of a recording cannot be used.
+    """A track of a recording cannot be used. The attribute ``problem`` is a fatal :class:`Problem`.
 
     Args:
-        kind: one of :data:`KINDS`.
+        kind: one of :data:`REPAIRS`.
         reason: a sentence with the numbers.
+        hint: what to do, if it is not the repair of the kind.
+
+    >>> print(MediaError("empty", "a.wav has no bytes"))
+    a.wav has no bytes
+      do: copy or download the file again
     """
 
-    def __init__(self, kind: str, reason: str) -> None:
-        super().__init__(reason)
+    def __init__(self, kind: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(f"{reason}\n  do: {hint or REPAIRS[kind]}")
         self.problem = Problem(kind, reason, fatal=True)

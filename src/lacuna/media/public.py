@@ -43,7 +43,10 @@ def clips_of_public(path: Path, options: TableOptions | None = None) -> Clips:
     kept, known = replace(annotations, rows=rows), {target.name: target for target in annotations.targets}
     chosen = (options.targets if options else None) or tuple(known)
     if unknown := next((name for name in chosen if name not in known), None):
-        raise ConfigError(f"{adapter.title} has no target {unknown!r}{suggestion(unknown, known)}; known: {', '.join(known)}")
+        raise ConfigError(
+            f"{adapter.title} has no target {unknown!r}{suggestion(unknown, known)}; known: {', '.join(known)}\n"
+            "  do: correct the name in targets"
+        )
     labels = kept.labels()
     return Clips(
         [Clip(row.id, row.file, row.start, row.end, row.text) for row in rows],

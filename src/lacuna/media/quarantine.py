@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FILE = "quarantine.csv"
+MAX_FAILED = 0.5  # share of clips without any usable modality above which an extraction fails, unless another one is chosen
 COLUMNS = ("id", "file", "modality", "outcome", "kind", "reason")
 
 

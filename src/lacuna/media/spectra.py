@@ -23,6 +23,9 @@ COLUMNS = (*(f"mel{band}" for band in range(BANDS)), "energy", "pitch")
 def contours(audio: Audio) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return the contours of a sound.
 
+    Args:
+        audio: the sound of a clip.
+
     Returns:
         (n, 42) float64: 40 natural logs of mel energies, the level in dB relative to full scale, and the pitch in octaves
         above 100 Hz; and (n, 42) bool: observed, and for the pitch also voiced.

@@ -57,7 +57,8 @@ def activity(audio: Audio, detector: str = "energy") -> NDArray[np.float64]:
     """
     if detector not in DETECTORS:
         raise ConfigError(
-            f"unknown detector of speech {detector!r}{suggestion(detector, DETECTORS)}; known: {', '.join(DETECTORS)}"
+            f"unknown detector of speech {detector!r}{suggestion(detector, DETECTORS)}; known: {', '.join(DETECTORS)}\n"
+            "  do: use one of these names"
         )
     return _silero(audio) if detector == "silero" else _energy(audio)
 
@@ -100,6 +101,12 @@ def find_turns(
 ) -> list[tuple[float, float]]:
     """Return the turns of a recording of any length: start and end of each in seconds; empty if nobody speaks.
 
+    Args:
+        path: the recording; it is decoded ten minutes at a time.
+        detector: of speech, see :func:`activity`.
+        rule: how speech becomes turns.
+        limits: bounds of each decoding pass.
+
     Raises:
         MediaError: the recording has no sound that can be decoded.
         ConfigError: see :func:`activity`.
@@ -126,6 +133,10 @@ def spread(count: int, turns: list[tuple[float, float]]) -> NDArray[np.float32]:
     """Return the times of words that are spread evenly over the speech of a clip: (count,) float32 seconds.
 
     Without speech no time is known, and all are NaN.
+
+    Args:
+        count: number of words, at least 1.
+        turns: start and end of each part with speech in seconds, ascending.
 
     >>> spread(4, [(1.0, 2.0), (5.0, 6.0)]).tolist()
     [1.25, 1.75, 5.25, 5.75]
@@ -154,7 +165,7 @@ def _energy(audio: Audio) -> NDArray[np.float64]:
     padded = np.zeros(count * STEP)
     padded[: len(audio.samples)] = audio.samples
     power = (padded.reshape(count, STEP) ** 2).mean(axis=1)  # (n * 160,) -> (n, 160)
-    power = np.convolve(power, np.ones(5) / 5, mode="same")
+    power = np.convolve(power, np.ones(5) / 5)[2 : 2 + count]  # mode="same" returns 5 values of fewer
     level = 10 * np.log10(power + 1e-10)  # (n,)
     heard = np.add.reduceat(np.append(audio.observed, np.zeros(count * STEP - len(audio.samples))), np.arange(count) * STEP) > 0
     if not heard.any():

@@ -64,7 +64,7 @@ class SoundDamage(Damage):
 
     @abstractmethod
     def apply(self, audio: Audio, clip: str) -> Audio:
-        """Return the sound of the clip with this id, damaged; as long as before."""
+        """Return the sound of the clip with this id, damaged; as long as before, float32 in [-1, 1]."""
 
 
 class PictureDamage(Damage):
@@ -95,7 +95,7 @@ def damage_sound(damages: Iterable[Damage], audio: Audio, clip: str) -> Audio:
         if isinstance(damage, SoundDamage):
             audio = damage.apply(audio, clip)
     if not audio.observed.any():
-        raise MediaError("no_samples", "the damage removed all of the sound")
+        raise MediaError("no_samples", "the damage removed all of the sound", "remove fewer seconds")
     return audio
 
 
@@ -124,11 +124,11 @@ def _damage(setting: str, seed: int) -> Damage:
     names = [field.name for field in fields(cls) if field.name != "seed"]
     if bool(colon) != bool(names):
         expected = f"{name}:{names[0].upper()}" if names else name
-        raise ConfigError(f"damage '{name}' is written {expected}, found {setting!r}")
+        raise ConfigError(f"damage '{name}' is written {expected}, found {setting!r}\n  do: write it like this")
     try:
         return cls(seed=seed, **({names[0]: float(value)} if names else {}))
     except ValueError:
-        raise ConfigError(f"damage '{name}': {names[0]} is a number, found {value!r}") from None
+        raise ConfigError(f"damage '{name}': {names[0]} is a number, found {value!r}\n  do: write e.g. {name}:0.5") from None
 
 
 def list_damages() -> dict[str, str]:

@@ -24,7 +24,7 @@ class _PictureGap(PictureDamage):
 
     def __post_init__(self) -> None:
         if not self.seconds > 0:
-            raise ConfigError(f"damage '{self.name}': seconds is above 0, found {self.seconds:g}")
+            raise ConfigError(f"damage '{self.name}': seconds is above 0, found {self.seconds:g}\n  do: write e.g. {self.name}:2")
 
     def hits(self, picture: Picture, clip: str, seconds: float) -> bool:
         """Return whether a picture is in the part."""

@@ -25,7 +25,7 @@ class _SoundGap(SoundDamage):
 
     def __post_init__(self) -> None:
         if not self.seconds > 0:
-            raise ConfigError(f"damage '{self.name}': seconds is above 0, found {self.seconds:g}")
+            raise ConfigError(f"damage '{self.name}': seconds is above 0, found {self.seconds:g}\n  do: write e.g. {self.name}:2")
 
     def part(self, audio: Audio, clip: str) -> slice:
         """Return the samples of the part."""
@@ -83,7 +83,7 @@ class AddedNoise(SoundDamage):
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.decibels):
-            raise ConfigError(f"damage 'noise': decibels is finite, found {self.decibels:g}")
+            raise ConfigError(f"damage 'noise': decibels is finite, found {self.decibels:g}\n  do: write e.g. noise:10")
 
     def apply(self, audio: Audio, clip: str) -> Audio:
         """Return the sound with noise, where it is observed; cut off at full scale."""

@@ -21,7 +21,7 @@ class WordsLost(TextDamage):
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:
-            raise ConfigError(f"damage 'words-lost': share is in [0, 1], found {self.share:g}")
+            raise ConfigError(f"damage 'words-lost': share is in [0, 1], found {self.share:g}\n  do: write e.g. words-lost:0.3")
 
     def apply(self, text: str, clip: str) -> str:
         """Return the words that are left, with single spaces."""

@@ -28,7 +28,7 @@ class Encoded:
     Attributes:
         values: (T, d) float32, or ``None`` where the modality is absent.
         observed: (T,) bool; values of a frame that was not observed are 0.
-        problems: what was wrong.
+        problems: what is wrong, as far as the encoder sees it.
         times: (T,) seconds of the clip of the middle of each frame, where the encoder has no fixed ``rate``.
     """
 
@@ -93,7 +93,7 @@ class TextEncoder(FeatureEncoder):
 
     @abstractmethod
     def encode(self, text: str) -> Encoded:
-        """Return the features of a transcript that is not empty."""
+        """Return (T, d) float32 features of a transcript that is not empty: a row a token, or one row."""
 
 
 class AudioEncoder(FeatureEncoder):
@@ -103,18 +103,22 @@ class AudioEncoder(FeatureEncoder):
 
     @abstractmethod
     def encode(self, audio: Audio) -> Encoded:
-        """Return the features of the sound; the problems of the sound are added by the caller."""
+        """Return (T, d) float32 features of the sound; the problems of the sound are added by the caller."""
 
 
 class VideoEncoder(FeatureEncoder):
-    """Encode the picture of a clip; ``rate`` is a field of every subclass."""
+    """Encode the picture of a clip.
+
+    Attributes:
+        rate: pictures a second; ``None`` = every frame, at its own time. A field of every subclass.
+    """
 
     modality = "vision"
     rate: float | None
 
     @abstractmethod
     def encode(self, video: Video) -> Encoded:
-        """Return the features of the pictures; the problems of the video are added by the caller."""
+        """Return (T, d) float32 features, a row a picture; the problems of the video are added by the caller."""
 
 
 def _text(value: Any) -> str:
@@ -137,7 +141,8 @@ def create_encoder(modality: str, name: str, settings: Mapping[str, Any] | None 
     if cls.modality != modality:
         fitting = [other for other in ENCODERS.names() if ENCODERS.get(other).modality == modality]
         raise ConfigError(
-            f"encoder '{name}' is for {cls.modality}, not for {modality}; for {modality}: {', '.join(fitting) or 'none'}"
+            f"encoder '{name}' is for {cls.modality}, not for {modality}; for {modality}: {', '.join(fitting) or 'none'}\n"
+            "  do: choose one of these"
         )
     check_settings("encoder", name, cls, settings or {})
     return cls(**(settings or {}))

@@ -29,7 +29,9 @@ class Blendshapes(VideoEncoder):
 
     def __post_init__(self) -> None:
         if self.rate is not None and not 0 < self.rate <= 60:
-            raise ConfigError(f"encoder 'blendshapes': rate is in (0, 60] pictures a second, found {self.rate!r}")
+            raise ConfigError(
+                f"encoder 'blendshapes': rate is in (0, 60] pictures a second, found {self.rate!r}\n  do: correct rate"
+            )
 
     def load(self) -> None:
         """Load the networks."""

@@ -34,7 +34,7 @@ class Hashing(TextEncoder):
 
     def __post_init__(self) -> None:
         if not isinstance(self.pairs, bool):
-            raise ConfigError(f"encoder 'hashing': pairs is true or false, found {self.pairs!r}")
+            raise ConfigError(f"encoder 'hashing': pairs is true or false, found {self.pairs!r}\n  do: correct pairs")
 
     def encode(self, text: str) -> Encoded:
         """Return (1, 512) features."""

@@ -35,7 +35,7 @@ class HubAudio(HubSettings, AudioEncoder):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.rate <= 50:
-            raise ConfigError(f"encoder 'hub-audio': rate is in (0, 50] frames a second, found {self.rate!r}")
+            raise ConfigError(f"encoder 'hub-audio': rate is in (0, 50] frames a second, found {self.rate!r}\n  do: correct rate")
 
     def encode(self, audio: Audio) -> Encoded:
         """Return (T, d) features; a frame without an observed sample is not observed."""

@@ -31,7 +31,7 @@ class HubText(HubSettings, TextEncoder):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.pool not in ("tokens", "mean"):
-            raise ConfigError(f"encoder 'hub-text': pool is 'tokens' or 'mean', found {self.pool!r}")
+            raise ConfigError(f"encoder 'hub-text': pool is 'tokens' or 'mean', found {self.pool!r}\n  do: correct pool")
 
     def encode(self, text: str) -> Encoded:
         """Return (tokens, d) features."""

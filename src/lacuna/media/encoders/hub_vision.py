@@ -41,7 +41,7 @@ class HubVision(HubSettings, VideoEncoder):
         if self.rate is None or not 0 < self.rate <= 60 or self.crop not in ("picture", "face"):
             raise ConfigError(
                 "encoder 'hub-vision': rate is in (0, 60] pictures a second, and crop is 'picture' or 'face'; "
-                f"found {self.rate!r} and {self.crop!r}"
+                f"found {self.rate!r} and {self.crop!r}\n  do: correct them"
             )
 
     def prepare(self) -> None:

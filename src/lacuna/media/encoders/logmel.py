@@ -30,7 +30,7 @@ class LogMel(AudioEncoder):
 
     def __post_init__(self) -> None:
         if not 0 < self.rate <= 100 or 100 % self.rate:
-            raise ConfigError(f"encoder 'logmel': rate divides 100, found {self.rate!r}")
+            raise ConfigError(f"encoder 'logmel': rate divides 100, found {self.rate!r}\n  do: set rate to e.g. 5, 10 or 20")
 
     def encode(self, audio: Audio) -> Encoded:
         """Return (T, 83) features."""

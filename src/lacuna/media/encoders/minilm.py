@@ -38,7 +38,7 @@ class MiniLM(TextEncoder):
 
     def __post_init__(self) -> None:
         if self.pool not in ("tokens", "mean"):
-            raise ConfigError(f"encoder 'minilm': pool is 'tokens' or 'mean', found {self.pool!r}")
+            raise ConfigError(f"encoder 'minilm': pool is 'tokens' or 'mean', found {self.pool!r}\n  do: correct pool")
         object.__setattr__(self, "layers", check_layers(self.layers, "minilm"))
 
     def load(self) -> None:

@@ -71,7 +71,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.dialogues < 5 or self.turns < 1 or not 0 <= self.told <= 1 or not 0 <= self.weakest <= 1:
-            raise ConfigError(f"at least 5 dialogues of 1 turn, and shares in [0, 1], are needed; found {self}")
+            raise ConfigError(
+                "settings of the generated recordings are out of bounds\n"
+                f"  expected: dialogues >= 5, turns >= 1, told and weakest in [0, 1]\n  found: {self}\n  do: correct them"
+            )
 
 
 def generate(folder: Path, settings: Settings | None = None) -> Path:
@@ -113,7 +116,17 @@ def generate(folder: Path, settings: Settings | None = None) -> Path:
 
 @dataclass(frozen=True)
 class Turn:
-    """One utterance with the pauses around it; times are seconds of this part."""
+    """One utterance with the pauses around it.
+
+    Attributes:
+        sound: (n,) float32 at 16 kHz.
+        pictures: (F, 128, 128, 3) uint8 RGB, :data:`FPS` a second; as long as the sound.
+        start: of the speech, in seconds of this part.
+        end: of the speech, in seconds of this part.
+        text: the sentence.
+        speaker: name.
+        emotion: one of :data:`EMOTIONS`.
+    """
 
     sound: NDArray[np.float32]
     pictures: NDArray[np.uint8]
@@ -125,7 +138,13 @@ class Turn:
 
 
 def dialogue(number: int, split: str, settings: Settings) -> Iterator[Turn]:
-    """Yield the turns of one recording."""
+    """Yield the turns of one recording.
+
+    Args:
+        number: of the recording, from 0; with the seed it decides everything that is drawn.
+        split: ``train``, ``valid`` or ``test``; decides the speakers.
+        settings: number of turns, seed and chances.
+    """
     rng = np.random.default_rng([settings.seed, number])
     pair = {"train": (0, 1, 2, 3), "valid": (4, 5), "test": (6, 7)}[split]
     speakers = rng.choice(pair, size=2, replace=False)

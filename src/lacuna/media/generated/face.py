@@ -54,7 +54,13 @@ class Expression:
 
 
 def draw(looks: Looks, expression: Expression, size: int = SIZE) -> NDArray[np.uint8]:
-    """Return the picture of a face: (size, size, 3) uint8 RGB."""
+    """Return the picture of a face: (size, size, 3) uint8 RGB.
+
+    Args:
+        looks: of the speaker.
+        expression: at this moment.
+        size: pixels a side.
+    """
     e = expression
     grid = (np.arange(size) + 0.5) / size * 2 - 1
     x, y = grid[None, :] - 0.05 * e.turn, grid[:, None] + 0.05 * e.nod  # right and down, in [-1, 1]

@@ -63,7 +63,14 @@ class Prosody:
 
 
 def speak(text: str, voice: Voice, prosody: Prosody, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return the sound of a sentence: (n,) float32 at 16 kHz."""
+    """Return the sound of a sentence: (n,) float32 in [-1, 1] at 16 kHz.
+
+    Args:
+        text: letters and spaces; other characters are skipped.
+        voice: of the speaker.
+        prosody: how the sentence is said.
+        rng: draws noise and movements of the pitch.
+    """
     segments = _segments(text, prosody.rate)
     total = sum(length for length, _, _ in segments)
     formants = np.zeros((3, total))  # Hz at every sample
