@@ -153,7 +153,7 @@ def training_settings(
         utterances: number of training utterances; some models have other defaults from a number on.
 
     Example:
-        >>> training_settings("gcnet", {"epochs": 40, "batch_size": 256}, {"learning_rate": 0.01})
+        >>> training_settings("sdr_gnn", {"epochs": 40, "batch_size": 256}, {"learning_rate": 0.01})
         {'epochs': 40, 'batch_size': 512, 'learning_rate': 0.01}
         >>> training_settings("evidence", {}), training_settings("evidence", {}, utterances=50_000)
         ({'ema': 0.98}, {'ema': 0.998, 'learning_rate': 0.002})
