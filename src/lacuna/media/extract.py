@@ -25,7 +25,7 @@ from lacuna.media.encoders import FeatureEncoder, create_encoder
 from lacuna.media.encoders.base import MODALITIES, setting_of
 from lacuna.media.quarantine import FILE, check_share, quarantine_table
 from lacuna.parallel import n_workers, run_on_ray, run_parallel
-from lacuna.text import safe_frame
+from lacuna.text import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ class Extraction:
 
 
 def _write_quarantine(folder: Path, table: pd.DataFrame) -> None:
-    write_text(folder / FILE, safe_frame(table).to_csv(index=False))
+    write_text(folder / FILE, csv_text(table))
 
 
 def extract(
