@@ -28,11 +28,12 @@ from lacuna.missing import MaskPlan, Pattern
 from lacuna.models import configure, model_card, model_table
 from lacuna.recordings import extract_for, predict_recordings, without_modalities
 from lacuna.results import Evaluation, Score
+from lacuna.runs import CHECKPOINTS, no_run
 from lacuna.training import Recipe, TrainedRecognizer, export_recognizer, fit, load_recognizer, load_recognizers, run_folder
 from lacuna.training import save_recognizer as _save
 from lacuna.training.config import training_config, training_settings
 from lacuna.training.logs import history_table
-from lacuna.training.trained import INDEX
+from lacuna.training.trained import INDEX, MANIFEST
 from lacuna.training.variant import check_variant
 
 if TYPE_CHECKING:
@@ -295,6 +296,8 @@ def load_model(folder: str | Path, *, variant: str | None = None) -> Model:
                 known = ", ".join(dict.fromkeys(one.variant for one in everything))
                 raise ConfigError(f"there is no variant '{variant}' in {folder}; there are: {known}")
             return _model_of(max(candidates, key=lambda one: one.selection.value))
+    if not (folder / MANIFEST).is_file() and (not folder.exists() or (folder / CHECKPOINTS).is_dir()):
+        raise no_run(folder)
     return _model_of(load_recognizer(folder))
 
 
