@@ -104,6 +104,7 @@ class Model:
             ConfigError: a setting is unknown or out of bounds, or a split is missing.
             TrainingError: training broke off; the message says where.
         """
+        _check_corpus(corpus)
         if epochs is not None:
             training["epochs"] = epochs
         settings = training_settings(self.name, {"threads": 1}, {"pattern": pattern, **training})
@@ -128,6 +129,7 @@ class Model:
             rate: how much of it, in [0, 1].
             mask_seeds: a mask each; scores are averaged.
         """
+        _check_corpus(corpus)
         how: dict[str, Any] = {"rates": (rate,), "mask_seeds": mask_seeds, "recovery_rates": ()}
         evaluation = evaluate_recognizers([self.trained], corpus, [pattern], **how)
         rows = evaluation.summary[evaluation.summary["model"] == self.trained.variant]
@@ -200,6 +202,7 @@ class Model:
         Raises:
             ConfigError: the model does not recover; ``list_models(recovers=True)`` names those that do.
         """
+        _check_corpus(corpus)
         return completed(self.trained, corpus.only(split), MaskPlan(pattern, rate, seed) if rate else None)
 
     def save(self, folder: str | Path) -> Path:
@@ -347,6 +350,7 @@ def evaluate(
         >>> sorted(table.scores["model"].unique())
         ['linear', 'oracle', 'oracle (one turn)', 'prior']
     """
+    _check_corpus(corpus)
     wanted = [models] if isinstance(models, Model | str) else list(models)
     fitted: list[Model] = []
     with scratch_folder() as scratch:
@@ -385,6 +389,15 @@ def _chosen(  # noqa: PLR0917
 
         studies = Path(scratch if folder is None else folder) / "studies"
         return within_budget(model.name, corpus, budget, studies, settings=model.settings, training=training, target=target)
+
+
+def _check_corpus(corpus: object) -> None:
+    """Refuse what is no corpus, such as a path."""
+    if not isinstance(corpus, Corpus):
+        what = f"expected a corpus, found {type(corpus).__name__}" + (
+            f" {str(corpus)!r}" if isinstance(corpus, str | Path) else ""
+        )
+        raise ConfigError(f"{what}\n  do: corpus = lacuna.load_corpus(PATH), and pass the corpus")
 
 
 def _model_of(trained: TrainedRecognizer) -> Model:
