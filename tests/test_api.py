@@ -192,6 +192,11 @@ def test_epochs_are_counted_from_1(corpus: Corpus) -> None:
         (lambda c: lacuna.load_corpus("nowhere"), "nowhere"),
         (lambda c: lacuna.load_corpus("duet", preset="huge"), "huge"),
         (lambda c: lacuna.evaluate([], c), "at least one model"),
+        (lambda c: lacuna.create_model("linear").fit("folder"), r"found str 'folder'\n  do: corpus = lacuna.load_corpus"),
+        (lambda c: lacuna.create_model("linear").score("folder"), "expected a corpus"),
+        (lambda c: lacuna.create_model("ridge").recover("folder"), "expected a corpus"),
+        (lambda c: lacuna.evaluate("linear", Path("folder")), "expected a corpus"),
+        (lambda c: lacuna.load_model("nowhere"), "there is no folder nowhere"),
     ],
 )
 def test_mistakes_are_refused_with_a_message(corpus: Corpus, call, message: str) -> None:

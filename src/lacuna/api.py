@@ -28,11 +28,12 @@ from lacuna.missing import MaskPlan, Pattern
 from lacuna.models import configure, model_card, model_table
 from lacuna.recordings import extract_for, predict_recordings, without_modalities
 from lacuna.results import Evaluation, Score
+from lacuna.runs import CHECKPOINTS, no_run
 from lacuna.training import Recipe, TrainedRecognizer, export_recognizer, fit, load_recognizer, load_recognizers, run_folder
 from lacuna.training import save_recognizer as _save
 from lacuna.training.config import model_settings, training_config, training_settings
 from lacuna.training.logs import history_table
-from lacuna.training.trained import INDEX
+from lacuna.training.trained import INDEX, MANIFEST
 from lacuna.training.variant import check_variant
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Model:
             ConfigError: a setting is unknown or out of bounds, or a split is missing.
             TrainingError: training broke off; the message says where.
         """
+        _check_corpus(corpus)
         if epochs is not None:
             training["epochs"] = epochs
         utterances = len(corpus.only("train"))
@@ -131,6 +133,7 @@ class Model:
             rate: how much of it, in [0, 1].
             mask_seeds: a mask each; scores are averaged.
         """
+        _check_corpus(corpus)
         how: dict[str, Any] = {"rates": (rate,), "mask_seeds": mask_seeds, "recovery_rates": ()}
         evaluation = evaluate_recognizers([self.trained], corpus, [pattern], **how)
         rows = evaluation.summary[evaluation.summary["model"] == self.trained.variant]
@@ -203,6 +206,7 @@ class Model:
         Raises:
             ConfigError: the model does not recover; ``list_models(recovers=True)`` names those that do.
         """
+        _check_corpus(corpus)
         return completed(self.trained, corpus.only(split), MaskPlan(pattern, rate, seed) if rate else None)
 
     def save(self, folder: str | Path) -> Path:
@@ -299,6 +303,8 @@ def load_model(folder: str | Path, *, variant: str | None = None) -> Model:
                 known = ", ".join(dict.fromkeys(one.variant for one in everything))
                 raise ConfigError(f"there is no variant '{variant}' in {folder}; there are: {known}\n  do: name one of these")
             return _model_of(max(candidates, key=lambda one: one.selection.value))
+    if not (folder / MANIFEST).is_file() and (not folder.exists() or (folder / CHECKPOINTS).is_dir()):
+        raise no_run(folder)
     return _model_of(load_recognizer(folder))
 
 
@@ -351,6 +357,7 @@ def evaluate(
         >>> sorted(table.scores["model"].unique())
         ['linear', 'oracle', 'oracle (one turn)', 'prior']
     """
+    _check_corpus(corpus)
     wanted = [models] if isinstance(models, Model | str) else list(models)
     fitted: list[Model] = []
     with scratch_folder() as scratch:
@@ -395,6 +402,15 @@ def _chosen(  # noqa: PLR0917
 
         studies = Path(scratch if folder is None else folder) / "studies"
         return within_budget(model.name, corpus, budget, studies, settings=settings, training=training, target=target)
+
+
+def _check_corpus(corpus: object) -> None:
+    """Refuse what is no corpus, such as a path."""
+    if not isinstance(corpus, Corpus):
+        what = f"expected a corpus, found {type(corpus).__name__}" + (
+            f" {str(corpus)!r}" if isinstance(corpus, str | Path) else ""
+        )
+        raise ConfigError(f"{what}\n  do: corpus = lacuna.load_corpus(PATH), and pass the corpus")
 
 
 def _model_of(trained: TrainedRecognizer) -> Model:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lacuna.corpus import SPLITS, Corpus, open_corpus
-from lacuna.corpus.cautions import data_cautions
+from lacuna.corpus.cautions import class_cautions, data_cautions, split_cautions
 from lacuna.corpus.contamination import check_contamination
 from lacuna.corpus.importers import import_corpus, recognise
 from lacuna.corpus.splits import by_speaker, carve_valid, fold
@@ -112,6 +112,8 @@ def with_splits(
         corpus = by_speaker(corpus, test_speakers, share=valid_share, folds=folds, test_fold=test_fold, seed=seed)
     elif test_speakers:
         raise ConfigError(f"test_speakers is for split 'speaker', not for '{split}'\n  do: say split: speaker")
+    for caution in (*split_cautions(corpus), *class_cautions(corpus)):
+        _log.warning("%s: %s", corpus.name, caution)
     return _noting_contamination(corpus)
 
 

@@ -31,6 +31,8 @@ from lacuna.results import Evaluation
 from lacuna.training import TrainedRecognizer, load_recognizers
 
 RUN, RECOGNIZERS, HISTORY, EVALUATION = "run.json", "recognizers", "history.parquet", "evaluation"
+CHECKPOINTS = "checkpoints"
+UNFINISHED = "the same `lacuna train` command with --name {} continues it"
 FOLDER = Path("runs")
 PROJECT_RUNS = Path("data/02_intermediate")  # of a Kedro project: <run>/run.json
 SWEEPS = "sweeps.safetensors"
@@ -113,7 +115,7 @@ def load_run(folder: Path) -> RunRecord:
     """
     path = folder / RUN
     if not path.is_file():
-        raise DataError("no finished run here", corpus=folder.name, expected=f"a folder with {RUN}", hint="lacuna train CORPUS")
+        raise no_run(folder)
     with readable("the run cannot be read", folder.name, "delete the folder and train again"):
         content: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
         record = RunRecord(**{**content, "models": tuple(content["models"]), "seeds": tuple(content["seeds"])})
@@ -125,9 +127,24 @@ def load_run(folder: Path) -> RunRecord:
         return record
 
 
+def no_run(folder: Path) -> DataError:
+    """Return the error of a folder without ``run.json``: it does not exist, its training has not ended, or it is no run."""
+    if (folder / CHECKPOINTS).is_dir():
+        what, hint = "the training of this run has not ended", UNFINISHED.format(folder.name)
+    elif folder.exists():
+        what, hint = "no finished run here", "name the folder of a run; lacuna runs lists them"
+    else:
+        what, hint = f"there is no folder {folder}", "check the spelling; lacuna runs lists all runs"
+    return DataError(what, corpus=folder.name, expected=f"a folder with {RUN}", hint=hint)
+
+
 def list_runs(parent: Path) -> list[RunRecord]:
-    """Return the finished runs of a folder, oldest first; a damaged one shows its error as headline."""
-    runs = []
+    """Return the runs of a folder, oldest first; a damaged one and one whose training has not ended say so as headline."""
+    runs = [
+        RunRecord(path.parent.name, "", "", "", (), (), "", "", f"not finished: {UNFINISHED.format(path.parent.name)}")
+        for path in sorted(parent.glob(f"*/{CHECKPOINTS}"))
+        if not (path.parent / RUN).is_file()
+    ]
     for folder in sorted(path.parent for path in parent.glob(f"*/{RUN}")):
         try:
             runs.append(replace(load_run(folder), name=folder.name))

@@ -77,6 +77,11 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
         file.writelines(csv_blocks(frame))
 
 
+def csv_text(frame: pd.DataFrame) -> str:
+    """Return a small table as :func:`csv_blocks` gives it."""
+    return b"".join(csv_blocks(frame)).decode()
+
+
 def csv_blocks(frame: pd.DataFrame) -> Iterator[bytes]:
     r"""Yield a table as CSV: a line of column names, then one line for each row; UTF-8, lines end with a line feed.
 

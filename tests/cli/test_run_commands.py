@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+from lacuna.api import Model
 from lacuna.atomic import write_bytes, write_json
 from lacuna.cli import main
 from lacuna.corpus import open_corpus
@@ -123,9 +125,11 @@ def test_the_report_can_be_written_again(folder: Path) -> None:
         (["train", "duet", "--models", "lineer"], "unknown model 'lineer'"),
         (["train", "duet", "--preset", "tiny", "--set", "epoch=3"], "epoch"),
         (["train", "duet", "--seeds", "one"], "'one' is no whole number"),
-        (["evaluate", "runs/nothing"], "no finished run"),
+        (["evaluate", "runs/nothing"], "there is no folder runs/nothing"),
+        (["evaluate", "."], "no finished run here"),
         (["evaluate", "runs/duet-1", "--patterns", "rmmm"], "rmmm"),
-        (["predict", "runs/nothing", "duet"], "no trained recogniser"),
+        (["predict", "runs/nothing", "duet"], "there is no folder runs/nothing"),
+        (["predict", ".", "duet"], "no trained recogniser"),
         (["predict", "runs/duet-1", "duet", "--variant", "mlp"], "no variant 'mlp'"),
         (["runs", "compare", "duet-1", "duet-9"], "no finished run of this name"),
     ],
@@ -140,6 +144,56 @@ def test_mistakes_are_told_in_one_message(folder: Path, arguments: list[str], me
 def test_progress_is_written_as_lines_without_a_terminal(tmp_path: Path) -> None:
     result = run(tmp_path, *TRAIN, "--models", "linear")
     assert "linear, seed 0: epoch 1 of 1, loss" in result.stderr
+
+
+def test_training_says_what_the_target_is(tmp_path: Path) -> None:
+    assert "target emotion: classification; train: neutral 17, joy 5" in run(tmp_path, *TRAIN, "--models", "prior").stderr
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """Where the third of four trainings was interrupted, in a run without a name, and what was written."""
+    path, n_fits = tmp_path_factory.mktemp("interrupted"), 0
+    fit = Model.fit
+
+    def interrupted_fit(self: Model, *args: Any, **options: Any) -> Model:
+        nonlocal n_fits
+        n_fits += 1
+        if n_fits == 3:
+            raise KeyboardInterrupt
+        return fit(self, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Model, "fit", interrupted_fit)
+        return path, run(path, *TRAIN, "--models", "prior", "--seeds", "0+1+2+3")
+
+
+def test_an_interrupted_run_says_how_it_continues(interrupted: tuple[Path, Result]) -> None:
+    path, result = interrupted
+    assert result.exit_code == 130
+    told = [result.stderr, run(path, "runs").output]
+    told += [run(path, *command).output for command in (["evaluate", "runs/duet-1"], ["predict", "runs/duet-1", "duet"])]
+    assert all("the same `lacuna train` command with --name duet-1 continues it" in output for output in told)
+
+
+def test_the_time_left_counts_trainings_of_this_command_only(
+    interrupted: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of four trainings ended before, at once; each of the others takes an hour and a half."""
+    path, _ = interrupted
+    clock, fit = [0.0], Model.fit
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+
+    def slow_fit(self: Model, *args: Any, seed: int = 0, **options: Any) -> Model:
+        clock[0] += 5400.0 if seed > 1 else 0.0
+        return fit(self, *args, seed=seed, **options)
+
+    monkeypatch.setattr(Model, "fit", slow_fit)
+    result = run(path, *TRAIN, "--models", "prior", "--seeds", "0+1+2+3", "--name", "duet-1")
+    assert result.exit_code == 0, result.output
+    assert [line for line in result.stderr.splitlines() if "trainings ended" in line] == [
+        "3 of 4 trainings ended, about 90 min left"
+    ]
 
 
 def test_a_refused_setting_leaves_no_folder(tmp_path: Path) -> None:

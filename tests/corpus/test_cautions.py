@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lacuna.corpus import Channel, Corpus, Target
+from lacuna.corpus import Channel, Corpus, Target, save_corpus
 from lacuna.corpus.assemble import assemble
 from lacuna.corpus.cautions import data_cautions
+from lacuna.corpus.doctor import examine
 from lacuna.corpus.statistics import fit_statistics
 from lacuna.corpus.validate import one_class
 from lacuna.errors import DataError
+from lacuna.loading import with_splits
 from lacuna.training import Recipe, TrainingConfig, fit
 
 
@@ -46,6 +49,33 @@ def test_a_class_of_test_only_and_constant_features_are_named(caplog: pytest.Log
         fit(Recipe.of(corpus, "mlp", TrainingConfig(epochs=1)))
     assert "all training features of modality 'audio' are equal" in caplog.text
     assert data_cautions(_corpus([0, 1] * 6, CLASSES)) == []
+
+
+def _without(corpus: Corpus, modality: str, rows: slice) -> Corpus:
+    frames = corpus.frames[modality]
+    count = frames.count.copy()
+    count[rows] = 0
+    return replace(corpus, frames={**corpus.frames, modality: replace(frames, count=count)})
+
+
+@pytest.mark.parametrize(("rows", "split"), [(slice(0, 6), "train"), (slice(6, 8), "valid"), (slice(8, 12), "test")])
+def test_a_modality_that_a_split_lacks_is_named(
+    rows: slice, split: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    corpus = _without(_corpus([0, 1, 2] * 4, CLASSES), "audio", rows)
+    (caution,) = data_cautions(corpus)
+    assert caution.startswith(f"Modality 'audio' is absent from every {split} utterance")
+    with caplog.at_level(logging.WARNING, logger="lacuna.loading"):
+        with_splits(corpus)
+    assert caution in caplog.text
+    save_corpus(corpus, tmp_path / "toy")
+    assert caution in examine(tmp_path / "toy").warnings
+    assert data_cautions(_without(corpus, "audio", slice(1, 12, 2)).without("audio")) == []
+
+
+def test_a_test_without_labels_is_named() -> None:
+    (caution,) = data_cautions(_corpus([0, 1] * 4 + [-1] * 4, CLASSES))
+    assert caution == "No test utterance is labelled for target 'mood': models cannot be scored."
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

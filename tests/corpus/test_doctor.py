@@ -12,6 +12,7 @@ from lacuna.cli import main
 from lacuna.corpus import save_corpus
 from lacuna.corpus.doctor import examine, render
 from lacuna.corpus.importers import import_corpus, importer_class
+from lacuna.corpus.importers.table import likely_classes
 from lacuna.corpus.splits import carve_valid, fold
 from lacuna.errors import DataError
 
@@ -198,6 +199,28 @@ def test_scarce_classes_and_unlabelled_rows_are_told(tmp_path):
     assert "warning: target 'emotion': fewer than 5 labelled utterances of class fear 1" in text
     assert "warning: target 'emotion': no test utterance of class fear" in text
     assert "target emotion: classification; 1 of 16 utterances unlabelled; train: anger" in text
+
+
+def test_a_class_that_looks_misspelt_is_asked_about(tmp_path):
+    rows = [["angr" if i == 0 else "anger" if i % 2 else "joy"] for i in range(16)]
+    text = render(examine(table(tmp_path / "own", [[f"u{i}", *row] for i, row in enumerate(rows)], ["id", "emotion"])))
+    assert "of class angr 1 (did you mean 'anger'?)" in text
+
+
+def test_numbers_that_may_be_classes_get_the_option(tmp_path):
+    rows = [[f"u{i}", i % 3, 1 + i % 2, 7 * (i % 3), i / 3, i] for i in range(16)]
+    folder = table(tmp_path / "own", rows, ["id", "emotion", "arousal", "steps", "score", "age"])
+    assert likely_classes(folder) == ["emotion", "arousal"]
+    advice = examine(folder).advice
+    options = yaml.safe_load(advice.partition("#   options: ")[2].splitlines()[0])
+    assert "--option classes=emotion,arousal" in advice
+    assert [t.task for t in import_corpus(folder, **options).targets[:3]] == ["classification", "classification", "regression"]
+    assert "codes of classes" not in examine(folder, **options).advice
+
+
+def test_a_folder_with_a_table_of_features_is_told_how(tmp_path):
+    (tmp_path / "features.csv").write_text("id,emotion,text_0,text_1\na,joy,0.5,0.1\n")
+    assert "a table with feature columns: save the columns id" in examine(tmp_path).advice
 
 
 def test_one_utterance(tmp_path):

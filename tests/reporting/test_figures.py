@@ -1,10 +1,12 @@
 import itertools
 
+import pandas as pd
 import pytest
 
 from lacuna.reporting import areas, comparisons, confusion, curves, recall_by_class, styles, subsets, training
 from lacuna.reporting.core.style import KNOWN, PALETTE, SPLIT
 from lacuna.reporting.core.words import higher_is_better, metric_label
+from lacuna.reporting.robustness.probabilities import risk_coverage
 
 
 def every(report):
@@ -175,3 +177,9 @@ def test_cells_are_the_numbers_of_the_table(report):
     row, column = list(trace.y).index("knn"), list(trace.x).index("text +<br>audio")
     own = report.summary.query("model == 'knn' and setting == 'text+audio' and metric == 'weighted_f1'")
     assert trace.z[row][column] == pytest.approx(own["mean"].item(), abs=1e-4)
+
+
+def test_ticks_of_small_error_rates_are_different_numbers():
+    rows = [{"model": "mlp", "pattern": "rmm", "setting": "", "rate": 0.0, "coverage": c, "risk": 0.03 * c} for c in (0.5, 1.0)]
+    assert "error rate" in risk_coverage(pd.DataFrame(rows)).data[0].hovertemplate
+    assert risk_coverage(pd.DataFrame(rows)).layout.yaxis.tickformat == ".1~%"  # .0% shows 2.5 % and 3 % as 3 %

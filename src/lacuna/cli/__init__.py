@@ -32,8 +32,8 @@ class _Commands(click.Group):
                 return super().invoke(ctx)
         except LacunaError as error:
             raise click.ClickException(visible(str(error))) from None
-        except KeyboardInterrupt:
-            click.echo(f"\ninterrupted; {KEPT}", err=True)
+        except KeyboardInterrupt as interruption:
+            click.echo(f"\ninterrupted; {str(interruption) or KEPT}", err=True)
             sys.exit(130)
         except Exception as error:
             if (message := exhausted(error)) is None:

@@ -55,8 +55,9 @@ def train(source: str, models: list[str], seeds: list[str], parent: Path, name: 
 
     from lacuna.api import create_model
     from lacuna.progress import time_left
-    from lacuna.runs import RECOGNIZERS, RunRecord, new_run_folder, now, save_run
+    from lacuna.runs import CHECKPOINTS, RECOGNIZERS, UNFINISHED, RunRecord, new_run_folder, now, save_run
     from lacuna.training import save_recognizers
+    from lacuna.training.checkpoint import RESULT
     from lacuna.training.distributed import process_group
 
     numbers = [_whole(seed, "--seeds") for seed in seeds]
@@ -67,20 +68,28 @@ def train(source: str, models: list[str], seeds: list[str], parent: Path, name: 
         corpus = _load(source, settings)
         folder = processes.of_first(new_run_folder(parent, name, corpus.name) if processes.first else parent)
         corpus, place = _kept(corpus, source, folder, processes)
+        if processes.first:
+            _show_target(corpus, settings["target"])
         training = {name: settings[name] for name in ("pattern", "epochs", "budget")} | parse_options(settings["training"])
-        trained, histories = [], []
-        trainings, began = list(product(created, numbers)), time.monotonic()
+        trained, histories, durations = [], [], []  # durations in seconds, without trainings that had ended before
+        trainings, checkpoints = list(product(created, numbers)), folder / CHECKPOINTS
         try:
             for number, (model, seed) in enumerate(trainings, 1):
-                model.fit(corpus, seed=seed, target=settings["target"], folder=folder / "checkpoints", **training)
+                began, n_results = time.monotonic(), len(list(checkpoints.rglob(RESULT)))
+                model.fit(corpus, seed=seed, target=settings["target"], folder=checkpoints, **training)
+                if len(list(checkpoints.rglob(RESULT))) > n_results:
+                    durations.append(time.monotonic() - began)
                 trained.append(model.trained)
                 histories.append(model.history)
                 if processes.first:
                     click.echo(repr(model))
-                    if left := time_left(number, len(trainings) - number, time.monotonic() - began):
+                    if left := time_left(len(durations), len(trainings) - number, sum(durations)):
                         click.echo(f"{number} of {len(trainings)} trainings ended{left}", err=True)
+        except KeyboardInterrupt:
+            own_message = f"what is finished is kept; {UNFINISHED.format(folder.name)}"
+            raise KeyboardInterrupt("" if name or not processes.first else own_message) from None
         except LacunaError:
-            if processes.first and not (folder / "checkpoints").exists():  # a setting was refused: leave no folder without a run
+            if processes.first and not checkpoints.exists():  # a setting was refused: leave no folder without a run
                 rmtree(folder / "corpus", ignore_errors=True)
                 with suppress(OSError):  # not empty: something else is in it
                     folder.rmdir()
@@ -295,6 +304,15 @@ def _load(source: str, settings: dict[str, Any]) -> Corpus:
     how = {name: settings[name] for name in ("preset", "importer", "split")}
     thin = None if settings.get("thin") is None else asdict(Thin.parse(settings["thin"]))
     return load_corpus(source, options=options, thin=thin, **how)
+
+
+def _show_target(corpus: Corpus, name: str | None) -> None:
+    """Say which target is trained, as classes or as a score, and how many labels each split has."""
+    from lacuna.corpus.advice import summary_of
+
+    heading = f"target {name or next((target.name for target in corpus.targets), '')}"
+    if text := summary_of(corpus).get(heading):
+        click.echo(f"{heading}: {text}", err=True)
 
 
 def _kept(corpus: Corpus, source: str, folder: Path, processes: Processes) -> tuple[Corpus, str]:

@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lacuna.corpus.cautions import split_cautions
 from lacuna.corpus.contamination import check_contamination
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.importers.base import importer_class, list_importers, make_options, slug
 from lacuna.corpus.importers.sources import many, natural_key
-from lacuna.corpus.importers.table import likely_votes
+from lacuna.corpus.importers.table import likely_classes, likely_votes
 from lacuna.corpus.schema import SPLITS, Target
 from lacuna.corpus.speakers import speakers_are_local
 from lacuna.corpus.validate import one_class, validate
-from lacuna.errors import DataError
+from lacuna.errors import DataError, suggestion
 
 _FEW = 5  # warn about classes with fewer labelled utterances
 _LEAST_FOLDS = 3
@@ -40,6 +41,7 @@ def findings(corpus: Corpus) -> tuple[tuple[str, ...], tuple[str, ...]]:
     errors = [str(v.error) for v in violations if v.fatal] + [str(e) for e in violations_of_targets[:1] if e]
     warnings += [e for e in violations_of_targets[1:] if e]
     messages = [*map(str, map(partial(_with_option, corpus), warnings)), *([why] if why else []), *_scarce(corpus)]
+    messages += split_cautions(corpus)
     if not any(violation.fatal for violation in violations):
         messages += [check.warning() for check in check_contamination(corpus) if check.fitted]
     if len(corpus) == 1:
@@ -78,13 +80,19 @@ def _scarce(corpus: Corpus) -> list[str]:
         given = corpus.labelled(target.name)
         if target.task != "classification" or not given.any():
             continue
-        if few := [f"{c} {n}" for c, n in _counts(corpus, target, given).items() if n < _FEW]:
+        counts = _counts(corpus, target, given)
+        if few := [f"{c} {n}{_similar(c, counts)}" for c, n in counts.items() if n < _FEW]:
             messages.append(f"target '{target.name}': fewer than {_FEW} labelled utterances of class {_some(few)}")
         for code, name in enumerate(SPLITS[1:], 1):
             split_values = _counts(corpus, target, given & (split == code))
             if any(split_values.values()) and (lacking := [c for c, n in split_values.items() if not n]):
                 messages.append(f"target '{target.name}': no {name} utterance of class {_some(lacking)}")
     return messages
+
+
+def _similar(name: str, counts: Mapping[str, int]) -> str:
+    """Return a question if a class with enough utterances has nearly the same name: one of them may be misspelt."""
+    return suggestion(name, [other for other, n in counts.items() if n >= _FEW])
 
 
 def _counts(corpus: Corpus, target: Target, rows: NDArray[np.bool_]) -> dict[str, int]:
@@ -191,9 +199,16 @@ def advice_on(corpus: Corpus, path: Path, importer: str, options: Mapping[str, A
     elif why:
         lines += ["  # add dialogues before you train: see the warning on splits"]
     lines += _other_targets(corpus)
-    if importer == "table" and not options.keys() & {"soft", "targets", "classes"} and (votes := likely_votes(path)):
-        soft = _flow({"soft": votes, "targets": []})
-        lines += [f"# if {', '.join(votes)} are votes, read them as one soft target, under `ingest`:", f"#   options: {soft}"]
+    if importer == "table" and not options.keys() & {"soft", "targets", "classes"}:
+        if votes := likely_votes(path):
+            soft = _flow({"soft": votes, "targets": []})
+            lines += [f"# if {', '.join(votes)} are votes, read them as one soft target, under `ingest`:", f"#   options: {soft}"]
+        elif codes := likely_classes(path):
+            lines += [
+                f"# {', '.join(codes)}: read as a score; if the numbers are codes of classes, under `ingest`:",
+                f"#   options: {_flow({'classes': codes})}",
+                f"# on the command line: --option classes={','.join(codes)}",
+            ]
     return "\n".join(lines)
 
 

@@ -213,7 +213,7 @@ def _split_codes(corpus: str, splits: Sequence[str | None] | None, ids: Sequence
                 utterance=str(ids[row]),
                 expected=f"one of {', '.join(SPLITS)}",
                 found=repr(split),
-                hint="correct the column of splits, or leave it out and choose --split carve (ingest.split)",
+                hint="correct the column of splits, or leave it out and choose --split fold (ingest.split: fold)",
             )
     return np.array([-1 if s is None else SPLITS.index(s) for s in splits], np.int64).reshape(-1)
 

@@ -1,4 +1,4 @@
-"""What would make scores say nothing: features that do not vary, and classes that only the test split has."""
+"""What would make scores say nothing: features that do not vary, and what a split lacks: classes, modalities, labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHOWN = 5
 
 
 def data_cautions(corpus: Corpus) -> list[str]:
-    """Return one sentence for each modality that does not vary in training, and for each target with a class of test only.
+    """Return one sentence for each modality that does not vary in training, and for what a split lacks.
 
     Example:
         >>> from lacuna.synthetic.duet import generate, preset
@@ -24,7 +24,39 @@ def data_cautions(corpus: Corpus) -> list[str]:
         for m in corpus.modalities
         if is_constant(corpus, m.name)
     ]
-    return constant + [text for target in corpus.targets if (text := _only_in_test(corpus, target))]
+    return constant + split_cautions(corpus) + class_cautions(corpus)
+
+
+def split_cautions(corpus: Corpus) -> list[str]:
+    """Return one sentence for each modality that a split lacks, and for each target without a label in the test."""
+    texts = [_absent(corpus, modality.name) for modality in corpus.modalities]
+    return [text for text in [*texts, *(_unlabelled_test(corpus, target) for target in corpus.targets)] if text]
+
+
+def class_cautions(corpus: Corpus) -> list[str]:
+    """Return one sentence for each target with classes that only the test split has."""
+    return [text for target in corpus.targets if (text := _only_in_test(corpus, target))]
+
+
+def _absent(corpus: Corpus, modality: str) -> str:
+    """Return which splits lack a modality that other utterances have."""
+    observed, split = corpus.frames[modality].any_observed, corpus.utterances.split
+    splits = [name for code, name in enumerate(SPLITS) if (split == code).any() and not observed[split == code].any()]
+    if not splits or not observed.any():
+        return ""
+    effects = {
+        "train": "no model learns from it",
+        "valid": "the selection ignores it",
+        "test": "scores say nothing about it",
+    }
+    return f"Modality '{modality}' is absent from every {' and '.join(splits)} utterance: {effects[splits[-1]]}."
+
+
+def _unlabelled_test(corpus: Corpus, target: Target) -> str:
+    in_test = corpus.utterances.split == SPLITS.index("test")
+    if not in_test.any() or corpus.labelled(target.name)[in_test].any() or not corpus.labelled(target.name).any():
+        return ""
+    return f"No test utterance is labelled for target '{target.name}': models cannot be scored."
 
 
 def is_constant(corpus: Corpus, modality: str) -> bool:

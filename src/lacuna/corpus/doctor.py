@@ -166,7 +166,7 @@ def _unclear(path: Path, kind: str, recognised: dict[str, str]) -> Diagnosis:
     else:
         errors = ["no importer recognises it"]
         forms = f"convert it to one of these forms (your own data: the form that importer 'table' describes)\n{_forms()}"
-        if path.suffix.lower() in (".csv", ".tsv"):
+        if any(file.suffix.lower() in (".csv", ".tsv") for file in (path.iterdir() if path.is_dir() else [path])):
             forms = f"a table with feature columns: {_SPLIT_TABLE}\nor {forms}"
         advice = elsewhere(path) or forms
         if kind.startswith("a pickle"):

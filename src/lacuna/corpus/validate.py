@@ -142,7 +142,7 @@ def _splits(corpus: Corpus) -> Iterator[Violation]:
                 utterance=corpus.ids[rows[np.flatnonzero(u.split[rows] != u.split[rows[0]])[0]]],
                 expected="every dialogue in one split, so that the test is unseen",
                 found=" and ".join(split_names),
-                hint="split by dialogue",
+                hint="give all utterances of a dialogue the same split",
             ),
         )
     for code, split in enumerate(SPLITS):
@@ -206,7 +206,7 @@ def _labels(corpus: Corpus, target: Target) -> Iterator[Violation]:
                 DataError(
                     f"target '{target.name}': no training utterance of class {names}",
                     corpus=corpus.name,
-                    hint="re-split: --split carve (ingest.split: carve), or collect labels of this class",
+                    hint="correct a misspelt label, re-split (--split fold, ingest.split: fold), or collect labels of it",
                 ),
             )
 

@@ -234,7 +234,11 @@ def target_of(trained: TrainedRecognizer, corpus: Corpus) -> Target:
             hint="import both corpora with the same classes in the same order",
         )
     if not corpus.labelled(target.name).any():
-        raise DataError(f"nothing is labelled for target '{target.name}'", corpus=corpus.name, hint="score another split")
+        raise DataError(
+            f"nothing is labelled for target '{target.name}'",
+            corpus=corpus.name,
+            hint="label test utterances, or score another split",
+        )
     return target
 
 

@@ -24,7 +24,7 @@ from lacuna.media.encoders import FeatureEncoder, create_encoder
 from lacuna.media.encoders.base import MODALITIES, setting_of
 from lacuna.media.quarantine import FILE, MAX_FAILED, check_share, quarantine_table
 from lacuna.parallel import n_workers, run_on_ray, run_parallel
-from lacuna.text import safe_frame
+from lacuna.text import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +112,7 @@ def extract(
     in_order = [by_id[clip] for clip in utterances.ids]
     corpus = with_features(utterances, in_order, used_encoders(encoders, results), out=None if out is None else Path(out))
     if out is not None:
-        write_text(Path(out) / FILE, safe_frame(quarantine).to_csv(index=False))
+        write_text(Path(out) / FILE, csv_text(quarantine))
     return Extraction(corpus, quarantine, clips.clips)
 
 

@@ -176,7 +176,12 @@ def load_recognizer(folder: Path) -> TrainedRecognizer:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise DataError("no trained recogniser here", corpus=folder.name, expected=f"a folder with {MANIFEST}", hint="train one")
+        raise DataError(
+            "no trained recogniser here",
+            corpus=folder.name,
+            expected=f"a folder with {MANIFEST}",
+            hint="name the folder of a saved model or of a finished run",
+        )
     with readable("the recogniser cannot be read", folder.name, _AGAIN):
         manifest = json.loads(path.read_text("utf-8"))
         if (found := manifest.get("format")) not in READABLE:

@@ -83,6 +83,21 @@ def test_a_misspelt_standard_column_is_no_label(tmp_path):
     assert [t.name for t in import_corpus(tmp_path, targets=["emotion"]).targets] == ["emotion"]
 
 
+def test_splits_under_another_name_are_no_label(tmp_path):
+    (tmp_path / "utterances.csv").write_text("id,Partition,emotion\na,Train,x\nb,dev,y\nc,test,y\n", "utf-8")
+    np.save(tmp_path / "audio.npy", np.ones((3, 2)))
+    with pytest.raises(DataError, match=r"'Partition' holds names of splits(.|\n)*rename 'Partition' to 'split'"):
+        import_corpus(tmp_path)
+    assert [t.name for t in import_corpus(tmp_path, targets=["Partition"]).targets] == ["partition"]
+
+
+def test_features_saved_as_text_are_named(tmp_path):
+    (tmp_path / "utterances.csv").write_text("id,emotion\na,x\nb,y\n", "utf-8")
+    np.save(tmp_path / "audio.npy", np.ones((2, 2)).astype(str))
+    with pytest.raises(DataError, match=r"do: save numbers: array.astype\(np.float32\)"):
+        import_corpus(tmp_path)
+
+
 def test_likely_votes(make, tmp_path):
     folder = make.own(tmp_path / "own")
     assert likely_votes(folder) == []

@@ -76,7 +76,9 @@ def _dense(file: Path, modality: str, total: int) -> Packed:
             modality=modality,
             expected=f"numbers of shape ({total}, width) or ({total}, frames, width)",
             found=f"{array.dtype} of shape {array.shape}",
-            hint="save one row for each row of the table, in the same order",
+            hint="save one row for each row of the table, in the same order"
+            if array.dtype.kind in "fiub"
+            else "save numbers: array.astype(np.float32)",
         )
     shaped = array[:, None] if array.ndim == 2 else array  # (N, d) -> (N, 1, d); (N, T, d) stays
     values = np.empty((shaped.shape[0] * shaped.shape[1], shaped.shape[2]), np.float32)  # pages of padding are never touched

@@ -140,7 +140,8 @@ def _short(error: Exception) -> str:
 
 def many(count: int, noun: str) -> str:
     """Return a count with its noun: ``1 dialogue``, ``2 dialogues``, ``3 entries``, ``2 keys``."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else plural
     return f"{count} {noun if count == 1 else plural}"
 
 

@@ -48,7 +48,7 @@ from lacuna.corpus.importers.arrays import read_channel
 from lacuna.corpus.importers.base import Importer, Options, Recognition, register, slug
 from lacuna.corpus.importers.labels import Labelled, binary_targets, multi_label_targets
 from lacuna.corpus.importers.sheets import STANDARD, header_of, ids_of, read_sheet, strings
-from lacuna.corpus.importers.sources import Zeros, first_line, folder_files, provenance
+from lacuna.corpus.importers.sources import Zeros, first_line, folder_files, many, provenance
 from lacuna.corpus.repair import Policy
 from lacuna.corpus.schema import SPLITS, Provenance, Target
 from lacuna.errors import ConfigError, DataError
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 _TABLES = ("utterances.csv", "utterances.tsv", "utterances.parquet")
 _FEATURES = (".npy", ".npz", ".safetensors")
 _BETWEEN = re.compile(r"[|;,]")  # between the labels of a cell
+_CODES = 20  # more whole numbers are a scale
 _RATERS = 100  # larger numbers are not counts of votes
 
 
@@ -171,6 +172,25 @@ def likely_votes(path: Path) -> list[str]:
     return columns if len(columns) > 1 and (table[columns].sum(axis=1) > 0).all() else []
 
 
+def likely_classes(path: Path) -> list[str]:
+    """Return the columns that look like codes of classes: whole numbers from 0 or 1, none of them skipped, each used often.
+
+    Args:
+        path: a folder that this importer reads.
+    """
+    files = _table_files(path)
+    table, _ = read_sheet(next(files[t] for t in _TABLES if t in files))
+    columns = []
+    for column in [c for c in table.columns if c not in STANDARD]:
+        codes = table[column].dropna().to_numpy()
+        if codes.dtype.kind not in "iuf" or not len(codes):
+            continue
+        values = np.unique(codes)
+        if 1 < len(values) <= min(_CODES, len(codes) / 2) and (values == values[0] + np.arange(len(values))).all():
+            columns += [str(column)] if values[0] in (0, 1) else []
+    return columns
+
+
 def standard_split(value: str | None) -> str | None:
     """Return the standard name of a split; an unknown name is returned unchanged and refused later."""
     if value is None:
@@ -229,9 +249,16 @@ def _features(name: str, files: dict[str, Path], chosen: tuple[str, ...] | None)
 
 
 def _refuse_misspelt(file: str, table: pd.DataFrame, columns: list[str]) -> None:
-    """Refuse a label column whose name is nearly that of a standard column which the table lacks."""
+    """Refuse a label column whose name is nearly that of a standard column which the table lacks, or that holds the splits."""
     absent = [name for name in STANDARD if name not in table]
     for column in columns:
+        if "split" in absent and _holds_splits(table[column]):
+            raise DataError(
+                f"{file} has no column 'split', and column {column!r} holds names of splits",
+                expected=", ".join(STANDARD),
+                found=", ".join(sorted({str(cell) for cell in table[column].dropna()})),
+                hint=f"rename {column!r} to 'split'; or, if it is a label, name all label columns with option `targets`",
+            )
         if near := difflib.get_close_matches(column.lower(), absent, n=1, cutoff=0.8):
             raise DataError(
                 f"{file} has a column {column!r} and no column {near[0]!r}",
@@ -239,6 +266,12 @@ def _refuse_misspelt(file: str, table: pd.DataFrame, columns: list[str]) -> None
                 found=", ".join(map(str, table.columns)),
                 hint=f"rename {column!r} to {near[0]!r}; or, if it is a label, name all label columns with option `targets`",
             )
+
+
+def _holds_splits(column: pd.Series[Any]) -> bool:
+    """Return whether all cells are names of splits, at least two different ones."""
+    names = {standard_split(str(cell)) for cell in column.dropna().unique()[: 2 * len(SPLITS) + 1]}
+    return len(names) > 1 and names <= set(SPLITS)
 
 
 def read_targets(file: str, table: pd.DataFrame, options: TableOptions) -> tuple[list[Target], dict[str, Any], list[str]]:
@@ -283,7 +316,7 @@ def read_targets(file: str, table: pd.DataFrame, options: TableOptions) -> tuple
         targets.append(target)
         labels[target.name] = values
     left = [c for c in free if c not in chosen]
-    descriptions = [f"{t.name}: {t.task}" + (f" of {len(t.classes)} classes" if t.classes else "") for t in targets]
+    descriptions = [f"{t.name}: {t.task}" + (f" of {many(len(t.classes), 'class')}" if t.classes else "") for t in targets]
     return (
         targets,
         labels,

@@ -43,7 +43,7 @@ def risk_coverage(table: pd.DataFrame, *, looks: Mapping[str, Style] | None = No
     for trace in figure.data:
         trace.hovertemplate = "<b>%{fullData.name}</b><br>error rate %{y:.1%} at coverage %{x:.0%}<extra></extra>"
     figure.update_xaxes(title_text="Coverage", tickformat=".0%", range=[0, 1.02])
-    figure.update_yaxes(title_text="Error rate (risk)", tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(title_text="Error rate (risk)", tickformat=".1~%", rangemode="tozero")
     alt = "Line chart: error rate against coverage, one line per model."
     return finish(figure, "Risk-coverage curve", height=400, alt=alt)
 
@@ -93,6 +93,6 @@ def class_balance(counts: Mapping[str, Sequence[int]], classes: Sequence[str]) -
             )
         )
     figure.update_xaxes(type="category")
-    figure.update_yaxes(title_text="Share of utterances", tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(title_text="Share of utterances", tickformat=".1~%", rangemode="tozero")
     figure.update_layout(barmode="group", showlegend=len(counts) > 1)
     return finish(figure, "Class balance", height=320, alt="Bar chart: share of each class in each split.")

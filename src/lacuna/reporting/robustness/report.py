@@ -21,7 +21,7 @@ from lacuna.reporting.robustness.page import render_html
 from lacuna.reporting.robustness.results import results_page
 from lacuna.reporting.robustness.sureness import sureness_tables
 from lacuna.reporting.robustness.tables import all_tables
-from lacuna.text import safe_frame
+from lacuna.text import csv_text
 from lacuna.training.trained import TrainedRecognizer
 
 LONG = ("summary", "areas", "comparisons", "scores", "recovery", "calibration", "risk_coverage", "sureness")
@@ -104,7 +104,7 @@ def write_report(folder: Path, report: Report) -> Path:
     for name in LONG:
         rows = getattr(report, name)
         if rows is not None:
-            write(folder / "tables" / f"{name}.csv", safe_frame(rows).to_csv(index=False, lineterminator="\n"))
+            write(folder / "tables" / f"{name}.csv", csv_text(rows))
     for model, name in zip(report.ranked, unique(map(slug, report.ranked)), strict=True):
         write(folder / "cards" / f"{name}.md", model_card(report, model))
     write(folder / "results.md", results_page(report))

@@ -15,7 +15,7 @@ from lacuna.reporting.shift.facts import IID, OOD, OodReport, about_tests
 from lacuna.reporting.shift.figures import curves, detection, gaps, looks_of
 from lacuna.reporting.shift.findings import findings
 from lacuna.reporting.shift.tables import tables_of
-from lacuna.text import safe_frame
+from lacuna.text import csv_text
 
 PAGE = "ood.html"
 SECTIONS = {
@@ -60,7 +60,7 @@ def write_ood_report(folder: Path, report: OodReport) -> Path:
         write(stem.with_name(f"{table.name}.md"), f"{table.caption}. {table.note}\n\n{to_markdown(table)}")
         write(stem.with_name(f"{table.name}.tex"), to_latex(table))
     for name in LONG:
-        write(folder / "tables" / f"long-{name}.csv", safe_frame(getattr(report, name)).to_csv(index=False, lineterminator="\n"))
+        write(folder / "tables" / f"long-{name}.csv", csv_text(getattr(report, name)))
     for path in (folder / "tables").glob("*.*"):
         if path not in written:
             path.unlink(missing_ok=True)
