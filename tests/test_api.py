@@ -89,6 +89,27 @@ def test_a_large_corpus_gets_the_defaults_of_a_model_for_it(corpus: Corpus, monk
     assert lacuna.create_model("mlp", hidden=9).fit(corpus, epochs=1).trained.model.config.hidden == 9
 
 
+def test_the_pipelines_give_a_large_corpus_the_same_defaults(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lacuna.corpus.statistics import fit_statistics
+    from lacuna.models.base import Large, model_class
+    from lacuna.pipelines.parameters import Models, Train
+    from lacuna.pipelines.train.nodes import train_recognizers
+    from lacuna.pipelines.tune.parameters import Tune, study_config
+
+    n_train = len(corpus.only("train"))
+    monkeypatch.setattr(model_class("mlp"), "large", Large(n_train, {"hidden": 17}, {"ema": 0.5}))
+    train = Train(models=["mlp"], seeds=[0], checkpoints=tmp_path, workers=1, training={"epochs": 1, "device": "cpu"})
+    statistics = fit_statistics(corpus.only("train")).to_tensors()
+    (trained,), _ = train_recognizers(corpus.only("train", "valid"), statistics, train, Models())
+    assert (trained.model.config.hidden, trained.selection.training["ema"]) == (17, 0.5)
+    for utterances, hidden in ((n_train, 17), (n_train - 1, model_class("mlp").Config().hidden)):
+        study = study_config(Tune(variant="mlp", rates=[0.0, 0.5], folder=tmp_path), train, Models(), utterances)
+        assert study.start["hidden"] == hidden
+        assert study.training.get("ema", 0.0) == (0.5 if hidden == 17 else 0.0)
+
+
 def test_recovered_values_keep_what_was_observed(corpus: Corpus, ridge: lacuna.Model) -> None:
     test = corpus.only("test")
     done = ridge.recover(corpus, pattern="rmm", rate=0.5)

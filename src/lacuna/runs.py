@@ -32,7 +32,7 @@ from lacuna.training import TrainedRecognizer, load_recognizers
 
 RUN, RECOGNIZERS, HISTORY, EVALUATION = "run.json", "recognizers", "history.parquet", "evaluation"
 CHECKPOINTS = "checkpoints"
-UNFINISHED = "the same `lacuna train` command with --name {} continues it"
+UNFINISHED = "the command that began it continues it, `lacuna train` with --name {}"
 FOLDER = Path("runs")
 PROJECT_RUNS = Path("data/02_intermediate")  # of a Kedro project: <run>/run.json
 SWEEPS = "sweeps.safetensors"

@@ -12,6 +12,7 @@ import yaml
 
 from lacuna.bench import run_job
 from lacuna.errors import ConfigError
+from lacuna.models.base import Large, model_class
 from lacuna.pipelines import bench_command
 from lacuna.pipelines.bench_command import run
 from lacuna.pipelines.environments import ingest_corpus
@@ -39,7 +40,7 @@ def test_every_committed_experiment_is_valid(config: Path) -> None:
         assert {cell.variant for cell in cells} >= set(study.experiment.models or ())
 
 
-def test_an_experiment_says_only_what_differs_from_its_environment(project: Path) -> None:
+def test_an_experiment_says_only_what_differs_from_its_environment(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models = {"prior": None, "wide": {"model": "mlp", "settings": {"hidden": 7}, "training": {"epochs": 2}}}
     path = write(project, {"corpus": "tiny", "models": models, "training": {"batch_size": 9}, "rates": [0.0, 0.4]})
     (environment,) = environments_of(read_study(path), project).values()
@@ -49,7 +50,10 @@ def test_an_experiment_says_only_what_differs_from_its_environment(project: Path
     prior, *_, wide = cells_of(environment, 100)
     assert (prior.training.epochs, prior.training.batch_size) == (3, 9)
     assert (wide.training.epochs, wide.settings) == (2, {"hidden": 7})
-    assert cells_of(environment, 10**6)[-1].settings == {"hidden": 7}  # mlp has no other defaults for a large corpus
+    monkeypatch.setattr(model_class("mlp"), "large", Large(50, {"hidden": 9, "dropout": 0.1}, {"ema": 0.5}))
+    large = cells_of(environment, 50)[-1]
+    assert (large.settings, large.training.ema, large.training.epochs) == ({"hidden": 7, "dropout": 0.1}, 0.5, 2)
+    assert cells_of(environment, 49)[-1] == wide
     assert environment.corpus == project / "data/02_intermediate/tiny/corpus"  # shared by all studies of a corpus
 
 

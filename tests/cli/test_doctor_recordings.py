@@ -47,7 +47,7 @@ def test_what_cannot_be_read_is_named_and_long_recordings_are_to_be_cut(tmp_path
     code, output = doctor(tmp_path)
     assert code == 0
     assert "warning: broken: quarantined (broken.mp4 is no recording that can be read" in output
-    assert "decoded: 2 of 2 clips to their end (at most 5 s of decoding a track, no clip after 60 s)" in output
+    assert "decoded: 2 of 2 clips as far as they can be read (at most 5 s of decoding a track, no clip after 60 s)" in output
     assert "--turns energy" in output
     assert "no labels" in output
 

@@ -171,9 +171,9 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]
 def test_an_interrupted_run_says_how_it_continues(interrupted: tuple[Path, Result]) -> None:
     path, result = interrupted
     assert result.exit_code == 130
-    told = [result.stderr, run(path, "runs").output]
-    told += [run(path, *command).output for command in (["evaluate", "runs/duet-1"], ["predict", "runs/duet-1", "duet"])]
-    assert all("the same `lacuna train` command with --name duet-1 continues it" in output for output in told)
+    outputs = [result.stderr, run(path, "runs").output]
+    outputs += [run(path, *command).output for command in (["evaluate", "runs/duet-1"], ["predict", "runs/duet-1", "duet"])]
+    assert all("the command that began it continues it, `lacuna train` with --name duet-1" in output for output in outputs)
 
 
 def test_the_time_left_counts_trainings_of_this_command_only(

@@ -122,7 +122,7 @@ def test_identity_holds_the_settings_of_the_recovering_model() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("mlp", "'mlp', which does not recover; use one of ae"),
+        ("mlp", "'mlp', which does not recover\n  do: use one of ae"),
         ("ridgee", "unknown model 'ridgee'"),
         (3, "must be the name of a model"),
         ({"settings": {}}, "must be the name of a model"),

@@ -96,6 +96,8 @@ def test_members_of_other_data_or_targets_are_refused(corpus: Corpus, trained: l
         combine([trained[0], value], corpus.only("valid"))
     with pytest.raises(ConfigError, match="at least one"):
         combine([], corpus.only("valid"))
+    with pytest.raises(ConfigError, match="leave out recovered_by"):
+        combine(trained, corpus.only("valid"), recovered_by="ridge")
 
 
 def test_a_recipe_trains_its_members_as_runs_of_their_own(corpus: Corpus, config: TrainingConfig, tmp_path: Path) -> None:

@@ -40,13 +40,23 @@ def test_two_processes_train_and_score_the_same_bits(corpus: Corpus, tmp_path: P
     assert all((a.counts == b.counts).all() for a, b in zip(alone, together, strict=True))
 
 
-def test_what_is_trained_first_is_trained_once_and_before_what_waits_for_it(corpus: Corpus, tmp_path: Path) -> None:
+def test_what_is_trained_first_is_trained_once_and_before_what_waits_for_it(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = []
+
+    def recorded(function: Any, jobs: Any, *arguments: Any, **options: Any) -> Any:
+        rounds.append(sorted(job.model for job in jobs))
+        return run_parallel(function, jobs, *arguments, **options)
+
+    monkeypatch.setattr("lacuna.training.many.run_parallel", recorded)
     by = {"recovered_by": {"model": "ridge"}}
     recipes = [Recipe.of(corpus, name, CONFIG, by) for name in ("mlp", "linear")]
     recipes.append(Recipe.of(corpus, "combined", CONFIG, {"members": [{"model": "mlp", "settings": by}, "prior"]}))
     found = [fitted.trained.model.state_dict() for fitted in fit_all(recipes, tmp_path, workers=2)]
     runs = sorted(folder.parent.parent.name for folder in tmp_path.glob("*/seed-0-*/result.json"))
     assert runs == ["combined", "linear", "mlp", "prior", "ridge"]
+    assert rounds == [["prior", "ridge"], ["linear", "mlp"], ["combined"]]
     for recipe, weights in zip(recipes, found, strict=True):
         alone = fit(recipe).trained.model.state_dict()
         assert all(torch.equal(value, weights[name]) for name, value in alone.items())

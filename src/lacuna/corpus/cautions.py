@@ -49,7 +49,8 @@ def _absent(corpus: Corpus, modality: str) -> str:
         "valid": "the selection ignores it",
         "test": "scores say nothing about it",
     }
-    return f"Modality '{modality}' is absent from every {' and '.join(splits)} utterance: {effects[splits[-1]]}."
+    effect = "; ".join(effects[name] for name in splits)
+    return f"Modality '{modality}' is absent from every {' and '.join(splits)} utterance: {effect}."
 
 
 def _unlabelled_test(corpus: Corpus, target: Target) -> str:

@@ -17,7 +17,7 @@ from lacuna.media.encoders.base import AudioEncoder, Encoded, FeatureEncoder, Te
 from lacuna.media.extract import DEFAULTS, needed_encoders
 from lacuna.media.problems import MediaError
 
-TRACK_SECONDS, ALL_SECONDS = 5.0, 60.0  # of wall time, so that no file holds up the doctor for more than 10 s
+TRACK_SECONDS, ALL_SECONDS = 5.0, 60.0  # of wall time
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Checked:
 
     Attributes:
         results: N results without features, in the order of the clips.
-        n_decoded: number of clips of which every track was decoded to its end. A track of another clip counts as usable, unless
-            its file cannot be opened.
+        n_decoded: number of clips of which every track was decoded to its end or to what cannot be read. A track of another clip
+            counts as usable, unless its file cannot be opened.
     """
 
     results: list[ClipResult]

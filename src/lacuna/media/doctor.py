@@ -72,7 +72,7 @@ def _facts(clips: Clips, tracks: Mapping[Path, Tracks], checked: Checked) -> dic
             facts["durations"] = f"{sum(seconds) / 60:.1f} minutes in all, {min(seconds):.1f} to {max(seconds):.1f} s a file"
     rest = "" if checked.n_decoded == len(clips.clips) else "; the others were opened only, or in part"
     bound = f"at most {TRACK_SECONDS:.0f} s of decoding a track, no clip after {ALL_SECONDS:.0f} s"
-    facts["decoded"] = f"{checked.n_decoded} of {len(clips.clips)} clips to their end ({bound}){rest}"
+    facts["decoded"] = f"{checked.n_decoded} of {len(clips.clips)} clips as far as they can be read ({bound}){rest}"
     if any(one.video for one in tracks.values()) and not looks_for_faces():
         facts["faces"] = "not looked for, as their network is missing (lacuna assets fetch face-landmarker)"
     facts["transcripts"] = f"{sum(bool(clip.text) for clip in clips.clips)} of {len(clips.clips)} clips"

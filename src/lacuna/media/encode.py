@@ -23,7 +23,7 @@ from lacuna.media.problems import MediaError, Problem
 from lacuna.media.turns import TurnRule, activity, speech
 
 _FORMAT = 1  # of a cached file: raise it when it changes
-_DECODING = 2  # raise it when sound and picture are decoded in another way, or more of them is cached
+_DECODING = 3  # raise it when sound and picture are decoded in another way, or more of them is cached
 _SILENCE = -60.0  # dB relative to full scale
 _CLIPPED = 0.01  # share of samples at full scale
 _FASTEST = 8.0  # words a second
@@ -147,14 +147,13 @@ def encode_uncached(clip: Clip, encoder: FeatureEncoder, limits: Limits, damages
                 video = DamagedVideo(video, damages, clip.id, _seconds(clip))
             encoded = encoder.encode(video)
             problems = tuple(video.problems)
+            if encoded.values is None and not (problems or encoded.problems):
+                problems = (Problem("no_samples", "no picture of the track lies in the clip", fatal=True),)
         else:
             raise TypeError(f"encoder '{encoder.name}' is of no known modality")
     except MediaError as error:
         return Encoded(None, problems=(error.problem,))
-    problems += encoded.problems
-    if encoded.values is None and not problems:
-        problems = (Problem("no_samples", "no picture of the track lies in the clip", fatal=True),)
-    return replace(encoded, problems=problems)
+    return replace(encoded, problems=problems + encoded.problems)
 
 
 def _seconds(clip: Clip) -> float:

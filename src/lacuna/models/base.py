@@ -91,7 +91,7 @@ class Large(NamedTuple):
     Attributes:
         utterances: number of training utterances from which they hold.
         settings: of the model.
-        training: of TrainingConfig; they go before ``training_defaults`` of the class.
+        training: of TrainingConfig; they override ``training_defaults`` of the class, and settings of a variant override them.
     """
 
     utterances: int

@@ -72,12 +72,12 @@ def _recovery(name: str, value: object) -> Member | None:
         )
     if not model_class(value.model).recovers:
         able = ", ".join(known for known in list_models() if model_class(known).recovers)
-        raise ConfigError(f"model '{name}': recovered_by names '{value.model}', which does not recover; use one of {able}")
+        raise ConfigError(f"model '{name}': recovered_by names '{value.model}', which does not recover\n  do: use one of {able}")
     settings = configure(value.model, **value.settings)
     if value.modalities:
-        raise ConfigError(f"model '{name}': the model of recovered_by reads all modalities; leave out 'modalities'")
+        raise ConfigError(f"model '{name}': the model of recovered_by reads all modalities\n  do: leave out 'modalities'")
     if settings.recovered_by is not None:
-        raise ConfigError(f"model '{name}': the model of recovered_by has a recovered_by of its own; set it to null")
+        raise ConfigError(f"model '{name}': the model of recovered_by has a recovered_by of its own\n  do: set it to null")
     return Member(value.model, asdict(settings), dict(value.training))
 
 

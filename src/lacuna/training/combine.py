@@ -66,6 +66,8 @@ def combine(
         >>> combine(members, corpus.only("valid"), "vote").name
         'combined'
     """
+    if settings.get("recovered_by"):
+        raise ConfigError("trained recognisers are combined as they are; do: leave out recovered_by, or give it to the members")
     config = config or TrainingConfig()
     schema, statistics = _check(members, valid)
     name = "mhpf" if how == "mhpf" else "combined"

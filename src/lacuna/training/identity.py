@@ -89,9 +89,9 @@ class Recipe:
     def members(self) -> tuple[Recipe, ...]:
         """Return the recipes of the models that are trained first: those that it combines, then that of ``recovered_by``.
 
-        A member is trained as the model alone would be: with the training settings of this recipe, then the defaults of its
-        model, then its own. An equal member that is repeated has the seed plus 1000, plus 2000 and so on. Defaults for a large
-        corpus do not reach members.
+        A member has the training settings of this recipe (defaults of this recipe's model included), then the defaults of its
+        model, then its own. An equal member that is repeated has the seed plus 1000, plus 2000 and so on. A member has no other
+        defaults for a large corpus, because a combination is built from settings alone.
 
         Raises:
             ConfigError: a training setting is wrong, or the corpus lacks a modality of a member.

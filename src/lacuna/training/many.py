@@ -65,7 +65,8 @@ def fit_all(
     on_gpu = any(pick_device(recipe.config.device).type == "cuda" for recipe in recipes)
     together = Processes.current().size > 1  # they train one model after the other
     jobs = {folder for one in rounds.values() for folder in one}
-    count = n_workers(1 if together else workers, len(jobs), on_gpu=on_gpu)
+    side_by_side = max(map(len, rounds.values()), default=0)
+    count = n_workers(1 if together else workers, side_by_side, on_gpu=on_gpu)
     finished = {folder for folder in folders if (folder / RESULT).is_file()}
     n_open = len((jobs if count > 1 else set()) | (set(folders) - finished))
     if n_open > 1:

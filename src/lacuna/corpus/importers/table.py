@@ -185,8 +185,9 @@ def likely_classes(path: Path) -> list[str]:
         codes = table[column].dropna().to_numpy()
         if codes.dtype.kind not in "iuf" or not len(codes):
             continue
-        values = np.unique(codes)
-        if 1 < len(values) <= min(_CODES, len(codes) / 2) and (values == values[0] + np.arange(len(values))).all():
+        values, counts = np.unique(codes, return_counts=True)
+        often = counts.min() >= max(2, len(codes) / (10 * len(values)))  # a tenth of an equal share
+        if often and 1 < len(values) <= _CODES and (values == values[0] + np.arange(len(values))).all():
             columns += [str(column)] if values[0] in (0, 1) else []
     return columns
 

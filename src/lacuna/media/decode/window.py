@@ -121,7 +121,7 @@ class Window:
         """Return the error of a track without a decoded frame: it took too long, or it cannot be decoded.
 
         Args:
-            what: the second of these as a sentence; the error of the decoder is added, if there was one.
+            what: sentence for a track that did not take too long; the error of the decoder is added, if there was one.
         """
         if self.too_slow is not None:
             return MediaError("too_slow", f"{self.too_slow.reason}, before the first frame")

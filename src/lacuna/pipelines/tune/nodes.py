@@ -40,7 +40,7 @@ def run_trials(
     )
 
     check_statistics(Statistics.from_tensors(statistics), corpus)
-    config, place = study_config(tune, train, models), tune.place()
+    config, place = study_config(tune, train, models, len(corpus.only("train"))), tune.place()
     study = run_study(config, corpus, place)
     target = corpus.target(config.target)
     facts = study_facts(study, config, place, corpus=corpus.name, target=target.name, metric=metric_name(target))

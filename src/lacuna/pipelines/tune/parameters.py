@@ -76,15 +76,21 @@ class Tune(Parameters):
         return Place(self.folder / self.study_name, self.study_name, self.storage or "", self.heartbeat)
 
 
-def study_config(tune: Tune, train: Train, models: Models) -> StudyConfig:
+def study_config(tune: Tune, train: Train, models: Models, utterances: int = 0) -> StudyConfig:
     """Build the study of a variant from its own settings, the common ones, and the search space.
+
+    Args:
+        tune: which variant is tuned, and how.
+        train: the training settings of all variants, and the target.
+        models: by variant, its model and its settings.
+        utterances: number of training utterances; some models have other defaults for a large corpus.
 
     Raises:
         ConfigError: an unknown variant, or a search space that does not fit it.
     """
     from lacuna.errors import ConfigError
     from lacuna.models import list_models
-    from lacuna.training import training_settings
+    from lacuna.training import model_settings, training_settings
     from lacuna.tuning import StudyConfig, search
     from lacuna.tuning.space import dimension
 
@@ -94,8 +100,9 @@ def study_config(tune: Tune, train: Train, models: Models) -> StudyConfig:
     tune.place()
     variant = models.of(tune.variant)
     changed = [{name: dimension(v) for name, v in part.items()} for part in (tune.space.settings, tune.space.training)]
-    common = training_settings(variant.model, train.training, variant.training)
-    searched = search(variant.model, variant.settings, common, *changed)
+    common = training_settings(variant.model, train.training, variant.training, utterances=utterances)
+    settings = model_settings(variant.model, variant.settings, utterances=utterances)
+    searched = search(variant.model, settings, common, *changed)
     pattern = (
         tune.pattern.model_dump(include={"name", "settings"}) if isinstance(tune.pattern, PatternParameters) else tune.pattern
     )
