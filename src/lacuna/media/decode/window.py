@@ -108,7 +108,8 @@ class Window:
         Nothing is said of the end if decoding stopped before it.
         """
         if self.bad:
-            self.problems.append(Problem("corrupt", f"{self.bad} packets of the {track} track cannot be decoded"))
+            packets = "1 packet" if self.bad == 1 else f"{self.bad} packets"
+            self.problems.append(Problem("corrupt", f"{packets} of the {track} track cannot be decoded"))
         if self.promised is None or self.too_slow is not None:
             return
         promised = min(self.end, self.promised)
