@@ -12,7 +12,7 @@ from lacuna.cli import main
 from lacuna.corpus import save_corpus
 from lacuna.corpus.doctor import examine, render
 from lacuna.corpus.importers import import_corpus, importer_class
-from lacuna.corpus.importers.table import likely_classes
+from lacuna.corpus.importers.table_guesses import likely_classes
 from lacuna.corpus.splits import carve_valid, fold
 from lacuna.errors import DataError
 

@@ -19,7 +19,7 @@ from lacuna.corpus.contamination import check_contamination
 from lacuna.corpus.corpus import Corpus
 from lacuna.corpus.importers.base import importer_class, list_importers, make_options, slug
 from lacuna.corpus.importers.sources import many, natural_key
-from lacuna.corpus.importers.table import likely_classes, likely_votes
+from lacuna.corpus.importers.table_guesses import likely_classes, likely_votes
 from lacuna.corpus.schema import SPLITS, Target
 from lacuna.corpus.speakers import speakers_are_local
 from lacuna.corpus.validate import one_class, validate

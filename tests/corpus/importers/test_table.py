@@ -4,7 +4,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from lacuna.corpus.importers import import_corpus, recognise
-from lacuna.corpus.importers.table import likely_votes
+from lacuna.corpus.importers.table_guesses import likely_votes
 from lacuna.errors import ConfigError, DataError
 
 

@@ -56,11 +56,9 @@ from lacuna.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-_TABLES = ("utterances.csv", "utterances.tsv", "utterances.parquet")
+TABLES = ("utterances.csv", "utterances.tsv", "utterances.parquet")
 _FEATURES = (".npy", ".npz", ".safetensors")
 _BETWEEN = re.compile(r"[|;,]")  # between the labels of a cell
-_CODES = 20  # more whole numbers are a scale
-_RATERS = 100  # larger numbers are not counts of votes
 
 
 @dataclass(frozen=True)
@@ -97,9 +95,9 @@ class TableImporter(Importer[TableOptions]):
 
     def recognise(self, path: Path) -> Recognition | None:
         """Return a recognition if the table and at least one feature file exist."""
-        files = _table_files(path)
+        files = table_files(path)
         features = sorted({f.stem for f in files.values() if f.suffix in _FEATURES} | set(_folders(path)))
-        table = next((files[t] for t in _TABLES if t in files), None)
+        table = next((files[t] for t in TABLES if t in files), None)
         if (
             table is None
             or not features
@@ -110,17 +108,17 @@ class TableImporter(Importer[TableOptions]):
 
     def resembles(self, path: Path) -> bool:
         """Return whether a table of that name exists."""
-        return any(name in _table_files(path) for name in _TABLES)
+        return any(name in table_files(path) for name in TABLES)
 
     def load(self, path: Path, *, name: str, options: TableOptions) -> Corpus:
         """Read the table, then the features."""
-        files = _table_files(path)
-        table_file = next((files[t] for t in _TABLES if t in files), None)
+        files = table_files(path)
+        table_file = next((files[t] for t in TABLES if t in files), None)
         if table_file is None:
             raise DataError(
                 "no table of utterances",
                 corpus=name,
-                expected=" or ".join(_TABLES),
+                expected=" or ".join(TABLES),
                 found=", ".join(files) or "nothing",
                 hint="add a table with a row for each utterance: docs/how-to/your_corpus.md",
             )
@@ -148,48 +146,9 @@ class TableImporter(Importer[TableOptions]):
         )
 
 
-def _table_files(path: Path) -> dict[str, Path]:
+def table_files(path: Path) -> dict[str, Path]:
     """Return the files of a folder by name; the table under its standard name, whatever its capitals."""
-    return {name.lower() if name.lower() in _TABLES else name: file for name, file in folder_files(path).items()}
-
-
-def likely_votes(path: Path) -> list[str]:
-    """Return the columns that look like rater votes: small counts, 0 in some rows, not all 0 in any row.
-
-    Args:
-        path: a folder that this importer reads.
-
-    Returns:
-        Their names; empty if there are fewer than two.
-    """
-    files = _table_files(path)
-    table, _ = read_sheet(next(files[t] for t in _TABLES if t in files))
-    columns = []
-    for column in [c for c in table.columns if c not in STANDARD]:
-        votes = table[column].to_numpy()
-        if votes.dtype.kind in "iuf" and ((votes >= 0) & (votes <= _RATERS) & (votes % 1 == 0)).all() and not votes.all():
-            columns.append(str(column))
-    return columns if len(columns) > 1 and (table[columns].sum(axis=1) > 0).all() else []
-
-
-def likely_classes(path: Path) -> list[str]:
-    """Return the columns that look like codes of classes: whole numbers from 0 or 1, none of them skipped, each used often.
-
-    Args:
-        path: a folder that this importer reads.
-    """
-    files = _table_files(path)
-    table, _ = read_sheet(next(files[t] for t in _TABLES if t in files))
-    columns = []
-    for column in [c for c in table.columns if c not in STANDARD]:
-        codes = table[column].dropna().to_numpy()
-        if codes.dtype.kind not in "iuf" or not len(codes):
-            continue
-        values, counts = np.unique(codes, return_counts=True)
-        often = counts.min() >= max(2, len(codes) / (10 * len(values)))  # a tenth of an equal share
-        if often and 1 < len(values) <= _CODES and (values == values[0] + np.arange(len(values))).all():
-            columns += [str(column)] if values[0] in (0, 1) else []
-    return columns
+    return {name.lower() if name.lower() in TABLES else name: file for name, file in folder_files(path).items()}
 
 
 def standard_split(value: str | None) -> str | None:
